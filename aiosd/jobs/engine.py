@@ -1,0 +1,182 @@
+"""The pure heart of jobs: events in, actions out; no clock, no await, no disk."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from aiosd.clock import Instant
+from aiosd.errors import InvalidArgument, NotFound
+from aiosd.ids import JobId
+from aiosd.jobs import dispatching, running, steering, submitting
+from aiosd.jobs.actions import (
+    Action,
+    Event,
+    InventoryChanged,
+    QueueChange,
+    Set,
+    SetDrained,
+    SetPolicy,
+    SetQueue,
+    SteerJob,
+    Submit,
+    UpdateJob,
+)
+from aiosd.jobs.explain import Why, why
+from aiosd.jobs.job import Job, Phase
+from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
+from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.jobs.state import State
+from aiosd.resources.inventory import Inventory
+from aiosd.resources.pool import Pool
+from aiosd.scheduling.fairshare import UsageLedger, dominant_share
+from aiosd.scheduling.registry import POLICIES
+
+REVISION_GAP = 1 << 20  # a revision that a watcher saw but that a crash kept from the disk is never given out twice
+LEDGER_PERIOD_S = 10.0  # the usage of users is remembered at most so often; a crash forgets no more than this
+
+Reply = Sequence[Job] | range | Job | QueueSettings | str | None  # range: the numbers a repeated submission got before
+
+
+@dataclass(slots=True)
+class Engine:
+    """`handle` one event at a time, then `dispatch` once: together they are a turn's decision."""
+
+    state: State
+    _ledger_saved_s: float = 0.0
+
+    @classmethod
+    def load(cls, loaded: Loaded, settings: JobsSettings, inventory: Inventory, boot_id: str, now: Instant) -> "Engine":
+        """The engine as it was when `loaded` was committed. The launcher's recovery says what became of the active runs."""
+        stored = {name: json.loads(value) for name, value in loaded.settings.items()}
+        queues = {name: settings.queues[name] for name in settings.queues}
+        queues |= {name.removeprefix("queue."): QueueSettings(**value) for name, value in stored.items() if name.startswith("queue.")}
+        policy = stored.get("policy", settings.policy)
+        state = State(
+            settings=settings, pool=Pool(inventory), queues=queues, policy=policy if policy in POLICIES else settings.policy,
+            ledger=UsageLedger.from_dict(stored.get("usage", {}), settings.usage_half_life_s),
+            boot_id=boot_id, drain_reason=stored.get("drained"), next_number=loaded.next_number, revision=loaded.revision + REVISION_GAP,
+            submissions={(s.uid, s.key): s for s in loaded.submissions},
+        )
+        for job in loaded.jobs:
+            _adopt(state, job, boot_id, now)
+        return cls(state)
+
+    def handle(self, event: Event, now: Instant) -> Reply:
+        """Decide about one event; what is to be done is in `take_actions`. Raises AiosError and changes nothing when it is refused."""
+        state = self.state
+        match event:
+            case Submit():
+                known = submitting.submitted_before(state, event.owner.uid, event.key, event.digest) if event.key else None
+                return known if known is not None else submitting.submit(state, event, now)
+            case SteerJob():
+                return steering.steer(state, event, now)
+            case UpdateJob():
+                return steering.update(state, event.job_id, event.change, now)
+            case Launched():
+                running.launched(state, event, now)
+            case RunEnded():
+                running.run_ended(state, event, now)
+            case LaunchFailed():
+                running.launch_failed(state, event, now)
+            case SetPolicy():
+                return self._set_policy(event.name)
+            case SetQueue():
+                return self._set_queue(event.name, event.change)
+            case SetDrained():
+                self._set_drained(event)
+            case InventoryChanged():
+                state.pool = state.pool.with_inventory(event.inventory)
+                state.dirty = True
+            case _:
+                assert_never(event)
+        return None
+
+    def dispatch(self, now: Instant) -> None:
+        """Let everything happen that is due, then let the policy start what can start."""
+        running.fire_timers(self.state, now)
+        dispatching.dispatch(self.state, now)
+        if now.wall_s - self._ledger_saved_s >= LEDGER_PERIOD_S and self.state.actions:
+            self._ledger_saved_s = now.wall_s
+            self.state.actions.append(Set("usage", json.dumps(self.state.ledger.to_dict())))
+
+    def take_actions(self) -> list[Action]:
+        return self.state.take_actions()
+
+    def next_wake_in_s(self, now: Instant) -> float | None:
+        """Seconds until `dispatch` has something to do although nothing happened; None: never."""
+        return self.state.timers.next_in_s(now)
+
+    def why(self, job_id: JobId, now: Instant) -> Why:
+        """Why a live job waits. Raises NotFound."""
+        return why(self.state, job_id, now)
+
+    def resolve(self, ref: str) -> JobId | None:
+        """The live job of that name; None when there is none. Raises InvalidArgument when there are several."""
+        found = self.state.names.get(ref)
+        if not found:
+            return None
+        if len(found) > 1:
+            ids = ", ".join(map(str, sorted(found)[:10]))
+            raise InvalidArgument(f"the name {ref!r} is not unique: jobs {ids}", hint="use the id", name=ref, jobs=ids)
+        return next(iter(found))
+
+    def phase_counts(self) -> Mapping[str, int]:
+        """How many jobs are in each phase; pending elements of arrays one by one."""
+        counts = {str(phase): count for phase, count in self.state.phases.items() if count}
+        for number in self.state.elements.keys() | {j.number for j in self.state.backlog.where if not j.is_element}:
+            array = self.state.jobs.get(JobId(number))
+            if array is not None and array.array is not None and array.array.pending:
+                counts["queued"] = counts.get("queued", 0) + len(array.array.pending)
+        return counts
+
+    def _set_policy(self, name: str) -> str:
+        if name not in POLICIES:
+            raise NotFound(f"there is no policy {name!r}", hint=f"policies: {', '.join(POLICIES)}", policy=name)
+        self.state.policy = name
+        self.state.dirty = True
+        self.state.actions.append(Set("policy", json.dumps(name)))
+        return name
+
+    def _set_queue(self, name: str, change: QueueChange) -> QueueSettings:
+        state = self.state
+        old = state.queues.get(name) or QueueSettings(_queue_name(name))
+        new = replace(old, **{f: v for f in QueueChange.__slots__ if (v := getattr(change, f)) is not None})
+        _check_queue(new)
+        state.queues[name] = new
+        if new.priority != old.priority:
+            state.requeue_classes(name)
+        state.dirty = True
+        state.actions.append(Set(f"queue.{name}", json.dumps({f: getattr(new, f) for f in QueueSettings.__slots__})))
+        return new
+
+    def _set_drained(self, event: SetDrained) -> None:
+        self.state.drain_reason = (event.reason or "drained by the operator") if event.drained else None
+        self.state.dirty = True
+        self.state.actions.append(Set("drained", json.dumps(self.state.drain_reason)))
+
+
+def _adopt(state: State, job: Job, boot_id: str, now: Instant) -> None:
+    state.adopt(job)
+    if job.phase.active and job.run is not None:
+        state.pool.adopt(job.run.grant)
+        share = dominant_share(job.run.grant, state.pool.inventory)
+        state.ledger.begin(job.owner.name, share, job.run.dispatched_at_s)
+        if job.run.boot_id != boot_id:
+            return  # the machine restarted: the steady clock began anew, and recovery will say that the run is over
+    state.arm(job)
+    if job.phase is Phase.WAITING and not job.unmet and max(job.not_before_s, job.spec.begin_at_s) <= now.wall_s:
+        running.become_eligible(state, job, now)
+
+
+def _queue_name(name: str) -> str:
+    if not name or len(name) > 64 or not name.replace("-", "").replace("_", "").isalnum():
+        raise InvalidArgument(f"queue name {name[:70]!r} is not fit", hint="use 1 to 64 letters, digits, '-' and '_'")
+    return name
+
+
+def _check_queue(queue: QueueSettings) -> None:
+    if queue.max_running < 0 or queue.default_time_limit_s < 0 or queue.max_time_limit_s < 0:
+        raise InvalidArgument(f"the limits of queue {queue.name!r} cannot be negative", hint="0 means no limit")
+    if queue.max_time_limit_s and queue.default_time_limit_s > queue.max_time_limit_s:
+        raise InvalidArgument(f"the default time limit of queue {queue.name!r} is more than its maximum", hint="lower the default or raise the maximum")

@@ -1,0 +1,224 @@
+"""The records of a job: what was asked, where it stands, what it holds while it runs, how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from aiosd.ids import JobId
+from aiosd.jobs.ranges import IndexRanges
+from aiosd.resources.grant import Grant
+from aiosd.resources.request import Request
+from aiosd.resources.usage import Usage as Usage
+
+
+class Phase(StrEnum):
+    HELD = "held"
+    WAITING = "waiting"
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    LOST = "lost"
+    SKIPPED = "skipped"
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
+    @property
+    def active(self) -> bool:
+        """Holds a grant: a process of it lives or may live."""
+        return self in ACTIVE
+
+
+ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.TIMED_OUT, Phase.OUT_OF_MEMORY, Phase.LOST, Phase.SKIPPED})
+ACTIVE = frozenset({Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED, Phase.STOPPING})
+
+
+class DependencyKind(StrEnum):
+    AFTER = "after"
+    AFTER_OK = "after-ok"
+    AFTER_ANY = "after-any"
+    AFTER_FAILED = "after-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    kind: DependencyKind
+    job_id: JobId
+
+
+class RetryCondition(StrEnum):
+    EXIT = "exit"
+    OOM = "oom"
+    PREEMPT = "preempt"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """The pause before retry k is `backoff_s * 2**(k-1)`, at most `backoff_max_s`."""
+
+    retries: int = 0
+    conditions: frozenset[RetryCondition] = frozenset({RetryCondition.EXIT, RetryCondition.OOM, RetryCondition.PREEMPT, RetryCondition.LOST})
+    backoff_s: float = 1.0
+    backoff_max_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The variables of a job, kept once for all jobs that share them. `digest`: SHA-256 of the sorted pairs, hex."""
+
+    digest: str
+    variables: Mapping[str, str] = field(compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """`text` as given, `indices` what it means, `limit` how many at once (0: no limit)."""
+
+    text: str
+    indices: IndexRanges
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What was asked, checked and with every default filled in; it changes only by `update`."""
+
+    name: str
+    command: tuple[str, ...]
+    cwd: str
+    environment: Environment
+    request: Request
+    array: ArraySpec | None = None
+    dependencies: tuple[Dependency, ...] = ()
+    time_limit_s: float = 0.0  # 0: none
+    grace_s: float = 30.0
+    retry: RetryPolicy = RetryPolicy()
+    begin_at_s: float = 0.0  # wall
+    deadline_at_s: float = 0.0  # wall; 0: none
+    priority: int = 0
+    nice: int = 0
+    queue: str = "default"
+    account: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    held: bool = False
+    stdout_path: str = ""
+    stderr_path: str = ""
+    stdin_open: bool = False
+    preemptible: bool = False
+    checkpoint_signal: str = ""
+    notify_command: str = ""
+    script: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose job it is, as the kernel told it."""
+
+    uid: int
+    gid: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One attempt that holds a grant. `started_steady_s` counts since `boot_id`'s boot, so limits survive clock jumps."""
+
+    grant: Grant
+    dispatched_at_s: float
+    boot_id: str
+    started_at_s: float = 0.0  # 0: not yet
+    started_steady_s: float = 0.0
+    shim_pid: int = 0
+    suspended_steady_s: float = 0.0  # since when it is suspended; 0: it is not
+    suspended_total_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """What the shim saw: exactly one of `exit_code`, `signal` and `error` (it could not be started) says how it ended."""
+
+    ended_at_s: float
+    exit_code: int | None = None
+    signal: int | None = None
+    core_dumped: bool = False
+    oom_killed: bool | None = None  # None: not known
+    error: str = ""
+    usage: Usage = Usage()
+    run_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    ended_at_s: float
+    exit_code: int | None = None
+    signal: int | None = None
+    core_dumped: bool = False
+    oom_killed: bool | None = None
+    reason: str = ""
+    usage: Usage = Usage()
+    wait_s: float = 0.0
+    run_s: float = 0.0
+
+
+class StopCause(StrEnum):
+    """Why a job is STOPPING; decides what it becomes when its process has ended."""
+
+    CANCEL = "cancel"
+    TIME_LIMIT = "time_limit"
+    REQUEUE = "requeue"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    cause: StopCause
+    reason: str
+    kill_at_steady_s: float  # when SIGKILL follows
+    killed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayProgress:
+    """Where an array stands. An element has a record of its own from its dispatch on; until then it is in `pending`."""
+
+    pending: IndexRanges
+    active: int = 0  # elements that have a live record, whatever their phase
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0  # with or without ever having been dispatched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job, one array, or one element of an array. `run` exists in ACTIVE phases and after the end; `outcome` after the end."""
+
+    id: JobId
+    spec: JobSpec
+    owner: Owner
+    phase: Phase
+    submitted_at_s: float
+    eligible_at_s: float = 0.0  # when it could first have started; 0: not yet
+    attempt: int = 0  # counts dispatches; 0: never dispatched
+    retries_used: int = 0
+    not_before_s: float = 0.0  # wall; the end of a retry's pause
+    reason: str = ""
+    unmet: tuple[Dependency, ...] = ()  # dependencies it still waits for; each names a job that has not ended
+    run: Run | None = None
+    stop: Stop | None = None  # only while STOPPING
+    outcome: Outcome | None = None
+    array: ArrayProgress | None = None  # only of an array's own record
+    revision: int = 0
+
+    @property
+    def run_key(self) -> str:
+        """Names this attempt on disk and to the shim: `42.7.1`, `42.-1.1` for a plain job."""
+        return f"{self.id.number}.{self.id.index}.{self.attempt}"

@@ -1,0 +1,360 @@
+"""The single writer of jobs: drains its inbox in turns; each turn decides, remembers, answers, acts."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+import structlog
+
+from aiosd.clock import Clock
+from aiosd.errors import AiosError, DiskFull, FailedPrecondition, NotFound, StorageUnwritable, Unavailable
+from aiosd.ids import JobId, parse_job_id
+from aiosd.jobs.actions import Action, End, Event, Forget, Launch, QueueChange, Remember, Save, Set, SetDrained, SetPolicy, SetQueue, Signal, Steer, SteerJob, Submit, UpdateJob
+from aiosd.jobs.draft import JobChange, JobDraft
+from aiosd.jobs.engine import Engine, Reply
+from aiosd.jobs.explain import Why
+from aiosd.jobs.job import Environment, Job, Owner, Phase
+from aiosd.jobs.ports import Changes, Journal, Launcher, LauncherEvent, Loaded
+from aiosd.jobs.settings import QueueSettings
+from aiosd.jobs.state import State
+from aiosd.jobs.views import Steered
+from aiosd.watch import Feed
+
+log = structlog.get_logger("jobs")
+LAZY_FLUSH_S = 0.25  # what the launcher knows anyway is committed at the latest so long after
+RECOVERY_PAUSE_S = 1.0  # between tries to write again when the disk was full
+MOST_ENVIRONMENTS = 4096
+STORAGE_TROUBLE = (DiskFull, StorageUnwritable)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """An event, and who waits for its answer."""
+
+    event: Event
+    answer: "asyncio.Future[Reply] | None" = None
+
+
+@dataclass(slots=True)
+class JobService:
+    """Every method raises an AiosError the caller can act on. A `ref` is an id ("42", "42.7") or a name that is unique.
+
+    `make_engine` builds the engine from what the journal holds; it is called again when memory ran ahead of a full disk.
+    """
+
+    journal: Journal
+    launcher: Launcher
+    clock: Clock
+    make_engine: Callable[[Loaded], Engine]
+    reached: Callable[[str], None] = lambda step: None
+    trouble: AiosError | None = None  # why nothing can be written at present
+    feed: Feed[Job] = field(default_factory=lambda: Feed(0))
+    engine: Engine = field(init=False)
+    _inbox: list[_Asked] = field(default_factory=list)
+    _awake: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: bool = False
+    _lazy: dict[JobId, Job] = field(default_factory=dict)
+    _committing: dict[JobId, Job] = field(default_factory=dict)  # ended, and neither live nor yet in the history
+    _committed: asyncio.Event = field(default_factory=asyncio.Event)
+    _environments: dict[str, Environment] = field(default_factory=dict)
+    _changed: dict[JobId, "asyncio.Future[None]"] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        """For readers: what is live, as of the last turn."""
+        return self.engine.state
+
+    # The life of the service
+
+    async def start(self) -> None:
+        """Load what was committed, and have the launcher say what became of the runs that were going on."""
+        self.launcher.subscribe(self._on_launcher)
+        await self._load()
+
+    async def run(self) -> None:
+        """Turn after turn, until `stop`. Returns when all that was asked before has been answered."""
+        while not self._stopping or self._inbox:
+            await self._sleep()
+            if self.trouble is not None:
+                await self._try_to_recover()
+            else:
+                await self._turn()
+        await self._flush_lazy()
+
+    def stop(self) -> None:
+        """Let `run` return after the turn it is in; whoever asks from now on is refused."""
+        self._stopping = True
+        self._awake.set()
+
+    async def _load(self) -> None:
+        loaded = await self.journal.load()
+        self.engine = self.make_engine(loaded)
+        self.feed.restart(self.state.revision)
+        for environment in {id(j.spec.environment): j.spec.environment for j in loaded.jobs}.values():
+            self._environments.setdefault(environment.digest, environment)
+        await self.launcher.recover([job for job in self.state.jobs.values() if job.run is not None])
+        self._awake.set()
+
+    async def _sleep(self) -> None:
+        wait_s = RECOVERY_PAUSE_S if self.trouble is not None else self.engine.next_wake_in_s(self.clock.now())
+        if self._lazy and self.trouble is None:
+            wait_s = min(LAZY_FLUSH_S, wait_s if wait_s is not None else LAZY_FLUSH_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._awake.wait()
+        self._awake.clear()
+
+    # The turn
+
+    async def _turn(self) -> None:
+        batch, self._inbox = self._inbox, []
+        replies = self._decide(batch)
+        actions = self.engine.take_actions()
+        self.reached("turn.1-decided")
+        try:
+            await self._remember(actions, due=not batch)
+        except STORAGE_TROUBLE as error:
+            self._fall_back(batch, error)
+            return
+        self.reached("turn.2-committed")
+        for asked, reply in replies:
+            _settle(asked, reply)
+        self._publish(actions)
+        self.reached("turn.3-answered")
+        self._act(actions)
+        self.reached("turn.4-acted")
+
+    def _decide(self, batch: Sequence[_Asked]) -> list[tuple[_Asked, Reply | AiosError]]:
+        now = self.clock.now()
+        replies: list[tuple[_Asked, Reply | AiosError]] = []
+        for asked in batch:
+            try:
+                replies.append((asked, self.engine.handle(asked.event, now)))
+            except AiosError as error:
+                replies.append((asked, error))
+        self.engine.dispatch(now)
+        return replies
+
+    async def _remember(self, actions: Sequence[Action], *, due: bool) -> None:
+        """One commit for the whole turn. A turn that only says what the launcher knows too may wait for the next."""
+        self._lazy.update((a.job.id, a.job) for a in actions if isinstance(a, Save))
+        ended = {a.job.id: a.job for a in actions if isinstance(a, End)}
+        urgent = any(not (isinstance(a, Save) and a.lazy) and not isinstance(a, Launch | Signal | Forget) for a in actions)
+        if not urgent and not (due and self._lazy):
+            return
+        saved = [job for job in self._lazy.values() if job.id not in ended and job.id in self.state.jobs]
+        self._committing = ended
+        try:
+            await self.journal.commit(Changes(
+                saved=saved, ended=list(ended.values()),
+                submissions=[a.submission for a in actions if isinstance(a, Remember)],
+                settings={a.name: a.value for a in actions if isinstance(a, Set)},
+            ))
+        finally:
+            self._committing = {}
+            self._committed.set()
+            self._committed = asyncio.Event()
+        self._lazy.clear()
+
+    async def _flush_lazy(self) -> None:
+        with suppress(*STORAGE_TROUBLE):  # the launcher knows it too: the next daemon learns it from there
+            await self._remember((), due=True)
+
+    def _publish(self, actions: Sequence[Action]) -> None:
+        published = False
+        for action in actions:
+            if isinstance(action, Save | End):
+                job = action.job
+                self.feed.publish(job.revision, job)
+                published = True
+                waiting = self._changed.pop(job.id, None)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(None)
+                if not (isinstance(action, Save) and action.lazy and job.phase is Phase.STARTING):
+                    log.info("job", job=str(job.id), phase=str(job.phase), attempt=job.attempt, reason=job.reason or None)
+        if published:
+            self.feed.wake()
+
+    def _act(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            match action:
+                case Launch(job):
+                    self.launcher.launch(job)
+                case Signal(job, signal, scope):
+                    self.launcher.signal(job, signal, scope)
+                case Forget(job):
+                    self.launcher.forget(job)
+
+    # When nothing can be written
+
+    def _fall_back(self, batch: Sequence[_Asked], error: AiosError) -> None:
+        """Memory ran ahead of the disk: tell who waits, and start again from the disk when it can be written."""
+        log.error("storage", error=str(error), hint=error.hint)
+        self.trouble = error
+        self._lazy.clear()
+        for asked in batch:
+            _settle(asked, error)
+
+    async def _try_to_recover(self) -> None:
+        refused, self._inbox = self._inbox, []
+        for asked in refused:
+            _settle(asked, self.trouble)
+        try:
+            await self.journal.commit(Changes(settings={"written_at": str(self.clock.now().wall_s)}))
+            await self._load()
+        except STORAGE_TROUBLE as error:
+            self.trouble = error
+            return
+        self.trouble = None
+        log.info("storage recovered")
+
+    # Asking
+
+    async def ask(self, event: Event) -> Reply:
+        """Put an event in the inbox; the answer comes when what it led to is committed."""
+        if self._stopping:
+            raise Unavailable("the daemon is stopping", hint="try again in a moment")
+        if self.trouble is not None:
+            raise self.trouble
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._inbox.append(_Asked(event, answer))
+        self._awake.set()
+        return await answer
+
+    def _on_launcher(self, event: LauncherEvent) -> None:
+        if self.trouble is None:  # else the recovery asks the launcher again
+            self._inbox.append(_Asked(event))
+            self._awake.set()
+
+    async def changed(self, job_id: JobId) -> None:
+        """Returns at the next change of that job."""
+        waiting = self._changed.get(job_id)
+        if waiting is None:
+            waiting = self._changed[job_id] = asyncio.get_running_loop().create_future()
+        await asyncio.shield(waiting)
+
+    # What callers ask
+
+    async def submit(self, drafts: Sequence[JobDraft], *, owner: Owner, key: str = "", digest: str = "") -> Sequence[Job]:
+        """All of the drafts become jobs, or none. The same key with the same digest gets the same jobs again."""
+        environments = [self._environment(draft) for draft in drafts]
+        ended = await self.journal.ended_phases(self._not_live(drafts)) if any(d.dependencies for d in drafts) else {}
+        reply = await self.ask(Submit(drafts, environments, owner, key, digest, ended))
+        if isinstance(reply, range):
+            return [await self.get(str(number)) for number in reply]
+        assert isinstance(reply, list)
+        return reply
+
+    async def get(self, ref: str) -> Job:
+        """A job by id or by name, live or ended. Raises NotFound, or InvalidArgument where a name is not unique."""
+        job_id = self.resolve(ref)
+        live = self._live(job_id)
+        if live is not None:
+            return live
+        if job_id in self._committing:
+            await self._committed.wait()
+        found = await self.journal.get(job_id)
+        if found is None and job_id.is_element:
+            found = await self._dropped_element(job_id)
+        found = self._live(job_id) or found
+        if found is None and self.trouble is not None:
+            raise self.trouble
+        if found is None:
+            raise NotFound(f"there is no job {ref}", hint="see `aiosctl ps -a`", job=ref)
+        return found
+
+    async def steer(self, what: Steer, refs: Sequence[str], reason: str = "", force: bool = False) -> Sequence[Steered]:
+        """Do it to each; what cannot be done to one does not keep it from the others."""
+        return await asyncio.gather(*(self._steer_one(what, ref, reason, force) for ref in refs))
+
+    async def _steer_one(self, what: Steer, ref: str, reason: str, force: bool) -> Steered:
+        try:
+            job = await self.get(ref)
+            if job.phase.ended:
+                raise FailedPrecondition(f"job {job.id} has ended: {job.phase}", hint="submit it again to run it again", job=job.id, phase=job.phase)
+            reply = await self.ask(SteerJob(what, job.id, reason, force))
+        except AiosError as error:
+            return Steered(ref, error=error)
+        assert isinstance(reply, Job)
+        return Steered(ref, job=reply)
+
+    async def update(self, ref: str, change: JobChange) -> Job:
+        job = await self.get(ref)
+        if job.phase.ended:
+            raise FailedPrecondition(f"job {job.id} has ended: {job.phase}", hint="nothing of it can change any more", job=job.id)
+        reply = await self.ask(UpdateJob(job.id, change))
+        assert isinstance(reply, Job)
+        return reply
+
+    async def why(self, ref: str) -> Why:
+        job = await self.get(ref)
+        if job.phase.ended:
+            raise FailedPrecondition(f"job {job.id} does not wait: it has ended: {job.phase}", hint=f"see `aiosctl show {job.id}`", job=job.id)
+        return self.engine.why(job.id, self.clock.now())
+
+    async def set_policy(self, name: str) -> str:
+        reply = await self.ask(SetPolicy(name))
+        assert isinstance(reply, str)
+        return reply
+
+    async def set_queue(self, name: str, change: QueueChange) -> QueueSettings:
+        reply = await self.ask(SetQueue(name, change))
+        assert isinstance(reply, QueueSettings)
+        return reply
+
+    async def set_drained(self, drained: bool, reason: str = "") -> None:
+        await self.ask(SetDrained(drained, reason))
+
+    # Lookups
+
+    @property
+    def ending(self) -> Sequence[Job]:
+        """Ended in the turn that is being committed."""
+        return list(self._committing.values())
+
+    def resolve(self, ref: str) -> JobId:
+        """The id that a reference means. Raises NotFound for a name that no live job has."""
+        job_id = parse_job_id(ref) or self.engine.resolve(ref)
+        if job_id is None:
+            raise NotFound(f"there is no live job named {ref!r}", hint="use its id; see `aiosctl ps -a`", job=ref)
+        return job_id
+
+    def _live(self, job_id: JobId) -> Job | None:
+        try:
+            return self.state.job(job_id)
+        except NotFound:
+            return None
+
+    async def _dropped_element(self, job_id: JobId) -> Job | None:
+        """An element that was cancelled with its array, before it had a record of its own."""
+        array = await self.journal.get(job_id.whole)
+        if array is None or array.spec.array is None or job_id.index not in array.spec.array.indices:
+            return None
+        return replace(array, id=job_id, array=None)
+
+    def _not_live(self, drafts: Sequence[JobDraft]) -> Sequence[JobId]:
+        named = {parsed for draft in drafts for _, text in draft.dependencies if (parsed := parse_job_id(text)) is not None}
+        named |= {job_id.whole for job_id in named}
+        return [job_id for job_id in named if job_id not in self.state.jobs]
+
+    def _environment(self, draft: JobDraft) -> Environment:
+        """The one record for these variables: jobs that share an environment share its memory."""
+        text = "\0".join(f"{name}={value}" for name, value in sorted(draft.environment.items()))
+        digest = sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        known = self._environments.get(digest)
+        if known is None:
+            if len(self._environments) >= MOST_ENVIRONMENTS:
+                del self._environments[next(iter(self._environments))]
+            known = self._environments[digest] = Environment(digest, dict(draft.environment))
+        return known
+
+
+def _settle(asked: _Asked, reply: Reply | AiosError | None) -> None:
+    if asked.answer is None or asked.answer.done():  # nobody waits any more
+        return
+    if isinstance(reply, AiosError):
+        asked.answer.set_exception(reply)
+    else:
+        asked.answer.set_result(reply)

@@ -1,0 +1,36 @@
+"""What the jobs domain lets an operator choose; `app.py` fills it from the configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """One queue. `max_running` 0, and limits of 0 seconds, mean none."""
+
+    name: str
+    priority: int = 0
+    max_running: int = 0
+    open: bool = True
+    started: bool = True
+    default_time_limit_s: float = 0.0
+    max_time_limit_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobsSettings:
+    policy: str = "fair"
+    usage_half_life_s: float = 7 * 86400.0
+    shares: Mapping[str, float] = field(default_factory=dict)
+    max_starts_per_pass: int = 1000
+    default_cpu_millis: int = 1000
+    default_queue: str = "default"
+    grace_s: float = 30.0
+    retry_backoff_s: float = 1.0
+    retry_backoff_max_s: float = 600.0
+    max_array_elements: int = 10_000_000
+    max_command_bytes: int = 1 << 20
+    max_environment_bytes: int = 1 << 20
+    max_jobs_per_submit: int = 10_000
+    max_queued: int = 2_000_000
+    queues: Mapping[str, QueueSettings] = field(default_factory=lambda: {"default": QueueSettings("default")})

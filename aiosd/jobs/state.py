@@ -1,0 +1,170 @@
+"""What the engine knows: every live job, and the indexes that keep a turn's cost independent of how many wait."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from aiosd.errors import NotFound
+from aiosd.ids import JobId
+from aiosd.jobs.actions import Action, End, Forget, Save
+from aiosd.jobs.backlog import Backlog, Entry
+from aiosd.jobs.job import Job, Phase
+from aiosd.jobs.ports import Submission
+from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.jobs.timers import Due, Timers
+from aiosd.resources.pool import Pool
+from aiosd.scheduling.fairshare import UsageLedger
+from aiosd.scheduling.policy import ClassKey, Wait
+
+MOST_RECENT = 10_000
+ALWAYS_LIVE = (Phase.QUEUED, Phase.RUNNING)  # phases in which an array's pending elements may start
+
+
+@dataclass(slots=True)
+class State:
+    settings: JobsSettings
+    pool: Pool
+    queues: dict[str, QueueSettings]
+    policy: str
+    ledger: UsageLedger
+    boot_id: str = ""
+    drain_reason: str | None = None  # None: not drained
+    next_number: int = 1
+    revision: int = 0
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+    names: dict[str, set[JobId]] = field(default_factory=lambda: defaultdict(set))
+    elements: dict[int, set[JobId]] = field(default_factory=lambda: defaultdict(set))  # live ones, by array
+    dependents: dict[int, set[JobId]] = field(default_factory=lambda: defaultdict(set))  # who waits for a number
+    phases: Counter[Phase] = field(default_factory=Counter)  # arrays' own records left out
+    active_in: Counter[str] = field(default_factory=Counter)  # runs that hold a grant, by queue
+    queued: int = 0  # not yet dispatched; pending elements one by one
+    recent: dict[JobId, Phase] = field(default_factory=dict)  # the latest that ended, for those who depend on them
+    submissions: dict[tuple[int, str], Submission] = field(default_factory=dict)
+    backlog: Backlog = field(default_factory=Backlog)
+    timers: Timers = field(default_factory=Timers)
+    waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
+    actions: list[Action] = field(default_factory=list)
+    dirty: bool = True  # something changed that could let a job start
+
+    def job(self, job_id: JobId) -> Job:
+        """A live job; an element that has no record yet is made from its array. Raises NotFound."""
+        found = self.jobs.get(job_id)
+        if found is not None:
+            return found
+        array = self.jobs.get(job_id.whole) if job_id.is_element else None
+        if array is not None and array.array is not None and job_id.index in array.array.pending:
+            return pending_element(array, job_id.index)
+        raise NotFound(f"there is no live job {job_id}", hint="see `aiosctl ps -a`", job=job_id)
+
+    def put(self, job: Job, *, lazy: bool = False) -> Job:
+        """Insert or replace a live job: indexes follow, a Save goes out. The one way in."""
+        self.revision += 1
+        job = replace(job, revision=self.revision)
+        self._unindex(self.jobs.get(job.id))
+        self.jobs[job.id] = job
+        self._index(job)
+        self.actions.append(Save(job, lazy=lazy))
+        return job
+
+    def adopt(self, job: Job) -> None:
+        """A job as it was loaded: indexed, not saved again."""
+        self.jobs[job.id] = job
+        self._index(job)
+
+    def end(self, job: Job) -> Job:
+        """Take an ended job out: indexes follow, an End goes out. The one way out."""
+        self.revision += 1
+        job = replace(job, revision=self.revision, stop=None, unmet=())
+        self._unindex(self.jobs.pop(job.id, None))
+        self.elements.pop(job.id.number, None) if not job.id.is_element else self.elements[job.id.number].discard(job.id)
+        self.recent[job.id] = job.phase
+        if len(self.recent) > MOST_RECENT:
+            del self.recent[next(iter(self.recent))]
+        self.actions.append(End(job))
+        if job.run is not None:
+            self.actions.append(Forget(job))
+        return job
+
+    def take_actions(self) -> list[Action]:
+        taken, self.actions = self.actions, []
+        return taken
+
+    def class_key(self, job: Job) -> ClassKey:
+        spec = job.spec
+        queue = self.queues.get(spec.queue)
+        return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority + (queue.priority if queue else 0), spec.request)
+
+    def requeue_classes(self, queue: str) -> None:
+        """The priority of a queue has changed: its jobs belong to other classes now."""
+        for job_id in [i for i, key in self.backlog.where.items() if key.queue == queue]:
+            self._queue(self.jobs[job_id])
+
+    def _index(self, job: Job) -> None:
+        if job.id.is_element:
+            self.elements[job.id.number].add(job.id)
+        else:
+            self.names[job.spec.name].add(job.id)
+        for dependency in job.unmet:
+            self.dependents[dependency.job_id.number].add(job.id)
+        if job.array is not None:
+            self.queued += len(job.array.pending)
+        else:
+            self.phases[job.phase] += 1
+            self.queued += job.phase in (Phase.QUEUED, Phase.WAITING, Phase.HELD)
+            self.active_in[job.spec.queue] += job.phase.active
+        self._queue(job)
+
+    def _unindex(self, job: Job | None) -> None:
+        if job is None:
+            return
+        if not job.id.is_element:
+            self.names[job.spec.name].discard(job.id)
+            if not self.names[job.spec.name]:
+                del self.names[job.spec.name]
+        for dependency in job.unmet:
+            self.dependents[dependency.job_id.number].discard(job.id)
+        if job.array is not None:
+            self.queued -= len(job.array.pending)
+        else:
+            self.phases[job.phase] -= 1
+            self.queued -= job.phase in (Phase.QUEUED, Phase.WAITING, Phase.HELD)
+            self.active_in[job.spec.queue] -= job.phase.active
+        self.backlog.drop(job.id)
+
+    def _queue(self, job: Job) -> None:
+        entry = _entry(job)
+        if entry is not None:
+            self.backlog.put(job.id, self.class_key(job), entry)
+            self.dirty = True
+
+    def arm(self, job: Job) -> None:
+        """Set the alarms that a live job's phase calls for; stale ones are ignored when they fire."""
+        spec, timers = job.spec, self.timers
+        if job.phase is Phase.WAITING:
+            due = max(spec.begin_at_s, job.not_before_s)
+            if due:
+                timers.at_wall(due, job.id, job.attempt, Due.ELIGIBLE)
+        if spec.deadline_at_s and not job.id.is_element and job.attempt == 0:
+            timers.at_wall(spec.deadline_at_s, job.id, 0, Due.DEADLINE)
+        if job.phase is Phase.RUNNING and spec.time_limit_s and job.run is not None:
+            timers.at_steady(job.run.started_steady_s + job.run.suspended_total_s + spec.time_limit_s, job.id, job.attempt, Due.TIME_LIMIT)
+        if job.stop is not None and not job.stop.killed:
+            timers.at_steady(job.stop.kill_at_steady_s, job.id, job.attempt, Due.KILL)
+
+
+def _entry(job: Job) -> Entry | None:
+    if job.array is None:
+        return Entry(1, job.eligible_at_s) if job.phase is Phase.QUEUED else None
+    if job.phase not in ALWAYS_LIVE:
+        return None
+    count = len(job.array.pending)
+    limit = job.spec.array.limit if job.spec.array is not None else 0
+    if limit:
+        count = min(count, limit - job.array.active)
+    return Entry(count, job.eligible_at_s, job.array.pending) if count > 0 else None
+
+
+def pending_element(array: Job, index: int) -> Job:
+    """The record that an element would have, had it one: it is where its array is."""
+    phase = Phase.QUEUED if array.phase in ALWAYS_LIVE else array.phase
+    return replace(array, id=JobId(array.id.number, index), phase=phase, array=None)

@@ -1,0 +1,134 @@
+"""What the engine does with a submission: all of its jobs are accepted, or none."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from aiosd.clock import Instant
+from aiosd.errors import AlreadyExists, Exhausted, InvalidArgument, NotFound
+from aiosd.ids import JobId
+from aiosd.jobs.actions import Remember, Submit
+from aiosd.jobs.admit import admit, dependencies
+from aiosd.jobs.dependencies import Verdict, describe, on_end, refuse_rings
+from aiosd.jobs.job import ArrayProgress, Dependency, DependencyKind, Job, JobSpec, Outcome, Owner, Phase
+from aiosd.jobs.ports import Submission
+from aiosd.jobs.running import settle_dependents
+from aiosd.jobs.state import State
+
+KEY_LIFETIME_S = 86400.0
+
+
+def submit(state: State, event: Submit, now: Instant) -> Sequence[Job]:
+    """Admit every draft, give them numbers, and put them where they belong. Raises before anything has changed."""
+    settings = state.settings
+    if not 0 < len(event.drafts) <= settings.max_jobs_per_submit:
+        raise InvalidArgument(f"a call submits 1 to {settings.max_jobs_per_submit} jobs, not {len(event.drafts)}", hint="use an array, or several calls")
+    specs = [
+        admit(draft, environment, settings, state.queues, state.pool.inventory)
+        for draft, environment in zip(event.drafts, event.environments, strict=True)
+    ]
+    for request in {spec.request for spec in specs}:
+        state.pool.check_ever_fits(request)
+    numbers = range(state.next_number, state.next_number + len(specs))
+    wanted = [dependencies(draft, at, numbers) for at, draft in enumerate(event.drafts)]
+    refuse_rings(wanted, numbers)
+    _check_room(state, specs)
+    verdicts = [_open_dependencies(state, event, deps, numbers) for deps in wanted]
+    state.next_number = numbers.stop
+    if event.key:
+        _remember(state, event, numbers, now)
+    rows = zip(numbers, specs, wanted, verdicts, strict=True)
+    jobs = [_create(state, number, spec, deps, verdict, event.owner, now) for number, spec, deps, verdict in rows]
+    for job in jobs:
+        if job.phase.ended:
+            settle_dependents(state, job, now)
+    return [state.jobs.get(job.id, job) for job in jobs]
+
+
+def submitted_before(state: State, uid: int, key: str, digest: str) -> range | None:
+    """The numbers this key was answered with before. Raises AlreadyExists when it was for another request."""
+    known = state.submissions.get((uid, key))
+    if known is None:
+        return None
+    if known.digest != digest:
+        raise AlreadyExists(f"the idempotency key {key!r} was used for a different submission", hint="use a new key for a new submission", key=key)
+    return range(known.first, known.first + known.count)
+
+
+def _remember(state: State, event: Submit, numbers: range, now: Instant) -> None:
+    submission = Submission(event.owner.uid, event.key, event.digest, numbers.start, len(numbers), now.wall_s)
+    while state.submissions and next(iter(state.submissions.values())).at_s < now.wall_s - KEY_LIFETIME_S:
+        del state.submissions[next(iter(state.submissions))]
+    state.submissions[event.owner.uid, event.key] = submission
+    state.actions.append(Remember(submission))
+
+
+def _check_room(state: State, specs: Sequence[JobSpec]) -> None:
+    allowed = state.settings.max_queued
+    asked = sum(len(spec.array.indices) if spec.array is not None else 1 for spec in specs)
+    if state.queued + asked > max(allowed, max((len(s.array.indices) for s in specs if s.array is not None), default=0)):
+        raise Exhausted(f"{state.queued} jobs wait already; {asked} more would pass the limit of {allowed}", hint="wait for some to finish, or raise jobs.max_queued", asked=asked, allowed=allowed)
+
+
+def _open_dependencies(state: State, event: Submit, wanted: Sequence[Dependency], numbers: range) -> tuple[tuple[Dependency, ...], str]:
+    """The dependencies that are still open, and why they can never be met ("" when they may)."""
+    still_open = []
+    for dependency in wanted:
+        verdict = _verdict(state, event, dependency, numbers)
+        if verdict is Verdict.IMPOSSIBLE:
+            return (), f"it waited for {describe(dependency)}, which did not happen"
+        if verdict is Verdict.OPEN:
+            still_open.append(dependency)
+    return tuple(still_open), ""
+
+
+def _verdict(state: State, event: Submit, dependency: Dependency, numbers: range) -> Verdict:
+    job_id = dependency.job_id
+    if job_id.number in numbers:
+        return Verdict.OPEN
+    for known in (state.recent, event.ended):
+        phase = known.get(job_id, known.get(job_id.whole))
+        if phase is not None:
+            return on_end(dependency.kind, phase)
+    try:
+        live = state.job(job_id)
+    except NotFound:
+        raise NotFound(f"there is no job {job_id} to depend on", hint="see `aiosctl ps -a`", job=job_id) from None
+    return Verdict.MET if dependency.kind is DependencyKind.AFTER and _has_begun(live) else Verdict.OPEN
+
+
+def _has_begun(job: Job) -> bool:
+    if job.array is not None:
+        return job.array.active + job.array.succeeded + job.array.failed > 0
+    return job.attempt > 1 or (job.run is not None and job.run.started_at_s > 0)
+
+
+def _create(
+    state: State, number: int, spec: JobSpec, wanted: tuple[Dependency, ...], verdict: tuple[tuple[Dependency, ...], str], owner: Owner, now: Instant
+) -> Job:
+    unmet, impossible = verdict
+    waits = bool(unmet) or spec.begin_at_s > now.wall_s
+    phase = Phase.SKIPPED if impossible else Phase.HELD if spec.held else Phase.WAITING if waits else Phase.QUEUED
+    job = Job(
+        id=JobId(number), spec=_with_dependencies(spec, wanted), owner=owner, phase=phase, submitted_at_s=now.wall_s,
+        eligible_at_s=now.wall_s if phase is Phase.QUEUED else 0.0, unmet=unmet, reason=impossible or waiting_reason(phase, unmet, spec.begin_at_s),
+        array=ArrayProgress(spec.array.indices) if spec.array is not None else None,
+    )
+    if impossible:
+        return state.end(replace(job, outcome=Outcome(now.wall_s, reason=impossible)))
+    job = state.put(job)
+    state.arm(job)
+    return job
+
+
+def waiting_reason(phase: Phase, unmet: Sequence[Dependency], begin_at_s: float) -> str:
+    if phase is Phase.HELD:
+        return "held by its user"
+    if phase is not Phase.WAITING:
+        return ""
+    if unmet:
+        return "waits for " + " and ".join(map(describe, unmet))
+    return "waits for its begin time" if begin_at_s else ""
+
+
+def _with_dependencies(spec: JobSpec, wanted: tuple[Dependency, ...]) -> JobSpec:
+    return replace(spec, dependencies=wanted) if wanted else spec
