@@ -34,8 +34,13 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         cwd=_directory(draft.cwd),
         environment=environment,
         request=complete_request(
-            cpu_millis=wish.cpu_millis, memory_bytes=wish.memory_bytes, devices=wish.devices, disk_bytes=wish.disk_bytes,
-            exclusive=wish.exclusive, inventory=inventory, default_cpu_millis=settings.default_cpu_millis,
+            cpu_millis=wish.cpu_millis,
+            memory_bytes=wish.memory_bytes,
+            devices=wish.devices,
+            disk_bytes=wish.disk_bytes,
+            exclusive=wish.exclusive,
+            inventory=inventory,
+            default_cpu_millis=settings.default_cpu_millis,
         ),
         array=_array(draft.array, settings),
         time_limit_s=time_limit(draft.time_limit_s, queue),
@@ -101,7 +106,9 @@ def time_limit(asked_s: float, queue: QueueSettings) -> float:
     if queue.max_time_limit_s and chosen > queue.max_time_limit_s:
         raise InvalidArgument(
             f"a time limit of {format_seconds(chosen)} is more than queue {queue.name!r} allows: {format_seconds(queue.max_time_limit_s)}",
-            hint=f"ask for at most {format_seconds(queue.max_time_limit_s)}", asked=chosen, allowed=queue.max_time_limit_s,
+            hint=f"ask for at most {format_seconds(queue.max_time_limit_s)}",
+            asked=chosen,
+            allowed=queue.max_time_limit_s,
         )
     return chosen
 
@@ -116,11 +123,16 @@ def _check_command(draft: JobDraft, environment: Environment, settings: JobsSett
         if size > MAX_ARGUMENT_BYTES:
             raise InvalidArgument(
                 f"argument {at} of the command has {format_bytes(size)}; the kernel takes at most {MAX_ARGUMENT_BYTES} bytes in one",
-                hint="put it into a file and pass the file's name", argument=at, size=size, allowed=MAX_ARGUMENT_BYTES,
+                hint="put it into a file and pass the file's name",
+                argument=at,
+                size=size,
+                allowed=MAX_ARGUMENT_BYTES,
             )
         total += size + 1
     if total > settings.max_command_bytes:
-        raise InvalidArgument(f"the command has {format_bytes(total)}, more than the {format_bytes(settings.max_command_bytes)} allowed", hint="put its arguments into a file")
+        raise InvalidArgument(
+            f"the command has {format_bytes(total)}, more than the {format_bytes(settings.max_command_bytes)} allowed", hint="put its arguments into a file"
+        )
     if len(draft.script.encode()) > settings.max_command_bytes:
         raise InvalidArgument(f"the script has {format_bytes(len(draft.script.encode()))}, more than the {format_bytes(settings.max_command_bytes)} allowed")
     _check_environment(environment.variables, settings.max_environment_bytes)
@@ -134,10 +146,17 @@ def _check_environment(variables: Mapping[str, str], allowed: int) -> None:
         _no_nul(f"environment variable {name}", value)
         size = len(name) + len(value.encode("utf-8", "surrogateescape")) + 2
         if size > MAX_ARGUMENT_BYTES:
-            raise InvalidArgument(f"environment variable {name} has {format_bytes(size)}; the kernel takes at most {MAX_ARGUMENT_BYTES} bytes in one", hint="put it into a file")
+            raise InvalidArgument(
+                f"environment variable {name} has {format_bytes(size)}; the kernel takes at most {MAX_ARGUMENT_BYTES} bytes in one", hint="put it into a file"
+            )
         total += size
     if total > allowed:
-        raise InvalidArgument(f"the environment has {format_bytes(total)}, more than the {format_bytes(allowed)} allowed", hint="unset what the job does not need, or use files", size=total, allowed=allowed)
+        raise InvalidArgument(
+            f"the environment has {format_bytes(total)}, more than the {format_bytes(allowed)} allowed",
+            hint="unset what the job does not need, or use files",
+            size=total,
+            allowed=allowed,
+        )
 
 
 def _name(draft: JobDraft) -> str:

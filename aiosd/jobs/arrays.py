@@ -24,10 +24,18 @@ def with_ended(array: Job, phase: Phase) -> Job:
     """One element with a record of its own has ended."""
     progress = _progress(array)
     succeeded, cancelled = phase is Phase.SUCCEEDED, phase is Phase.CANCELLED
-    return _settled(replace(array, array=replace(
-        progress, active=progress.active - 1, succeeded=progress.succeeded + succeeded,
-        cancelled=progress.cancelled + cancelled, failed=progress.failed + (not succeeded and not cancelled),
-    )))
+    return _settled(
+        replace(
+            array,
+            array=replace(
+                progress,
+                active=progress.active - 1,
+                succeeded=progress.succeeded + succeeded,
+                cancelled=progress.cancelled + cancelled,
+                failed=progress.failed + (not succeeded and not cancelled),
+            ),
+        )
+    )
 
 
 def with_dropped(array: Job, index: int | None = None) -> Job:

@@ -25,8 +25,10 @@ def on_end(kind: DependencyKind, phase: Phase) -> Verdict:
 
 def describe(dependency: Dependency) -> str:
     words = {
-        DependencyKind.AFTER: "to start", DependencyKind.AFTER_OK: "to succeed",
-        DependencyKind.AFTER_ANY: "to end", DependencyKind.AFTER_FAILED: "to end without success",
+        DependencyKind.AFTER: "to start",
+        DependencyKind.AFTER_OK: "to succeed",
+        DependencyKind.AFTER_ANY: "to end",
+        DependencyKind.AFTER_FAILED: "to end without success",
     }
     return f"job {dependency.job_id} {words[dependency.kind]}"
 

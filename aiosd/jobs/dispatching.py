@@ -30,12 +30,17 @@ def _plan(state: State, now: Instant) -> Plan:
     slots = {name: max(0, q.max_running - state.active_in[name]) for name, q in state.queues.items() if q.max_running}
     stopped = {name for name, q in state.queues.items() if not q.started}
     with state.pool.trial() as pool:
-        return POLICIES[state.policy].policy(Snapshot(
-            now_s=now.wall_s,
-            classes=[c for c in state.backlog.classes.values() if c.count and c.key.queue not in stopped],
-            pool=pool, slots=slots, usage=state.ledger.usage(now.wall_s), shares=state.settings.shares,
-            max_starts=state.settings.max_starts_per_pass,
-        ))
+        return POLICIES[state.policy].policy(
+            Snapshot(
+                now_s=now.wall_s,
+                classes=[c for c in state.backlog.classes.values() if c.count and c.key.queue not in stopped],
+                pool=pool,
+                slots=slots,
+                usage=state.ledger.usage(now.wall_s),
+                shares=state.settings.shares,
+                max_starts=state.settings.max_starts_per_pass,
+            )
+        )
 
 
 def _start_all(state: State, starts: tuple[Start, ...], now: Instant) -> None:
@@ -55,5 +60,7 @@ def _start_all(state: State, starts: tuple[Start, ...], now: Instant) -> None:
 def _start(state: State, job: Job, grant: Grant, now: Instant) -> None:
     state.ledger.begin(job.owner.name, dominant_share(grant, state.pool.inventory), now.wall_s)
     assert job.phase is Phase.QUEUED, f"{job.id} is {job.phase}"
-    job = state.put(replace(job, phase=move(job.phase, Cue.DISPATCH), attempt=job.attempt + 1, reason="", not_before_s=0.0, run=Run(grant, now.wall_s, state.boot_id)))
+    job = state.put(
+        replace(job, phase=move(job.phase, Cue.DISPATCH), attempt=job.attempt + 1, reason="", not_before_s=0.0, run=Run(grant, now.wall_s, state.boot_id))
+    )
     state.actions.append(Launch(job))

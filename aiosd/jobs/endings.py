@@ -7,8 +7,10 @@ from aiosd.jobs.lifecycle import Cue
 from aiosd.units import format_bytes, format_seconds
 
 _RETRY_ON = {
-    Cue.FAIL: RetryCondition.EXIT, Cue.RUN_OUT_OF_MEMORY: RetryCondition.OOM,
-    Cue.TIME_OUT: RetryCondition.TIMEOUT, Cue.LOSE: RetryCondition.LOST,
+    Cue.FAIL: RetryCondition.EXIT,
+    Cue.RUN_OUT_OF_MEMORY: RetryCondition.OOM,
+    Cue.TIME_OUT: RetryCondition.TIMEOUT,
+    Cue.LOSE: RetryCondition.LOST,
 }
 
 
@@ -56,8 +58,15 @@ def outcome(job: Job, exit_: Exit | None, reason: str, now_s: float) -> Outcome:
     if exit_ is None:
         return Outcome(now_s, reason=reason, wait_s=wait_s, run_s=max(0.0, now_s - started_s) if started_s else 0.0)
     return Outcome(
-        ended_at_s=exit_.ended_at_s, exit_code=exit_.exit_code, signal=exit_.signal, core_dumped=exit_.core_dumped,
-        oom_killed=exit_.oom_killed, reason=reason, usage=exit_.usage, wait_s=wait_s, run_s=exit_.run_s,
+        ended_at_s=exit_.ended_at_s,
+        exit_code=exit_.exit_code,
+        signal=exit_.signal,
+        core_dumped=exit_.core_dumped,
+        oom_killed=exit_.oom_killed,
+        reason=reason,
+        usage=exit_.usage,
+        wait_s=wait_s,
+        run_s=exit_.run_s,
     )
 
 

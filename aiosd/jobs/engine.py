@@ -53,9 +53,15 @@ class Engine:
         queues |= {name.removeprefix("queue."): QueueSettings(**value) for name, value in stored.items() if name.startswith("queue.")}
         policy = stored.get("policy", settings.policy)
         state = State(
-            settings=settings, pool=Pool(inventory), queues=queues, policy=policy if policy in POLICIES else settings.policy,
+            settings=settings,
+            pool=Pool(inventory),
+            queues=queues,
+            policy=policy if policy in POLICIES else settings.policy,
             ledger=UsageLedger.from_dict(stored.get("usage", {}), settings.usage_half_life_s),
-            boot_id=boot_id, drain_reason=stored.get("drained"), next_number=loaded.next_number, revision=loaded.revision + REVISION_GAP,
+            boot_id=boot_id,
+            drain_reason=stored.get("drained"),
+            next_number=loaded.next_number,
+            revision=loaded.revision + REVISION_GAP,
             submissions={(s.uid, s.key): s for s in loaded.submissions},
         )
         for job in loaded.jobs:

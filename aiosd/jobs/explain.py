@@ -10,7 +10,7 @@ from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs.dependencies import describe
 from aiosd.jobs.job import Job, Phase
-from aiosd.resources.shortage import Shortage, format_amount
+from aiosd.resources.shortage import Shortage
 from aiosd.scheduling.policy import Wait, WaitKind
 from aiosd.units import format_seconds
 
@@ -72,7 +72,9 @@ def _waiting(state: State, job: Job, now: Instant) -> Why:
     if job.unmet:
         return _plain(state, job, WhyKind.DEPENDENCY, "it waits for " + " and ".join(map(describe, job.unmet)))
     if job.not_before_s > now.wall_s:
-        return _plain(state, job, WhyKind.BACKOFF, f"it is tried again in {format_seconds(job.not_before_s - now.wall_s)}: {job.reason}", start_s=job.not_before_s)
+        return _plain(
+            state, job, WhyKind.BACKOFF, f"it is tried again in {format_seconds(job.not_before_s - now.wall_s)}: {job.reason}", start_s=job.not_before_s
+        )
     until_s = job.spec.begin_at_s
     return _plain(state, job, WhyKind.BEGIN_TIME, f"it may not begin for another {format_seconds(max(0.0, until_s - now.wall_s))}", start_s=until_s)
 
@@ -80,13 +82,23 @@ def _waiting(state: State, job: Job, now: Instant) -> Why:
 def _queued(state: State, job: Job, now: Instant) -> Why:
     queue = state.queues.get(job.spec.queue)
     if state.drain_reason is not None:
-        return _plain(state, job, WhyKind.DRAINED, f"the node is drained and starts nothing: {state.drain_reason}", ("`aiosctl node resume` lets it start jobs again",))
+        return _plain(
+            state, job, WhyKind.DRAINED, f"the node is drained and starts nothing: {state.drain_reason}", ("`aiosctl node resume` lets it start jobs again",)
+        )
     if queue is not None and not queue.started:
-        return _plain(state, job, WhyKind.QUEUE_STOPPED, f"queue {queue.name!r} is stopped: it starts nothing", (f"`aiosctl queue set {queue.name} --start` starts it",))
+        return _plain(
+            state, job, WhyKind.QUEUE_STOPPED, f"queue {queue.name!r} is stopped: it starts nothing", (f"`aiosctl queue set {queue.name} --start` starts it",)
+        )
     array = state.jobs.get(job.id.whole)
     limit = job.spec.array.limit if job.spec.array is not None else 0
     if array is not None and array.array is not None and limit and array.array.active >= limit:
-        return _plain(state, job, WhyKind.ARRAY_LIMIT, f"its array runs as many elements at once as it may: {limit}", (f"`aiosctl update {array.id} --array-limit N` changes that",))
+        return _plain(
+            state,
+            job,
+            WhyKind.ARRAY_LIMIT,
+            f"its array runs as many elements at once as it may: {limit}",
+            (f"`aiosctl update {array.id} --array-limit N` changes that",),
+        )
     wait = state.waits.get(state.class_key(job))
     shortage = state.pool.shortage(job.spec.request)
     ahead, ahead_count = state.backlog.ahead_of(job.id, MOST_AHEAD)
@@ -101,21 +113,25 @@ def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | Non
         kind, text = WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r} runs as many jobs at once as it may"
     elif shortage is not None:
         kind = WhyKind.RESOURCES
-        text = f"it needs {_amount(shortage, shortage.asked)} of {shortage.resource}; {_amount(shortage, shortage.free)} of {_amount(shortage, shortage.total)} is free"
+        text = f"it needs {shortage.asked_text} of {shortage.resource}; {shortage.free_text} of {shortage.total_text} is free"
     elif ahead_count:
         text = f"it would fit, but {_others(ahead_count)} first: job {ahead[0]}"
     if kind is WhyKind.RESOURCES and ahead_count:
         text += f", and {_others(ahead_count)} first"
     return Why(
-        job.id, kind, text, state.policy, resource=shortage.resource if shortage else "",
-        asked=_amount(shortage, shortage.asked) if shortage else "", free=_amount(shortage, shortage.free) if shortage else "",
-        machine_has=_amount(shortage, shortage.total) if shortage else "", ahead=tuple(ahead), ahead_count=ahead_count,
-        suggestions=_suggestions(job, shortage), estimated_start_at_s=_estimate(state, shortage, ahead_count, now),
+        job.id,
+        kind,
+        text,
+        state.policy,
+        resource=shortage.resource if shortage else "",
+        asked=shortage.asked_text if shortage else "",
+        free=shortage.free_text if shortage else "",
+        machine_has=shortage.total_text if shortage else "",
+        ahead=tuple(ahead),
+        ahead_count=ahead_count,
+        suggestions=_suggestions(job, shortage),
+        estimated_start_at_s=_estimate(state, shortage, ahead_count, now),
     )
-
-
-def _amount(shortage: Shortage, value: int) -> str:
-    return format_amount(shortage.resource, value)
 
 
 def _others(count: int) -> str:
@@ -126,7 +142,7 @@ def _suggestions(job: Job, shortage: Shortage | None) -> tuple[str, ...]:
     flags = {"cpu": "--cpus", "memory": "--memory"}
     if shortage is None or shortage.free <= 0 or shortage.resource not in flags:
         return ()
-    return (f"`aiosctl update {job.id} {flags[shortage.resource]} …` with at most {_amount(shortage, shortage.free)} would fit beside what runs now",)
+    return (f"`aiosctl update {job.id} {flags[shortage.resource]} …` with at most {shortage.free_text} would fit beside what runs now",)
 
 
 def _estimate(state: State, shortage: Shortage | None, ahead_count: int, now: Instant) -> float:
@@ -135,6 +151,7 @@ def _estimate(state: State, shortage: Shortage | None, ahead_count: int, now: In
         return 0.0
     ends = [
         now.wall_s + job.run.started_steady_s + job.run.suspended_total_s + job.spec.time_limit_s - now.steady_s
-        for job in state.jobs.values() if job.run is not None and job.phase is Phase.RUNNING and job.spec.time_limit_s
+        for job in state.jobs.values()
+        if job.run is not None and job.phase is Phase.RUNNING and job.spec.time_limit_s
     ]
     return min(ends, default=0.0)

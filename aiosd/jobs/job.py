@@ -8,7 +8,7 @@ from aiosd.ids import JobId
 from aiosd.jobs.ranges import IndexRanges
 from aiosd.resources.grant import Grant
 from aiosd.resources.request import Request
-from aiosd.resources.usage import Usage as Usage
+from aiosd.resources.usage import Usage
 
 
 class Phase(StrEnum):

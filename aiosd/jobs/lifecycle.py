@@ -30,11 +30,19 @@ class Cue(StrEnum):
 
 
 _WAITING_MOVES = {
-    Cue.HOLD: Phase.HELD, Cue.CANCEL: Phase.CANCELLED, Cue.SKIP: Phase.SKIPPED,
+    Cue.HOLD: Phase.HELD,
+    Cue.CANCEL: Phase.CANCELLED,
+    Cue.SKIP: Phase.SKIPPED,
 }
 _ENDS = {
-    Cue.SUCCEED: Phase.SUCCEEDED, Cue.FAIL: Phase.FAILED, Cue.CANCEL: Phase.CANCELLED, Cue.TIME_OUT: Phase.TIMED_OUT,
-    Cue.RUN_OUT_OF_MEMORY: Phase.OUT_OF_MEMORY, Cue.LOSE: Phase.LOST, Cue.RETRY: Phase.WAITING, Cue.REQUEUE: Phase.QUEUED,
+    Cue.SUCCEED: Phase.SUCCEEDED,
+    Cue.FAIL: Phase.FAILED,
+    Cue.CANCEL: Phase.CANCELLED,
+    Cue.TIME_OUT: Phase.TIMED_OUT,
+    Cue.RUN_OUT_OF_MEMORY: Phase.OUT_OF_MEMORY,
+    Cue.LOSE: Phase.LOST,
+    Cue.RETRY: Phase.WAITING,
+    Cue.REQUEUE: Phase.QUEUED,
 }
 MOVES: dict[Phase, dict[Cue, Phase]] = {
     Phase.HELD: {Cue.RELEASE: Phase.WAITING, Cue.CANCEL: Phase.CANCELLED, Cue.SKIP: Phase.SKIPPED},

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from aiosd.errors import InvalidArgument
 
@@ -79,15 +80,20 @@ def parse_array(text: str, max_elements: int) -> tuple[IndexRanges, int]:
     if total > max_elements:
         raise InvalidArgument(
             f"array {text!r} has {total} elements, more than the {max_elements} allowed",
-            hint="submit several smaller arrays, or raise jobs.max_array_elements", asked=total, allowed=max_elements,
+            hint="submit several smaller arrays, or raise jobs.max_array_elements",
+            asked=total,
+            allowed=max_elements,
         )
     return IndexRanges(_disjoint(parts, text)), int(limit_text) if percent else 0
 
 
 def _disjoint(parts: list[range], text: str) -> tuple[range, ...]:
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in pairwise(parts):
         if after.start <= before[-1]:
-            raise InvalidArgument(f"array specification {text!r} has overlapping parts {_text(before)} and {_text(after)}", hint="name each index once, in ranges that do not interleave")
+            raise InvalidArgument(
+                f"array specification {text!r} has overlapping parts {_text(before)} and {_text(after)}",
+                hint="name each index once, in ranges that do not interleave",
+            )
     return tuple(parts)
 
 

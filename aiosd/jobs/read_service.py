@@ -60,9 +60,10 @@ class JobReader:
                     yield event
             yield JobEvent(ChangeKind.SYNCED, revision)
             with suppress(Lagged):
-                async for revision, job in feed.follow(revision):  # noqa: B007  # the last one seen is where a RESYNC starts
+                async for seen, job in feed.follow(revision):
+                    revision = seen
                     if matches(job, job_filter, ended_too=True):
-                        yield JobEvent(ChangeKind.CHANGED, revision, job)
+                        yield JobEvent(ChangeKind.CHANGED, seen, job)
             since_revision, revision = revision, -1
 
     async def _everything(self, job_filter: JobFilter, revision: int) -> AsyncIterator[JobEvent]:
@@ -88,7 +89,9 @@ class JobReader:
         """What the job printed, attempt by attempt; with `follow`, as it prints it, and its end at last."""
         job = await self.service.get(ref)
         if job.array is not None:
-            raise FailedPrecondition(f"job {job.id} is an array: each element has its own output", hint=f"name an element: `aiosctl logs {job.id}.{next(iter(_indices(job)), 0)}`")
+            raise FailedPrecondition(
+                f"job {job.id} is an array: each element has its own output", hint=f"name an element: `aiosctl logs {job.id}.{next(iter(_indices(job)), 0)}`"
+            )
         if wish.attempt > max(job.attempt, 1):
             raise NotFound(f"job {job.id} has had {job.attempt} attempts, not {wish.attempt}", job=job.id)
         attempt = wish.attempt or max(job.attempt, 1)

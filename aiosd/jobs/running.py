@@ -57,7 +57,11 @@ def launch_failed(state: State, event: LaunchFailed, now: Instant) -> None:
     release(state, job, now)
     state.actions.append(Forget(job))
     if job.stop is not None and job.stop.cause is StopCause.CANCEL:
-        finish(state, replace(without_run(job), phase=move(job.phase, Cue.CANCEL), reason=job.stop.reason, outcome=Outcome(now.wall_s, reason=job.stop.reason)), now)
+        finish(
+            state,
+            replace(without_run(job), phase=move(job.phase, Cue.CANCEL), reason=job.stop.reason, outcome=Outcome(now.wall_s, reason=job.stop.reason)),
+            now,
+        )
         return
     cue = Cue.NEVER_STARTED if job.phase is Phase.STARTING else Cue.RETRY
     job = replace(without_run(job), phase=move(job.phase, cue), reason=f"{event.reason}; tried again in a moment", not_before_s=now.wall_s + RELAUNCH_PAUSE_S)
@@ -160,8 +164,12 @@ def _again(state: State, job: Job, end: Ending, now: Instant) -> None:
     state.actions.append(Forget(job))
     retried = end.cue is Cue.RETRY
     again = replace(
-        without_run(job), phase=move(job.phase, end.cue), reason=end.reason, retries_used=job.retries_used + retried,
-        not_before_s=now.wall_s + end.retry_in_s if retried else 0.0, eligible_at_s=0.0 if retried else now.wall_s,
+        without_run(job),
+        phase=move(job.phase, end.cue),
+        reason=end.reason,
+        retries_used=job.retries_used + retried,
+        not_before_s=now.wall_s + end.retry_in_s if retried else 0.0,
+        eligible_at_s=0.0 if retried else now.wall_s,
     )
     state.arm(state.put(again))
 

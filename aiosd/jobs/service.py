@@ -11,7 +11,25 @@ import structlog
 from aiosd.clock import Clock
 from aiosd.errors import AiosError, DiskFull, FailedPrecondition, NotFound, StorageUnwritable, Unavailable
 from aiosd.ids import JobId, parse_job_id
-from aiosd.jobs.actions import Action, End, Event, Forget, Launch, QueueChange, Remember, Save, Set, SetDrained, SetPolicy, SetQueue, Signal, Steer, SteerJob, Submit, UpdateJob
+from aiosd.jobs.actions import (
+    Action,
+    End,
+    Event,
+    Forget,
+    Launch,
+    QueueChange,
+    Remember,
+    Save,
+    Set,
+    SetDrained,
+    SetPolicy,
+    SetQueue,
+    Signal,
+    Steer,
+    SteerJob,
+    Submit,
+    UpdateJob,
+)
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.engine import Engine, Reply
 from aiosd.jobs.explain import Why
@@ -147,11 +165,14 @@ class JobService:
         saved = [job for job in self._lazy.values() if job.id not in ended and job.id in self.state.jobs]
         self._committing = ended
         try:
-            await self.journal.commit(Changes(
-                saved=saved, ended=list(ended.values()),
-                submissions=[a.submission for a in actions if isinstance(a, Remember)],
-                settings={a.name: a.value for a in actions if isinstance(a, Set)},
-            ))
+            await self.journal.commit(
+                Changes(
+                    saved=saved,
+                    ended=list(ended.values()),
+                    submissions=[a.submission for a in actions if isinstance(a, Remember)],
+                    settings={a.name: a.value for a in actions if isinstance(a, Set)},
+                )
+            )
         finally:
             self._committing = {}
             self._committed.set()

@@ -129,7 +129,9 @@ def _to_running_elements(state: State, array: Job, event: SteerJob, now: Instant
 def _steer_pending_element(state: State, element: Job, event: SteerJob, now: Instant) -> Job:
     if event.what is not Steer.CANCEL:
         raise FailedPrecondition(
-            f"element {element.id} has not started: it follows its array", hint=f"{event.what} the array: `aiosctl {event.what} {element.id.number}`", job=element.id
+            f"element {element.id} has not started: it follows its array",
+            hint=f"{event.what} the array: `aiosctl {event.what} {element.id.number}`",
+            job=element.id,
         )
     reason = event.reason or "cancelled"
     array = state.jobs[element.id.whole]
@@ -143,8 +145,12 @@ def _steer_pending_element(state: State, element: Job, event: SteerJob, now: Ins
 
 
 _VERBS: dict[Steer, Callable[[State, Job, SteerJob, Instant], Job]] = {
-    Steer.CANCEL: _cancel, Steer.HOLD: _hold, Steer.RELEASE: _release,
-    Steer.SUSPEND: _suspend, Steer.RESUME: _resume, Steer.REQUEUE: _requeue,
+    Steer.CANCEL: _cancel,
+    Steer.HOLD: _hold,
+    Steer.RELEASE: _release,
+    Steer.SUSPEND: _suspend,
+    Steer.RESUME: _resume,
+    Steer.REQUEUE: _requeue,
 }
 
 
@@ -171,14 +177,18 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
     begun = job.run is not None
     for field in ("cpu_millis", "memory_bytes", "begin_at_s", "deadline_at_s", "queue", "nice"):
         if begun and getattr(change, field) is not None:
-            raise FailedPrecondition(f"{field} of job {job.id} cannot change: it is {job.phase}", hint="requeue it first, or change it before it starts", field=field)
+            raise FailedPrecondition(
+                f"{field} of job {job.id} cannot change: it is {job.phase}", hint="requeue it first, or change it before it starts", field=field
+            )
     queue = state.queues.get(change.queue if change.queue is not None else spec.queue)
     if queue is None:
         raise NotFound(f"there is no queue {change.queue!r}", hint=f"queues: {', '.join(sorted(state.queues))}")
     request = spec.request
     if change.cpu_millis is not None or change.memory_bytes is not None:
         request = replace(
-            request, cpu_millis=_positive("cpus", change.cpu_millis, request.cpu_millis), memory_bytes=_positive("memory", change.memory_bytes, request.memory_bytes)
+            request,
+            cpu_millis=_positive("cpus", change.cpu_millis, request.cpu_millis),
+            memory_bytes=_positive("memory", change.memory_bytes, request.memory_bytes),
         )
     array = spec.array
     if change.array_limit is not None:
@@ -187,7 +197,11 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
         array = replace(array, limit=_not_negative("array limit", change.array_limit))
     labels = {k: v for k, v in {**spec.labels, **change.labels}.items() if v}
     return replace(
-        spec, request=request, array=array, queue=queue.name, labels=check_labels(labels),
+        spec,
+        request=request,
+        array=array,
+        queue=queue.name,
+        labels=check_labels(labels),
         name=change.name if change.name is not None else spec.name,
         priority=check_priority(change.priority) if change.priority is not None else spec.priority,
         nice=check_nice(change.nice) if change.nice is not None else spec.nice,

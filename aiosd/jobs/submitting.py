@@ -23,8 +23,7 @@ def submit(state: State, event: Submit, now: Instant) -> Sequence[Job]:
     if not 0 < len(event.drafts) <= settings.max_jobs_per_submit:
         raise InvalidArgument(f"a call submits 1 to {settings.max_jobs_per_submit} jobs, not {len(event.drafts)}", hint="use an array, or several calls")
     specs = [
-        admit(draft, environment, settings, state.queues, state.pool.inventory)
-        for draft, environment in zip(event.drafts, event.environments, strict=True)
+        admit(draft, environment, settings, state.queues, state.pool.inventory) for draft, environment in zip(event.drafts, event.environments, strict=True)
     ]
     for request in {spec.request for spec in specs}:
         state.pool.check_ever_fits(request)
@@ -66,7 +65,12 @@ def _check_room(state: State, specs: Sequence[JobSpec]) -> None:
     allowed = state.settings.max_queued
     asked = sum(len(spec.array.indices) if spec.array is not None else 1 for spec in specs)
     if state.queued + asked > max(allowed, max((len(s.array.indices) for s in specs if s.array is not None), default=0)):
-        raise Exhausted(f"{state.queued} jobs wait already; {asked} more would pass the limit of {allowed}", hint="wait for some to finish, or raise jobs.max_queued", asked=asked, allowed=allowed)
+        raise Exhausted(
+            f"{state.queued} jobs wait already; {asked} more would pass the limit of {allowed}",
+            hint="wait for some to finish, or raise jobs.max_queued",
+            asked=asked,
+            allowed=allowed,
+        )
 
 
 def _open_dependencies(state: State, event: Submit, wanted: Sequence[Dependency], numbers: range) -> tuple[tuple[Dependency, ...], str]:
@@ -109,8 +113,14 @@ def _create(
     waits = bool(unmet) or spec.begin_at_s > now.wall_s
     phase = Phase.SKIPPED if impossible else Phase.HELD if spec.held else Phase.WAITING if waits else Phase.QUEUED
     job = Job(
-        id=JobId(number), spec=_with_dependencies(spec, wanted), owner=owner, phase=phase, submitted_at_s=now.wall_s,
-        eligible_at_s=now.wall_s if phase is Phase.QUEUED else 0.0, unmet=unmet, reason=impossible or waiting_reason(phase, unmet, spec.begin_at_s),
+        id=JobId(number),
+        spec=_with_dependencies(spec, wanted),
+        owner=owner,
+        phase=phase,
+        submitted_at_s=now.wall_s,
+        eligible_at_s=now.wall_s if phase is Phase.QUEUED else 0.0,
+        unmet=unmet,
+        reason=impossible or waiting_reason(phase, unmet, spec.begin_at_s),
         array=ArrayProgress(spec.array.indices) if spec.array is not None else None,
     )
     if impossible:

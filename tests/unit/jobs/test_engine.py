@@ -4,7 +4,7 @@ import pytest
 
 from aiosd.errors import AlreadyExists, Exhausted, FailedPrecondition, InvalidArgument, NeverFits, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.actions import SetDrained, SetPolicy, SetQueue, QueueChange, Steer, UpdateJob
+from aiosd.jobs.actions import QueueChange, SetDrained, SetPolicy, SetQueue, Steer, UpdateJob
 from aiosd.jobs.draft import JobChange, RequestDraft, RetryDraft
 from aiosd.jobs.ports import LaunchFailed, Loaded
 from aiosd.jobs.settings import JobsSettings

@@ -19,8 +19,13 @@ EMPTY = Environment("0" * 64, {})
 
 def machine(cpus: int = 4, memory_bytes: int = 16 * GIB, gpus: int = 0) -> Inventory:
     return Inventory(
-        "box", tuple(Cpu(i, i, 0, 0) for i in range(cpus)), memory_bytes, memory_bytes, (NumaNode(0, tuple(range(cpus)), memory_bytes),),
-        tuple(Device(f"GPU-{i}", "gpu", i, "NVIDIA A100", 40 * GIB) for i in range(gpus)), disk_bytes=100 * GIB,
+        "box",
+        tuple(Cpu(i, i, 0, 0) for i in range(cpus)),
+        memory_bytes,
+        memory_bytes,
+        (NumaNode(0, tuple(range(cpus)), memory_bytes),),
+        tuple(Device(f"GPU-{i}", "gpu", i, "NVIDIA A100", 40 * GIB) for i in range(gpus)),
+        disk_bytes=100 * GIB,
     )
 
 
