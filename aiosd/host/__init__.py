@@ -1,0 +1,1 @@
+"""The machine door: the only place that makes system calls, starts processes and sends signals."""

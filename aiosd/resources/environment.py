@@ -1,0 +1,69 @@
+"""What a job's programs are told about its grant, as environment variables."""
+
+from aiosd.resources.grant import DeviceGrant, Grant
+from aiosd.resources.inventory import Device, Inventory
+from aiosd.resources.processors import WHOLE
+from aiosd.units import format_millis
+
+# Libraries that start a thread for every processor of the machine unless told. Go, Rayon and Julia are not here: they look at
+# the CPU affinity by themselves, and at changes of it. VECLIB is of macOS. PyTorch takes OMP's and MKL's numbers.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+
+
+def grant_variables(grant: Grant, inventory: Inventory) -> dict[str, str]:
+    """The variables of a grant. Only THREAD_VARIABLES may be overridden by the job's own environment: they are advice."""
+    variables = dict.fromkeys(THREAD_VARIABLES, str(max(1, -(-grant.cpu_millis // WHOLE))))
+    variables["AIOS_CPUS"] = format_millis(grant.cpu_millis)
+    variables["AIOS_MEMORY_BYTES"] = str(grant.memory_bytes)
+    return variables | _nvidia(grant, inventory) | _others(grant, inventory)
+
+
+def is_nvidia(device_id: str) -> bool:
+    """True for the uuid of an NVIDIA GPU or MIG instance."""
+    return device_id.startswith(("GPU-", "MIG-"))
+
+
+def _nvidia(grant: Grant, inventory: Inventory) -> dict[str, str]:
+    """CUDA sees exactly what was granted; on a machine with GPUs a job that was granted none sees none."""
+    granted = [device for device in grant.devices if is_nvidia(device.device_id)]
+    if not granted and not any(is_nvidia(device.id) for device in inventory.devices):
+        return {}
+    uuids = ",".join(dict.fromkeys(device.device_id for device in granted))
+    variables = {"CUDA_VISIBLE_DEVICES": uuids, "CUDA_DEVICE_ORDER": "PCI_BUS_ID", "NVIDIA_VISIBLE_DEVICES": uuids or "void"}
+    parts = _parts(granted)
+    if parts:
+        variables["AIOS_GPU_MEMORY_BYTES"] = str(min(parts.values()))
+    return variables
+
+
+def _parts(granted: list[DeviceGrant]) -> dict[str, int]:
+    """Bytes of memory by device, of those devices of which less than the whole was granted."""
+    millis: dict[str, int] = {}
+    memory: dict[str, int] = {}
+    for device in granted:
+        millis[device.device_id] = millis.get(device.device_id, 0) + device.millis
+        memory[device.device_id] = memory.get(device.device_id, 0) + device.memory_bytes
+    return {device_id: memory[device_id] for device_id in memory if millis[device_id] < WHOLE}
+
+
+def _others(grant: Grant, inventory: Inventory) -> dict[str, str]:
+    """For every other kind: the numbers of what was granted, and its device files where it has some."""
+    by_id: dict[str, Device] = {device.id: device for device in inventory.devices}
+    indices: dict[str, list[str]] = {}
+    paths: dict[str, list[str]] = {}
+    for granted in sorted(grant.devices, key=lambda device: device.index):
+        if is_nvidia(granted.device_id):
+            continue
+        name = granted.kind.upper().replace("-", "_")
+        indices.setdefault(name, []).append(str(granted.index))
+        known = by_id.get(granted.device_id)
+        paths.setdefault(name, []).extend(known.paths if known else ())
+    variables = {f"AIOS_{name}_INDICES": ",".join(dict.fromkeys(numbers)) for name, numbers in indices.items()}
+    return variables | {f"AIOS_{name}_DEVICES": ",".join(dict.fromkeys(files)) for name, files in paths.items() if files}

@@ -1,0 +1,240 @@
+"""Who holds what of the machine: all-or-nothing grants, what-if trials, and what is short."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from aiosd.resources.accelerators import Accelerators
+from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
+from aiosd.resources.inventory import Inventory
+from aiosd.resources.limits import check_sane, never_fits
+from aiosd.resources.processors import WHOLE, Processors
+from aiosd.resources.request import DeviceRequest, Request
+from aiosd.resources.shortage import CPU, DISK, MEMORY, WHOLE_MACHINE, Shortage, format_amount
+from aiosd.units import format_bytes, format_millis
+
+__all__ = ["Pool", "Shortage", "format_amount"]
+
+
+class _Step(Enum):
+    """What a trial has to undo."""
+
+    TAKEN = "taken"
+    RETURNED = "returned"
+    WITHHELD = "withheld"
+
+
+class Pool:
+    """The one book of what is free. What is free is always the machine less the grants held (and withheld, in a trial)."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self._processors = Processors(inventory.cpus)
+        self._accelerators = Accelerators(inventory.devices)
+        self._memory_bytes = inventory.memory_bytes
+        self._disk_bytes = inventory.disk_bytes
+        self._held: dict[Grant, int] = {}  # a multiset: two small jobs may hold equal grants
+        self._withheld = 0
+        self._trials = 0
+        self._undo: list[tuple[_Step, Grant]] = []
+        self._idle: Pool | None = None  # an empty pool of the same machine, made when first asked what it could hold
+
+    # Taking and giving back
+
+    def take(self, request: Request) -> Grant | None:
+        """A grant for all of the request, now held; None, and nothing changed, when it does not fit beside what is held."""
+        if self._short_scalar(request) is not None:
+            return None
+        devices = self._accelerators.pick(request.devices) if request.devices else ()
+        if isinstance(devices, DeviceRequest):
+            return None
+        if request.exclusive:
+            grant = self.free()
+        else:
+            near = self._accelerators.node_of(devices) if devices else ()
+            grant = Grant(self._processors.pick(request.cpu_millis, near), request.memory_bytes, devices, request.disk_bytes)
+        self._book(grant)
+        return grant
+
+    def assign(self, grant: Grant) -> None:
+        """Hold exactly this grant. Raises ValueError naming what of it is not free; a device that is ill now counts as free."""
+        problem = self._not_free(grant)
+        if problem:
+            raise ValueError(f"cannot assign this grant: {problem}")
+        self._book(grant)
+
+    def adopt(self, grant: Grant) -> None:
+        """Hold this grant whether it is free or not: a run that lives keeps what it has on a machine that has become smaller."""
+        self._book(grant)
+
+    def give_back(self, grant: Grant) -> None:
+        """End the holding of exactly this grant. Raises ValueError when it is not held: a bug, never hidden."""
+        if grant not in self._held:
+            raise ValueError(f"not held: {grant}")
+        self._unbook(grant)
+
+    def _book(self, grant: Grant) -> None:
+        self._held[grant] = self._held.get(grant, 0) + 1
+        self._change(grant, -1)
+        if self._trials:
+            self._undo.append((_Step.TAKEN, grant))
+
+    def _unbook(self, grant: Grant) -> None:
+        count = self._held[grant]
+        if count > 1:
+            self._held[grant] = count - 1
+        else:
+            del self._held[grant]
+        self._change(grant, +1)
+        if self._trials:
+            self._undo.append((_Step.RETURNED, grant))
+
+    def _change(self, grant: Grant, sign: int) -> None:
+        self._memory_bytes += sign * grant.memory_bytes
+        self._disk_bytes += sign * grant.disk_bytes
+        self._processors.change(grant.cpus, sign)
+        if grant.devices:
+            self._accelerators.change(grant.devices, sign)
+
+    # What-if
+
+    @contextmanager
+    def trial(self) -> Iterator["Pool"]:
+        """A what-if: whatever is taken, given back or withheld inside the block is undone at its end."""
+        begin = len(self._undo)
+        self._trials += 1
+        try:
+            yield self
+        finally:
+            steps = self._undo[begin:]
+            del self._undo[begin:]
+            depth, self._trials = self._trials - 1, 0  # undoing is not itself to be undone
+            for step, grant in reversed(steps):
+                self._revert(step, grant)
+            self._trials = depth
+
+    def _revert(self, step: _Step, grant: Grant) -> None:
+        match step:
+            case _Step.TAKEN:
+                self._unbook(grant)
+            case _Step.RETURNED:
+                self._book(grant)
+            case _Step.WITHHELD:
+                self._withheld -= 1
+                self._change(grant, +1)
+
+    def hold(self, request: Request) -> None:
+        """Withhold as much of the request as is free, for a job that goes first. Only in a trial, or it would never end."""
+        if not self._trials:
+            raise ValueError("hold() outside of a trial would never be undone")
+        if request.exclusive:
+            self._withhold(self.free())
+            return
+        devices = self._accelerators.pick_most(request.devices) if request.devices else ()
+        cpus = self._processors.pick(min(max(0, request.cpu_millis), self._processors.free_millis), self._accelerators.node_of(devices))
+        memory_bytes = min(request.memory_bytes, max(0, self._memory_bytes))
+        self._withhold(Grant(cpus, memory_bytes, devices, min(request.disk_bytes, max(0, self._disk_bytes))))
+
+    def _withhold(self, grant: Grant) -> None:
+        self._withheld += 1
+        self._change(grant, -1)
+        self._undo.append((_Step.WITHHELD, grant))
+
+    # Questions
+
+    def shortage(self, request: Request) -> Shortage | None:
+        """The first resource that is short for this request right now; None when `take` would grant it."""
+        short = self._short_scalar(request)
+        if short is not None or not request.devices:
+            return short
+        unmet = self._accelerators.pick(request.devices)
+        return self._short_device(unmet, request) if isinstance(unmet, DeviceRequest) else None
+
+    def _short_scalar(self, request: Request) -> Shortage | None:
+        """The shortage of anything but devices. Nothing runs without some processor, so 0 of it is never granted."""
+        if request.exclusive and (self._held or self._withheld):
+            return Shortage(WHOLE_MACHINE, WHOLE, 0, WHOLE)
+        if request.cpu_millis > self._processors.free_millis or request.cpu_millis <= 0:
+            return Shortage(CPU, request.cpu_millis, self._processors.free_millis, self.inventory.cpu_millis)
+        if request.memory_bytes > self._memory_bytes:
+            return Shortage(MEMORY, request.memory_bytes, max(0, self._memory_bytes), self.inventory.memory_bytes)
+        if request.disk_bytes > self._disk_bytes:
+            return Shortage(DISK, request.disk_bytes, max(0, self._disk_bytes), self.inventory.disk_bytes)
+        return None
+
+    def _short_device(self, wish: DeviceRequest, request: Request) -> Shortage:
+        """Why `wish` is not met: by itself, or because the other wishes of its kind need the same devices."""
+        short = self._accelerators.shortage(wish)
+        if short is not None:
+            return short
+        rooms = self._accelerators.matching(wish.kind)
+        together = sum(other.millis for other in request.devices if other.kind == wish.kind)
+        return Shortage(wish.kind, together, sum(max(0, room.millis) for room in rooms), WHOLE * len(rooms))
+
+    def check_ever_fits(self, request: Request) -> None:
+        """Refuse what this machine could not run even if idle. Raises NeverFits, and InvalidArgument for senseless numbers."""
+        check_sane(request)
+        if self._idle is None:
+            self._idle = Pool(self.inventory)
+        short = self._idle.shortage(request)
+        if short is not None:
+            raise never_fits(short, self.inventory)
+
+    def used(self) -> Grant:
+        """The sum of all grants held: by processor, by device."""
+        cpus: Counter[int] = Counter()
+        devices: dict[str, DeviceGrant] = {}
+        memory_bytes = disk_bytes = 0
+        for grant, count in self._held.items():
+            memory_bytes += count * grant.memory_bytes
+            disk_bytes += count * grant.disk_bytes
+            for cpu in grant.cpus:
+                cpus[cpu.cpu] += count * cpu.millis
+            for part in grant.devices:
+                before = devices.get(part.device_id)
+                millis, memory = (before.millis, before.memory_bytes) if before else (0, 0)
+                total = (millis + count * part.millis, memory + count * part.memory_bytes)
+                devices[part.device_id] = DeviceGrant(part.device_id, part.kind, part.index, *total)
+        shares = tuple(CpuGrant(cpu, cpus[cpu]) for cpu in sorted(cpus))
+        return Grant(shares, memory_bytes, tuple(sorted(devices.values(), key=lambda d: (d.kind, d.index, d.device_id))), disk_bytes)
+
+    def free(self) -> Grant:
+        """All that could be granted now; ill devices are not in it."""
+        cpus, devices = self._processors.all_free(), self._accelerators.all_free()
+        return Grant(cpus, max(0, self._memory_bytes), devices, max(0, self._disk_bytes))
+
+    def with_inventory(self, inventory: Inventory) -> "Pool":
+        """A pool of the machine as it is now, with everything held that this one holds, be it ill or gone."""
+        if self._trials:
+            raise ValueError("the machine cannot change within a trial")
+        pool = Pool(inventory)
+        for grant, count in self._held.items():
+            for _ in range(count):
+                pool.adopt(grant)
+        return pool
+
+    def _not_free(self, grant: Grant) -> str:
+        """What of the grant is not free; empty when all of it is."""
+        problems = []
+        if grant.memory_bytes > max(0, self._memory_bytes):
+            problems.append(f"{format_bytes(grant.memory_bytes)} of memory, of which {format_bytes(max(0, self._memory_bytes))} are free")
+        if grant.disk_bytes > max(0, self._disk_bytes):
+            problems.append(f"{format_bytes(grant.disk_bytes)} of disk, of which {format_bytes(max(0, self._disk_bytes))} are free")
+        cpus: Counter[int] = Counter()
+        for cpu in grant.cpus:
+            cpus[cpu.cpu] += cpu.millis
+        for number, millis in cpus.items():
+            free = self._processors.free_of(number)
+            if millis > free:
+                problems.append(f"{format_millis(millis)} of processor {number}, of which {format_millis(free)} is free")
+        wanted: Counter[str] = Counter()
+        memory: Counter[str] = Counter()
+        for part in grant.devices:
+            wanted[part.device_id] += part.millis
+            memory[part.device_id] += part.memory_bytes
+        for device_id, millis in wanted.items():
+            free, free_memory = self._accelerators.free_of(device_id)
+            if millis > free or memory[device_id] > free_memory:
+                problems.append(f"{format_millis(millis)} of {device_id}, of which {format_millis(free)} is free")
+        return "; ".join(problems)
