@@ -1,0 +1,1 @@
+"""What running work uses, over time."""

@@ -1,0 +1,83 @@
+"""The user who has used least of its share goes first; within a user priority, then age."""
+
+from heapq import heapify, heappop, heapreplace
+from math import inf
+
+from aiosd.ids import JobId
+from aiosd.resources.request import Request
+from aiosd.scheduling.fairshare import NOMINAL_S, dominant_share
+from aiosd.scheduling.ordering import Line, by_priority
+from aiosd.scheduling.passes import Pass
+from aiosd.scheduling.policy import JobClass, Plan, Snapshot
+
+
+class _Users:
+    """Each user's line and what it has used so far, as a heap: the one who is owed most first, then the oldest job."""
+
+    def __init__(self, world: Snapshot) -> None:
+        self._world = world
+        self._charged = dict(world.usage)
+        self._lines = {user: Line(classes, by_priority) for user, classes in _by_user(world).items()}
+        self._heap = [self._entry(user) for user in self._lines]
+        self._costs: dict[Request, float] = {}
+        heapify(self._heap)
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    @property
+    def line(self) -> Line:
+        return self._lines[self._heap[0][2]]
+
+    def started(self, request: Request) -> None:
+        """Count the start as a nominal hour, so that a hundred jobs submitted at once do not slip in as free."""
+        if request not in self._costs:
+            self._costs[request] = NOMINAL_S * dominant_share(request, self._world.pool.inventory)
+        user = self._heap[0][2]
+        self._charged[user] = self._charged.get(user, 0.0) + self._costs[request]
+        self.line.advance()
+        self._settle(user)
+
+    def refused(self) -> None:
+        """The first user's next class cannot start; the user's turn stays, with the class after it."""
+        user = self._heap[0][2]
+        self.line.drop()
+        self._settle(user)
+
+    def _settle(self, user: str) -> None:
+        if self._lines[user]:
+            heapreplace(self._heap, self._entry(user))
+        else:
+            heappop(self._heap)
+
+    def _entry(self, user: str) -> tuple[float, JobId, str]:
+        share = self._world.shares.get(user, 1.0)
+        used = self._charged.get(user, 0.0)
+        return (used / share if share > 0 else inf), self._lines[user].head[1], user
+
+
+def fair(world: Snapshot) -> Plan:
+    """Least (usage + what this pass has started) / share first. A job that does not fit holds as under `priority`.
+
+    Usage is dominant share-seconds (see fairshare). A user with a share of 0 goes after all who have one.
+    """
+    this_pass = Pass(world)
+    users = _Users(world)
+    while users:
+        if this_pass.full:
+            return this_pass.plan(more=True)
+        key, job_id = users.line.head
+        if this_pass.has_slot(key) and this_pass.start(key, job_id):
+            users.started(key.request)
+            continue
+        users.refused()
+        if users and this_pass.must_hold(key):
+            this_pass.hold(key, job_id)
+    return this_pass.plan()
+
+
+def _by_user(world: Snapshot) -> dict[str, list[JobClass]]:
+    classes: dict[str, list[JobClass]] = {}
+    for job_class in world.classes:
+        classes.setdefault(job_class.key.user, []).append(job_class)
+    return classes

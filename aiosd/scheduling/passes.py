@@ -1,0 +1,120 @@
+"""One pass of a policy over the pool: what it starts, what it withholds for those that wait, and why each class waits."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from aiosd.ids import JobId
+from aiosd.resources.grant import Grant
+from aiosd.resources.request import Request
+from aiosd.scheduling.policy import ClassKey, Plan, Snapshot, Start, Wait, WaitKind
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """`resource` was short when it was refused; `holder`: for whom it was withheld, None while nothing was."""
+
+    resource: str
+    holder: JobId | None
+
+
+class Pass:
+    """The policy decides who is next and calls `start`; when that is refused it may `hold` what the job waits for.
+
+    The pool only shrinks during a pass, so a request that was refused once is refused at once to all that ask the same:
+    a pass costs about the number of distinct requests plus the number of starts.
+    """
+
+    def __init__(self, world: Snapshot) -> None:
+        self._world = world
+        self._pool = world.pool
+        self._slots = dict(world.slots)
+        self._starts: list[Start] = []
+        self._waits: dict[ClassKey, Wait] = {}
+        self._refused: dict[Request, _Refusal] = {}
+        self._unresolved: list[ClassKey] = []  # refused; the reason is worked out at the end
+        self._holders: dict[str, JobId] = {}
+        self._holding = ExitStack()
+        self._beside_holds: list[Grant] = []
+
+    @property
+    def full(self) -> bool:
+        return len(self._starts) >= self._world.max_starts
+
+    def has_slot(self, key: ClassKey) -> bool:
+        """Whether the queue may start one more; when not, the class is noted as waiting for that."""
+        if self._slots.get(key.queue, 1) > 0:
+            return True
+        self._waits[key] = Wait(WaitKind.QUEUE_LIMIT)
+        return False
+
+    def start(self, key: ClassKey, job_id: JobId) -> bool:
+        """Start the job if the pool has what it asks for; when not, the class is noted as waiting."""
+        request = key.request
+        grant = None if request in self._refused else self._pool.take(request)
+        if grant is None:
+            self._refuse(key)
+            return False
+        self._starts.append(Start(job_id, grant))
+        if key.queue in self._slots:
+            self._slots[key.queue] -= 1
+        if self._holders:
+            self._beside_holds.append(grant)
+        return True
+
+    def must_hold(self, key: ClassKey) -> bool:
+        """Whether the class was refused for want of a resource of which nothing is withheld yet."""
+        refusal = self._refused.get(key.request)
+        return refusal is not None and refusal.resource not in self._holders and self._waits.get(key) is None
+
+    def hold(self, key: ClassKey, job_id: JobId) -> None:
+        """From now on nobody gets what this refused job could use, so that no later job delays it."""
+        if not self._holders:
+            self._holding.enter_context(self._pool.trial())
+        self._pool.hold(key.request)
+        self._holders.setdefault(self._refused[key.request].resource, job_id)
+
+    def behind(self, key: ClassKey, blocker: JobId) -> None:
+        """The class is not even asked: `blocker` goes first."""
+        self._waits[key] = Wait(WaitKind.BEHIND, blocker=blocker)
+
+    def plan(self, *, more: bool = False) -> Plan:
+        """The end of the pass. `more`: it stopped because it was `full`."""
+        self._resolve()
+        if more:
+            self._excuse_the_rest()
+        return Plan(tuple(self._starts), self._waits, more)
+
+    def _refuse(self, key: ClassKey) -> None:
+        self._unresolved.append(key)
+        if key.request in self._refused:
+            return
+        shortage = self._pool.shortage(key.request)
+        resource = shortage.resource if shortage else ""
+        holder = self._holders.get(resource, next(iter(self._holders.values()), None))
+        self._refused[key.request] = _Refusal(resource, holder)
+
+    def _resolve(self) -> None:
+        """Tell those that do not fit beside what runs from those that only what is withheld keeps out.
+
+        The holds are undone for it; what was started beside them is taken once more.
+        """
+        self._holding.close()
+        for grant in self._beside_holds:
+            self._pool.adopt(grant)
+        reasons = {request: self._reason(request, refusal) for request, refusal in self._refused.items()}
+        for key in self._unresolved:
+            self._waits[key] = reasons[key.request]
+
+    def _reason(self, request: Request, refusal: _Refusal) -> Wait:
+        if refusal.holder is None:
+            return Wait(WaitKind.RESOURCES, refusal.resource)
+        shortage = self._pool.shortage(request)
+        if shortage is None:
+            return Wait(WaitKind.BEHIND, refusal.resource, refusal.holder)
+        return Wait(WaitKind.RESOURCES, shortage.resource)
+
+    def _excuse_the_rest(self) -> None:
+        started = {start.job_id for start in self._starts}
+        for job_class in self._world.classes:
+            if job_class.key not in self._waits and any(job_id not in started for job_id in job_class):
+                self._waits[job_class.key] = Wait(WaitKind.BEHIND)

@@ -1,0 +1,75 @@
+"""Small worlds for policies: a machine, classes of jobs, and a snapshot of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiosd.ids import JobId
+from aiosd.resources.inventory import Cpu, Device, Inventory
+from aiosd.resources.pool import Pool
+from aiosd.resources.request import DeviceRequest, Request
+from aiosd.scheduling.policy import ClassKey, Plan, Policy, Snapshot
+
+GIB = 1 << 30
+
+
+def machine(cpus: int = 8, gpus: int = 0, memory_gib: int = 64) -> Inventory:
+    devices = tuple(Device(f"GPU-{n}", "gpu", n, "H100", 80 * GIB) for n in range(gpus))
+    return Inventory("box", tuple(Cpu(n, n, 0, 0) for n in range(cpus)), memory_gib * GIB, memory_gib * GIB, devices=devices)
+
+
+def ask(cpus: float = 1, gpus: float = 0, memory_gib: float = 0) -> Request:
+    devices = (DeviceRequest("gpu", int(gpus * 1000)),) if gpus else ()
+    return Request(int(cpus * 1000), int(memory_gib * GIB), devices)
+
+
+def key(request: Request, *, queue: str = "default", user: str = "ada", priority: int = 0) -> ClassKey:
+    return ClassKey(queue, user, "", priority, request)
+
+
+@dataclass
+class Waiting:
+    """A JobClass that counts how many of its jobs were looked at."""
+
+    key: ClassKey
+    ids: Sequence[JobId]
+    looked_at: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.ids)
+
+    @property
+    def oldest(self) -> JobId:
+        return self.ids[0]
+
+    @property
+    def eligible_at_s(self) -> float:
+        return 0.0
+
+    def __iter__(self) -> Iterator[JobId]:
+        for job_id in self.ids:
+            self.looked_at += 1
+            yield job_id
+
+
+def waiting(class_key: ClassKey, *numbers: int) -> Waiting:
+    return Waiting(class_key, [JobId(n) for n in numbers])
+
+
+def decide(
+    policy: Policy,
+    pool: Pool,
+    classes: Sequence[Waiting],
+    *,
+    slots: Mapping[str, int] | None = None,
+    usage: Mapping[str, float] | None = None,
+    shares: Mapping[str, float] | None = None,
+    max_starts: int = 1000,
+) -> Plan:
+    """What the policy plans; the pool is afterwards as it was before."""
+    with pool.trial():
+        return policy(Snapshot(0.0, classes, pool, slots or {}, usage or {}, shares or {}, max_starts))
+
+
+def started(plan: Plan) -> list[int]:
+    return [start.job_id.number for start in plan.starts]
