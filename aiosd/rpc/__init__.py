@@ -1,0 +1,1 @@
+"""The network door: the only place that knows protobuf and gRPC. Servicers convert, call, convert."""

@@ -1,0 +1,227 @@
+"""A real RpcServer on a socket, over services that do what a test tells them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import grpc
+
+from aiosd.errors import AiosError, NotFound
+from aiosd.ids import JobId
+from aiosd.jobs.actions import QueueChange, Steer
+from aiosd.jobs.draft import JobChange, JobDraft
+from aiosd.jobs.explain import Why, WhyKind
+from aiosd.jobs.job import Job, Owner
+from aiosd.jobs.ports import JobFilter
+from aiosd.jobs.settings import QueueSettings
+from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QueueState, Steered
+from aiosd.monitoring.machine import DaemonInfo
+from aiosd.monitoring.stats import JobStatistics, Sample
+from aiosd.resources.grant import Grant
+from aiosd.resources.inventory import Inventory
+from aiosd.rpc.auth import SameUser
+from aiosd.rpc.jobs import Beside, JobsServicer
+from aiosd.rpc.needs import NodeReport, Reloaded, Terminal
+from aiosd.rpc.node import NodeServicer
+from aiosd.rpc.queues import QueuesServicer
+from aiosd.rpc.server import Listening, RpcServer, Servicers
+from tests.unit.rpc.records import OWNER, QUEUED, RUNNING
+
+
+class FakeTerminal:
+    """Says back what is typed, and the sizes it is given; "exit" ends it."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._said: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def write(self, data: bytes) -> None:
+        await self._said.put(None if data == b"exit" else data)
+
+    async def resize(self, rows: int, columns: int) -> None:
+        await self._said.put(f"{rows}x{columns}".encode())
+
+    async def output(self) -> AsyncIterator[bytes]:
+        while (data := await self._said.get()) is not None:
+            yield data
+
+    async def exit_code(self) -> int:
+        return 7
+
+    async def close(self) -> None:
+        self._world.note("terminal closed")
+
+
+@dataclass
+class World:
+    """Everything a servicer calls. `failure` is raised by every call; notes tell what happened, and can be waited for."""
+
+    failure: Exception | None = None
+    submitted: list[tuple[Sequence[JobDraft], Owner, str, str]] = field(default_factory=list)
+    filters: list[JobFilter] = field(default_factory=list)
+    produced: int = 0
+    pieces: int = 0  # of logs; 0: endless
+    piece_bytes: int = 64 * 1024
+    typed: bytes = b""
+    notes: list[str] = field(default_factory=list)
+    noted: asyncio.Condition = field(default_factory=asyncio.Condition)
+    tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    events: "asyncio.Queue[JobEvent]" = field(default_factory=asyncio.Queue)
+
+    def note(self, what: str) -> None:
+        self.notes.append(what)
+        task = asyncio.create_task(self._tell())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _tell(self) -> None:
+        async with self.noted:
+            self.noted.notify_all()
+
+    async def until(self, what: str) -> None:
+        async with asyncio.timeout(10), self.noted:
+            await self.noted.wait_for(lambda: what in self.notes)
+
+    def _maybe_fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    # JobCalls and JobViews
+
+    async def submit(self, drafts: Sequence[JobDraft], *, owner: Owner, key: str = "", digest: str = "") -> Sequence[Job]:
+        self._maybe_fail()
+        self.submitted.append((drafts, owner, key, digest))
+        return [replace(QUEUED, id=JobId(n)) for n, _ in enumerate(drafts, 42)]
+
+    async def get(self, ref: str) -> Job:
+        self._maybe_fail()
+        if ref == "99":
+            raise NotFound("there is no job 99", hint="see `aiosctl ps -a`", job=99)
+        return RUNNING
+
+    async def steer(self, what: Steer, refs: Sequence[str], reason: str = "", force: bool = False) -> Sequence[Steered]:
+        self.note(f"{what} {','.join(refs)} {reason} {force}")
+        return [Steered(ref, RUNNING) if ref != "99" else Steered(ref, error=NotFound("no 99")) for ref in refs]
+
+    async def update(self, ref: str, change: JobChange) -> Job:
+        self.note(f"update {ref} {change.priority}")
+        return RUNNING
+
+    async def why(self, ref: str) -> Why:
+        return Why(JobId(42), WhyKind.BEHIND, "behind 41", "fifo")
+
+    async def set_queue(self, name: str, change: QueueChange) -> QueueSettings:
+        self.note(f"queue {name} {change.open}")
+        return QueueSettings(name)
+
+    async def set_policy(self, name: str) -> str:
+        return name
+
+    async def list(self, job_filter: JobFilter, page_size: int, page_token: str) -> Page:
+        self.filters.append(job_filter)
+        return Page([QUEUED] * page_size, f"after {page_token}", 7)
+
+    async def watch(self, job_filter: JobFilter, since_revision: int) -> AsyncIterator[JobEvent]:
+        try:
+            yield JobEvent(ChangeKind.CHANGED, since_revision + 1, QUEUED)
+            yield JobEvent(ChangeKind.SYNCED, since_revision + 1)
+            while True:
+                self._maybe_fail()
+                yield await self.events.get()
+        finally:
+            self.note("watch closed")
+
+    async def wait(self, ref: str, timeout_s: float) -> Job:
+        self.note("waiting")
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            return RUNNING
+        finally:
+            self.note("wait ended")
+        raise AssertionError
+
+    async def logs(self, ref: str, wish: LogWish) -> AsyncIterator[LogPiece]:
+        try:
+            while self.pieces == 0 or self.produced < self.pieces:
+                self.produced += 1
+                yield LogPiece("stdout", (self.produced - 1) * self.piece_bytes, bytes(self.piece_bytes), 1)
+            yield LogPiece("stdout", self.produced * self.piece_bytes, b"", 1, ended=RUNNING)
+        finally:
+            self.note("logs closed")
+
+    def queues(self) -> Sequence[QueueState]:
+        return [self.queue("default")]
+
+    def queue(self, name: str) -> QueueState:
+        self._maybe_fail()
+        return QueueState(QueueSettings(name), 1, 2, 3.0)
+
+    def policy(self) -> str:
+        return "fifo"
+
+    # what is beside a run, and the node
+
+    async def stats(self, job: Job) -> JobStatistics:
+        return JobStatistics((Sample(1.0, 500.0, 1024),))
+
+    async def write(self, job: Job, data: bytes) -> None:
+        self.typed += data
+
+    async def end(self, job: Job) -> None:
+        self.note("input ended")
+
+    async def open(self, job: Job, command: Sequence[str], rows: int, columns: int) -> Terminal:
+        self.note(f"terminal {' '.join(command)} {rows}x{columns}")
+        return FakeTerminal(self)
+
+    async def status(self) -> NodeReport:
+        view = NodeView("drained" in self.notes, "", "fifo", {"running": 1}, ())
+        return NodeReport(Inventory("box", (), 1, 2), Grant((), 0), view, DaemonInfo("0", 1, 2.0, "/s"))
+
+    async def drain(self, reason: str) -> None:
+        self.note("drained")
+
+    async def resume(self) -> None:
+        self.notes.remove("drained")
+
+    async def reload(self) -> Reloaded:
+        self._maybe_fail()
+        return Reloaded(("log.level",))
+
+    async def stop(self) -> None:
+        self.note("asked to stop")
+
+
+def server_of(world: World, socket_path: Path, **listening: int) -> RpcServer:
+    servicers = Servicers(
+        JobsServicer(world, world, Beside(world, world, world), SameUser(OWNER)), NodeServicer(world), QueuesServicer(world, world, {"fifo": "in order"}),
+    )
+    return RpcServer(servicers, Listening(socket_path=str(socket_path), **listening))
+
+
+@asynccontextmanager
+async def daemon(directory: Path, world: World, **listening: int) -> AsyncIterator[tuple[RpcServer, grpc.aio.Channel]]:
+    """A started server and a channel to it."""
+    server = server_of(world, directory / "aiosd.sock", **listening)
+    await server.start()
+    await server.serving()
+    async with grpc.aio.insecure_channel(server.target) as channel:
+        try:
+            yield server, channel
+        finally:
+            await server.stop(0.0)
+
+
+def error_of(call: grpc.aio.AioRpcError) -> AiosError | None:
+    """The typed error's detail, as an AiosError with its reason as the message; None when gRPC failed by itself."""
+    from aios.v1.errors_pb2 import ErrorDetail
+
+    for name, value in call.trailing_metadata() or ():
+        if name == "aios-error-bin":
+            detail = ErrorDetail.FromString(value if isinstance(value, bytes) else value.encode())
+            return AiosError(detail.reason, hint=detail.hint, **dict(detail.facts))
+    return None

@@ -1,0 +1,66 @@
+"""Requests, grants, the node and queues over the wire."""
+
+import pytest
+from hypothesis import given, settings
+
+from aios.v1 import node_pb2, queues_pb2, resources_pb2
+from aiosd.errors import InvalidArgument
+from aiosd.jobs.actions import QueueChange
+from aiosd.jobs.draft import RequestDraft
+from aiosd.jobs.settings import QueueSettings
+from aiosd.jobs.views import NodeView, QueueState
+from aiosd.monitoring.machine import DaemonInfo, MachineLoad
+from aiosd.resources.grant import Grant
+from aiosd.resources.inventory import Cpu, Device, DeviceLink, Inventory, NumaNode
+from aiosd.resources.isolation import Isolation
+from aiosd.resources.request import Request
+from aiosd.rpc import convert_node, convert_queues
+from aiosd.rpc import convert_resources as convert
+from aiosd.rpc.needs import NodeReport, Reloaded
+from tests.unit.rpc.records import GRANT, grants, requests
+
+
+@given(requests)
+@settings(max_examples=50, deadline=None)
+def test_a_request_comes_back(request: Request) -> None:
+    back = convert.from_request(resources_pb2.Request.FromString(convert.to_request(request).SerializeToString()))
+    assert back == RequestDraft(request.cpu_millis, request.memory_bytes, request.devices, request.disk_bytes, request.exclusive)
+
+
+@given(grants)
+@settings(max_examples=50, deadline=None)
+def test_a_grant_comes_back(grant: Grant) -> None:
+    assert convert.from_grant(resources_pb2.Grant.FromString(convert.to_grant(grant).SerializeToString())) == grant
+
+
+def test_a_node_is_told_whole() -> None:
+    device = Device("GPU-1", "gpu", 1, "A100 \udcff", 1 << 34, 1, ("/dev/nvidia0",), "GPU-0", "ok")
+    inventory = Inventory("box", (Cpu(1, 2, 3, 4),), 8, 9, (NumaNode(1, (1,), 8),), (device,), (DeviceLink("a", "b", "pix"),), 10, "cpu", "6.1")
+    report = NodeReport(
+        inventory, GRANT, NodeView(True, "upgrade", "fair", {"queued": 3}, ("disk full",)), DaemonInfo("0.1", 5, 6.0, "/s", "/c", "sqlite", 7, "/l"),
+        (Isolation("cpu", "watched", "no cgroup"),), MachineLoad(0.5, 11, 12.0),
+    )
+    wire = convert_node.to_status(report)
+    for part in (wire, wire.inventory, wire.daemon, wire.inventory.devices[0], wire.inventory.cpus[0], wire.isolation[0], wire.used, wire.used.devices[0]):
+        missing = {field.name for field in part.DESCRIPTOR.fields} - {field.name for field, _ in part.ListFields()}
+        assert missing <= {"index"}, missing  # 0 is the first
+    assert wire.inventory.devices[0].model == "A100 \\udcff"
+    assert dict(wire.jobs_by_phase) == {"queued": 3}
+    assert convert_node.from_drain(node_pb2.DrainRequest(reason="upgrade")) == "upgrade"
+    assert list(convert_node.to_reloaded(Reloaded(("log.level",), ("listen.socket",))).needs_restart) == ["listen.socket"]
+
+
+def test_queues() -> None:
+    wire = convert_queues.to_queue(QueueState(QueueSettings("night", 1, 2, True, True, 3.0, 4.0), 5, 6, 7.0))
+    assert {field.name for field, _ in wire.ListFields()} == {field.name for field in queues_pb2.Queue.DESCRIPTOR.fields}
+    assert convert_queues.from_set_queue(queues_pb2.SetQueueRequest(name="night")) == QueueChange()
+    full = queues_pb2.SetQueueRequest(name="night", priority=-1, max_running=0, open=False, started=False, default_time_limit_s=0, max_time_limit_s=9)
+    assert convert_queues.from_set_queue(full) == QueueChange(-1, 0, False, False, 0.0, 9.0)
+    for wrong in (queues_pb2.SetQueueRequest(max_running=-1), queues_pb2.SetQueueRequest(max_time_limit_s=float("nan"))):
+        with pytest.raises(InvalidArgument):
+            convert_queues.from_set_queue(wrong)
+
+
+def test_policies() -> None:
+    policy = convert_queues.to_policy("fair", {"fifo": "in order", "fair": "by share"})
+    assert (policy.name, policy.summary, [choice.name for choice in policy.choices]) == ("fair", "by share", ["fifo", "fair"])
