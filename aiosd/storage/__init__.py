@@ -1,0 +1,1 @@
+"""The disk door: the only place that knows SQL."""

@@ -1,0 +1,122 @@
+"""What `aiosctl admin check` asks of the database: is it whole, and does it say nothing that cannot be?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, Table, create_engine, select, text, tuple_
+
+from aiosd.errors import FailedPrecondition, NotFound, StorageCorrupt
+from aiosd.ids import JobId
+from aiosd.jobs.job import ENDED, Phase
+from aiosd.storage import jobs, postgres, rows, schema, sqlite
+from aiosd.storage.database import Place, place_of, stored_revision
+from aiosd.storage.failures import explained
+
+_SHOWN = 20  # of findings of one kind; a thousand lines help nobody
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: where, and what."""
+
+    subject: str
+    problem: str
+
+
+def check_database(url: str) -> list[Finding]:
+    """Everything that is wrong with the database at `url`; empty when it is sound. Reads all of it and changes nothing.
+
+    raises   NotFound when there is no database, StorageUnwritable or Unavailable when it cannot be opened
+    """
+    place = place_of(url)
+    if place.path and not place.path.exists():
+        raise NotFound(f"there is no database {place.name}", hint="is storage.url, or the state directory, the right one?", path=place.name)
+    engine = _reader(place)
+    try:
+        with explained(place.name, place.path), engine.connect() as tx:
+            damage = list(_damage(tx))[:_SHOWN] if place.path else []
+            return damage or list(_contents(tx, place))
+    except (StorageCorrupt, FailedPrecondition) as error:  # so damaged, or so foreign, that nothing more can be said
+        return [Finding(place.name, str(error))]
+    finally:
+        engine.dispose()
+
+
+def _reader(place: Place) -> Engine:
+    path = place.path
+    if path is None:
+        return postgres.reader_engine(place.url, 1)
+    return create_engine("sqlite://", creator=lambda: sqlite.connect_read_only(path))
+
+
+def _damage(tx: Connection) -> Iterator[Finding]:
+    for (line,) in tx.execute(text(f"PRAGMA integrity_check({_SHOWN})")):
+        if line != "ok":
+            yield Finding("file", line)
+    for table, _, parent, _ in tx.execute(text("PRAGMA foreign_key_check")):
+        yield Finding(f"table {table}", f"has a row whose {parent} is missing")
+
+
+def _contents(tx: Connection, place: Place) -> Iterator[Finding]:
+    found = stored_revision(tx, place)
+    if found != schema.REVISION:
+        yield Finding("version", f"the database has version {found or 'none'}, this aiosd has {schema.REVISION}")
+        return
+    for problems in (_in_both(tx), _wrong_phases(tx), _bad_submissions(tx), _unreadable(tx)):
+        yield from problems
+
+
+def _in_both(tx: Connection) -> Iterator[Finding]:
+    live, ended = schema.job.c, schema.finished_job.c
+    both = select(live.number, live.idx).join(schema.finished_job, (live.number == ended.number) & (live.idx == ended.idx))
+    for number, index in tx.execute(both.limit(_SHOWN)):
+        yield Finding(f"job {JobId(number, index)}", "is both live and ended")
+
+
+def _wrong_phases(tx: Connection) -> Iterator[Finding]:
+    alive = [phase.value for phase in Phase if phase not in ENDED]
+    for table, right in ((schema.job, alive), (schema.finished_job, sorted(ENDED))):
+        wrong = select(table.c.number, table.c.idx, table.c.phase).where(table.c.phase.not_in(right))
+        for number, index, phase in tx.execute(wrong.limit(_SHOWN)):
+            yield Finding(f"job {JobId(number, index)}", f"is {phase}, which does not belong in the table {table.name}")
+
+
+def _bad_submissions(tx: Connection) -> Iterator[Finding]:
+    """A submission that was answered has left its first job somewhere."""
+    asked = schema.submission.c
+    gone = select(asked.uid, asked["first"]).where(
+        ~select(schema.job.c.number).where(schema.job.c.number == asked["first"]).exists(),
+        ~select(schema.finished_job.c.number).where(schema.finished_job.c.number == asked["first"]).exists(),
+    )
+    for uid, first in tx.execute(gone.limit(_SHOWN)):
+        yield Finding(f"submission of user {uid}", f"was answered with job {first}, which is nowhere")
+
+
+def _unreadable(tx: Connection) -> Iterator[Finding]:
+    """Reads every row as the daemon would."""
+    for table in (schema.job, schema.finished_job):
+        for page in _pages(tx, table):
+            try:
+                jobs.jobs_of(tx, page)
+            except StorageCorrupt:
+                yield from _each_unreadable(tx, page)
+
+
+def _pages(tx: Connection, table: Table) -> Iterator[list[rows.StoredRow]]:
+    key, after = tuple_(table.c.number, table.c.idx), (-1, -1)
+    while True:
+        question = jobs.select_jobs(table).where(key > tuple_(*after)).order_by(table.c.number, table.c.idx).limit(_PAGE)
+        page: list[rows.StoredRow] = list(tx.execute(question))
+        if not page:
+            return
+        yield page
+        after = (page[-1][0], page[-1][1])
+
+
+def _each_unreadable(tx: Connection, page: list[rows.StoredRow]) -> Iterator[Finding]:
+    for row in page:
+        try:
+            jobs.jobs_of(tx, [row])
+        except StorageCorrupt as error:
+            yield Finding(f"job {JobId(row[0], row[1])}", str(error))

@@ -1,0 +1,77 @@
+"""The whole database on one page: what is remembered, and which questions its indexes answer."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, literal_column
+
+REVISION = "0001"  # of the newest file in migrations/versions; a test compares them
+
+metadata = MetaData()
+
+_row_id = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER makes the key of an SQLite table its row number
+
+# The variables of a job, kept once for all jobs that share them; written once, never changed. `variables`: JSON object.
+environment = Table(
+    "environment", metadata,
+    Column("digest", Text, primary_key=True),
+    Column("variables", Text, nullable=False),
+)
+
+# What was asked, without the variables; equal requests and all elements of an array share a row. An `update` makes a new
+# one, so that elements which ended before it still say what they were run with. `body`: JSON of a JobSpec.
+spec = Table(
+    "spec", metadata,
+    Column("id", _row_id, primary_key=True, autoincrement=False),
+    Column("environment", Text, ForeignKey("environment.digest"), nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+
+def _job_columns() -> list[Column[object]]:
+    """`idx` is -1 for a job that is no element; `state` is JSON of what only the engine reads (rows.State)."""
+    return [
+        Column("number", BigInteger, primary_key=True, autoincrement=False),
+        Column("idx", BigInteger, primary_key=True, autoincrement=False),
+        Column("spec", _row_id, ForeignKey("spec.id"), nullable=False),
+        Column("phase", Text, nullable=False),
+        Column("revision", BigInteger, nullable=False),
+        Column("uid", BigInteger, nullable=False),
+        Column("user_name", Text, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("queue", Text, nullable=False),
+        Column("labels", Text, nullable=False),  # rows.labels_text; searched, never parsed
+        Column("submitted_at_s", Double, nullable=False),
+        Column("ended_at_s", Double),
+        Column("state", Text, nullable=False),
+    ]
+
+
+# Everything that has not ended; read whole at start, never searched, so it has no index but its key.
+job = Table("job", metadata, *_job_columns(), sqlite_with_rowid=False)
+
+# What the engine never scans.
+finished_job = Table("finished_job", metadata, *_job_columns(), sqlite_with_rowid=False)
+
+# Lists leave elements out unless asked, so these indexes do too: a million elements cost them nothing.
+WHOLE_JOBS = finished_job.c.idx == literal_column("-1")  # a literal: SQLite uses a partial index only where it sees its condition
+Index("finished_job_newest", finished_job.c.number, sqlite_where=WHOLE_JOBS, postgresql_where=WHOLE_JOBS)
+Index("finished_job_by_name", finished_job.c.name, finished_job.c.number, sqlite_where=WHOLE_JOBS, postgresql_where=WHOLE_JOBS)
+Index("finished_job_by_user", finished_job.c.user_name, finished_job.c.number, sqlite_where=WHOLE_JOBS, postgresql_where=WHOLE_JOBS)
+Index("finished_job_by_revision", finished_job.c.revision)
+
+# Submissions that were answered, so that a repeated one gets the same jobs; forgotten after a day.
+submission = Table(
+    "submission", metadata,
+    Column("uid", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("at_s", Double, nullable=False),
+    CheckConstraint("count > 0", name="submission_count"),
+)
+
+# What was decided at run time. `value`: JSON.
+setting = Table(
+    "setting", metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

@@ -1,0 +1,28 @@
+"""The private PostgreSQL that the contract suites share."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from aiosd.storage.journal import SqlJournal
+from tests import postgres
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgres.Cluster]:
+    if reason := postgres.missing():
+        pytest.skip(reason)
+    with postgres.cluster() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def migrated_cluster(cluster: postgres.Cluster) -> postgres.Cluster:
+    """Its new databases are copies of one that was migrated: that is quicker than to migrate each."""
+
+    async def migrate(url: str) -> None:
+        await (await SqlJournal.open(url)).close()
+
+    asyncio.run(migrate(cluster.new_database()))
+    return postgres.Cluster(cluster.socket, "aios_1", cluster.numbers)
