@@ -1,0 +1,46 @@
+"""The calls of the client that concern the node and the daemon."""
+
+from typing import TYPE_CHECKING
+
+from aios._calls import Calls
+
+if TYPE_CHECKING:
+    from aios.node import NodeStatus, Reloaded
+
+
+class NodeCalls(Calls):
+    """The calls of `aios.Client` that concern the node and the daemon."""
+
+    def node(self, *, timeout: float | None = None) -> "NodeStatus":
+        from aios import _convert_node
+        from aios.v1 import node_pb2 as pb
+
+        return _convert_node.node_status(self._channel.unary("Node/Get", pb.GetNodeRequest(), pb.NodeStatus, timeout))
+
+    def drain(self, reason: str = "", *, timeout: float | None = None) -> "NodeStatus":
+        """Running jobs finish, nothing new starts."""
+        from aios import _convert_node
+        from aios.v1 import node_pb2 as pb
+
+        return _convert_node.node_status(self._channel.unary("Node/Drain", pb.DrainRequest(reason=reason), pb.NodeStatus, timeout))
+
+    def resume_node(self, *, timeout: float | None = None) -> "NodeStatus":
+        """The end of a drain."""
+        from aios import _convert_node
+        from aios.v1 import node_pb2 as pb
+
+        return _convert_node.node_status(self._channel.unary("Node/Resume", pb.ResumeRequest(), pb.NodeStatus, timeout))
+
+    def reload(self, *, timeout: float | None = None) -> "Reloaded":
+        """Have the daemon read its configuration again, as SIGHUP does."""
+        from aios.node import Reloaded
+        from aios.v1 import node_pb2 as pb
+
+        answer = self._channel.unary("Node/Reload", pb.ReloadRequest(), pb.ReloadResponse, timeout)
+        return Reloaded(tuple(answer.applied), tuple(answer.needs_restart))
+
+    def stop_daemon(self, *, timeout: float | None = None) -> None:
+        """Ask the daemon to stop; running jobs go on. `aios.daemon.stop` also waits until it is gone."""
+        from aios.v1 import node_pb2 as pb
+
+        self._channel.unary("Node/Stop", pb.StopRequest(), pb.StopResponse, timeout, repeatable=False)

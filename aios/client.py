@@ -1,0 +1,55 @@
+"""The client: one connection to one daemon, with every call it answers."""
+
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from aios._job_calls import JobCalls
+from aios._node_calls import NodeCalls
+from aios._queue_calls import QueueCalls
+from aios._target import find_target
+from aios.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    import grpc
+
+
+class Client(JobCalls, QueueCalls, NodeCalls):
+    """Finds its daemon by `target`, then AIOS_TARGET, then the system's socket if it may use it, then the user's own.
+
+    target       "unix:/path", "/path" or "host:port"
+    timeout      seconds that a call may take, and that an absence of the daemon may last; every call has its own `timeout=`
+    autostart    start the user's own daemon when it is asked for and there is none (AIOSD_AUTOSTART=0 forbids it too)
+    credentials  for a host and port: `grpc.ssl_channel_credentials(...)`
+
+    Connects at the first call. Threads may share a client; after a fork the child's first call makes a connection of its own.
+    """
+
+    def __init__(
+        self, target: str | None = None, *, timeout: float = 30.0, autostart: bool = True, credentials: "grpc.ChannelCredentials | None" = None
+    ) -> None:
+        from aios._channel import Channel
+
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e10:
+            raise InvalidArgument(f"timeout {timeout!r} is not a number of seconds", hint="allowed: more than 0, for example 30")
+        self._channel = Channel(find_target(target), timeout_s=float(timeout), autostart=autostart, credentials=credentials)
+
+    @property
+    def target(self) -> str:
+        """Where its daemon is, as gRPC names it."""
+        return str(self._channel.target)
+
+    def connect(self, *, timeout: float | None = None) -> "Client":
+        """Make sure now that a daemon answers (every call does it by itself); raises DaemonUnreachable."""
+        import time
+
+        self._channel.ensure_daemon(time.monotonic() + self._channel.allowed(timeout), force=True)
+        return self
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

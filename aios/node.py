@@ -1,0 +1,49 @@
+"""The node and its daemon as records: what the machine has and holds, what is enforced."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aios.resources import Grant, Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    resource: str
+    state: str  # "enforced by …", "watched", "not enforced"
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonStatus:
+    version: str
+    pid: int
+    started_at_s: float
+    state_directory: str
+    config_file: str  # "": none was found
+    database: str
+    memory_bytes: int
+    log_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    inventory: Inventory
+    used: Grant
+    isolation: tuple[Isolation, ...]
+    drained: bool
+    drain_reason: str
+    policy: str
+    daemon: DaemonStatus
+    jobs_by_state: Mapping[str, int]
+    load_average_1m: float
+    memory_available_bytes: int
+    warnings: tuple[str, ...]
+    cpu_busy_permille: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload of the configuration changed, and which settings need a restart."""
+
+    applied: tuple[str, ...]
+    needs_restart: tuple[str, ...]
