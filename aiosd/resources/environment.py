@@ -3,7 +3,6 @@
 from aiosd.resources.grant import DeviceGrant, Grant
 from aiosd.resources.inventory import Device, Inventory
 from aiosd.resources.processors import WHOLE
-from aiosd.units import format_millis
 
 # Libraries that start a thread for every processor of the machine unless told. Go, Rayon and Julia are not here: they look at
 # the CPU affinity by themselves, and at changes of it. VECLIB is of macOS. PyTorch takes OMP's and MKL's numbers.
@@ -20,8 +19,6 @@ THREAD_VARIABLES = (
 def grant_variables(grant: Grant, inventory: Inventory) -> dict[str, str]:
     """The variables of a grant. Only THREAD_VARIABLES may be overridden by the job's own environment: they are advice."""
     variables = dict.fromkeys(THREAD_VARIABLES, str(max(1, -(-grant.cpu_millis // WHOLE))))
-    variables["AIOS_CPUS"] = format_millis(grant.cpu_millis)
-    variables["AIOS_MEMORY_BYTES"] = str(grant.memory_bytes)
     return variables | _nvidia(grant, inventory) | _others(grant, inventory)
 
 

@@ -60,8 +60,3 @@ def test_other_kinds_give_their_numbers_and_files() -> None:
     assert variables["AIOS_NPU_X_DEVICES"] == "/dev/npu1,/dev/npu1ctl"
     assert variables["AIOS_LICENSE_INDICES"] == "0"
     assert "AIOS_LICENSE_DEVICES" not in variables
-
-
-def test_the_sizes_are_said() -> None:
-    variables = grant_variables(grant(cpu_millis=500), MACHINE)
-    assert (variables["AIOS_CPUS"], variables["AIOS_MEMORY_BYTES"]) == ("0.5", str(2 * GIB))

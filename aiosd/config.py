@@ -1,0 +1,175 @@
+"""Every setting of the daemon: its type, default, unit, range and help; nothing is configured anywhere else.
+
+The sections are frozen, and a `Config` exists only when all of it is right: `aiosd/settings_file.py` makes one from TOML
+and the environment, and writes it back. A setting marked `reload=True` is taken over by a running daemon at SIGHUP.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, structs
+
+YEAR_S = 365 * 24 * 3600
+EXABYTE = 1 << 60
+
+
+def text(help_text: str, *, reload: bool = False, pattern: str | None = None) -> Meta:
+    return Meta(description=help_text, extra={"reload": reload}, pattern=pattern)
+
+
+def whole(help_text: str, at_least: int, at_most: int, *, reload: bool = False) -> Meta:
+    return Meta(description=help_text, extra={"reload": reload}, ge=at_least, le=at_most)
+
+
+def seconds(help_text: str, at_least: float = 0.0, at_most: float = 10 * YEAR_S, *, reload: bool = False) -> Meta:
+    """A duration. The upper end keeps `inf` and slips of the keyboard out."""
+    return Meta(description=help_text, extra={"reload": reload}, ge=at_least, le=at_most)
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file. The docstring of each is its heading in `aiosd --print-config`."""
+
+
+class DaemonConfig(Section, frozen=True, kw_only=True):
+    """The daemon itself: where it lives, how it logs, how it stops."""
+
+    state_directory: Annotated[str, text("what must survive a restart: database, job records, outputs; an absolute path")] = "/var/lib/aios"
+    runtime_directory: Annotated[str, text("what need not survive a reboot: the socket; an absolute path")] = "/run/aios"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], text("the least severe message that is logged", reload=True)] = "info"
+    log_format: Annotated[Literal["auto", "console", "json"], text("auto: console on a terminal, JSON lines otherwise")] = "auto"
+    stop_grace_s: Annotated[float, seconds("how long open calls may take to end when the daemon stops; seconds", 0, 3600, reload=True)] = 5.0
+
+
+class RpcConfig(Section, frozen=True, kw_only=True):
+    """The way in: gRPC over a Unix socket."""
+
+    socket_path: Annotated[str, text("the socket; empty: aiosd.sock in the runtime directory")] = ""
+    max_message_bytes: Annotated[int, whole("the largest request or response; bytes", 64 << 10, 1 << 30)] = 64 << 20
+
+
+class StorageConfig(Section, frozen=True, kw_only=True):
+    """The database."""
+
+    url: Annotated[str, text("empty: SQLite in the state directory; or postgresql+psycopg://user@host/database")] = ""
+
+
+class SchedulerConfig(Section, frozen=True, kw_only=True):
+    """Who goes next."""
+
+    policy: Annotated[str, text("fifo, priority or fair; `aiosctl policy set` changes it live, and that lasts", reload=True)] = "fair"
+    usage_half_life_s: Annotated[float, seconds("fair: after this time, past use counts half; seconds", 1)] = 7 * 24 * 3600.0
+    shares: Annotated[
+        dict[str, Annotated[float, Meta(ge=0.001, le=1_000_000)]], text("fair: how much of the machine each user is due, relative to 1 for everyone else")
+    ] = {}
+    max_starts_per_pass: Annotated[int, whole("jobs started in one pass before new events are looked at", 1, 100_000)] = 1000
+
+
+class JobsConfig(Section, frozen=True, kw_only=True):
+    """What a job gets when it does not ask, and what one may ask for at most."""
+
+    default_cpu_millis: Annotated[int, whole("processors of a job that does not say; thousandths of one", 1, 1_000_000_000)] = 1000
+    default_queue: Annotated[str, text("the queue of a job that does not say", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = "default"
+    grace_s: Annotated[float, seconds("from SIGTERM to SIGKILL, of a job that does not say; seconds", 0, YEAR_S)] = 30.0
+    retry_backoff_s: Annotated[float, seconds("the pause before the first retry; it doubles with each; seconds")] = 1.0
+    retry_backoff_max_s: Annotated[float, seconds("the longest pause before a retry; seconds")] = 600.0
+    max_array_elements: Annotated[int, whole("elements of one job array", 1, 1_000_000_000)] = 10_000_000
+    max_command_bytes: Annotated[int, whole("a job's command with its arguments, or its script; bytes", 1024, 64 << 20)] = 2 << 20
+    max_environment_bytes: Annotated[int, whole("a job's environment variables; bytes (the kernel allows about 6 MiB with the command)", 1024, 64 << 20)] = (
+        2 << 20
+    )
+    max_jobs_per_submit: Annotated[int, whole("jobs in one call", 1, 1_000_000)] = 10_000
+    max_queued: Annotated[int, whole("jobs and arrays that have not ended, all together", 1, 100_000_000)] = 2_000_000
+
+
+class QueueConfig(Section, frozen=True, kw_only=True):
+    """A queue. `aiosctl queue set` changes one live, and that lasts; what the file says of it counts when it changes."""
+
+    priority: Annotated[int, whole("added to the priority of each of its jobs", -1_000_000, 1_000_000, reload=True)] = 0
+    max_running: Annotated[int, whole("jobs that run at once; 0: no limit", 0, 1_000_000, reload=True)] = 0
+    default_time_limit_s: Annotated[float, seconds("of a job that does not say; 0: none; seconds", reload=True)] = 0.0
+    max_time_limit_s: Annotated[float, seconds("the most a job may ask for; 0: no limit; seconds", reload=True)] = 0.0
+    open: Annotated[bool, text("takes submissions", reload=True)] = True
+    started: Annotated[bool, text("starts jobs", reload=True)] = True
+
+
+class DeviceConfig(Section, frozen=True, kw_only=True):
+    """Accelerators and other countable things that cannot be discovered: give `count`, or `paths` of their device files."""
+
+    kind: Annotated[str, text("what jobs ask for by `--gres KIND=N`", pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
+    count: Annotated[int, whole("how many; 0: as many as `paths` match", 0, 4096)] = 0
+    paths: Annotated[tuple[str, ...], text("device files, absolute; * and ? match, one device a file")] = ()
+    model: Annotated[str, text("shown, and asked for by `--gres KIND:MODEL=N`")] = ""
+    memory_bytes: Annotated[int, whole("memory of each device; 0: not known; bytes", 0, EXABYTE)] = 0
+
+
+class ResourcesConfig(Section, frozen=True, kw_only=True):
+    """What of this machine jobs may have."""
+
+    cpus_reserved: Annotated[int, whole("logical processors kept back for the system", 0, 100_000)] = 0
+    memory_reserve_bytes: Annotated[int, whole("memory kept back for the system; -1: automatic, by the size of the machine; bytes", -1, EXABYTE)] = -1
+    disk_reserve_bytes: Annotated[int, whole("of the state directory's disk, kept back; bytes", 0, EXABYTE)] = 1 << 30
+    device: Annotated[tuple[DeviceConfig, ...], text("declared devices, each a [[resources.device]]")] = ()
+
+
+class MonitoringConfig(Section, frozen=True, kw_only=True):
+    """How closely running work is looked at. Nothing is sampled while nothing runs."""
+
+    period_s: Annotated[float, seconds("between two samples of the running jobs; seconds", 0.1, 3600)] = 5.0
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole configuration."""
+
+    daemon: DaemonConfig = DaemonConfig()
+    rpc: RpcConfig = RpcConfig()
+    storage: StorageConfig = StorageConfig()
+    scheduler: SchedulerConfig = SchedulerConfig()
+    jobs: JobsConfig = JobsConfig()
+    queues: dict[str, QueueConfig] = {}
+    resources: ResourcesConfig = ResourcesConfig()
+    monitoring: MonitoringConfig = MonitoringConfig()
+
+    @property
+    def socket_path(self) -> str:
+        return self.rpc.socket_path or f"{self.daemon.runtime_directory}/aiosd.sock"
+
+    @property
+    def database_url(self) -> str:
+        return self.storage.url or f"sqlite:///{self.daemon.state_directory}/aiosd.db"
+
+    def diff(self, new: "Config") -> tuple[list[str], list[str]]:
+        """The settings that differ in `new`, as dotted keys: (those a running daemon takes over, those that need a restart)."""
+        applied: list[str] = []
+        needs_restart: list[str] = []
+        for name in (n for n in self.__struct_fields__ if n != "queues"):
+            for key in _changed(getattr(self, name), getattr(new, name)):
+                (applied if reloadable(type(getattr(self, name)), key) else needs_restart).append(f"{name}.{key}")
+        for queue in sorted(self.queues.keys() | new.queues.keys()):
+            before, after = self.queues.get(queue, QueueConfig()), new.queues.get(queue, QueueConfig())
+            new_queue = [f"queues.{queue}"] if queue not in self.queues else []
+            applied += [f"queues.{queue}.{key}" for key in _changed(before, after)] or new_queue
+        return applied, needs_restart
+
+    def taking_over(self, new: "Config") -> "Config":
+        """This configuration with what a running daemon takes over from `new`: what `diff` calls applied."""
+        sections = {name: _taking_over(getattr(self, name), getattr(new, name)) for name in self.__struct_fields__ if name != "queues"}
+        return structs.replace(self, queues=new.queues, **sections)
+
+
+def reloadable(section: type[Section], key: str) -> bool:
+    """Whether a running daemon takes this setting over at SIGHUP."""
+    return bool(meta_of(section, key).extra["reload"])  # type: ignore[index]  # every setting is made by text, whole or seconds
+
+
+def meta_of(section: type[Section], key: str) -> Meta:
+    """The range and help of a setting."""
+    annotation = section.__annotations__[key]
+    return next(m for m in annotation.__metadata__ if isinstance(m, Meta))
+
+
+def _changed(before: Section, after: Section) -> list[str]:
+    old, new = structs.asdict(before), structs.asdict(after)
+    return [key for key in old if old[key] != new[key]]
+
+
+def _taking_over(old: Section, new: Section) -> Section:
+    return structs.replace(old, **{key: getattr(new, key) for key in _changed(old, new) if reloadable(type(old), key)})

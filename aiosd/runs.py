@@ -1,0 +1,92 @@
+"""What is asked about a run that lives: its measurements and its input; and the hand that points monitoring at every run."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiosd.ids import JobId
+from aiosd.jobs.job import Job
+from aiosd.jobs.ports import Launched, LauncherEvent, RunEnded
+from aiosd.monitoring.ports import WatchedRun
+from aiosd.monitoring.service import MonitorService
+from aiosd.monitoring.stats import JobStatistics, Progress
+from aiosd.resources.grant import Grant
+
+_INPUT_PAUSE_S = 0.02  # a full fifo says nothing when it has room again
+_LONGEST_INPUT_PAUSE_S = 0.5
+
+ReportPathOf = Callable[[Job], str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunMeter:
+    """The runs of jobs, as monitoring knows them by key; offers JobMeter and ProgressReader to the network door."""
+
+    monitor: MonitorService
+    report_path_of: ReportPathOf
+
+    async def stats(self, job: Job) -> JobStatistics:
+        """Of the current or last run; empty when there was none."""
+        if job.attempt == 0:
+            return JobStatistics()
+        found = await self.monitor.stats(job.run_key, self.report_path_of(job))
+        if job.outcome is None:
+            return found
+        return JobStatistics(found.samples, job.outcome.usage, job.outcome.run_s, found.reported)  # the exit knows better
+
+    def progress(self, job: Job) -> Progress | None:
+        return self.monitor.progress(self.report_path_of(job)) if job.phase.active else None
+
+
+@dataclass(slots=True)
+class RunWatcher:
+    """Listens to the launcher: what begins is measured, what has ended no more."""
+
+    monitor: MonitorService
+    job_of: Callable[[JobId], Job | None]
+    report_path_of: ReportPathOf
+
+    def __call__(self, event: LauncherEvent) -> None:
+        job = self.job_of(event.job_id)
+        if job is None or job.attempt != event.attempt:
+            return
+        match event:
+            case Launched():
+                self.monitor.watch(
+                    WatchedRun(job.run_key, event.shim_pid, self.report_path_of(job), event.at_s, job.run is not None and _has_gpu(job.run.grant))
+                )
+            case RunEnded():
+                self.monitor.unwatch(job.run_key)
+
+
+class InputTaker(Protocol):
+    """What a launcher offers for the input of its runs; never waits."""
+
+    def write_input(self, job: Job, data: bytes) -> int: ...
+
+    def end_input(self, job: Job) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """Waits in the launcher's place while a job does not read."""
+
+    launcher: InputTaker
+
+    async def write(self, job: Job, data: bytes) -> None:
+        """All of `data`. Raises FailedPrecondition when the job takes no input (any more)."""
+        rest, pause_s = memoryview(data), _INPUT_PAUSE_S
+        while rest:
+            taken = self.launcher.write_input(job, bytes(rest))
+            rest = rest[taken:]
+            pause_s = _INPUT_PAUSE_S if taken else min(2 * pause_s, _LONGEST_INPUT_PAUSE_S)
+            if rest:
+                await asyncio.sleep(0 if taken else pause_s)
+
+    async def end(self, job: Job) -> None:
+        self.launcher.end_input(job)
+
+
+def _has_gpu(grant: Grant) -> bool:
+    return any(device.kind == "gpu" for device in grant.devices)

@@ -1,0 +1,80 @@
+"""The wiring where it can be looked at without a machine: settings that pass from the configuration to the domains, and errors."""
+
+from pathlib import Path
+
+import pytest
+
+from aiosd import app
+from aiosd.errors import StorageCorrupt
+from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.settings_file import load
+
+EVERY_JOBS_SETTING = {
+    "AIOSD_SCHEDULER__POLICY": "fifo",
+    "AIOSD_SCHEDULER__USAGE_HALF_LIFE_S": "60",
+    "AIOSD_SCHEDULER__SHARES": "{ann = 3}",
+    "AIOSD_SCHEDULER__MAX_STARTS_PER_PASS": "7",
+    "AIOSD_JOBS__DEFAULT_CPU_MILLIS": "500",
+    "AIOSD_JOBS__DEFAULT_QUEUE": "night",
+    "AIOSD_JOBS__GRACE_S": "1",
+    "AIOSD_JOBS__RETRY_BACKOFF_S": "2",
+    "AIOSD_JOBS__RETRY_BACKOFF_MAX_S": "3",
+    "AIOSD_JOBS__MAX_ARRAY_ELEMENTS": "4",
+    "AIOSD_JOBS__MAX_COMMAND_BYTES": "5000",
+    "AIOSD_JOBS__MAX_ENVIRONMENT_BYTES": "6000",
+    "AIOSD_JOBS__MAX_JOBS_PER_SUBMIT": "7",
+    "AIOSD_JOBS__MAX_QUEUED": "8",
+    "AIOSD_QUEUES__NIGHT__PRIORITY": "9",
+}
+
+
+def test_every_setting_of_jobs_reaches_them() -> None:
+    settings = app.jobs_settings(load(None, EVERY_JOBS_SETTING).config)
+    assert settings == JobsSettings(
+        policy="fifo",
+        usage_half_life_s=60.0,
+        shares={"ann": 3.0},
+        max_starts_per_pass=7,
+        default_cpu_millis=500,
+        default_queue="night",
+        grace_s=1.0,
+        retry_backoff_s=2.0,
+        retry_backoff_max_s=3.0,
+        max_array_elements=4,
+        max_command_bytes=5000,
+        max_environment_bytes=6000,
+        max_jobs_per_submit=7,
+        max_queued=8,
+        queues={"night": QueueSettings("night", priority=9), "default": QueueSettings("default")},
+    )
+
+
+def test_there_is_always_a_default_queue() -> None:
+    assert app.jobs_settings(load(None, {}).config).queues == {"default": QueueSettings("default")}
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
+    """What the root tasks of the daemon end with, in place of a daemon."""
+    errors: list[BaseException] = []
+
+    async def serve(*_: object) -> None:
+        raise BaseExceptionGroup("roots", [BaseExceptionGroup("inner", errors)])
+
+    monkeypatch.setattr(app, "_serve", serve)
+    monkeypatch.setattr(app.logs, "configure", lambda *_: None)
+    monkeypatch.setattr(app.os, "umask", lambda _: 0)
+    return errors
+
+
+def test_an_error_that_was_foreseen_comes_out_as_itself(broken: list[BaseException]) -> None:
+    broken.append(StorageCorrupt("damaged"))
+    loaded = load(None, {})
+    with pytest.raises(StorageCorrupt):
+        app.run(loaded, lambda: loaded)
+
+
+def test_a_bug_ends_the_daemon_with_status_1(broken: list[BaseException]) -> None:
+    broken.append(ZeroDivisionError())
+    loaded = load(Path("/nonexistent.toml"), {})
+    assert app.run(loaded, lambda: loaded) == 1
