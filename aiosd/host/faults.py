@@ -1,0 +1,37 @@
+"""Where a process can be made to die on purpose: `AIOSD_FAULT="step[:n]"` kills it the n-th time it reaches that step."""
+
+import os
+
+STEPS = (
+    "launch.1-before-send", "launch.2-sent",
+    "spawner.1-received", "spawner.2-forked",
+    "shim.1-forked", "shim.2-claimed", "shim.3-spawned", "shim.4-ended", "shim.5-recorded",
+    "launch.3-answered",
+    "recover.1-before-bar", "recover.2-barred",
+    "exit.1-noticed", "forget.1-before-unlink",
+)  # fmt: skip
+
+VARIABLE = "AIOSD_FAULT"
+_KILL = 9  # the `signal` module is too heavy for the spawner, which imports this file too
+
+_armed, _, _nth = os.environ.get(VARIABLE, "").partition(":")
+_left = {_armed: int(_nth or 1)}
+
+
+def reached(step: str) -> None:
+    """Nothing, unless the environment names this step: then SIGKILL, at the n-th time."""
+    if step == _armed:
+        count(step)
+        if _left[step] == 0:
+            os.kill(os.getpid(), _KILL)
+
+
+def armed() -> bool:
+    """Whether any step is named."""
+    return bool(_armed)
+
+
+def count(prefix: str) -> None:
+    """The armed step, if its name begins so, was passed once; the spawner counts thus for the shims it forks."""
+    if _armed.startswith(prefix):
+        _left[_armed] -= 1

@@ -1,0 +1,107 @@
+"""From a job to the plan its shim gets: where everything lies under the state directory, and which variables the job sees."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from aiosd.errors import FailedPrecondition
+from aiosd.host.prepare import Plan
+from aiosd.jobs.job import Job
+from aiosd.resources.grant import Grant
+
+_PER_DIRECTORY = 1000  # job numbers in one directory of logs
+_UMASK = 0o022
+_PATTERN = re.compile(r"%[jaA%]")
+_GRANT_WINS = ("CUDA_", "NVIDIA_", "AIOS_")  # of what the grant sets, this stands against the job's own environment
+
+VariablesOf = Callable[[Grant], Mapping[str, str]]
+
+
+class Layout:
+    """The places of runs, logs, scratch and checkpoints under the state directory; plain strings, because each launch needs many."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self._state = str(state)
+        self.runs = f"{state}/runs"
+
+    def run_file(self, key: str) -> str:
+        return f"{self.runs}/{key}"
+
+    def input_fifo(self, key: str) -> str:
+        return f"{self.runs}/{key}.in"
+
+    def script(self, key: str) -> str:
+        return f"{self.runs}/{key}.sh"
+
+    def scratch(self, key: str) -> str:
+        return f"{self._state}/scratch/{key}"
+
+    def checkpoint(self, job: Job) -> str:
+        """One for all attempts of a job: the next goes on where the last has stopped."""
+        return f"{self._state}/checkpoints/{job.id}"
+
+    def log_directory(self, job: Job) -> str:
+        number = job.id.number
+        return f"{self._state}/logs/{number // _PER_DIRECTORY}/{number}"
+
+    def log(self, job: Job, ending: str) -> str:
+        """One of the kept files of the job's current attempt: `out`, `err`, `report`."""
+        who = str(job.id.index) if job.id.is_element else "job"
+        return f"{self.log_directory(job)}/{who}.{job.attempt}.{ending}"
+
+    def make(self) -> None:
+        for name in ("runs", "scratch", "checkpoints", "logs"):
+            (self.state / name).mkdir(parents=True, exist_ok=True)
+
+    def log_paths(self, job: Job) -> tuple[str, str]:
+        """Standard output and error: the user's own files, or the kept ones; an output file alone takes both."""
+        spec = job.spec
+        out = _expand(spec.stdout_path, job) if spec.stdout_path else self.log(job, "out")
+        if spec.stderr_path:
+            return out, _expand(spec.stderr_path, job)
+        return out, out if spec.stdout_path else self.log(job, "err")
+
+
+def plan_of(job: Job, layout: Layout, target: str, variables_of: VariablesOf) -> bytes:
+    """The marshalled plan of a STARTING job's run."""
+    spec, grant, key = job.spec, _grant(job), job.run_key
+    out, err = layout.log_paths(job)
+    plan = Plan(
+        layout.runs, list(spec.command), spec.script, spec.cwd, variables(job, layout, target, variables_of), [cpu.cpu for cpu in grant.cpus],
+        spec.nice, _UMASK, spec.stdin_open, out, err, layout.log_directory(job), layout.scratch(key), layout.checkpoint(job),
+    )  # fmt: skip
+    return plan.marshalled()
+
+
+def variables(job: Job, layout: Layout, target: str, variables_of: VariablesOf) -> dict[str, str]:
+    """The job's environment: thread counts of the grant, over them the job's own, over those what the grant and AIOS say."""
+    granted = variables_of(_grant(job))
+    firm = {name: value for name, value in granted.items() if name.startswith(_GRANT_WINS)}
+    return {**granted, **job.spec.environment.variables, **firm, **_own_variables(job, layout, target)}
+
+
+def _own_variables(job: Job, layout: Layout, target: str) -> dict[str, str]:
+    spec, grant, key = job.spec, _grant(job), job.run_key
+    own = {
+        "AIOS_JOB_ID": str(job.id), "AIOS_JOB_NAME": spec.name, "AIOS_ATTEMPT": str(job.attempt), "AIOS_TARGET": target,
+        "AIOS_SCRATCH": layout.scratch(key), "AIOS_CHECKPOINT_DIR": layout.checkpoint(job),
+        "AIOS_CPUS": ",".join(str(cpu.cpu) for cpu in grant.cpus), "AIOS_CPU_MILLIS": str(grant.cpu_millis),
+        "AIOS_MEMORY_BYTES": str(grant.memory_bytes), "AIOS_QUEUE": spec.queue, "AIOS_RUN_KEY": key,
+        "AIOS_REPORT_FILE": layout.log(job, "report"), "AIOS_CHECKPOINT_SIGNAL": spec.checkpoint_signal or "TERM", "AIOS_SUBMIT_DIR": spec.cwd,
+    }  # fmt: skip
+    if job.id.is_element:
+        own["AIOS_ARRAY_INDEX"] = str(job.id.index)
+    return own
+
+
+def _grant(job: Job) -> Grant:
+    if job.run is None:
+        raise FailedPrecondition(f"job {job.id} holds no resources, so it cannot be launched", job=job.id, phase=job.phase)
+    return job.run.grant
+
+
+def _expand(pattern: str, job: Job) -> str:
+    """%j the job's number, %a the element's index, %A the attempt, %% a percent sign; relative to the job's directory."""
+    values = {"%j": str(job.id.number), "%a": str(job.id.index) if job.id.is_element else "", "%A": str(job.attempt), "%%": "%"}
+    return str(Path(job.spec.cwd) / _PATTERN.sub(lambda found: values[found[0]], pattern))

@@ -1,0 +1,111 @@
+"""Reads what jobs print: pieces by offset, the last lines, and word of every growth; memory is bounded for any size."""
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from aiosd.errors import FailedPrecondition
+from aiosd.host.growth import Growth, look_at
+
+BLOCK_BYTES = 65536
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.1  # between two words of growth: longer, the longer a writer goes on without a break
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class FileOutputReader:
+    """Implements OutputReader of the jobs domain. Whatever may block runs on its own few threads."""
+
+    def __init__(self, threads: int = 4) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="output")
+        self._growth = Growth(self._threads)
+
+    async def read(self, path: str, offset: int, limit: int) -> bytes:
+        return await self._blocking(_read, path, offset, limit)
+
+    async def size(self, path: str) -> int:
+        (look,) = await self._blocking(look_at, (path,))
+        return look.size
+
+    async def offset_of_tail(self, path: str, lines: int) -> int:
+        return await self._blocking(_offset_of_tail, path, lines)
+
+    async def changes(self, paths: Sequence[str]) -> AsyncIterator[None]:
+        """The files may have grown when it begins, and again after each yield: read to their ends, then ask for the next."""
+        loop = asyncio.get_running_loop()
+        looks, pause_s = await self._blocking(look_at, paths), SHORTEST_PAUSE_S
+        while True:
+            told_at_s = loop.time()
+            yield
+            await asyncio.sleep(max(0.0, told_at_s + pause_s - loop.time()))
+            asked_at_s = loop.time()
+            looks = await self._growth.changed(paths, looks)
+            went_on = loop.time() - asked_at_s < pause_s
+            pause_s = min(1.5 * pause_s, LONGEST_PAUSE_S) if went_on else SHORTEST_PAUSE_S
+
+    def close(self) -> None:
+        """To be called on the event loop, when nobody follows any more."""
+        self._growth.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _blocking(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+
+def _read(path: str, offset: int, limit: int) -> bytes:
+    opened = _open(path)
+    if opened is None:
+        return b""
+    try:
+        return os.pread(opened, limit, offset)
+    finally:
+        os.close(opened)
+
+
+def _open(path: str) -> int | None:
+    """A descriptor of a regular file; None when there is nothing to read, as of a pipe or a terminal. O_NONBLOCK: a pipe must not hang us."""
+    try:
+        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as error:
+        message = f"the output file {path} cannot be read: {error.strerror}"
+        raise FailedPrecondition(message, hint="see who may read the file and its directories", path=path) from error
+    if stat.S_ISREG(os.fstat(opened).st_mode):
+        return opened
+    os.close(opened)
+    return None
+
+
+def _offset_of_tail(path: str, lines: int) -> int:
+    """Reads backwards, a block at a time. A last line without its newline counts as a line."""
+    opened = _open(path)
+    if opened is None:
+        return 0
+    try:
+        end = os.fstat(opened).st_size
+        if lines <= 0:
+            return end
+        start, wanted = end, lines
+        if end and os.pread(opened, 1, end - 1) == b"\n":
+            wanted += 1  # the newline that ends the last line begins none
+        while start > 0:
+            start, stop = max(0, start - BLOCK_BYTES), start
+            block = os.pread(opened, stop - start, start)
+            if block.count(b"\n") >= wanted:
+                return start + _nth_newline_from_right(block, wanted) + 1
+            wanted -= block.count(b"\n")
+        return 0
+    finally:
+        os.close(opened)
+
+
+def _nth_newline_from_right(block: bytes, nth: int) -> int:
+    at = len(block)
+    for _ in range(nth):
+        at = block.rindex(b"\n", 0, at)
+    return at

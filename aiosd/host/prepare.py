@@ -1,0 +1,244 @@
+"""How a shim sets its run up: directories, limits, standard streams, the executable; and how it clears up behind it."""
+
+import _signal  # type: ignore[import-not-found]  # typeshed does not know it; `signal` would bring enum into every shim
+import marshal
+import os
+
+_SHELL = "/bin/sh"
+_NOT_FOUND, _NOT_RUN = 127, 126  # the exit codes of shells
+_ENOEXEC = 8
+_ALL_SIGNALS = [number for number in _signal.valid_signals() if number not in (_signal.SIGKILL, _signal.SIGSTOP)]
+_writing: list[int] = []  # the writing end of this run's input
+_cpus = os.sched_getaffinity(0)  # the spawner's, and so every shim's before its run
+
+
+class CannotStart(Exception):
+    """The command could not be run; the text is a sentence for the user."""
+
+    def __init__(self, text: str, exit_code: int = _NOT_RUN) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class Plan:
+    """Everything a shim needs to know of its run; travels as a marshalled tuple in this order."""
+
+    FIELDS = ("runs", "command", "script", "cwd", "env", "cpus", "nice", "umask", "stdin_open", "stdout", "stderr", "logs", "scratch", "checkpoint")
+
+    def __init__(
+        self, runs: str, command: list[str], script: str, cwd: str, env: dict[str, str], cpus: list[int], nice: int, umask: int,
+        stdin_open: bool, stdout: str, stderr: str, logs: str, scratch: str, checkpoint: str,
+    ) -> None:  # fmt: skip
+        self.runs, self.command, self.script, self.cwd, self.env, self.cpus = runs, command, script, cwd, env, cpus
+        self.nice, self.umask, self.stdin_open, self.stdout, self.stderr = nice, umask, stdin_open, stdout, stderr
+        self.logs, self.scratch, self.checkpoint = logs, scratch, checkpoint
+
+    def marshalled(self) -> bytes:
+        return marshal.dumps(tuple(getattr(self, name) for name in self.FIELDS))
+
+
+def start(path: str, plan: Plan) -> int:
+    """Set up and spawn the run whose run file is `path`; the main process's pid. Raises CannotStart."""
+    os.umask(plan.umask)
+    for made in (plan.scratch, plan.checkpoint):
+        _make_directory(made)
+    if not plan.stdout.startswith(plan.logs):
+        _make_directory(plan.logs)  # for the report
+    try:
+        os.chdir(plan.cwd)
+    except OSError as error:
+        raise CannotStart(f"cannot enter the working directory '{plan.cwd}': {error.strerror}", _NOT_FOUND) from None
+    _limit(plan)
+    streams = _open_streams(path, plan)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in streams]
+        return _spawn(_command(path, plan), plan, actions)
+    finally:
+        for fd in {fd for _, fd in streams}:
+            os.close(fd)
+
+
+def clean_up(path: str, plan: Plan) -> None:
+    """Remove what only this run needed: its scratch directory, an empty checkpoint directory, its script and its fifo."""
+    _end_of_input()
+    remove_tree(plan.scratch)
+    for remove, name, made in (os.rmdir, plan.checkpoint, True), (os.unlink, path + ".in", plan.stdin_open), (os.unlink, path + ".sh", bool(plan.script)):
+        if made:
+            try:
+                remove(name)
+            except OSError:
+                continue  # a checkpoint that is kept, or gone already
+
+
+def undo(plan: Plan) -> bool:
+    """Make this process fit for another run; False when it cannot be."""
+    if plan.nice:
+        return False  # what is nice stays nice
+    try:
+        os.chdir("/")
+        os.sched_setaffinity(0, _cpus)
+        _signal.signal(_signal.SIGUSR1, _signal.SIG_IGN)
+    except OSError:
+        return False
+    return True
+
+
+def remove_tree(path: str) -> None:
+    """Like `rm -rf`: any depth, links not followed, unreadable directories opened up; what cannot be removed stays."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        waiting = [(path, False)]
+        while waiting:
+            directory, emptied = waiting.pop()
+            if emptied:
+                _try(os.rmdir, directory)
+            else:
+                waiting.append((directory, True))
+                waiting.extend((inner, False) for inner in _empty(directory))
+
+
+def _empty(directory: str) -> list[str]:
+    """Unlink the files of a directory; its subdirectories."""
+    _try(os.chmod, directory, 0o700)
+    try:
+        with os.scandir(directory) as entries:
+            found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except OSError:
+        return []
+    for name, is_directory in found:
+        if not is_directory:
+            _try(os.unlink, name)
+    return [name for name, is_directory in found if is_directory]
+
+
+def _try(call, *arguments) -> None:  # type: ignore[no-untyped-def]  # Callable would have to be imported
+    try:
+        call(*arguments)
+    except OSError:
+        return
+
+
+def _make_directory(path: str) -> None:
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make_directory(os.path.dirname(path))
+        _make_directory(path)
+    except OSError as error:
+        raise CannotStart(f"cannot make the directory '{path}': {error.strerror}") from None
+
+
+def _limit(plan: Plan) -> None:
+    if plan.cpus:
+        try:
+            os.sched_setaffinity(0, plan.cpus)
+        except OSError:
+            plan.cpus = []  # all of them are gone (unplugged, or a smaller cpuset): better to run anywhere than not at all
+    if plan.nice:
+        try:
+            os.nice(plan.nice)
+        except OSError as error:
+            raise CannotStart(f"cannot set the niceness {plan.nice}: {error.strerror}") from None
+
+
+def _open_streams(path: str, plan: Plan) -> list[tuple[int, int]]:
+    """Pairs of (stream's number, descriptor); without open input the job has the shim's own, which is /dev/null."""
+    streams = [(0, _open_input(path + ".in"))] if plan.stdin_open else []
+    out = _open_output(plan.stdout, plan.logs)
+    return [*streams, (1, out), (2, out if plan.stderr == plan.stdout else _open_output(plan.stderr, plan.logs))]
+
+
+def _open_output(path: str, logs: str) -> int:
+    """Opens for appending; only the daemon's own directory of logs is made, a user's must exist."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+    try:
+        try:
+            return os.open(path, flags, 0o666)
+        except FileNotFoundError:
+            if not path.startswith(logs + "/"):
+                raise
+        _make_directory(logs)
+        return os.open(path, flags, 0o666)
+    except OSError as error:
+        raise CannotStart(f"cannot open the output file '{path}': {error.strerror}") from None
+
+
+def _end_of_input(_number: int = 0, _frame: object = None) -> None:
+    while _writing:
+        os.close(_writing.pop())
+
+
+def _open_input(path: str) -> int:
+    """The reading end of a fifo; this process holds a writing end, so that no client's going away ends the input, until SIGUSR1."""
+    _signal.signal(_signal.SIGUSR1, _end_of_input)
+    try:
+        os.mkfifo(path + ".new", 0o600)
+        reading = os.open(path + ".new", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        _writing.append(os.open(path + ".new", os.O_WRONLY | os.O_CLOEXEC))
+        os.set_blocking(reading, True)
+        os.rename(path + ".new", path)  # who sees the name finds both ends open and the signal handled
+    except OSError as error:
+        raise CannotStart(f"cannot make the input fifo '{path}': {error.strerror}") from None
+    return reading
+
+
+def _command(path: str, plan: Plan) -> list[str]:
+    """The command; for a script, what the kernel would make of its first line (the directory may be mounted noexec)."""
+    if not plan.script:
+        return plan.command
+    name = path + ".sh"
+    try:
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o700)
+        with open(fd, "wb") as file:
+            file.write(plan.script.encode(errors="surrogateescape"))
+    except OSError as error:
+        raise CannotStart(f"cannot write the script '{name}': {error.strerror}") from None
+    first = plan.script.partition("\n")[0]
+    interpreter = first[2:].split(None, 1) if first.startswith("#!") else []
+    return [*([part.rstrip() for part in interpreter] or [_SHELL]), name, *plan.command]
+
+
+def _spawn(command: list[str], plan: Plan, actions: list[tuple[int, int, int]]) -> int:
+    executable = _find(command[0], plan)
+    try:
+        try:
+            return _posix_spawn(executable, command, plan, actions)
+        except OSError as error:
+            if error.errno != _ENOEXEC:
+                raise
+        return _posix_spawn(_SHELL, [_SHELL, executable, *command[1:]], plan, actions)  # as execvp does with a text file
+    except FileNotFoundError:
+        raise CannotStart(f"cannot run '{executable}': it, or the interpreter that it names, does not exist", _NOT_FOUND) from None
+    except OSError as error:
+        raise CannotStart(f"cannot run '{executable}': {error.strerror}") from None
+    except ValueError as error:
+        raise CannotStart(f"cannot run '{executable}': {error}") from None  # a NUL byte, an `=` in a variable's name
+
+
+def _posix_spawn(executable: str, command: list[str], plan: Plan, actions: list[tuple[int, int, int]]) -> int:
+    """In a session of its own, so that a job's kill(0) does not reach its shim."""
+    return os.posix_spawn(executable, command, plan.env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ALL_SIGNALS)
+
+
+def _find(name: str, plan: Plan) -> str:
+    """The executable as execvp finds it, by the job's own PATH and from its own directory."""
+    if "/" in name:
+        if os.path.isdir(name):
+            raise CannotStart(f"cannot run '{name}': it is a directory")
+        if not os.path.lexists(name):
+            raise CannotStart(f"cannot run '{name}': there is no such file (from '{plan.cwd}')", _NOT_FOUND)
+        return name
+    search = plan.env.get("PATH", os.defpath)
+    refused = ""
+    for directory in search.split(":"):
+        candidate = f"{directory or '.'}/{name}"
+        if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
+            return candidate
+        if not refused and os.path.isfile(candidate):
+            refused = candidate
+    if refused:
+        raise CannotStart(f"cannot run '{refused}': it is not executable (chmod +x)")
+    raise CannotStart(f"cannot run '{name}': there is no such command in PATH ({search})", _NOT_FOUND)

@@ -1,0 +1,75 @@
+"""What a daemon reads in a run file: who claimed the run, its main process, and how it ended."""
+
+import json
+import os
+from dataclasses import dataclass
+
+from aiosd.host import runfile
+from aiosd.jobs.job import Exit
+from aiosd.resources.usage import Usage
+
+_USAGE = Usage.__slots__
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """`void`: a daemon has barred the run. Pids are 0 where they are not recorded."""
+
+    void: bool = False
+    shim_pid: int = 0
+    shim_start_ticks: int = 0
+    boot_id: str = ""
+    started_at_s: float = 0.0
+    started_steady_s: float = 0.0
+    main_pid: int = 0
+    spawned_steady_s: float = 0.0
+    end: Exit | None = None
+
+
+def read_run(path: str | os.PathLike[str]) -> RunRecord | None:
+    """None when there is no such run file. An empty one is void: only a bar on a full disk leaves it so."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        data = os.read(fd, runfile.SIZE_BYTES)
+    finally:
+        os.close(fd)
+    claim = _line(data[: runfile.MAIN_AT])
+    if "shim_pid" not in claim:
+        return RunRecord(void=True)
+    main = _line(data[runfile.MAIN_AT : runfile.END_AT])
+    end = _line(data[runfile.END_AT :])
+    return RunRecord(
+        False, int(claim["shim_pid"]), int(claim["shim_start_ticks"]), str(claim["boot_id"]), float(claim["started_at"]),
+        float(claim["started_steady"]), int(main.get("pid", 0)), float(main.get("spawned_steady", 0.0)), _exit(end) if end else None,
+    )  # fmt: skip
+
+
+def _line(data: bytes) -> dict[str, str | int | float]:
+    """The JSON object at the beginning of `data`; empty when it is not there, or not complete."""
+    text, newline, _ = data.partition(b"\n")
+    if not newline or not text.startswith(b"{"):
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _exit(end: dict[str, str | int | float]) -> Exit:
+    error = str(end.get("error", ""))
+    return Exit(
+        ended_at_s=float(end["ended_at"]),
+        exit_code=int(end["exit_code"]) if "exit_code" in end else None,
+        signal=int(end["signal"]) if "signal" in end else None,
+        core_dumped=bool(end.get("core_dumped", False)),
+        error=error,
+        usage=Usage(
+            cpu_user_s=float(end["cpu_user_s"]), cpu_system_s=float(end["cpu_system_s"]),
+            **{name: int(end[name]) for name in _USAGE if name.endswith(("bytes", "switches", "faults"))},
+        ),
+        run_s=float(end["run_s"]),
+    )  # fmt: skip

@@ -1,0 +1,253 @@
+"""Terminals beside jobs: a shell or command on a pseudo-terminal, in the job's directory, environment, processors and group."""
+
+import asyncio
+import fcntl
+import json
+import os
+import pwd
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from aiosd.errors import FailedPrecondition
+from aiosd.host import processes, terminal_child
+from aiosd.host.records import read_run
+from aiosd.jobs.job import Job, Phase
+
+ROWS, COLUMNS = 24, 80
+BLOCK_BYTES = 65536
+GRACE_S = 1.0  # between hanging up and killing
+LAST_WORDS_S = 0.5  # what the command printed may reach us after its end
+_PAUSE_S = 0.01
+_WITH_PROCESSES = (Phase.RUNNING, Phase.SUSPENDED, Phase.STOPPING)
+
+
+class PtyTerminals:
+    """Implements the Terminals that the network door needs. `run_file` tells where the run file of a key lies."""
+
+    def __init__(self, run_file: Callable[[str], Path]) -> None:
+        self._run_file = run_file
+
+    async def open(self, job: Job, command: Sequence[str], rows: int, columns: int) -> "PtyTerminal":
+        """A terminal beside the job; it is told to end when the run has ended. Raises FailedPrecondition."""
+        if job.run is None or job.phase not in _WITH_PROCESSES:
+            raise FailedPrecondition(f"job {job.id} is {job.phase}: there is nothing to attach to", hint="attach while it runs", job=job.id, phase=job.phase)
+        record = read_run(self._run_file(job.run_key))
+        order = _order(job, command, record.main_pid if record else 0)
+        return PtyTerminal(order, rows or ROWS, columns or COLUMNS, job.run.shim_pid)
+
+
+class PtyTerminal:
+    """One command on its terminal. `close` must be called, also when the command has ended: it reaps."""
+
+    def __init__(self, order: Mapping[str, object], rows: int, columns: int, shim_pid: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._master, terminal = os.openpty()
+        try:
+            _set_size(self._master, rows, columns)
+            if isinstance(uid := order["uid"], int):
+                os.fchown(terminal, uid, -1)
+            os.set_blocking(self._master, False)
+            self._process = _spawn(order, terminal)
+        except OSError:
+            os.close(self._master)
+            raise
+        finally:
+            os.close(terminal)
+        self._ended = asyncio.Event()
+        self._exit_code = 0
+        self._closing = False
+        self._waiting: set[asyncio.Event] = set()  # of whoever reads or writes just now
+        self._watched: set[int] = set()
+        self._on_end(self._process.pid, self._on_ended)
+        if shim_pid:
+            self._on_end(shim_pid, self._hang_up)
+
+    async def write(self, data: bytes) -> None:
+        while data and not self._closing and not self._ended.is_set():
+            try:
+                data = data[os.write(self._master, data) :]
+            except BlockingIOError:
+                await self._ready(self._loop.add_writer, self._loop.remove_writer, None)
+            except OSError:  # the terminal has nobody any more
+                return
+
+    async def resize(self, rows: int, columns: int) -> None:
+        if not self._closing:
+            _set_size(self._master, rows or ROWS, columns or COLUMNS)
+
+    async def output(self) -> AsyncIterator[bytes]:
+        """For one reader. A process that goes on in the background does not keep it from ending."""
+        while not self._closing:
+            try:
+                piece = os.read(self._master, BLOCK_BYTES)
+            except BlockingIOError:
+                patience_s = LAST_WORDS_S if self._ended.is_set() else None
+                if not await self._ready(self._loop.add_reader, self._loop.remove_reader, patience_s):
+                    return
+                continue
+            except OSError:  # EIO: all of its processes have closed it
+                return
+            yield piece
+
+    async def exit_code(self) -> int:
+        await self._ended.wait()
+        return self._exit_code
+
+    async def close(self) -> None:
+        """May be called again, as by one who was cancelled in the middle of it."""
+        if not self._closing:
+            self._closing = True
+            self._wake()
+            self._loop.remove_reader(self._master)
+            self._loop.remove_writer(self._master)
+            os.close(self._master)  # the kernel hangs up
+        if self._process.returncode is not None:
+            return
+        await self._kill_session()
+        await self._ended.wait()
+        self._process.wait()  # only now may its number, and so the session's, be given to another
+        for pidfd in tuple(self._watched):
+            self._forget(pidfd)
+
+    async def _kill_session(self) -> None:
+        """Everything of the session: told first, killed then. The leader is not reaped yet, so the session is still ours."""
+        number, kill_at_s = signal.SIGHUP, self._loop.time() + GRACE_S
+        told: set[int] = set()
+        while members := self._members():
+            for member in members:
+                if number == signal.SIGKILL or member.pid not in told:
+                    told.add(member.pid)
+                    processes.send(member, number)
+            await asyncio.sleep(_PAUSE_S)
+            if self._loop.time() > kill_at_s:
+                number = signal.SIGKILL
+
+    def _members(self) -> list[processes.Process]:
+        return [p for p in processes.snapshot().values() if p.session == self._process.pid and p.state not in "ZX"]
+
+    def _on_ended(self) -> None:
+        """The command has ended; it stays a zombie until `close`, so that the number of its session is not given away."""
+        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        if ended is not None:
+            self._exit_code = ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
+        self._ended.set()
+        self._wake()
+
+    def _hang_up(self) -> None:
+        if not self._ended.is_set() and not self._closing:
+            self._process.send_signal(signal.SIGHUP)
+
+    def _on_end(self, pid: int, call: Callable[[], object]) -> None:
+        """Call when the process has ended; at once when there is none."""
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            call()
+            return
+
+        def on_end() -> None:
+            self._forget(pidfd)
+            call()
+
+        self._watched.add(pidfd)
+        self._loop.add_reader(pidfd, on_end)
+
+    def _forget(self, pidfd: int) -> None:
+        self._watched.discard(pidfd)
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+
+    async def _ready(self, add: Callable[..., None], remove: Callable[[int], bool], patience_s: float | None) -> bool:
+        """Waits until the terminal can be read or written, the command ends or it is closed; False when patience ran out."""
+        ready = asyncio.Event()
+        self._waiting.add(ready)
+        add(self._master, ready.set)
+        try:
+            async with asyncio.timeout(patience_s):
+                await ready.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.discard(ready)
+            if not self._closing:
+                remove(self._master)
+        return True
+
+    def _wake(self) -> None:
+        for ready in self._waiting:
+            ready.set()
+
+
+def _order(job: Job, command: Sequence[str], main_pid: int) -> dict[str, object]:
+    """What the child is to become; where the main process is gone, what is known of it from the job's record."""
+    owner = job.owner
+    account = _account(owner.uid)
+    environment = _environment_of(main_pid) or dict(job.spec.environment.variables)
+    environment.setdefault("TERM", "xterm-256color")
+    other_user = os.geteuid() == 0 and owner.uid != 0
+    return {
+        "command": list(command) or [(account.pw_shell if account else "") or "/bin/sh"],
+        "environment": environment,
+        "cwd": job.spec.cwd,
+        "cpus": _processors(main_pid) or [cpu.cpu for cpu in job.run.grant.cpus] if job.run else [],
+        "groups_of": main_pid,
+        "uid": owner.uid if other_user else None,
+        "gid": owner.gid,
+        "gids": os.getgrouplist(account.pw_name, owner.gid) if account else [owner.gid],
+    }
+
+
+def _account(uid: int) -> pwd.struct_passwd | None:
+    """None for a user that has no account here, as in a container."""
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError:
+        return None
+
+
+def _environment_of(pid: int) -> dict[str, str]:
+    """The environment a process began with, the grant's variables included; empty when it cannot be read."""
+    try:
+        content = Path(f"/proc/{pid}/environ").read_bytes() if pid else b""
+    except OSError:
+        return {}
+    pairs = (os.fsdecode(entry).partition("=") for entry in content.split(b"\0") if b"=" in entry)
+    return {name: value for name, _, value in pairs if name}
+
+
+def _processors(pid: int) -> list[int]:
+    with suppress(OSError):
+        return sorted(os.sched_getaffinity(pid)) if pid else []
+    return []
+
+
+def _set_size(master: int, rows: int, columns: int) -> None:
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", _bounded(rows), _bounded(columns), 0, 0))
+
+
+def _bounded(size: int) -> int:
+    return max(1, min(size, 0xFFFF))
+
+
+def _spawn(order: Mapping[str, object], terminal: int) -> subprocess.Popen[bytes]:
+    """A small Python process takes the terminal and the job's place before it becomes the command.
+
+    It is a process of its own because the daemon has threads: code between its fork and exec could wait for a lock for ever.
+    """
+    handed_over = os.memfd_create("terminal")
+    try:
+        with open(handed_over, "w", closefd=False) as file:
+            json.dump(order, file)
+        os.lseek(handed_over, 0, os.SEEK_SET)
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", terminal_child.__file__, str(handed_over)],
+            stdin=terminal, stdout=terminal, stderr=terminal, cwd="/", env={}, pass_fds=(handed_over,), start_new_session=True,
+        )  # fmt: skip
+    finally:
+        os.close(handed_over)

@@ -1,0 +1,248 @@
+"""What every OutputReader promises, on files, and what the reader of files promises besides."""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from aiosd.errors import FailedPrecondition
+from aiosd.host import growth
+from aiosd.host.output import BLOCK_BYTES, FileOutputReader
+
+
+@contextmanager
+def reader() -> Iterator[FileOutputReader]:
+    made = FileOutputReader()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+async def soon(changes: AsyncIterator[None]) -> None:
+    async with asyncio.timeout(10):
+        await anext(changes)
+
+
+async def read_all_until(made: FileOutputReader, path: Path, total: int) -> bytes:
+    """What a follower reads of a file that will be of size `total`."""
+    got = bytearray()
+    async with asyncio.timeout(30):
+        async for _ in made.changes([str(path)]):
+            while piece := await made.read(str(path), len(got), 65536):
+                got += piece
+            if len(got) >= total:
+                break
+    return bytes(got)
+
+
+def test_pieces_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(bytes(range(256)))
+
+    async def run() -> None:
+        with reader() as made:
+            assert await made.size(str(path)) == 256
+            assert await made.read(str(path), 10, 5) == bytes(range(10, 15))
+            assert await made.read(str(path), 250, 100) == bytes(range(250, 256))
+            assert await made.read(str(path), 256, 100) == b""
+            assert await made.read(str(path), 10_000, 100) == b""
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", ["nothing", "directory", "under a file", "pipe"])
+def test_what_is_no_file_is_empty(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "out"
+    match kind:
+        case "directory":
+            path.mkdir()
+        case "under a file":
+            path.write_text("x")
+            path = path / "below"
+        case "pipe":
+            os.mkfifo(path)
+
+    async def run() -> None:
+        with reader() as made:
+            assert await made.read(str(path), 0, 10) == b""
+            assert await made.offset_of_tail(str(path), 3) == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_text("secret")
+    path.chmod(0)
+
+    async def run() -> None:
+        with reader() as made, pytest.raises(FailedPrecondition, match=str(path)):
+            await made.read(str(path), 0, 10)
+
+    asyncio.run(run())
+
+
+LONG = b"x" * (BLOCK_BYTES + 7)
+
+
+@pytest.mark.parametrize(
+    ("content", "lines", "tail"),
+    [
+        (b"", 3, b""),
+        (b"a\nb\nc\n", 2, b"b\nc\n"),
+        (b"a\nb\nc", 2, b"b\nc"),
+        (b"a\nb\nc\n", 3, b"a\nb\nc\n"),
+        (b"a\nb\nc\n", 99, b"a\nb\nc\n"),
+        (b"a\nb\n", 0, b""),
+        (b"\n\n\n", 2, b"\n\n"),
+        (LONG + b"\n" + LONG + b"\n", 1, LONG + b"\n"),
+        (LONG + b"\n" + LONG, 2, LONG + b"\n" + LONG),
+        (b"first\n" + b"y\n" * BLOCK_BYTES, BLOCK_BYTES, b"y\n" * BLOCK_BYTES),
+        (b"z" * (BLOCK_BYTES - 1) + b"\n" + b"w" * BLOCK_BYTES, 1, b"w" * BLOCK_BYTES),
+    ],
+)
+def test_the_last_lines(tmp_path: Path, content: bytes, lines: int, tail: bytes) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(content)
+
+    async def run() -> None:
+        with reader() as made:
+            assert content[await made.offset_of_tail(str(path), lines) :] == tail
+
+    asyncio.run(run())
+
+
+def test_changes_begins_with_one_and_follows_growth(tmp_path: Path) -> None:
+    out, err = tmp_path / "out", tmp_path / "err"
+    out.touch()
+    err.touch()
+
+    async def run() -> None:
+        with reader() as made:
+            changes = made.changes([str(out), str(err)])
+            await soon(changes)
+            for path in (err, out, err):
+                with path.open("ab") as file:
+                    file.write(b"more\n")
+                await soon(changes)
+
+    asyncio.run(run())
+
+
+def test_growth_before_the_wait_is_not_lost(tmp_path: Path) -> None:
+    """It grows after the yield and before the next wait: nothing will happen any more, and yet it is told."""
+    path = tmp_path / "out"
+    path.touch()
+
+    async def run() -> None:
+        with reader() as made:
+            changes = made.changes([str(path)])
+            await soon(changes)
+            path.write_bytes(b"all there is")
+            await soon(changes)
+
+    asyncio.run(run())
+
+
+def test_files_that_do_not_exist_yet(tmp_path: Path) -> None:
+    path = tmp_path / "0" / "42" / "out"
+
+    async def run() -> None:
+        with reader() as made:
+            follower = asyncio.create_task(read_all_until(made, path, 5))
+            await asyncio.sleep(0.05)
+            path.parent.mkdir(parents=True)
+            await asyncio.sleep(0.05)
+            path.write_bytes(b"hello")
+            assert await follower == b"hello"
+
+    asyncio.run(run())
+
+
+def test_ten_followers_of_a_fast_writer_get_every_byte(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.touch()
+    content = os.urandom(4096) * 2000
+
+    def write() -> None:
+        with path.open("ab", buffering=0) as file:
+            for at in range(0, len(content), 4096):
+                file.write(content[at : at + 4096])
+
+    async def run() -> None:
+        with reader() as made:
+            followers = [asyncio.create_task(read_all_until(made, path, len(content))) for _ in range(10)]
+            writer = threading.Thread(target=write)
+            writer.start()
+            for follower in followers:
+                assert await follower == content
+            writer.join()
+            assert not made._growth._waiters, "nobody waits, so nothing is watched"
+
+    asyncio.run(run())
+
+
+def test_followers_that_leave_leave_no_watch(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.touch()
+
+    async def run() -> None:
+        with reader() as made:
+            followers = [asyncio.create_task(read_all_until(made, path, 1)) for _ in range(20)]
+            for _ in range(20):
+                await asyncio.sleep(0.005)  # some are cancelled while they arm, some while they wait
+                followers.pop().cancel()
+            await asyncio.sleep(0.05)
+            assert not made._growth._waiters
+            assert made._growth._arming == 0
+
+    asyncio.run(run())
+
+
+def test_without_inotify_it_polls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(growth, "Inotify", none_left)
+    path = tmp_path / "out"
+    path.touch()
+
+    async def run() -> None:
+        with reader() as made:
+            changes = made.changes([str(path)])
+            await soon(changes)
+            path.write_bytes(b"more")
+            await soon(changes)
+
+    asyncio.run(run())
+
+
+def test_a_quiet_file_costs_about_a_look_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "out"
+    path.touch()
+    looks = 0
+    watch_and_look = growth._watch_and_look
+
+    def counting(*args: object) -> object:
+        nonlocal looks
+        looks += 1
+        return watch_and_look(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(growth, "_watch_and_look", counting)
+
+    async def run() -> None:
+        with reader() as made:
+            changes = made.changes([str(path)])
+            await soon(changes)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.5):
+                    await anext(changes)
+
+    asyncio.run(run())
+    assert 1 <= looks <= 3

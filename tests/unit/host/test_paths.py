@@ -1,0 +1,52 @@
+"""Where the daemon lives, and which directories it trusts."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from aiosd.errors import StorageUnwritable
+from aiosd.host.paths import Places, prepare_directory, user_places
+
+
+def test_the_variables_of_xdg_decide() -> None:
+    environment = {"XDG_RUNTIME_DIR": "/run/user/7/", "XDG_STATE_HOME": "/s", "XDG_CONFIG_HOME": "/c"}
+    assert user_places(environment, 7, "/home/ann") == Places("/s/aios", "/run/user/7/aios", Path("/c/aios/aiosd.toml"))
+
+
+@pytest.mark.parametrize("environment", [{}, {"XDG_RUNTIME_DIR": "", "XDG_STATE_HOME": "here"}])
+def test_without_them_or_when_they_are_not_absolute_there_are_customs(environment: dict[str, str]) -> None:
+    expected = Places("/home/ann/.local/state/aios", "/tmp/aios-7", Path("/home/ann/.config/aios/aiosd.toml"))
+    assert user_places(environment, 7, "/home/ann") == expected
+
+
+def test_a_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    prepare_directory(str(tmp_path / "a" / "b"))
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+    prepare_directory(str(tmp_path / "a" / "b"))
+
+
+def test_others_lose_the_right_to_write(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    prepare_directory(str(tmp_path / "open"))
+    assert (tmp_path / "open").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_or_a_link_in_a_public_place_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageUnwritable, match="cannot be made"):
+        prepare_directory(str(tmp_path / "file"))
+    tmp_path.chmod(0o1777)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(StorageUnwritable, match="is not a directory"):
+        prepare_directory(str(tmp_path / "link"))
+
+
+@pytest.mark.root
+def test_somebody_else_s_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    os.chown(tmp_path / "theirs", 12345, 12345)
+    with pytest.raises(StorageUnwritable, match="belongs to user 12345"):
+        prepare_directory(str(tmp_path / "theirs"))
