@@ -1,0 +1,26 @@
+"""`admin`: maintenance of the daemon's state, also while no daemon can run."""
+
+import sys
+
+import click
+
+from aiosctl.failures import leave
+from aiosctl.lazy import Nouns, verb
+
+
+@click.group(cls=Nouns, table={"check": ("aiosctl.admin:check", "Check the daemon's database; also a damaged one")})
+def admin() -> None:
+    """Look after the daemon's state."""
+
+
+@verb("aiosctl admin check", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def check(arguments: tuple[str, ...]) -> None:
+    """Check the daemon's database: run by a process of its own, since a daemon does not start on a damaged one.
+
+    ARGS go to `python -m aiosd admin-check`. Exit status: its own.
+    """
+    from subprocess import call
+
+    status = call([sys.executable, "-m", "aiosd", "admin-check", *arguments])
+    leave(status if status >= 0 else 128 - status)

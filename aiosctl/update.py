@@ -1,0 +1,44 @@
+"""`update`: change what a job asks for."""
+
+from typing import Any
+
+import click
+
+from aiosctl import session
+from aiosctl.failures import WrongUsage, leave, status_of, tell
+from aiosctl.lazy import verb
+from aiosctl.options import COUNT, CPUS, DURATION, MOMENT, NICE, PAIR, PRIORITY, SIZE
+from aiosctl.status import worst
+
+
+@verb("aiosctl update 42 --memory 8G --priority 10", "aiosctl update 42 --array-limit 4 --label stage=two")
+@click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
+@click.option("--name", help="Its name.")
+@click.option("--cpus", type=CPUS, help="Processors.")
+@click.option("--memory", type=SIZE, help="Memory.")
+@click.option("--time", "time", type=DURATION, help="Time limit, counted from its start.")
+@click.option("--priority", type=PRIORITY, help="Higher goes first.")
+@click.option("--nice", type=NICE, help="Niceness of its processes.")
+@click.option("--queue", help="Move it to this queue.")
+@click.option("--begin", type=MOMENT, help="Not before.")
+@click.option("--deadline", type=MOMENT, help="Skip it when it has not started by then.")
+@click.option("--array-limit", type=COUNT, help="So many elements at once; 0: no limit.")
+@click.option("--label", "labels", type=PAIR, multiple=True, help="Add or replace a label; `K=` removes it.")
+def update(jobs: tuple[str, ...], labels: tuple[tuple[str, str], ...], **changes: Any) -> None:
+    """Change what jobs ask for; what is not named stays as it is."""
+    from aios.errors import AiosError
+
+    chosen = {name: value for name, value in changes.items() if value is not None}
+    if labels:
+        chosen["labels"] = dict(labels)
+    if not chosen:
+        raise WrongUsage("nothing to change was named", "for example `aiosctl update 42 --priority 10`")
+    statuses = [0]
+    with session.connect() as client:
+        for ref in jobs:
+            try:
+                print(client.update(ref, **chosen).id)
+            except AiosError as error:
+                tell(str(error), error.hint)
+                statuses.append(status_of(error))
+    leave(worst(statuses))

@@ -1,0 +1,161 @@
+"""A client without a daemon: canned answers, and a record of what it was asked."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from aios.errors import NotFound
+from aios.jobs import EventKind, Job, JobEvent, LogChunk, Steered
+from aios.node import DaemonStatus, Isolation, NodeStatus
+from aios.queues import Policy, PolicyChoice, Queue
+from aios.records import ArrayProgress, JobRun, Outcome, State, Stats, Usage, Why
+from aios.resources import Cpu, CpuGrant, Device, DeviceGrant, DeviceRequest, Grant, Inventory, NumaNode, Request
+
+NOW_S = 1_700_000_000.0
+
+
+def make_job(id: str = "42", state: State = State.RUNNING, **fields: Any) -> Job:
+    """A job that asked for two processors, 4 GiB and one GPU."""
+    given: dict[str, Any] = {
+        "name": "train", "user": "ada", "command": ("python", "train.py"), "cwd": "/work", "queue": "default",
+        "request": Request(2000, 4 << 30, (DeviceRequest("gpu", 1000),)), "submitted_at_s": NOW_S - 100, "attempt": 1,
+    }  # fmt: skip
+    return Job(id=id, state=state, _client=cast(Any, None), **(given | fields))
+
+
+def make_run(**fields: Any) -> JobRun:
+    grant = Grant((CpuGrant(0, 1000), CpuGrant(1, 1000)), 4 << 30, (DeviceGrant("GPU-1", "gpu", 0, 1000, 0),))
+    given: dict[str, Any] = {"started_at_s": NOW_S - 90, "pid": 77, "grant": grant, "stdout_path": "/o", "stderr_path": "/e", "progress": None}
+    return JobRun(**(given | fields))
+
+
+def make_outcome(**fields: Any) -> Outcome:
+    given: dict[str, Any] = {
+        "ended_at_s": NOW_S, "exit_code": 0, "signal": None, "core_dumped": False, "oom_killed": None, "reason": "", "usage": Usage(), "wait_s": 10.0, "run_s": 90.0,
+    }  # fmt: skip
+    return Outcome(**(given | fields))
+
+
+def make_array() -> Job:
+    progress = ArrayProgress(total=100, pending=60, active=3, succeeded=35, failed=2, limit=8, pending_ranges="40-99")
+    return make_job("43", State.QUEUED, array_spec="0-99%8", array=progress, request=Request(1000, 1 << 30), name="sweep")
+
+
+NODE = NodeStatus(
+    inventory=Inventory(
+        "box", (Cpu(0, 0, 0, 0), Cpu(1, 1, 0, 0)), 8 << 30, 9 << 30, (NumaNode(0, (0, 1), 9 << 30),),
+        (Device("GPU-1", "gpu", 0, "NVIDIA A100", 40 << 30, 0, ("/dev/nvidia0",), "", "ok"),), (), 100 << 30, "Example CPU", "6.1",
+    ),
+    used=make_run().grant, isolation=(Isolation("cpu", "enforced by cgroup v2", ""),), drained=False, drain_reason="", policy="fair",
+    daemon=DaemonStatus("1.2", 9, NOW_S, "/state", "", "sqlite", 1 << 26, "/log"), jobs_by_state={"running": 1}, load_average_1m=0.5,
+    memory_available_bytes=4 << 30, warnings=(), cpu_busy_permille=500.0,
+)  # fmt: skip
+POLICY = Policy("fair", "least used first", (PolicyChoice("fifo", "strict order"), PolicyChoice("fair", "least used first")))
+QUEUE = Queue("default", 0, 0, True, True, 0.0, 7200.0, 3, 1, 61.0)
+WHY = Why("42", "it needs 2 of gpu; 1 is free", "resources", "gpu", "2", "1", "4", ("40", "41"), 7, ("ask for 1 gpu",), "fair", 0.0)
+
+
+class FakeClient:
+    """Answers from its attributes; `asked` has every call as (name, arguments)."""
+
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+        self.known = {job.id: job for job in jobs}
+        self.asked: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+        self.chunks: Iterable[LogChunk] = ()
+        self.errors: dict[str, Exception] = {}
+        self.fed = b""
+
+    def __enter__(self) -> "FakeClient":
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self.asked.append(("close", (), {}))
+
+    def _note(self, name: str, /, *args: Any, **kwargs: Any) -> None:
+        self.asked.append((name, args, kwargs))
+        if name in self.errors:
+            raise self.errors[name]
+
+    def called(self, name: str) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
+        return [(args, kwargs) for called, args, kwargs in self.asked if called == name]
+
+    def submit(self, command: Iterable[str], **options: Any) -> Job:
+        self._note("submit", tuple(command), **options)
+        return make_job("42", State.QUEUED)
+
+    def job(self, ref: str, **options: Any) -> Job:
+        self._note("job", ref, **options)
+        if ref not in self.known:
+            raise NotFound(f"there is no job {ref}", hint="see `aiosctl ps -a`")
+        return self.known[ref]
+
+    def jobs(self, **question: Any) -> Iterator[Job]:
+        self._note("jobs", **question)
+        return iter(self.known.values())
+
+    def watch(self, **question: Any) -> Iterator[JobEvent]:
+        self._note("watch", **question)
+        yield from (JobEvent(EventKind.CHANGED, 1, job) for job in self.known.values())
+        yield JobEvent(EventKind.SYNCED, 1)
+        yield JobEvent(EventKind.CHANGED, 2, make_job("42", State.SUCCEEDED, run=make_run(), outcome=make_outcome()))
+
+    def wait(self, ref: str, **options: Any) -> Job:
+        self._note("wait", ref, **options)
+        return self.job(ref)
+
+    def steer(self, what: str, refs: Iterable[str], **options: Any) -> list[Steered]:
+        self._note("steer", str(what), tuple(refs), **options)
+        return [Steered(ref, self.known.get(ref), None if ref in self.known else NotFound(f"there is no job {ref}")) for ref in refs]
+
+    def cancel(self, *refs: str, **options: Any) -> None:
+        self._note("cancel", *refs, **options)
+
+    def update(self, ref: str, **changes: Any) -> Job:
+        self._note("update", ref, **changes)
+        return self.job(ref)
+
+    def log_chunks(self, ref: str, **options: Any) -> Iterator[LogChunk]:
+        self._note("log_chunks", ref, **options)
+        yield from self.chunks
+
+    def write_input(self, ref: str, pieces: Iterable[bytes]) -> int:
+        self._note("write_input", ref)
+        self.fed = b"".join(pieces)
+        return len(self.fed)
+
+    def why(self, ref: str, **options: Any) -> Why:
+        self._note("why", ref, **options)
+        return WHY
+
+    def stats(self, ref: str) -> Stats:
+        self._note("stats", ref)
+        return Stats("42", Request(2000, 4 << 30), make_run().grant, (), Usage(90.0, 0.0, 1 << 30), 90.0, ())
+
+    def node(self, **options: Any) -> NodeStatus:
+        self._note("node", **options)
+        return NODE
+
+    def drain(self, reason: str) -> NodeStatus:
+        self._note("drain", reason)
+        return NODE
+
+    def resume_node(self) -> NodeStatus:
+        self._note("resume_node")
+        return NODE
+
+    def queues(self) -> list[Queue]:
+        return [QUEUE]
+
+    def queue(self, name: str) -> Queue:
+        self._note("queue", name)
+        return QUEUE
+
+    def set_queue(self, name: str, **settings: Any) -> Queue:
+        self._note("set_queue", name, **settings)
+        return QUEUE
+
+    def policy(self) -> Policy:
+        return POLICY
+
+    def set_policy(self, name: str) -> Policy:
+        self._note("set_policy", name)
+        return POLICY

@@ -1,0 +1,134 @@
+"""`node`, `queue`, `policy`, `daemon`, `top`, `update`, `admin`, `version`: what they print and what they ask."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aios import daemon as process
+from aios import errors
+from aiosctl.top import bar, screen
+from tests.unit.aiosctl.fake_client import NODE, NOW_S, make_job, make_run
+
+
+def test_node_shows_what_is_held_and_what_is_enforced(cli) -> None:  # type: ignore[no-untyped-def]
+    lines = cli("node").out.splitlines()
+    assert lines[0] == "Node box" and cli("node", "show").out.splitlines() == lines
+    for line in (
+        "  cpus    2 of 2 in use; 1 socket, 1 NUMA node, 2 cores, 2 threads", "  gpu     1 of 1 in use", "  cpu  enforced by cgroup v2", "  jobs       1 running",
+        "  gpu 0    NVIDIA A100   40GiB      0      1   ok",
+    ):  # fmt: skip
+        assert line in lines
+    assert json.loads(cli("node", "show", "-o", "json").out)["inventory"]["hostname"] == "box"
+
+
+def test_drain_and_resume(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    cli("node", "drain", "--reason", "new GPU")
+    cli("node", "resume")
+    assert fake.called("drain") == [(("new GPU",), {})] and fake.called("resume_node") == [((), {})]
+
+
+def test_queue_ls_is_a_table(cli) -> None:  # type: ignore[no-untyped-def]
+    assert cli("queue", "ls").out == (
+        "NAME      STATE   PRIORITY   QUEUED   RUNNING   MAX   OLDEST\ndefault   open           0        3         1     -     1m1s\n"
+    )
+    assert cli("queue", "ls", "-q").out == "default\n"
+
+
+def test_queue_set_leaves_what_is_not_named(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    assert cli("queue", "set", "night", "--close", "--max-time", "none", "--time", "2h").status == 0
+    assert fake.called("set_queue") == [
+        (("night",), {"priority": None, "max_running": None, "open": False, "started": None, "default_time": 7200.0, "max_time": 0.0})
+    ]
+    assert cli("queue", "set", "night").status == 2
+
+
+def test_policy_marks_the_one_in_force_and_names_the_choices(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    assert cli("policy", "show").out == "    NAME   SUMMARY\n    fifo   strict order\n*   fair   least used first\n"
+    assert cli("policy", "show", "-q").out == "fair\n"
+    refused = cli("policy", "set", "lottery")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err == "error: there is no policy 'lottery'\nhint: there are fifo: strict order; fair: least used first\n"
+    assert cli("policy", "set", "fifo").status == 0 and fake.called("set_policy") == [(("fifo",), {})]
+
+
+def test_update_sends_only_what_is_named(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    fake.known = {"42": make_job()}
+    result = cli("update", "42", "7", "--memory", "8G", "--priority", "10", "--label", "a=")
+    assert (result.status, result.out) == (3, "42\n")
+    assert fake.called("update")[0] == (("42",), {"memory": 8 << 30, "priority": 10, "labels": {"a": ""}})
+    assert cli("update", "42").status == 2
+
+
+def test_daemon_status_of_none_is_five(cli, fake, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(process, "status", lambda target: process.DaemonProcess("unix:/x", 0, False, Path("/log")))
+    fake.errors["node"] = errors.DaemonUnreachable("none")
+    result = cli("daemon", "status")
+    assert result.status == 5 and result.out == "aiosd at unix:/x\n  state  not running\n  log    /log\n"
+
+
+def test_daemon_status_of_a_running_one(cli, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(process, "status", lambda target: process.DaemonProcess("unix:/x", 9, True, Path("/log")))
+    result = cli("daemon", "status", "-o", "json")
+    found = json.loads(result.out)
+    assert result.status == 0 and (found["pid"], found["version"], found["running"]) == (9, "1.2", True)
+
+
+def test_daemon_logs_are_escaped_and_absent_ones_are_said(cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    log = tmp_path / "aiosd.log"
+    monkeypatch.setattr(process, "log_file", lambda: log)
+    assert cli("daemon", "logs").status == 1
+    log.write_text("one\ntwo \x1b[2J\n")
+    assert cli("daemon", "logs", "--tail", "1").out == "two \\x1b[2J\n"
+
+
+def test_target_is_taken_before_and_after_the_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aiosctl import session
+    from aiosctl.cli import root
+    from aiosctl.failures import guarded
+
+    asked: list[str | None] = []
+
+    def connect(**options: object) -> object:
+        asked.append(session.target())
+        raise errors.DaemonUnreachable("none")
+
+    monkeypatch.setattr(session, "connect", connect)
+    for words in (["--target", "/a", "ps"], ["ps", "--target", "/b"], ["--target", "/a", "queue", "ls", "--target", "/c"], ["ps"]):
+        assert guarded(lambda words=words: root.main(args=words, standalone_mode=False)) == 5
+    assert asked == ["/a", "/b", "/c", None]
+
+
+def test_admin_check_passes_words_and_status_through(cli, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    called: list[list[str]] = []
+
+    def call(command: list[str]) -> int:
+        called.append(command)
+        return 7
+
+    monkeypatch.setattr(subprocess, "call", call)
+    assert cli("admin", "check", "--state", "/var/lib/aios").status == 7
+    assert called == [[sys.executable, "-m", "aiosd", "admin-check", "--state", "/var/lib/aios"]]
+
+
+def test_version_without_a_daemon_is_no_error(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    fake.errors["node"] = errors.DaemonUnreachable("no daemon answers")
+    result = cli("version")
+    assert result.status == 0 and result.out.splitlines()[1] == "aiosd   no daemon answers"
+    assert cli("--version").out.startswith("aiosctl ")
+
+
+def test_top_in_a_pipe_prints_once(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    fake.known = {"42": make_job(run=make_run())}
+    out = cli("top").out
+    assert out.startswith("box  ready  policy fair") and "\x1b" not in out and out.count("train") == 1
+
+
+def test_the_screen_of_top_has_what_runs_first() -> None:
+    from aios.records import State
+
+    lines = screen(NODE, [make_job("1", State.QUEUED), make_job("2", run=make_run())], NOW_S, None)
+    assert [line.split()[0] for line in lines[-2:]] == ["2", "1"]
+    assert bar(1, 2, 4) == "[##--]" and bar(5, 2, 4) == "[####]" and bar(1, 0, 4) == "[----]"
