@@ -19,7 +19,7 @@ from aiosd.host.records import read_run
 from aiosd.host.recovery import Alive, Finding, NotBegun, Over, find, remove_unexpected
 from aiosd.host.signalling import Signalling, number_of
 from aiosd.host.spawning import Spawner
-from aiosd.host.watched import Watched
+from aiosd.host.watched import Shim, Watched
 from aiosd.jobs.job import Job
 from aiosd.jobs.ports import Launched, LauncherEvent, LaunchFailed, RunEnded, Scope
 
@@ -40,6 +40,7 @@ class ShimLauncher:
         self._target, self._variables_of, self._clock = target, variables_of, clock
         self._boot_id = runfile.boot_id()
         self._runs: dict[str, Watched] = {}
+        self._shims: dict[int, Shim] = {}  # by pid; each is watched once, for all of its runs
         self._reported: set[str] = set()  # ended, and not yet forgotten
         self._barred: set[str] = set()
         self._listeners: list[Callable[[LauncherEvent], None]] = []
@@ -64,8 +65,8 @@ class ShimLauncher:
         """Stop the spawner and stop watching; the shims and their jobs go on."""
         self._closed = True
         self._signalling.close()
-        for run in self._runs.values():
-            self._unwatch(run)
+        for shim in list(self._shims.values()):
+            self._unwatch(shim)
         self._runs.clear()
         spawner, self._spawner = self._spawner, None
         if spawner is not None:
@@ -202,7 +203,10 @@ class ShimLauncher:
         """A shim that is kept for another run has recorded the end of this one."""
         run = self._runs.get(key)
         if run is not None:
-            self._shim_ended(run)
+            shim = self._shims.get(run.shim_pid)
+            if shim is not None:
+                shim.run = None
+            self._run_ended(run)
 
     def _launched(self, run: Watched, pid: int, pidfd: int, at: Instant) -> None:
         run.shim_pid = pid
@@ -213,26 +217,37 @@ class ShimLauncher:
     def _watch(self, run: Watched, pidfd: int) -> None:
         if self._runs.get(run.key) is not run:
             return
-        if pidfd < 0:  # it could not be passed
+        shim = self._shims.get(run.shim_pid)
+        if shim is not None and pidfd >= 0:  # another process of the same number: the end of the first has not been read yet
+            self._shim_ended(shim)
+            shim = None
+        if shim is None and pidfd < 0:  # it could not be passed
             try:
                 pidfd = os.pidfd_open(run.shim_pid)
             except ProcessLookupError:
-                self._shim_ended(run)
+                self._run_ended(run)
                 return
             except OSError:
                 self._loop.call_later(_LOOK_AGAIN_S, self._watch, run, -1)  # no descriptor is free
                 return
-        run.pidfd = pidfd
-        self._loop.add_reader(pidfd, self._shim_ended, run)
+        if shim is None:
+            shim = self._shims[run.shim_pid] = Shim(run.shim_pid, pidfd)
+            self._loop.add_reader(pidfd, self._shim_ended, shim)
+        shim.run, run.pidfd = run, shim.pidfd
 
-    def _unwatch(self, run: Watched) -> None:
-        if run.pidfd >= 0:
-            self._loop.remove_reader(run.pidfd)
-            os.close(run.pidfd)
-            run.pidfd = -1
+    def _unwatch(self, shim: Shim) -> None:
+        self._loop.remove_reader(shim.pidfd)
+        os.close(shim.pidfd)
+        if self._shims.get(shim.pid) is shim:
+            del self._shims[shim.pid]
 
-    def _shim_ended(self, run: Watched) -> None:
-        self._unwatch(run)
+    def _shim_ended(self, shim: Shim) -> None:
+        self._unwatch(shim)
+        if shim.run is not None:
+            self._run_ended(shim.run)
+
+    def _run_ended(self, run: Watched) -> None:
+        run.pidfd = -1
         faults.reached("exit.1-noticed")
         record = read_run(self._layout.run_file(run.key))
         if record is None and self._may_try_again(run):

@@ -4,6 +4,8 @@ import json
 import os
 from dataclasses import dataclass
 
+import msgspec
+
 from aiosd.host import runfile
 from aiosd.jobs.job import Exit
 from aiosd.resources.usage import Usage
@@ -53,10 +55,18 @@ def _line(data: bytes) -> dict[str, str | int | float]:
     if not newline or not text.startswith(b"{"):
         return {}
     try:
-        found = json.loads(text)
+        found = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        found = _lenient(text)
+    return found if isinstance(found, dict) else {}
+
+
+def _lenient(text: bytes) -> object:
+    """Half of a surrogate pair, from a file name that is no UTF-8, is not JSON to msgspec; json takes it."""
+    try:
+        return json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _exit(end: dict[str, str | int | float]) -> Exit:

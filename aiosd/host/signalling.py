@@ -78,9 +78,19 @@ class Signalling:
                 continue
             if run.pidfd < 0:
                 self._again_later(order)
-            elif not processes.ended(run.pidfd):  # it lived through the look, so the tree below its pid is its own
+            elif self._lived(run):
                 self._aim(order, table)
         self._look()
+
+    def _lived(self, run: Watched) -> bool:
+        """Whether the run lived through the look, so that the tree below its shim is its own.
+
+        A shim that is kept for another run records the end of the first before it takes the next.
+        """
+        if processes.ended(run.pidfd):
+            return False
+        record = read_run(self._run_file(run.key))
+        return record is None or record.end is None
 
     def _aim(self, order: _Order, table: Table) -> None:
         targets = self._targets(order, table)

@@ -137,7 +137,7 @@ def _begin(daemon: _socket.socket, pool: _Pool, frame: bytes) -> None:
     while (warm := pool.idle()) is not None:
         if warm.give(frame):
             warm.key = key
-            _answer(daemon, b"%s %d 0\n" % (key, warm.pid), warm.pidfd)
+            _answer(daemon, b"%s %d 0\n" % (key, warm.pid), -1)  # the daemon has had its descriptor
             return
         _signal.pidfd_send_signal(warm.pidfd, _signal.SIGKILL)  # what it has read of the frame must never begin
         pool.drop(warm)

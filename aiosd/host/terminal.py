@@ -30,7 +30,7 @@ _WITH_PROCESSES = (Phase.RUNNING, Phase.SUSPENDED, Phase.STOPPING)
 class PtyTerminals:
     """Implements the Terminals that the network door needs. `run_file` tells where the run file of a key lies."""
 
-    def __init__(self, run_file: Callable[[str], Path]) -> None:
+    def __init__(self, run_file: Callable[[str], str]) -> None:
         self._run_file = run_file
 
     async def open(self, job: Job, command: Sequence[str], rows: int, columns: int) -> "PtyTerminal":

@@ -1,4 +1,4 @@
-"""A run that the launcher answers for."""
+"""A run that the launcher answers for, and the shim that it watches for it."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,17 @@ from aiosd.jobs.ports import Launched
 
 
 @dataclass(slots=True, eq=False)
+class Shim:
+    """A live shim; `run` is None while it waits for another one."""
+
+    pid: int
+    pidfd: int
+    run: "Watched | None" = None
+
+
+@dataclass(slots=True, eq=False)
 class Watched:
-    """From `launch` or `recover` until its end is told. `pidfd` is -1 while its shim is not known to live."""
+    """From `launch` or `recover` until its end is told. `pidfd` is its shim's, -1 while none is known to live."""
 
     job: Job  # as it was launched
     key: str

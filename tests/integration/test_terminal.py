@@ -43,7 +43,7 @@ class Beside:
 
     @asynccontextmanager
     async def terminal(self, *command: str, rows: int = 0, columns: int = 0) -> AsyncIterator[PtyTerminal]:
-        opened = await PtyTerminals(lambda key: self.directory / key).open(self.job, command, rows, columns)
+        opened = await PtyTerminals(lambda key: str(self.directory / key)).open(self.job, command, rows, columns)
         try:
             yield opened
         finally:
