@@ -89,10 +89,11 @@ Event = Submit | SteerJob | UpdateJob | SetQueue | SetPolicy | SetDrained | Inve
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Remember a live job. `lazy`: the launcher knows it too, so it may wait for the next commit."""
+    """Remember a live job. `lazy`: the launcher knows it too, so it may wait for the next commit; `moved`: into another phase."""
 
     job: Job
     lazy: bool = False
+    moved: bool = True
 
 
 @dataclass(frozen=True, slots=True)

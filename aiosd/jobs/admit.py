@@ -2,6 +2,7 @@
 
 import math
 import posixpath
+import re
 from collections.abc import Mapping
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -16,6 +17,7 @@ from aiosd.units import format_bytes, format_seconds
 
 MAX_ARGUMENT_BYTES = 131_071  # of the kernel (MAX_ARG_STRLEN less the terminating NUL): a longer one cannot be executed
 MAX_NAME = 256
+_POSITION = re.compile(r"#\d{1,9}")  # int() of a longer one may raise ValueError
 MAX_LABELS = 64
 SIGNALS = frozenset({"HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "CONT", "WINCH", "URG", "ALRM"})
 
@@ -25,7 +27,7 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
 
     Dependencies on a position in the same call ("#1") are resolved by the engine, which knows the numbers.
     """
-    queue = _queue(draft.queue or settings.default_queue, queues)
+    queue = open_queue(draft.queue or settings.default_queue, queues)
     _check_command(draft, environment, settings)
     wish = draft.request
     return JobSpec(
@@ -44,10 +46,10 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         ),
         array=_array(draft.array, settings),
         time_limit_s=time_limit(draft.time_limit_s, queue),
-        grace_s=_seconds("grace_s", draft.grace_s) or settings.grace_s,
+        grace_s=check_seconds("grace_s", draft.grace_s) or settings.grace_s,
         retry=_retry(draft.retry, settings),
-        begin_at_s=_seconds("begin_at_s", draft.begin_at_s),
-        deadline_at_s=_seconds("deadline_at_s", draft.deadline_at_s),
+        begin_at_s=check_seconds("begin_at_s", draft.begin_at_s),
+        deadline_at_s=check_seconds("deadline_at_s", draft.deadline_at_s),
         priority=check_priority(draft.priority),
         nice=check_nice(draft.nice),
         queue=queue.name,
@@ -65,7 +67,7 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
 
 
 def dependencies(draft: JobDraft, position: int, numbers: range) -> tuple[Dependency, ...]:
-    """The draft's dependencies with "#1" (position in the same call) turned into ids. Itself and later jobs are refused."""
+    """The draft's dependencies with "#1" (position in the same call) turned into ids. Itself, and what does not exist yet, is refused."""
     found = []
     for kind, text in draft.dependencies:
         if kind not in tuple(DependencyKind):
@@ -76,13 +78,13 @@ def dependencies(draft: JobDraft, position: int, numbers: range) -> tuple[Depend
 
 def _dependency_id(text: str, position: int, numbers: range) -> JobId:
     if text.startswith("#"):
-        if not text[1:].isdecimal() or not int(text[1:]) < len(numbers):
-            raise InvalidArgument(f"dependency {text!r} names no job of this call", hint=f"positions go from #0 to #{len(numbers) - 1}")
+        if not _POSITION.fullmatch(text) or not int(text[1:]) < len(numbers):
+            raise InvalidArgument(f"dependency {text[:40]!r} names no job of this call", hint=f"positions go from #0 to #{len(numbers) - 1}")
         job_id = JobId(numbers[int(text[1:])])
     else:
         parsed = parse_job_id(text)
         if parsed is None:
-            raise InvalidArgument(f"dependency {text!r} is not a job id", hint='write "42", or "42.7" for one element of an array')
+            raise InvalidArgument(f"dependency {text[:40]!r} is not a job id", hint='write "42", or "42.7" for one element of an array')
         job_id = parsed
     if job_id.number == numbers[position]:
         raise InvalidArgument(f"job {job_id} cannot depend on itself", hint="name a job that was submitted before")
@@ -91,7 +93,7 @@ def _dependency_id(text: str, position: int, numbers: range) -> JobId:
     return job_id
 
 
-def _queue(name: str, queues: Mapping[str, QueueSettings]) -> QueueSettings:
+def open_queue(name: str, queues: Mapping[str, QueueSettings]) -> QueueSettings:
     found = queues.get(name)
     if found is None:
         raise NotFound(f"there is no queue {name!r}", hint=f"queues: {', '.join(sorted(queues))}", queue=name)
@@ -102,7 +104,7 @@ def _queue(name: str, queues: Mapping[str, QueueSettings]) -> QueueSettings:
 
 def time_limit(asked_s: float, queue: QueueSettings) -> float:
     """The limit that applies in `queue`; 0 is none."""
-    chosen = _seconds("time_limit_s", asked_s) or queue.default_time_limit_s or queue.max_time_limit_s
+    chosen = check_seconds("time_limit_s", asked_s) or queue.default_time_limit_s or queue.max_time_limit_s
     if queue.max_time_limit_s and chosen > queue.max_time_limit_s:
         raise InvalidArgument(
             f"a time limit of {format_seconds(chosen)} is more than queue {queue.name!r} allows: {format_seconds(queue.max_time_limit_s)}",
@@ -160,9 +162,15 @@ def _check_environment(variables: Mapping[str, str], allowed: int) -> None:
 
 
 def _name(draft: JobDraft) -> str:
-    name = draft.name or (posixpath.basename(draft.command[0]) if draft.command else "script")
-    if len(name) > MAX_NAME or not name.isprintable():
-        raise InvalidArgument(f"job name {name[:40]!r} is not printable or longer than {MAX_NAME} characters")
+    if draft.name:
+        return check_name(draft.name)
+    program = posixpath.basename(draft.command[0]) if draft.command else "script"
+    return program if program and len(program) <= MAX_NAME and program.isprintable() and parse_job_id(program) is None else "job"
+
+
+def check_name(name: str) -> str:
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidArgument(f"job name {name[:40]!r} is empty, not printable or longer than {MAX_NAME} characters")
     if parse_job_id(name) is not None:
         raise InvalidArgument(f"job name {name!r} looks like a job id", hint="use a name with a letter in it")
     return name
@@ -190,8 +198,8 @@ def _retry(draft: RetryDraft, settings: JobsSettings) -> RetryPolicy:
     return RetryPolicy(
         retries=draft.retries,
         conditions=frozenset(map(RetryCondition, draft.conditions)) or RetryPolicy().conditions,
-        backoff_s=_seconds("backoff_s", draft.backoff_s) or settings.retry_backoff_s,
-        backoff_max_s=_seconds("backoff_max_s", draft.backoff_max_s) or settings.retry_backoff_max_s,
+        backoff_s=check_seconds("backoff_s", draft.backoff_s) or settings.retry_backoff_s,
+        backoff_max_s=check_seconds("backoff_max_s", draft.backoff_max_s) or settings.retry_backoff_max_s,
     )
 
 
@@ -216,7 +224,7 @@ def check_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
     return dict(labels)
 
 
-def _seconds(field: str, value: float) -> float:
+def check_seconds(field: str, value: float) -> float:
     if not math.isfinite(value) or value < 0 or value > 1e12:
         raise InvalidArgument(f"{field} must be a number of seconds from 0 to 1e12, not {value}", field=field)
     return value

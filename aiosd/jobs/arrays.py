@@ -1,6 +1,7 @@
 """How an array's own record follows its elements: the one place where its phase is decided."""
 
 from dataclasses import replace
+from itertools import islice
 
 from aiosd.ids import JobId
 from aiosd.jobs.job import ArrayProgress, Job, Outcome, Phase
@@ -8,11 +9,10 @@ from aiosd.jobs.ranges import IndexRanges
 
 
 def with_started(array: Job, indices: list[int]) -> Job:
-    """Elements leave `pending` and get records of their own."""
+    """Elements leave `pending` and get records of their own; usually they are the first of it, and then it costs little."""
     progress = _progress(array)
     pending = progress.pending
-    head = pending.parts[0] if pending.parts else range(0)
-    if len(head) >= len(indices) and list(head[: len(indices)]) == indices:
+    if list(islice(pending, len(indices))) == indices:
         pending = pending.drop_first(len(indices))
     else:
         for index in indices:
@@ -56,7 +56,10 @@ def ended_array(array: Job, now_s: float, phase: Phase | None = None, reason: st
     if phase is None:
         phase = Phase.FAILED if progress.failed else Phase.CANCELLED if progress.cancelled else Phase.SUCCEEDED
     total = progress.succeeded + progress.failed + progress.cancelled
-    reason = reason or (f"{progress.failed + progress.cancelled} of {total} elements did not succeed" if phase is not Phase.SUCCEEDED else "")
+    if not reason and array.reason and not progress.succeeded and not progress.failed:
+        reason = array.reason  # it was cancelled or skipped as a whole
+    elif not reason and phase is not Phase.SUCCEEDED:
+        reason = f"{progress.failed + progress.cancelled} of {total} elements did not succeed" + (f": {array.reason}" if array.reason else "")
     return replace(array, phase=phase, reason=reason, outcome=Outcome(now_s, reason=reason, run_s=max(0.0, now_s - (array.eligible_at_s or now_s))))
 
 
@@ -64,12 +67,18 @@ def element_id(array: Job, index: int) -> JobId:
     return JobId(array.id.number, index)
 
 
+def startable(array: Job) -> Job:
+    """Nothing keeps its pending elements back any more."""
+    return replace(array, phase=Phase.RUNNING if _progress(array).active else Phase.QUEUED)
+
+
 def _settled(array: Job) -> Job:
     """HELD and WAITING speak of the elements still pending; otherwise what lives decides."""
     progress = _progress(array)
     if progress.pending and array.phase in (Phase.HELD, Phase.WAITING):
         return array
-    return replace(array, phase=Phase.RUNNING if progress.active else Phase.QUEUED)
+    reason = "" if array.phase in (Phase.HELD, Phase.WAITING) else array.reason
+    return replace(array, phase=Phase.RUNNING if progress.active else Phase.QUEUED, reason=reason)
 
 
 def _progress(array: Job) -> ArrayProgress:

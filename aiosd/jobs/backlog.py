@@ -72,22 +72,24 @@ class Backlog:
         found.put(job_id, entry)
         self.where[job_id] = key
 
-    def drop(self, job_id: JobId) -> None:
-        """Remove; nothing happens when it is not there."""
+    def drop(self, job_id: JobId) -> bool:
+        """Remove; whether it was there."""
         key = self.where.pop(job_id, None)
         if key is None:
-            return
+            return False
         found = self.classes[key]
         found.drop(job_id)
         if not found.entries:
             del self.classes[key]
+        return True
 
     def ahead_of(self, job_id: JobId, most: int) -> tuple[list[JobId], int]:
         """Jobs of its own class that are older, nearest first (at most `most`), and how many there are in all."""
-        key = self.where.get(job_id.whole if job_id.is_element and job_id not in self.where else job_id)
+        listed = job_id if job_id in self.where else job_id.whole  # a pending element stands where its array does
+        key = self.where.get(listed)
         if key is None:
             return [], 0
         entries = self.classes[key].entries
-        at = entries.bisect_left(job_id)
+        at = entries.bisect_left(listed)
         older = list(entries.islice(max(0, at - most), at))
         return older[::-1], sum(entries[i].startable for i in entries.islice(0, at))

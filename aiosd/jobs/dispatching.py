@@ -58,7 +58,8 @@ def _start_all(state: State, starts: tuple[Start, ...], now: Instant) -> None:
 
 
 def _start(state: State, job: Job, grant: Grant, now: Instant) -> None:
-    state.ledger.begin(job.owner.name, dominant_share(grant, state.pool.inventory), now.wall_s)
+    share = state.shares[job.id] = dominant_share(grant, state.pool.inventory)
+    state.ledger.begin(job.owner.name, share, now.wall_s)
     assert job.phase is Phase.QUEUED, f"{job.id} is {job.phase}"
     job = state.put(
         replace(job, phase=move(job.phase, Cue.DISPATCH), attempt=job.attempt + 1, reason="", not_before_s=0.0, run=Run(grant, now.wall_s, state.boot_id))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import assert_never
 
 from aiosd.clock import Instant
@@ -22,6 +23,7 @@ from aiosd.jobs.actions import (
     Submit,
     UpdateJob,
 )
+from aiosd.jobs.admit import check_priority
 from aiosd.jobs.explain import Why, why
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
@@ -102,8 +104,8 @@ class Engine:
         """Let everything happen that is due, then let the policy start what can start."""
         running.fire_timers(self.state, now)
         dispatching.dispatch(self.state, now)
-        if now.wall_s - self._ledger_saved_s >= LEDGER_PERIOD_S and self.state.actions:
-            self._ledger_saved_s = now.wall_s
+        if now.steady_s - self._ledger_saved_s >= LEDGER_PERIOD_S and self.state.actions:
+            self._ledger_saved_s = now.steady_s
             self.state.actions.append(Set("usage", json.dumps(self.state.ledger.to_dict())))
 
     def take_actions(self) -> list[Action]:
@@ -129,12 +131,7 @@ class Engine:
 
     def phase_counts(self) -> Mapping[str, int]:
         """How many jobs are in each phase; pending elements of arrays one by one."""
-        counts = {str(phase): count for phase, count in self.state.phases.items() if count}
-        for number in self.state.elements.keys() | {j.number for j in self.state.backlog.where if not j.is_element}:
-            array = self.state.jobs.get(JobId(number))
-            if array is not None and array.array is not None and array.array.pending:
-                counts["queued"] = counts.get("queued", 0) + len(array.array.pending)
-        return counts
+        return {str(phase): count for phase, count in self.state.phases.items() if count}
 
     def _set_policy(self, name: str) -> str:
         if name not in POLICIES:
@@ -166,12 +163,12 @@ def _adopt(state: State, job: Job, boot_id: str, now: Instant) -> None:
     state.adopt(job)
     if job.phase.active and job.run is not None:
         state.pool.adopt(job.run.grant)
-        share = dominant_share(job.run.grant, state.pool.inventory)
+        share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
         state.ledger.begin(job.owner.name, share, job.run.dispatched_at_s)
         if job.run.boot_id != boot_id:
             return  # the machine restarted: the steady clock began anew, and recovery will say that the run is over
-    state.arm(job)
-    if job.phase is Phase.WAITING and not job.unmet and max(job.not_before_s, job.spec.begin_at_s) <= now.wall_s:
+    state.arm(job, now)
+    if job.phase is Phase.WAITING and not running.may_not_start_yet(job, now):
         running.become_eligible(state, job, now)
 
 
@@ -182,6 +179,9 @@ def _queue_name(name: str) -> str:
 
 
 def _check_queue(queue: QueueSettings) -> None:
+    if not isfinite(queue.default_time_limit_s) or not isfinite(queue.max_time_limit_s):
+        raise InvalidArgument(f"the time limits of queue {queue.name!r} must be numbers of seconds", hint="0 means no limit")
+    check_priority(queue.priority)
     if queue.max_running < 0 or queue.default_time_limit_s < 0 or queue.max_time_limit_s < 0:
         raise InvalidArgument(f"the limits of queue {queue.name!r} cannot be negative", hint="0 means no limit")
     if queue.max_time_limit_s and queue.default_time_limit_s > queue.max_time_limit_s:

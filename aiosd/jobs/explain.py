@@ -89,8 +89,8 @@ def _queued(state: State, job: Job, now: Instant) -> Why:
         return _plain(
             state, job, WhyKind.QUEUE_STOPPED, f"queue {queue.name!r} is stopped: it starts nothing", (f"`aiosctl queue set {queue.name} --start` starts it",)
         )
-    array = state.jobs.get(job.id.whole)
-    limit = job.spec.array.limit if job.spec.array is not None else 0
+    array = state.jobs.get(job.id.whole) if job.array is not None or job.id not in state.jobs else None  # an element that has begun keeps its place
+    limit = array.spec.array.limit if array is not None and array.spec.array is not None else 0
     if array is not None and array.array is not None and limit and array.array.active >= limit:
         return _plain(
             state,

@@ -8,6 +8,7 @@ from itertools import pairwise
 from aiosd.errors import InvalidArgument
 
 _PART = re.compile(r"(\d{1,18})(?:-(\d{1,18})(?::(\d{1,18}))?)?")
+_LIMIT = re.compile(r"\d{1,10}")  # int() of a longer one may raise ValueError
 SYNTAX = 'like "0-99", "0-99%8", "1,4,7-20:2"'
 
 
@@ -35,12 +36,11 @@ class IndexRanges:
 
     def drop_first(self, count: int) -> "IndexRanges":
         """Without its `count` smallest indices."""
-        parts = list(self.parts)
-        while parts and count >= len(parts[0]):
-            count -= len(parts.pop(0))
-        if parts and count:
-            parts[0] = parts[0][count:]
-        return IndexRanges(tuple(parts))
+        for at, part in enumerate(self.parts):
+            if count < len(part):
+                return IndexRanges((part[count:], *self.parts[at + 1 :]))
+            count -= len(part)
+        return IndexRanges()
 
     def without(self, index: int) -> "IndexRanges":
         """Without one index; ValueError when it is not in the set."""
@@ -60,8 +60,8 @@ def parse_array(text: str, max_elements: int) -> tuple[IndexRanges, int]:
     raises    InvalidArgument naming the part that is wrong
     """
     body, percent, limit_text = text.partition("%")
-    if percent and not (limit_text.isdecimal() and 0 < int(limit_text) < 2**31):
-        raise InvalidArgument(f"array limit {limit_text!r} in {text!r} is not a positive number", hint=f"write it {SYNTAX}")
+    if percent and not (_LIMIT.fullmatch(limit_text) and 0 < int(limit_text) < 2**31):
+        raise InvalidArgument(f"array limit {limit_text[:40]!r} in {text!r} is not a positive number", hint=f"write it {SYNTAX}")
     parts = []
     for piece in body.split(","):
         match = _PART.fullmatch(piece.strip())

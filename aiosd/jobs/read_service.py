@@ -1,7 +1,7 @@
 """Reading about jobs: lists in pages, watches, waits and logs; nothing here changes anything."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -33,19 +33,28 @@ class JobReader:
         before = _before(page_token)
         revision = self.service.state.revision
         live = self._live(job_filter, before)
-        ending = [job for job in self.service.ending if matches(job, job_filter) and (before is None or _newest_first(job.id) > _newest_first(before))]
+        ending = [job for job in self.service.ending if matches(job, job_filter) and (before is None or job.id < before)]
         ended: Sequence[Job] = ()
         if searched(job_filter):
             ended = await self.service.journal.history(job_filter, before, size + 1)
         merged = {job.id: job for job in [*live, *ending, *ended]}
-        found = sorted(merged.values(), key=lambda job: _newest_first(job.id))[: size + 1]
+        found = sorted(merged.values(), key=lambda job: job.id, reverse=True)[: size + 1]
         page = found[:size]
         return Page(page, str(page[-1].id) if len(found) > size else "", revision)
 
     def _live(self, job_filter: JobFilter, before: JobId | None) -> Sequence[Job]:
+        jobs = self._named(job_filter) if job_filter.ids else self.service.state.jobs.values()
+        return [job for job in jobs if (before is None or job.id < before) and matches(job, job_filter)]
+
+    def _named(self, job_filter: JobFilter) -> Collection[Job]:
         state = self.service.state
-        jobs = (state.jobs[i] for i in job_filter.ids if i in state.jobs) if job_filter.ids else state.jobs.values()
-        return [job for job in jobs if matches(job, job_filter) and (before is None or _newest_first(job.id) > _newest_first(before))]
+        found: dict[JobId, Job] = {}
+        for job_id in job_filter.ids:
+            elements = state.elements.get(job_id.number, ()) if job_filter.include_elements and not job_id.is_element else ()
+            found.update((i, state.jobs[i]) for i in elements)
+            with suppress(NotFound):
+                found[job_id] = state.job(job_id)
+        return found.values()
 
     async def watch(self, job_filter: JobFilter, since_revision: int) -> AsyncIterator[JobEvent]:
         """What there is now (or what changed since), SYNCED, then every change. After too much it says RESYNC and begins anew."""
@@ -79,7 +88,7 @@ class JobReader:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s or None):
                 while not job.phase.ended:
-                    await self.service.changed(job.id if job.id in self.service.state.jobs else job.id.whole)
+                    await self.service.next_change(job.id)
                     job = await self.service.get(str(job.id))
         return job
 
@@ -92,6 +101,8 @@ class JobReader:
             raise FailedPrecondition(
                 f"job {job.id} is an array: each element has its own output", hint=f"name an element: `aiosctl logs {job.id}.{next(iter(_indices(job)), 0)}`"
             )
+        if wish.attempt < 0:
+            raise InvalidArgument(f"attempt cannot be negative: {wish.attempt}", hint="attempts count from 1; 0 is the latest")
         if wish.attempt > max(job.attempt, 1):
             raise NotFound(f"job {job.id} has had {job.attempt} attempts, not {wish.attempt}", job=job.id)
         attempt = wish.attempt or max(job.attempt, 1)
@@ -124,7 +135,7 @@ class JobReader:
                 if over or not wish.follow:
                     return
                 grown = grown or asyncio.ensure_future(anext(growth))
-                job_changed = job_changed or asyncio.ensure_future(self.service.changed(job.id))
+                job_changed = job_changed or self.service.next_change(job.id)
                 job = await self.service.get(str(job_id))
                 if job.phase.ended or job.attempt > attempt:
                     continue  # it ended before we began to listen: read once more
@@ -190,10 +201,6 @@ async def _quietly(growth: AsyncIterator[None], grown: "asyncio.Future[None] | N
 
 def _indices(job: Job) -> Sequence[int]:
     return list(job.spec.array.indices.parts[0][:1]) if job.spec.array is not None and job.spec.array.indices else []
-
-
-def _newest_first(job_id: JobId) -> tuple[int, int]:
-    return (-job_id.number, job_id.index)
 
 
 def _before(page_token: str) -> JobId | None:

@@ -1,8 +1,11 @@
 """What the engine does as runs begin and end, and as time passes."""
 
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 
 from aiosd.clock import Instant
+from aiosd.ids import JobId
 from aiosd.jobs import arrays
 from aiosd.jobs.actions import Forget, Signal
 from aiosd.jobs.dependencies import Verdict, describe, on_end
@@ -10,12 +13,10 @@ from aiosd.jobs.endings import Ending, ending, outcome, without_run
 from aiosd.jobs.job import Dependency, DependencyKind, Job, Outcome, Phase, Stop, StopCause
 from aiosd.jobs.lifecycle import Cue, move
 from aiosd.jobs.ports import Launched, LaunchFailed, RunEnded
-from aiosd.jobs.state import State
+from aiosd.jobs.ranges import IndexRanges
+from aiosd.jobs.state import NOT_BEGUN, RELAUNCH_PAUSE_S, State
 from aiosd.jobs.timers import Due
-from aiosd.scheduling.fairshare import dominant_share
 from aiosd.units import format_seconds
-
-RELAUNCH_PAUSE_S = 1.0  # before a launch that failed for want of something is tried again
 
 
 def launched(state: State, event: Launched, now: Instant) -> None:
@@ -23,16 +24,29 @@ def launched(state: State, event: Launched, now: Instant) -> None:
     job = state.jobs.get(event.job_id)
     if job is None or job.attempt != event.attempt or job.run is None or not job.phase.active:
         return
-    if job.run.started_at_s:
-        if job.run.shim_pid != event.shim_pid:
-            state.put(replace(job, run=replace(job.run, shim_pid=event.shim_pid)))
+    run = replace(job.run, shim_pid=event.shim_pid)
+    if run.started_at_s:
+        if run != job.run:
+            job = state.put(replace(job, run=run))
+        _signal_again(state, job)
         return
-    run = replace(job.run, shim_pid=event.shim_pid, started_at_s=event.at_s, started_steady_s=event.at_steady_s)
+    run = replace(run, started_at_s=event.at_s, started_steady_s=event.at_steady_s)
     job = state.put(replace(job, phase=move(job.phase, Cue.STARTED), run=run), lazy=True)
-    state.arm(job)
+    state.arm(job, now)
     if job.stop is not None:  # told to stop before there was anything to stop
         send_stop(state, job)
     _settle_after(state, job, now)
+
+
+def _signal_again(state: State, job: Job) -> None:
+    """What was committed and answered may not have been done: the last daemon can have died in between."""
+    assert job.run is not None
+    if job.stop is not None:
+        send_stop(state, job)
+    elif job.phase is Phase.SUSPENDED:
+        state.actions.append(Signal(job, "STOP"))
+    elif job.run.suspended_total_s:
+        state.actions.append(Signal(job, "CONT"))
 
 
 def run_ended(state: State, event: RunEnded, now: Instant) -> None:
@@ -65,53 +79,89 @@ def launch_failed(state: State, event: LaunchFailed, now: Instant) -> None:
         return
     cue = Cue.NEVER_STARTED if job.phase is Phase.STARTING else Cue.RETRY
     job = replace(without_run(job), phase=move(job.phase, cue), reason=f"{event.reason}; tried again in a moment", not_before_s=now.wall_s + RELAUNCH_PAUSE_S)
-    state.arm(state.put(job))
+    _put_back(state, job, now)
 
 
 def release(state: State, job: Job, now: Instant) -> None:
     """Its grant goes back to the pool and is charged to its user."""
     assert job.run is not None
     state.pool.give_back(job.run.grant)
-    share = dominant_share(job.run.grant, state.pool.inventory)
-    state.ledger.finish(job.owner.name, share, job.run.dispatched_at_s, now.wall_s)
+    state.ledger.finish(job.owner.name, state.shares.pop(job.id), job.run.dispatched_at_s, now.wall_s)
     state.dirty = True
 
 
 def finish(state: State, job: Job, now: Instant) -> Job:
     """A job is over: out of the live ones, its array and those who wait for it are told."""
+    over = _close(state, job, now)
+    settle_dependents(state, over, now)
+    return over[0][1]
+
+
+def drop_pending(state: State, array: Job, phase: Phase, reason: str, now: Instant, index: int | None = None) -> Job:
+    """One pending element of an array, or all of them, will never start; the array after that, be it ended."""
+    over = _drop_pending(state, array, phase, reason, now, index)
+    settle_dependents(state, over, now)
+    return state.latest(array)
+
+
+Over = tuple[JobId, Job]  # an id, and the record that says how it ended: its own, or its array's
+
+
+def _close(state: State, job: Job, now: Instant) -> list[Over]:
+    """Take it out; what is over now: it, and perhaps its array."""
     ended = state.end(job)
+    over = [(ended.id, ended)]
     array = state.jobs.get(job.id.whole) if job.id.is_element else None
     if array is not None and array.array is not None:
-        array = arrays.with_ended(array, job.phase)
-        if arrays.finished(array):
-            finish(state, arrays.ended_array(array, now.wall_s), now)
-        else:
-            state.put(array)
-    settle_dependents(state, ended, now)
-    return ended
+        over += _put_array(state, arrays.with_ended(array, job.phase), now)
+    return over
 
 
-def settle_dependents(state: State, ended: Job, now: Instant) -> None:
-    """Whoever waits for this job goes on, or can never start."""
-    for waiting_id in sorted(state.dependents.get(ended.id.number, ())):
-        waiting = state.jobs.get(waiting_id)
-        if waiting is None:
-            continue
-        verdicts = {d: on_end(d.kind, ended.phase) for d in waiting.unmet if d.job_id == ended.id}
-        impossible = [d for d, verdict in verdicts.items() if verdict is Verdict.IMPOSSIBLE]
-        if impossible:
-            skip(state, waiting, f"it waited for {describe(impossible[0])}, which ended {ended.phase}", now)
-        elif verdicts:
-            _meet(state, waiting, frozenset(verdicts), now)
+def _put_array(state: State, array: Job, now: Instant, phase: Phase | None = None) -> list[Over]:
+    """The array as it is now; it ends with the last of its elements. `phase`: what it then is, whatever they are."""
+    if not arrays.finished(array):
+        state.put(array)
+        return []
+    return _close(state, arrays.ended_array(array, now.wall_s, phase), now)
+
+
+def _drop_pending(state: State, array: Job, phase: Phase, reason: str, now: Instant, index: int | None = None) -> list[Over]:
+    assert array.array is not None
+    gone = array.array.pending if index is None else IndexRanges((range(index, index + 1),))
+    begun = array.array.active + array.array.succeeded + array.array.failed + array.array.cancelled > 0
+    left = arrays.with_dropped(array, index)
+    over = _put_array(state, replace(left, reason=reason) if index is None else left, now, None if begun or phase is not Phase.SKIPPED else phase)
+    dropped = replace(array, phase=phase)
+    return [*((target, dropped) for target in state.dependents.get(array.id.number, ()) if target.is_element and target.index in gone), *over]
+
+
+def settle_dependents(state: State, over: Iterable[Over], now: Instant) -> None:
+    """Whoever waits for these goes on, or can never start, and then nor can those who wait for it: a chain may be long."""
+    todo = deque(over)
+    while todo:
+        target, ended = todo.popleft()
+        for waiting in _waiting_for(state, target):
+            verdicts = {d: on_end(d.kind, ended.phase) for d in waiting.unmet if d.job_id == target}
+            impossible = [d for d, verdict in verdicts.items() if verdict is Verdict.IMPOSSIBLE]
+            if impossible:
+                todo.extend(_skip(state, waiting, f"it waited for {describe(impossible[0])}, which ended {ended.phase}", now))
+            else:
+                _meet(state, waiting, frozenset(verdicts), now)
+
+
+def _waiting_for(state: State, target: JobId) -> list[Job]:
+    return [state.jobs[waiting] for waiting in sorted(state.dependents.get(target.number, {}).get(target, ()))]
 
 
 def _settle_after(state: State, started: Job, now: Instant) -> None:
     """`after` dependencies on a job, or on the array of this element, are met by its start."""
-    for waiting_id in sorted(state.dependents.get(started.id.number, ())):
-        waiting = state.jobs.get(waiting_id)
-        met = {d for d in waiting.unmet if d.kind is DependencyKind.AFTER and d.job_id in (started.id, started.id.whole)} if waiting is not None else ()
-        if waiting is not None and met:
-            _meet(state, waiting, frozenset(met), now)
+    if started.id.number not in state.dependents:
+        return
+    for target in dict.fromkeys((started.id, started.id.whole)):
+        for waiting in _waiting_for(state, target):
+            met = frozenset(d for d in waiting.unmet if d.kind is DependencyKind.AFTER and d.job_id == target)
+            if met:
+                _meet(state, waiting, met, now)
 
 
 def _meet(state: State, job: Job, met: frozenset[Dependency], now: Instant) -> None:
@@ -121,23 +171,36 @@ def _meet(state: State, job: Job, met: frozenset[Dependency], now: Instant) -> N
         become_eligible(state, job, now)
         return
     if job.phase is Phase.WAITING:
-        job = replace(job, reason="waits for " + " and ".join(map(describe, unmet)) if unmet else "waits for its begin time")
-    state.arm(state.put(job))
+        job = replace(job, reason=waiting_reason(job))
+    state.arm(state.put(job), now)
 
 
 def become_eligible(state: State, job: Job, now: Instant) -> Job:
     """From WAITING to the queue."""
-    return state.put(replace(job, phase=move(job.phase, Cue.BECOME_ELIGIBLE), reason="", eligible_at_s=now.wall_s, not_before_s=0.0))
+    job = replace(job, phase=move(job.phase, Cue.BECOME_ELIGIBLE), reason="", eligible_at_s=now.wall_s, not_before_s=0.0)
+    return state.put(arrays.startable(job) if job.array is not None else job)
+
+
+def may_not_start_yet(job: Job, now: Instant) -> bool:
+    return bool(job.unmet) or max(job.spec.begin_at_s, job.not_before_s) > now.wall_s
+
+
+def waiting_reason(job: Job) -> str:
+    """What a WAITING job waits for, of all that it may wait for what comes first."""
+    if job.unmet:
+        return "waits for " + " and ".join(map(describe, job.unmet))
+    return "waits to be tried again" if job.not_before_s else "waits for its begin time"
 
 
 def skip(state: State, job: Job, reason: str, now: Instant) -> None:
     """It can never start. What an array has already started goes on, and its record ends when they do."""
-    if job.array is not None and job.array.active:
-        state.put(arrays.with_dropped(replace(job, reason=reason)))
-    elif job.array is not None:
-        finish(state, arrays.ended_array(arrays.with_dropped(job), now.wall_s, Phase.SKIPPED, reason), now)
-    else:
-        finish(state, replace(job, phase=move(job.phase, Cue.SKIP), reason=reason, outcome=Outcome(now.wall_s, reason=reason)), now)
+    settle_dependents(state, _skip(state, job, reason, now), now)
+
+
+def _skip(state: State, job: Job, reason: str, now: Instant) -> list[Over]:
+    if job.array is not None:
+        return _drop_pending(state, job, Phase.SKIPPED, reason, now)
+    return _close(state, replace(job, phase=move(job.phase, Cue.SKIP), reason=reason, outcome=Outcome(now.wall_s, reason=reason)), now)
 
 
 def stop(state: State, job: Job, cause: StopCause, reason: str, now: Instant, *, force: bool = False) -> Job:
@@ -146,7 +209,7 @@ def stop(state: State, job: Job, cause: StopCause, reason: str, now: Instant, *,
     job = state.put(replace(job, phase=move(job.phase, Cue.STOP), reason=reason, stop=Stop(cause, reason, until, killed=force)))
     if job.run is not None and job.run.started_at_s:  # else it is sent when it has started
         send_stop(state, job)
-    state.arm(job)
+    state.arm(job, now)
     return job
 
 
@@ -171,16 +234,27 @@ def _again(state: State, job: Job, end: Ending, now: Instant) -> None:
         not_before_s=now.wall_s + end.retry_in_s if retried else 0.0,
         eligible_at_s=0.0 if retried else now.wall_s,
     )
-    state.arm(state.put(again))
+    _put_back(state, again, now)
+
+
+def _put_back(state: State, job: Job, now: Instant) -> None:
+    """Among those that wait; an element of a held array is held too."""
+    array = state.jobs.get(job.id.whole) if job.id.is_element else None
+    if array is not None and array.phase is Phase.HELD:
+        job = replace(job, phase=move(job.phase, Cue.HOLD), reason=array.reason, eligible_at_s=0.0)
+    state.arm(state.put(job), now)
 
 
 def fire_timers(state: State, now: Instant) -> None:
+    state.timers.prune(lambda job_id, attempt: job_id in state.jobs and state.jobs[job_id].attempt == attempt)
     for job_id, attempt, due in state.timers.pop_due(now):
         job = state.jobs.get(job_id)
         if job is None or job.attempt != attempt:
             continue
         if due is Due.ELIGIBLE and job.phase is Phase.WAITING and not job.unmet:
             _on_time(state, job, now)
+        elif due is Due.PAUSE and job.phase is Phase.WAITING and not job.unmet:
+            _on_time(state, replace(job, not_before_s=0.0), now)
         elif due is Due.DEADLINE and job.spec.deadline_at_s:
             _on_deadline(state, job, now)
         elif due is Due.TIME_LIMIT and job.phase is Phase.RUNNING:
@@ -193,15 +267,15 @@ def fire_timers(state: State, now: Instant) -> None:
 
 def _on_time(state: State, job: Job, now: Instant) -> None:
     if max(job.spec.begin_at_s, job.not_before_s) > now.wall_s:
-        state.arm(job)  # its time was moved
+        state.arm(job, now)  # its time was moved, or the clock was
     else:
         become_eligible(state, job, now)
 
 
 def _on_deadline(state: State, job: Job, now: Instant) -> None:
     if job.spec.deadline_at_s > now.wall_s:
-        state.arm(job)
-    elif job.phase in (Phase.HELD, Phase.WAITING, Phase.QUEUED) or (job.array is not None and job.array.pending):
+        state.arm(job, now)
+    elif job.phase in NOT_BEGUN or (job.array is not None and job.array.pending):
         skip(state, job, "its deadline passed before it could start", now)
 
 

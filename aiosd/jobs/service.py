@@ -33,17 +33,18 @@ from aiosd.jobs.actions import (
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.engine import Engine, Reply
 from aiosd.jobs.explain import Why
-from aiosd.jobs.job import Environment, Job, Owner, Phase
-from aiosd.jobs.ports import Changes, Journal, Launcher, LauncherEvent, Loaded
+from aiosd.jobs.job import Environment, Job, Outcome, Owner, Phase
+from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded
 from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.state import State
 from aiosd.jobs.views import Steered
 from aiosd.watch import Feed
 
 log = structlog.get_logger("jobs")
+LAUNCHED_PAUSE_S = 0.01  # how long the news that a run has begun may wait for a turn
 LAZY_FLUSH_S = 0.25  # what the launcher knows anyway is committed at the latest so long after
 RECOVERY_PAUSE_S = 1.0  # between tries to write again when the disk was full
-MOST_ENVIRONMENTS = 4096
+MOST_ENVIRONMENTS = 256
 STORAGE_TROUBLE = (DiskFull, StorageUnwritable)
 
 
@@ -72,12 +73,13 @@ class JobService:
     engine: Engine = field(init=False)
     _inbox: list[_Asked] = field(default_factory=list)
     _awake: asyncio.Event = field(default_factory=asyncio.Event)
+    _later: asyncio.TimerHandle | None = None  # a turn that need not be at once
     _stopping: bool = False
     _lazy: dict[JobId, Job] = field(default_factory=dict)
     _committing: dict[JobId, Job] = field(default_factory=dict)  # ended, and neither live nor yet in the history
     _committed: asyncio.Event = field(default_factory=asyncio.Event)
     _environments: dict[str, Environment] = field(default_factory=dict)
-    _changed: dict[JobId, "asyncio.Future[None]"] = field(default_factory=dict)
+    _changed: dict[JobId, set["asyncio.Future[None]"]] = field(default_factory=dict)
 
     @property
     def state(self) -> State:
@@ -108,12 +110,17 @@ class JobService:
 
     async def _load(self) -> None:
         loaded = await self.journal.load()
+        self._take_over(loaded)
+        self.trouble = None  # from here on the launcher is listened to, and it is asked about every run
+        await self.launcher.recover([job for job in self.state.jobs.values() if job.run is not None])
+        self._awake.set()
+
+    def _take_over(self, loaded: Loaded) -> None:
         self.engine = self.make_engine(loaded)
+        self.state.revision = max(self.state.revision, self.feed.revision + 1)  # lazy changes were seen that no disk has
         self.feed.restart(self.state.revision)
         for environment in {id(j.spec.environment): j.spec.environment for j in loaded.jobs}.values():
             self._environments.setdefault(environment.digest, environment)
-        await self.launcher.recover([job for job in self.state.jobs.values() if job.run is not None])
-        self._awake.set()
 
     async def _sleep(self) -> None:
         wait_s = RECOVERY_PAUSE_S if self.trouble is not None else self.engine.next_wake_in_s(self.clock.now())
@@ -128,13 +135,16 @@ class JobService:
 
     async def _turn(self) -> None:
         batch, self._inbox = self._inbox, []
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         replies = self._decide(batch)
         actions = self.engine.take_actions()
         self.reached("turn.1-decided")
         try:
             await self._remember(actions, due=not batch)
         except STORAGE_TROUBLE as error:
-            self._fall_back(batch, error)
+            await self._fall_back(batch, error)
             return
         self.reached("turn.2-committed")
         for asked, reply in replies:
@@ -190,10 +200,10 @@ class JobService:
                 job = action.job
                 self.feed.publish(job.revision, job)
                 published = True
-                waiting = self._changed.pop(job.id, None)
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(None)
-                if not (isinstance(action, Save) and action.lazy and job.phase is Phase.STARTING):
+                for waiting in self._changed.pop(job.id, ()):
+                    if not waiting.done():
+                        waiting.set_result(None)
+                if isinstance(action, End) or action.moved:
                     log.info("job", job=str(job.id), phase=str(job.phase), attempt=job.attempt, reason=job.reason or None)
         if published:
             self.feed.wake()
@@ -210,13 +220,15 @@ class JobService:
 
     # When nothing can be written
 
-    def _fall_back(self, batch: Sequence[_Asked], error: AiosError) -> None:
-        """Memory ran ahead of the disk: tell who waits, and start again from the disk when it can be written."""
+    async def _fall_back(self, batch: Sequence[_Asked], error: AiosError) -> None:
+        """Memory ran ahead of the disk: tell who waits, show what the disk has, and begin there when it can be written."""
         log.error("storage", error=str(error), hint=error.hint)
         self.trouble = error
         self._lazy.clear()
         for asked in batch:
             _settle(asked, error)
+        with suppress(*STORAGE_TROUBLE):
+            self._take_over(await self.journal.load())
 
     async def _try_to_recover(self) -> None:
         refused, self._inbox = self._inbox, []
@@ -228,7 +240,6 @@ class JobService:
         except STORAGE_TROUBLE as error:
             self.trouble = error
             return
-        self.trouble = None
         log.info("storage recovered")
 
     # Asking
@@ -238,23 +249,35 @@ class JobService:
         if self._stopping:
             raise Unavailable("the daemon is stopping", hint="try again in a moment")
         if self.trouble is not None:
-            raise self.trouble
+            raise self.trouble.with_traceback(None)  # the one error is raised to many
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._inbox.append(_Asked(event, answer))
         self._awake.set()
         return await answer
 
     def _on_launcher(self, event: LauncherEvent) -> None:
-        if self.trouble is None:  # else the recovery asks the launcher again
-            self._inbox.append(_Asked(event))
+        """The end of a run makes room at once; that one has begun may wait for what comes next, often its end."""
+        if self.trouble is not None:
+            return  # the recovery asks the launcher again
+        self._inbox.append(_Asked(event))
+        if not isinstance(event, Launched):
             self._awake.set()
+        elif self._later is None:
+            self._later = asyncio.get_running_loop().call_later(LAUNCHED_PAUSE_S, self._awake.set)
 
-    async def changed(self, job_id: JobId) -> None:
-        """Returns at the next change of that job."""
-        waiting = self._changed.get(job_id)
-        if waiting is None:
-            waiting = self._changed[job_id] = asyncio.get_running_loop().create_future()
-        await asyncio.shield(waiting)
+    def next_change(self, job_id: JobId) -> "asyncio.Future[None]":
+        """Done at the next change of that job, or of its array while an element has no record; to be cancelled by who gives up."""
+        watched = job_id if job_id in self.state.jobs else job_id.whole
+        change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._changed.setdefault(watched, set()).add(change)
+        change.add_done_callback(lambda done: self._forget_change(watched, done))
+        return change
+
+    def _forget_change(self, watched: JobId, change: "asyncio.Future[None]") -> None:
+        others = self._changed.get(watched, set())
+        others.discard(change)
+        if not others:
+            self._changed.pop(watched, None)
 
     # What callers ask
 
@@ -274,14 +297,14 @@ class JobService:
         live = self._live(job_id)
         if live is not None:
             return live
-        if job_id in self._committing:
+        if job_id in self._committing or job_id.whole in self._committing:
             await self._committed.wait()
         found = await self.journal.get(job_id)
         if found is None and job_id.is_element:
             found = await self._dropped_element(job_id)
         found = self._live(job_id) or found
         if found is None and self.trouble is not None:
-            raise self.trouble
+            raise self.trouble.with_traceback(None)
         if found is None:
             raise NotFound(f"there is no job {ref}", hint="see `aiosctl ps -a`", job=ref)
         return found
@@ -294,18 +317,26 @@ class JobService:
         try:
             job = await self.get(ref)
             if job.phase.ended:
-                raise FailedPrecondition(f"job {job.id} has ended: {job.phase}", hint="submit it again to run it again", job=job.id, phase=job.phase)
-            reply = await self.ask(SteerJob(what, job.id, reason, force))
+                raise _has_ended(job)
+            reply = await self._ask_about(job.id, SteerJob(what, job.id, reason, force))
         except AiosError as error:
             return Steered(ref, error=error)
         assert isinstance(reply, Job)
         return Steered(ref, job=reply)
 
+    async def _ask_about(self, job_id: JobId, event: Event) -> Reply:
+        """As `ask`, of a job that was live a moment ago."""
+        try:
+            return await self.ask(event)
+        except NotFound:
+            job = await self.get(str(job_id))
+            raise (_has_ended(job) if job.phase.ended else Unavailable(f"job {job_id} is not as it was", hint="try again")) from None
+
     async def update(self, ref: str, change: JobChange) -> Job:
         job = await self.get(ref)
         if job.phase.ended:
-            raise FailedPrecondition(f"job {job.id} has ended: {job.phase}", hint="nothing of it can change any more", job=job.id)
-        reply = await self.ask(UpdateJob(job.id, change))
+            raise _has_ended(job)
+        reply = await self._ask_about(job.id, UpdateJob(job.id, change))
         assert isinstance(reply, Job)
         return reply
 
@@ -349,11 +380,13 @@ class JobService:
             return None
 
     async def _dropped_element(self, job_id: JobId) -> Job | None:
-        """An element that was cancelled with its array, before it had a record of its own."""
-        array = await self.journal.get(job_id.whole)
+        """An element that was cancelled or skipped with its array, before it had a record of its own."""
+        array = self._live(job_id.whole) or await self.journal.get(job_id.whole)
         if array is None or array.spec.array is None or job_id.index not in array.spec.array.indices:
             return None
-        return replace(array, id=job_id, array=None)
+        phase = Phase.SKIPPED if array.phase is Phase.SKIPPED else Phase.CANCELLED
+        ended_at_s = array.outcome.ended_at_s if array.outcome is not None else self.clock.now().wall_s
+        return replace(array, id=job_id, array=None, phase=phase, outcome=Outcome(ended_at_s, reason=array.reason))
 
     def _not_live(self, drafts: Sequence[JobDraft]) -> Sequence[JobId]:
         named = {parsed for draft in drafts for _, text in draft.dependencies if (parsed := parse_job_id(text)) is not None}
@@ -365,11 +398,15 @@ class JobService:
         text = "\0".join(f"{name}={value}" for name, value in sorted(draft.environment.items()))
         digest = sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
         known = self._environments.get(digest)
-        if known is None:
+        if known is None or known.variables != draft.environment:  # a NUL in a value can make two look alike; it is refused later
             if len(self._environments) >= MOST_ENVIRONMENTS:
                 del self._environments[next(iter(self._environments))]
             known = self._environments[digest] = Environment(digest, dict(draft.environment))
         return known
+
+
+def _has_ended(job: Job) -> FailedPrecondition:
+    return FailedPrecondition(f"job {job.id} has ended: {job.phase}", hint="submit it again to run it again", job=job.id, phase=job.phase)
 
 
 def _settle(asked: _Asked, reply: Reply | AiosError | None) -> None:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from aiosd.clock import Instant
 from aiosd.errors import NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, End, Forget, Save
@@ -17,6 +18,8 @@ from aiosd.scheduling.fairshare import UsageLedger
 from aiosd.scheduling.policy import ClassKey, Wait
 
 MOST_RECENT = 10_000
+NOT_BEGUN = (Phase.HELD, Phase.WAITING, Phase.QUEUED)
+RELAUNCH_PAUSE_S = 1.0  # before a launch that failed for want of something is tried again
 ALWAYS_LIVE = (Phase.QUEUED, Phase.RUNNING)  # phases in which an array's pending elements may start
 
 
@@ -34,10 +37,10 @@ class State:
     jobs: dict[JobId, Job] = field(default_factory=dict)
     names: dict[str, set[JobId]] = field(default_factory=lambda: defaultdict(set))
     elements: dict[int, set[JobId]] = field(default_factory=lambda: defaultdict(set))  # live ones, by array
-    dependents: dict[int, set[JobId]] = field(default_factory=lambda: defaultdict(set))  # who waits for a number
-    phases: Counter[Phase] = field(default_factory=Counter)  # arrays' own records left out
+    dependents: dict[int, dict[JobId, set[JobId]]] = field(default_factory=dict)  # who waits: by number, then by what exactly
+    shares: dict[JobId, float] = field(default_factory=dict)  # of the machine, as charged to the users of runs that hold a grant
+    phases: Counter[Phase] = field(default_factory=Counter)  # pending elements one by one; arrays' own records left out
     active_in: Counter[str] = field(default_factory=Counter)  # runs that hold a grant, by queue
-    queued: int = 0  # not yet dispatched; pending elements one by one
     recent: dict[JobId, Phase] = field(default_factory=dict)  # the latest that ended, for those who depend on them
     submissions: dict[tuple[int, str], Submission] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
@@ -45,6 +48,16 @@ class State:
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
+
+    @property
+    def queued(self) -> int:
+        """How many are not dispatched; pending elements one by one."""
+        return sum(self.phases[phase] for phase in NOT_BEGUN)
+
+    def latest(self, job: Job) -> Job:
+        """`job` as this turn has left it so far, be it ended."""
+        live = self.jobs.get(job.id)
+        return live or next((a.job for a in reversed(self.actions) if isinstance(a, End) and a.job.id == job.id), job)
 
     def job(self, job_id: JobId) -> Job:
         """A live job; an element that has no record yet is made from its array. Raises NotFound."""
@@ -60,10 +73,11 @@ class State:
         """Insert or replace a live job: indexes follow, a Save goes out. The one way in."""
         self.revision += 1
         job = replace(job, revision=self.revision)
-        self._unindex(self.jobs.get(job.id))
+        old = self.jobs.get(job.id)
+        self._unindex(old)
         self.jobs[job.id] = job
         self._index(job)
-        self.actions.append(Save(job, lazy=lazy))
+        self.actions.append(Save(job, lazy, old is None or old.phase is not job.phase or old.attempt != job.attempt))
         return job
 
     def adopt(self, job: Job) -> None:
@@ -76,7 +90,10 @@ class State:
         self.revision += 1
         job = replace(job, revision=self.revision, stop=None, unmet=())
         self._unindex(self.jobs.pop(job.id, None))
-        self.elements.pop(job.id.number, None) if not job.id.is_element else self.elements[job.id.number].discard(job.id)
+        if job.id.is_element:
+            self.elements[job.id.number].discard(job.id)
+        else:
+            self.elements.pop(job.id.number, None)
         self.recent[job.id] = job.phase
         if len(self.recent) > MOST_RECENT:
             del self.recent[next(iter(self.recent))]
@@ -105,13 +122,8 @@ class State:
         else:
             self.names[job.spec.name].add(job.id)
         for dependency in job.unmet:
-            self.dependents[dependency.job_id.number].add(job.id)
-        if job.array is not None:
-            self.queued += len(job.array.pending)
-        else:
-            self.phases[job.phase] += 1
-            self.queued += job.phase in (Phase.QUEUED, Phase.WAITING, Phase.HELD)
-            self.active_in[job.spec.queue] += job.phase.active
+            self.dependents.setdefault(dependency.job_id.number, {}).setdefault(dependency.job_id, set()).add(job.id)
+        self._count(job, +1)
         self._queue(job)
 
     def _unindex(self, job: Job | None) -> None:
@@ -122,14 +134,25 @@ class State:
             if not self.names[job.spec.name]:
                 del self.names[job.spec.name]
         for dependency in job.unmet:
-            self.dependents[dependency.job_id.number].discard(job.id)
+            self._unlink(dependency.job_id, job.id)
+        self._count(job, -1)
+        if self.backlog.drop(job.id):
+            self.dirty = True  # it may have been in the way of others
+
+    def _count(self, job: Job, sign: int) -> None:
         if job.array is not None:
-            self.queued -= len(job.array.pending)
+            self.phases[_pending_phase(job)] += sign * len(job.array.pending)
         else:
-            self.phases[job.phase] -= 1
-            self.queued -= job.phase in (Phase.QUEUED, Phase.WAITING, Phase.HELD)
-            self.active_in[job.spec.queue] -= job.phase.active
-        self.backlog.drop(job.id)
+            self.phases[job.phase] += sign
+            self.active_in[job.spec.queue] += sign * job.phase.active
+
+    def _unlink(self, target: JobId, waiting: JobId) -> None:
+        of_number = self.dependents[target.number]
+        of_number[target].discard(waiting)
+        if not of_number[target]:
+            del of_number[target]
+        if not of_number:
+            del self.dependents[target.number]
 
     def _queue(self, job: Job) -> None:
         entry = _entry(job)
@@ -137,13 +160,14 @@ class State:
             self.backlog.put(job.id, self.class_key(job), entry)
             self.dirty = True
 
-    def arm(self, job: Job) -> None:
+    def arm(self, job: Job, now: Instant) -> None:
         """Set the alarms that a live job's phase calls for; stale ones are ignored when they fire."""
         spec, timers = job.spec, self.timers
-        if job.phase is Phase.WAITING:
-            due = max(spec.begin_at_s, job.not_before_s)
-            if due:
-                timers.at_wall(due, job.id, job.attempt, Due.ELIGIBLE)
+        if job.phase is Phase.WAITING and spec.begin_at_s > now.wall_s:
+            timers.at_wall(spec.begin_at_s, job.id, job.attempt, Due.ELIGIBLE)
+        if job.phase is Phase.WAITING and job.not_before_s:  # a pause is short: where the wall clock has jumped it counts all the same
+            pause_s = min(max(0.0, job.not_before_s - now.wall_s), max(spec.retry.backoff_max_s, RELAUNCH_PAUSE_S))
+            timers.at_steady(now.steady_s + pause_s, job.id, job.attempt, Due.PAUSE)
         if spec.deadline_at_s and not job.id.is_element and job.attempt == 0:
             timers.at_wall(spec.deadline_at_s, job.id, 0, Due.DEADLINE)
         if job.phase is Phase.RUNNING and spec.time_limit_s and job.run is not None:
@@ -166,5 +190,8 @@ def _entry(job: Job) -> Entry | None:
 
 def pending_element(array: Job, index: int) -> Job:
     """The record that an element would have, had it one: it is where its array is."""
-    phase = Phase.QUEUED if array.phase in ALWAYS_LIVE else array.phase
-    return replace(array, id=JobId(array.id.number, index), phase=phase, array=None)
+    return replace(array, id=JobId(array.id.number, index), phase=_pending_phase(array), array=None)
+
+
+def _pending_phase(array: Job) -> Phase:
+    return Phase.QUEUED if array.phase in ALWAYS_LIVE else array.phase

@@ -1,22 +1,22 @@
 """What the engine does when a user steers a job: cancel, hold, release, suspend, resume, requeue, update."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from aiosd.clock import Instant
-from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
+from aiosd.errors import FailedPrecondition, InvalidArgument
 from aiosd.ids import JobId
-from aiosd.jobs import arrays
 from aiosd.jobs.actions import Signal, Steer, SteerJob
-from aiosd.jobs.admit import check_labels, check_nice, check_priority, time_limit
+from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priority, check_seconds, open_queue, time_limit
 from aiosd.jobs.draft import JobChange
 from aiosd.jobs.job import Job, JobSpec, Outcome, Phase, StopCause
 from aiosd.jobs.lifecycle import Cue, move
-from aiosd.jobs.running import finish, stop
-from aiosd.jobs.state import State
-from aiosd.jobs.submitting import waiting_reason
+from aiosd.jobs.running import become_eligible, drop_pending, finish, may_not_start_yet, stop, waiting_reason
+from aiosd.jobs.settings import QueueSettings
+from aiosd.jobs.state import NOT_BEGUN, State
 
-_NOT_BEGUN = (Phase.HELD, Phase.WAITING, Phase.QUEUED)
+_HELD, _FREE, _RUNNING, _SUSPENDED = (Phase.HELD,), (Phase.WAITING, Phase.QUEUED), (Phase.RUNNING,), (Phase.SUSPENDED,)
+_CAN_REQUEUE = (Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED)
 
 
 def steer(state: State, event: SteerJob, now: Instant) -> Job:
@@ -31,7 +31,7 @@ def _cancel(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     reason = event.reason or "cancelled"
     if job.array is not None:
         return _cancel_array(state, job, event, now)
-    if job.phase in _NOT_BEGUN:
+    if job.phase in NOT_BEGUN:
         return finish(state, replace(job, phase=move(job.phase, Cue.CANCEL), reason=reason, outcome=_never_ran(job, reason, now)), now)
     if job.stop is None:
         return stop(state, job, StopCause.CANCEL, reason, now, force=event.force)
@@ -44,13 +44,10 @@ def _cancel(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
 
 
 def _cancel_array(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
-    reason = event.reason or "cancelled"
-    job = arrays.with_dropped(job)
-    if arrays.finished(job):
-        return finish(state, arrays.ended_array(job, now.wall_s, Phase.CANCELLED, reason), now)
-    job = state.put(replace(job, reason=reason))
-    _to_elements(state, job, event, now)
-    return state.jobs.get(job.id, job)
+    job = drop_pending(state, job, Phase.CANCELLED, event.reason or "cancelled", now)
+    for element in _elements(state, job):
+        _cancel(state, element, event, now)
+    return state.latest(job)
 
 
 def _never_ran(job: Job, reason: str, now: Instant) -> Outcome:
@@ -58,21 +55,35 @@ def _never_ran(job: Job, reason: str, now: Instant) -> Outcome:
 
 
 def _hold(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
-    held = replace(job, phase=Phase.HELD if _pending_array(job) else move(job.phase, Cue.HOLD), reason=event.reason or "held by its user", eligible_at_s=0.0)
-    return state.put(held)
+    if job.array is not None:
+        return _hold_array(state, job, event, now)
+    return state.put(replace(job, phase=move(job.phase, Cue.HOLD), reason=event.reason or "held by its user", eligible_at_s=0.0))
+
+
+def _hold_array(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
+    """Its pending elements, and those that wait to run again; what runs goes on."""
+    waiting = _elements(state, job, _FREE)
+    if not _pending_array(job) and not waiting:
+        move(job.phase, Cue.HOLD)
+    for element in waiting:
+        _hold(state, element, event, now)
+    if _pending_array(job):
+        job = state.put(replace(job, phase=Phase.HELD, reason=event.reason or "held by its user", eligible_at_s=0.0))
+    return job
 
 
 def _release(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
-    phase = move(job.phase, Cue.RELEASE)
-    waits = bool(job.unmet) or max(job.spec.begin_at_s, job.not_before_s) > now.wall_s
-    if waits:
-        job = state.put(replace(job, phase=phase, reason=waiting_reason(phase, job.unmet, job.spec.begin_at_s)))
-        state.arm(job)
+    held = _elements(state, job, _HELD) if job.array is not None else []
+    for element in held:
+        _release(state, element, event, now)
+    if held and job.phase is not Phase.HELD:
         return job
-    job = replace(job, phase=move(phase, Cue.BECOME_ELIGIBLE), reason="", eligible_at_s=now.wall_s)
-    if job.array is not None and job.array.active:
-        job = replace(job, phase=Phase.RUNNING)
-    return state.put(job)
+    job = replace(job, phase=move(job.phase, Cue.RELEASE))
+    if not may_not_start_yet(job, now):
+        return become_eligible(state, job, now)
+    job = state.put(replace(job, reason=waiting_reason(job)))
+    state.arm(job, now)
+    return job
 
 
 def _pending_array(job: Job) -> bool:
@@ -81,7 +92,7 @@ def _pending_array(job: Job) -> bool:
 
 def _suspend(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     if job.array is not None:
-        return _to_running_elements(state, job, event, now, Phase.RUNNING)
+        return _to_active_elements(state, job, event, now, _RUNNING)
     phase = move(job.phase, Cue.SUSPEND)
     assert job.run is not None
     job = state.put(replace(job, phase=phase, reason=event.reason or "suspended by its user", run=replace(job.run, suspended_steady_s=now.steady_s)))
@@ -91,38 +102,38 @@ def _suspend(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
 
 def _resume(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     if job.array is not None:
-        return _to_running_elements(state, job, event, now, Phase.SUSPENDED)
+        return _to_active_elements(state, job, event, now, _SUSPENDED)
     phase = move(job.phase, Cue.RESUME)
     assert job.run is not None
     paused_s = max(0.0, now.steady_s - job.run.suspended_steady_s)
     run = replace(job.run, suspended_steady_s=0.0, suspended_total_s=job.run.suspended_total_s + paused_s)
     job = state.put(replace(job, phase=phase, reason="", run=run))
-    state.arm(job)
+    state.arm(job, now)
     state.actions.append(Signal(job, "CONT"))
     return job
 
 
 def _requeue(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     if job.array is not None:
-        return _to_running_elements(state, job, event, now, Phase.RUNNING)
+        return _to_active_elements(state, job, event, now, _CAN_REQUEUE)
+    if job.phase in NOT_BEGUN:
+        raise FailedPrecondition(f"job {job.id} has nothing to be requeued from: it is {job.phase}", hint="it runs when its turn comes", job=job.id)
     if job.stop is not None:
         raise FailedPrecondition(f"job {job.id} is being stopped already", hint="wait for its end, then submit it again", job=job.id)
     return stop(state, job, StopCause.REQUEUE, event.reason or "requeued", now, force=event.force)
 
 
-def _to_elements(state: State, array: Job, event: SteerJob, now: Instant) -> None:
-    for element_id in sorted(state.elements.get(array.id.number, ())):
-        element = state.jobs[element_id]
-        if not element.phase.ended:
-            _VERBS[event.what](state, element, event, now)
+def _elements(state: State, array: Job, phases: Collection[Phase] = tuple(Phase)) -> list[Job]:
+    """Those that have a live record and are in one of `phases`, by index."""
+    return [state.jobs[i] for i in sorted(state.elements.get(array.id.number, ())) if state.jobs[i].phase in phases]
 
 
-def _to_running_elements(state: State, array: Job, event: SteerJob, now: Instant, phase: Phase) -> Job:
-    fit = [i for i in sorted(state.elements.get(array.id.number, ())) if state.jobs[i].phase is phase]
+def _to_active_elements(state: State, array: Job, event: SteerJob, now: Instant, phases: Collection[Phase]) -> Job:
+    fit = _elements(state, array, phases)
     if not fit:
-        raise FailedPrecondition(f"no element of array {array.id} is {phase}", hint=f"see `aiosctl ps --elements {array.id}`", job=array.id)
-    for element_id in fit:
-        _VERBS[event.what](state, state.jobs[element_id], event, now)
+        raise FailedPrecondition(f"no element of array {array.id} is {' or '.join(phases)}", hint=f"see `aiosctl ps --elements {array.id}`", job=array.id)
+    for element in fit:
+        _VERBS[event.what](state, element, event, now)
     return state.jobs[array.id]
 
 
@@ -134,13 +145,8 @@ def _steer_pending_element(state: State, element: Job, event: SteerJob, now: Ins
             job=element.id,
         )
     reason = event.reason or "cancelled"
-    array = state.jobs[element.id.whole]
-    dropped = arrays.with_dropped(array, element.id.index)
     cancelled = state.end(replace(element, phase=Phase.CANCELLED, reason=reason, outcome=_never_ran(element, reason, now)))
-    if arrays.finished(dropped):
-        finish(state, arrays.ended_array(dropped, now.wall_s), now)
-    else:
-        state.put(dropped)
+    drop_pending(state, state.jobs[element.id.whole], Phase.CANCELLED, reason, now, element.id.index)
     return cancelled
 
 
@@ -163,12 +169,15 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
     if spec.request != job.spec.request:
         state.pool.check_ever_fits(spec.request)
     state.dirty = True
-    job = state.put(replace(job, spec=spec))
-    if job.phase is Phase.WAITING and not job.unmet and max(spec.begin_at_s, job.not_before_s) <= now.wall_s:
-        job = state.put(replace(job, phase=move(job.phase, Cue.BECOME_ELIGIBLE), reason="", eligible_at_s=now.wall_s))
-    elif job.phase is Phase.QUEUED and job.array is None and spec.begin_at_s > now.wall_s:
+    job = replace(job, spec=spec)
+    startable = job.phase is Phase.QUEUED or (_pending_array(job) and job.phase is Phase.RUNNING)
+    if job.phase is Phase.WAITING and not may_not_start_yet(job, now):
+        job = become_eligible(state, job, now)
+    elif startable and change.begin_at_s is not None and change.begin_at_s > now.wall_s:
         job = state.put(replace(job, phase=Phase.WAITING, reason="waits for its begin time", eligible_at_s=0.0))
-    state.arm(job)
+    else:
+        job = state.put(replace(job, reason=waiting_reason(job)) if job.phase is Phase.WAITING else job)
+    state.arm(job, now)
     return job
 
 
@@ -180,9 +189,8 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
             raise FailedPrecondition(
                 f"{field} of job {job.id} cannot change: it is {job.phase}", hint="requeue it first, or change it before it starts", field=field
             )
-    queue = state.queues.get(change.queue if change.queue is not None else spec.queue)
-    if queue is None:
-        raise NotFound(f"there is no queue {change.queue!r}", hint=f"queues: {', '.join(sorted(state.queues))}")
+    moved = change.queue is not None and change.queue != spec.queue
+    queue = open_queue(change.queue or "", state.queues) if moved else state.queues.get(spec.queue) or QueueSettings(spec.queue)
     request = spec.request
     if change.cpu_millis is not None or change.memory_bytes is not None:
         request = replace(
@@ -195,6 +203,7 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
         if array is None or job.array is None:
             raise InvalidArgument(f"job {job.id} is no array", hint="only an array has a limit")
         array = replace(array, limit=_not_negative("array limit", change.array_limit))
+    limit_s = change.time_limit_s if change.time_limit_s is not None else spec.time_limit_s
     labels = {k: v for k, v in {**spec.labels, **change.labels}.items() if v}
     return replace(
         spec,
@@ -202,12 +211,12 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
         array=array,
         queue=queue.name,
         labels=check_labels(labels),
-        name=change.name if change.name is not None else spec.name,
+        name=check_name(change.name) if change.name is not None else spec.name,
         priority=check_priority(change.priority) if change.priority is not None else spec.priority,
         nice=check_nice(change.nice) if change.nice is not None else spec.nice,
-        time_limit_s=time_limit(change.time_limit_s, queue) if change.time_limit_s is not None else spec.time_limit_s,
-        begin_at_s=change.begin_at_s if change.begin_at_s is not None else spec.begin_at_s,
-        deadline_at_s=change.deadline_at_s if change.deadline_at_s is not None else spec.deadline_at_s,
+        time_limit_s=time_limit(limit_s, queue) if moved or change.time_limit_s is not None else limit_s,
+        begin_at_s=check_seconds("begin_at_s", change.begin_at_s) if change.begin_at_s is not None else spec.begin_at_s,
+        deadline_at_s=check_seconds("deadline_at_s", change.deadline_at_s) if change.deadline_at_s is not None else spec.deadline_at_s,
     )
 
 

@@ -9,9 +9,9 @@ from aiosd.ids import JobId
 from aiosd.jobs.actions import Remember, Submit
 from aiosd.jobs.admit import admit, dependencies
 from aiosd.jobs.dependencies import Verdict, describe, on_end, refuse_rings
-from aiosd.jobs.job import ArrayProgress, Dependency, DependencyKind, Job, JobSpec, Outcome, Owner, Phase
+from aiosd.jobs.job import ArrayProgress, Dependency, DependencyKind, Job, JobSpec, Owner, Phase
 from aiosd.jobs.ports import Submission
-from aiosd.jobs.running import settle_dependents
+from aiosd.jobs.running import skip, waiting_reason
 from aiosd.jobs.state import State
 
 KEY_LIFETIME_S = 86400.0
@@ -31,6 +31,7 @@ def submit(state: State, event: Submit, now: Instant) -> Sequence[Job]:
     wanted = [dependencies(draft, at, numbers) for at, draft in enumerate(event.drafts)]
     refuse_rings(wanted, numbers)
     _check_room(state, specs)
+    _check_elements(specs, wanted, numbers)
     verdicts = [_open_dependencies(state, event, deps, numbers) for deps in wanted]
     state.next_number = numbers.stop
     if event.key:
@@ -38,9 +39,9 @@ def submit(state: State, event: Submit, now: Instant) -> Sequence[Job]:
     rows = zip(numbers, specs, wanted, verdicts, strict=True)
     jobs = [_create(state, number, spec, deps, verdict, event.owner, now) for number, spec, deps, verdict in rows]
     for job in jobs:
-        if job.phase.ended:
-            settle_dependents(state, job, now)
-    return [state.jobs.get(job.id, job) for job in jobs]
+        if impossible := verdicts[job.id.number - numbers.start][1]:
+            skip(state, job, impossible, now)
+    return [state.latest(job) for job in jobs]
 
 
 def submitted_before(state: State, uid: int, key: str, digest: str) -> range | None:
@@ -73,6 +74,14 @@ def _check_room(state: State, specs: Sequence[JobSpec]) -> None:
         )
 
 
+def _check_elements(specs: Sequence[JobSpec], wanted: Sequence[Sequence[Dependency]], numbers: range) -> None:
+    """An element of a job of the same call must be one."""
+    for job_id in (d.job_id for deps in wanted for d in deps if d.job_id.is_element and d.job_id.number in numbers):
+        array = specs[job_id.number - numbers.start].array
+        if array is None or job_id.index not in array.indices:
+            raise NotFound(f"there is no job {job_id} to depend on", hint="see `aiosctl ps -a`", job=job_id)
+
+
 def _open_dependencies(state: State, event: Submit, wanted: Sequence[Dependency], numbers: range) -> tuple[tuple[Dependency, ...], str]:
     """The dependencies that are still open, and why they can never be met ("" when they may)."""
     still_open = []
@@ -89,8 +98,8 @@ def _verdict(state: State, event: Submit, dependency: Dependency, numbers: range
     job_id = dependency.job_id
     if job_id.number in numbers:
         return Verdict.OPEN
-    for known in (state.recent, event.ended):
-        phase = known.get(job_id, known.get(job_id.whole))
+    for named in (job_id, job_id.whole):  # an element that never had a record ended as its array did
+        phase = state.recent.get(named) or event.ended.get(named)
         if phase is not None:
             return on_end(dependency.kind, phase)
     try:
@@ -103,15 +112,15 @@ def _verdict(state: State, event: Submit, dependency: Dependency, numbers: range
 def _has_begun(job: Job) -> bool:
     if job.array is not None:
         return job.array.active + job.array.succeeded + job.array.failed > 0
-    return job.attempt > 1 or (job.run is not None and job.run.started_at_s > 0)
+    return job.attempt > 1 or job.retries_used > 0 or (job.run is not None and job.run.started_at_s > 0)
 
 
 def _create(
     state: State, number: int, spec: JobSpec, wanted: tuple[Dependency, ...], verdict: tuple[tuple[Dependency, ...], str], owner: Owner, now: Instant
 ) -> Job:
-    unmet, impossible = verdict
+    unmet, _ = verdict
     waits = bool(unmet) or spec.begin_at_s > now.wall_s
-    phase = Phase.SKIPPED if impossible else Phase.HELD if spec.held else Phase.WAITING if waits else Phase.QUEUED
+    phase = Phase.HELD if spec.held else Phase.WAITING if waits else Phase.QUEUED
     job = Job(
         id=JobId(number),
         spec=_with_dependencies(spec, wanted),
@@ -120,24 +129,12 @@ def _create(
         submitted_at_s=now.wall_s,
         eligible_at_s=now.wall_s if phase is Phase.QUEUED else 0.0,
         unmet=unmet,
-        reason=impossible or waiting_reason(phase, unmet, spec.begin_at_s),
+        reason="held by its user" if phase is Phase.HELD else "",
         array=ArrayProgress(spec.array.indices) if spec.array is not None else None,
     )
-    if impossible:
-        return state.end(replace(job, outcome=Outcome(now.wall_s, reason=impossible)))
-    job = state.put(job)
-    state.arm(job)
+    job = state.put(replace(job, reason=waiting_reason(job)) if phase is Phase.WAITING else job)
+    state.arm(job, now)
     return job
-
-
-def waiting_reason(phase: Phase, unmet: Sequence[Dependency], begin_at_s: float) -> str:
-    if phase is Phase.HELD:
-        return "held by its user"
-    if phase is not Phase.WAITING:
-        return ""
-    if unmet:
-        return "waits for " + " and ".join(map(describe, unmet))
-    return "waits for its begin time" if begin_at_s else ""
 
 
 def _with_dependencies(spec: JobSpec, wanted: tuple[Dependency, ...]) -> JobSpec:

@@ -1,0 +1,307 @@
+"""Whatever is asked of the engine, in whatever order: its books are right, and nobody waits for ever."""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from aiosd.clock import Instant
+from aiosd.errors import AiosError
+from aiosd.ids import JobId
+from aiosd.jobs.actions import (
+    Action,
+    End,
+    Event,
+    InventoryChanged,
+    Launch,
+    QueueChange,
+    Save,
+    SetDrained,
+    SetPolicy,
+    SetQueue,
+    Steer,
+    SteerJob,
+    Submit,
+    UpdateJob,
+)
+from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
+from aiosd.jobs.engine import Engine
+from aiosd.jobs.job import Exit, Job, Phase
+from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
+from aiosd.jobs.state import State
+from tests.unit.jobs.world import ALICE, BOB, EMPTY, World, draft, machine
+
+NUMBERS = st.integers(1, 8)
+INDICES = st.integers(-1, 4)
+KINDS = st.sampled_from(["after", "after-ok", "after-any", "after-failed"])
+AHEAD = st.sampled_from([0.0, 0.0, 0.0, 3.0, 40.0])
+
+
+class Bookkeeper(World):
+    """A World that checks what every single turn says."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.last_revision = 0
+        self.attempts: dict[JobId, int] = {}
+
+    def _perform(self, actions: list[Action]) -> None:
+        saved: dict[JobId, Job] = {}
+        for action in actions:
+            if isinstance(action, Save | End):
+                job = action.job
+                assert job.revision > self.last_revision, "revisions rise"
+                self.last_revision = job.revision
+                assert job.id not in self.ended, f"{job} changes after its end"
+                assert isinstance(action, End) == job.phase.ended
+                assert job.attempt >= self.attempts.get(job.id, 0), "attempts only rise"
+                self.attempts[job.id] = job.attempt
+                saved[job.id] = job
+                assert job.array is not None or job.phase.ended or (job.run is not None) == job.phase.active, job
+                assert (job.outcome is not None) == job.phase.ended, job
+                assert (job.stop is not None) == (job.phase is Phase.STOPPING), job
+            if isinstance(action, Launch):
+                assert saved[action.job.id] == action.job and action.job.phase is Phase.STARTING
+            if isinstance(action, End):
+                self.ended[action.job.id] = action.job
+                self.saved.pop(action.job.id, None)
+                continue
+            super()._perform([action])
+        self.last = actions
+
+
+def fingerprint(state: State) -> dict[str, object]:
+    """All indexes, in a form that can be compared."""
+    return {
+        "classes": {key: (c.count, list(c)) for key, c in state.backlog.classes.items()},
+        "where": state.backlog.where,
+        "names": {name: ids for name, ids in state.names.items() if ids},
+        "elements": {number: ids for number, ids in state.elements.items() if ids},
+        "dependents": state.dependents,
+        "phases": +state.phases,
+        "active": +state.active_in,
+        "queued": state.queued,
+        "used": state.pool.used(),
+        "shares": state.shares.keys(),
+    }
+
+
+class EngineMachine(RuleBasedStateMachine):
+    @initialize(policy=st.sampled_from(["fifo", "priority", "fair"]))
+    def begin(self, policy: str) -> None:
+        self.world = Bookkeeper(inventory=machine(3))
+        self.boot = 1
+        self.do(SetPolicy(policy))
+
+    def do(self, event: Event | None) -> bool:
+        """Whether it was accepted; what is refused has changed nothing."""
+        try:
+            self.world.do(event)
+        except AiosError:
+            self.world.do()
+            return False
+        return True
+
+    def submit(self, *drafts: JobDraft, bob: bool = False) -> None:
+        state = self.world.engine.state
+        if len(state.jobs) < 40:
+            ended = {i: job.phase for i, job in self.world.ended.items()}
+            self.do(Submit(drafts, [EMPTY] * len(drafts), BOB if bob else ALICE, ended=ended))
+
+    @rule(cpus=st.integers(1, 3), held=st.booleans(), begin=AHEAD, deadline=AHEAD, limit=AHEAD, retries=st.integers(0, 2), bob=st.booleans())
+    def submit_plain(self, cpus: int, held: bool, begin: float, deadline: float, limit: float, retries: int, bob: bool) -> None:
+        now_s = self.world.now.wall_s
+        fields = {"held": held, "begin_at_s": begin and now_s + begin, "deadline_at_s": deadline and now_s + deadline, "time_limit_s": limit}
+        request = RequestDraft(cpu_millis=1000 * cpus)
+        self.submit(draft("a", request=request, retry=RetryDraft(retries=retries, conditions=("exit", "lost", "timeout")), **fields), bob=bob)
+
+    @rule(array=st.sampled_from(["0-4", "0-4%1", "0-4:2", "0,3%2"]), held=st.booleans(), begin=AHEAD, deadline=AHEAD, retries=st.integers(0, 1))
+    def submit_array(self, array: str, held: bool, begin: float, deadline: float, retries: int) -> None:
+        now_s = self.world.now.wall_s
+        fields = {"held": held, "begin_at_s": begin and now_s + begin, "deadline_at_s": deadline and now_s + deadline}
+        self.submit(draft("a", array=array, retry=RetryDraft(retries=retries), **fields))
+
+    @rule(kind=KINDS, number=NUMBERS, index=INDICES, other=KINDS, array=st.sampled_from(["", "0-1"]), held=st.booleans())
+    def submit_dependent(self, kind: str, number: int, index: int, other: str, array: str, held: bool) -> None:
+        self.submit(draft("a", dependencies=((kind, str(JobId(number, index))),), array=array, held=held), draft("b", dependencies=((other, "#0"),)))
+
+    @rule(data=st.data(), failed=st.booleans())
+    def launch(self, data: st.DataObject, failed: bool) -> None:
+        job = self.one_of(data, [j for j in self.live() if j.run is not None and not j.run.started_at_s])
+        if job is not None:
+            now = self.world.now
+            self.do(LaunchFailed(job.id, job.attempt, "no") if failed else Launched(job.id, job.attempt, 99, now.wall_s, now.steady_s))
+
+    @rule(data=st.data(), code=st.sampled_from([0, 0, 1, None]), late=st.booleans())
+    def end_run(self, data: st.DataObject, code: int | None, late: bool) -> None:
+        job = self.one_of(data, [j for j in self.live() if j.run is not None])
+        if job is not None:
+            exit_ = None if code is None else Exit(self.world.now.wall_s, exit_code=code)
+            self.do(RunEnded(job.id, job.attempt, exit_, "lost"))
+            if late:
+                self.do(RunEnded(job.id, job.attempt, exit_, "said twice"))
+
+    @rule(what=st.sampled_from(list(Steer)), number=NUMBERS, index=INDICES, force=st.booleans())
+    def steer(self, what: Steer, number: int, index: int, force: bool) -> None:
+        self.do(SteerJob(what, JobId(number, index), force=force))
+
+    @rule(
+        number=NUMBERS,
+        index=INDICES,
+        priority=st.sampled_from([None, 5]),
+        limit=st.sampled_from([None, 1.0, 30.0]),
+        begin=st.sampled_from([None, 0.0, 5.0]),
+        array_limit=st.sampled_from([None, 0, 1, 3]),
+        cpus=st.sampled_from([None, 1000, 2000, 9000]),
+        name=st.sampled_from([None, "n", "7"]),
+    )
+    def update(
+        self,
+        number: int,
+        index: int,
+        priority: int | None,
+        limit: float | None,
+        begin: float | None,
+        array_limit: int | None,
+        cpus: int | None,
+        name: str | None,
+    ) -> None:
+        begin_at_s = begin and self.world.now.wall_s + begin
+        change = JobChange(priority=priority, time_limit_s=limit, begin_at_s=begin_at_s, array_limit=array_limit, cpu_millis=cpus, name=name)
+        self.do(UpdateJob(JobId(number, index), change))
+
+    @rule(most=st.integers(0, 2), started=st.booleans(), priority=st.integers(0, 1))
+    def set_queue(self, most: int, started: bool, priority: int) -> None:
+        self.do(SetQueue("default", QueueChange(max_running=most, started=started, priority=priority)))
+
+    @rule(drained=st.booleans())
+    def drain(self, drained: bool) -> None:
+        self.do(SetDrained(drained))
+
+    @rule(policy=st.sampled_from(["fifo", "priority", "fair"]))
+    def set_policy(self, policy: str) -> None:
+        self.do(SetPolicy(policy))
+
+    @rule(cpus=st.integers(1, 3))
+    def change_machine(self, cpus: int) -> None:
+        self.world.inventory = machine(cpus)
+        self.do(InventoryChanged(self.world.inventory))
+
+    @rule(seconds=st.sampled_from([0.5, 2.0, 35.0]))
+    def wait(self, seconds: float) -> None:
+        self.world.wait(seconds)
+
+    @rule(jump_s=st.sampled_from([-1000.0, -5.0, 100.0]))
+    def jump(self, jump_s: float) -> None:
+        self.world.now = self.world.now._replace(wall_s=self.world.now.wall_s + jump_s)
+        self.do(None)
+
+    @rule(reboot=st.booleans())
+    def restart(self, reboot: bool) -> None:
+        """The next daemon has what was committed; after a reboot its recovery says that every run is over."""
+        world = self.world
+        if reboot:
+            self.boot += 1
+            world.now = Instant(world.now.wall_s, 10.0)
+        self.load()
+        for job in [j for j in self.live() if j.run is not None]:
+            if reboot:
+                self.do(RunEnded(job.id, job.attempt, None, "the machine restarted"))
+            elif job.run is not None and job.run.started_at_s:
+                self.do(Launched(job.id, job.attempt, 99, job.run.started_at_s, job.run.started_steady_s))
+        self.do(None)
+
+    def load(self) -> None:
+        world, state = self.world, self.world.engine.state
+        kept = {"policy": f'"{state.policy}"', "drained": "null" if state.drain_reason is None else '"why"'}
+        queue = state.queues["default"]
+        next_number = max([0, *(i.number for i in (*world.saved, *world.ended))]) + 1
+        world.engine = Engine.load(
+            Loaded(tuple(world.saved.values()), (), kept, next_number, world.last_revision), world.settings, world.inventory, f"boot-{self.boot}", world.now
+        )
+        world.engine.state.queues["default"] = queue
+        world.engine.state.requeue_classes("default")
+
+    def live(self) -> list[Job]:
+        return list(self.world.engine.state.jobs.values())
+
+    @staticmethod
+    def one_of(data: st.DataObject, jobs: list[Job]) -> Job | None:
+        return data.draw(st.sampled_from(jobs)) if jobs else None
+
+    @invariant()
+    def saved_is_live(self) -> None:
+        if hasattr(self, "world"):
+            assert self.world.saved == self.world.engine.state.jobs
+            assert not self.world.saved.keys() & self.world.ended.keys()
+
+    @invariant()
+    def indexes_agree_with_the_jobs(self) -> None:
+        if hasattr(self, "world"):
+            state = self.world.engine.state
+            anew = State(state.settings, state.pool.__class__(self.world.inventory), state.queues, state.policy, state.ledger)
+            for job in state.jobs.values():
+                anew.adopt(job)
+                if job.run is not None:
+                    anew.pool.adopt(job.run.grant)
+                    anew.shares[job.id] = 0.0
+            assert fingerprint(state) == fingerprint(anew)
+
+    @invariant()
+    def arrays_agree_with_their_elements(self) -> None:
+        for array in self.live() if hasattr(self, "world") else ():
+            if array.array is None or array.spec.array is None:
+                continue
+            p, state = array.array, self.world.engine.state
+            assert p.active == len(state.elements[array.id.number])
+            assert p.active + p.succeeded + p.failed + p.cancelled + len(p.pending) == len(array.spec.array.indices)
+            assert p.active or p.pending, "it should have ended"
+            assert array.phase in (Phase.HELD, Phase.WAITING) or (array.phase is Phase.RUNNING) == (p.active > 0), array.phase
+            assert p.pending or array.phase is Phase.RUNNING
+
+    @invariant()
+    def nothing_that_could_start_was_left_waiting(self) -> None:
+        if hasattr(self, "world"):
+            engine = self.world.engine
+            engine.state.dirty = True
+            engine.dispatch(self.world.now)
+            assert not [a for a in engine.take_actions() if isinstance(a, Launch)]
+
+    @invariant()
+    def every_live_job_can_say_why_it_waits(self) -> None:
+        for job in self.live() if hasattr(self, "world") else ():
+            assert self.world.engine.why(job.id, self.world.now).summary
+
+    def teardown(self) -> None:
+        """Let everything go on: what is not held ends, and what is released ends too."""
+        if not hasattr(self, "world"):
+            return
+        self.world.inventory = machine(3)
+        self.do(InventoryChanged(self.world.inventory))
+        self.do(SetDrained(False))
+        self.do(SetQueue("default", QueueChange(max_running=0, started=True)))
+        self.drain_world()
+        for job in sorted(self.live(), key=lambda j: j.id):
+            if job.phase is Phase.HELD and job.id in self.world.engine.state.jobs:
+                self.do(SteerJob(Steer.RELEASE, job.id))
+        self.drain_world()
+        state = self.world.engine.state
+        assert not state.jobs, {str(j.id): (str(j.phase), j.reason, j.unmet) for j in state.jobs.values()}
+        assert fingerprint(state) == fingerprint(replace_state(state))
+
+    def drain_world(self) -> None:
+        for _ in range(200):
+            active = [j for j in self.live() if j.run is not None]
+            for job in active:
+                self.do(RunEnded(job.id, job.attempt, Exit(self.world.now.wall_s, exit_code=0)))
+            if not active:
+                if all(j.phase is Phase.HELD or j.unmet for j in self.live()):
+                    return
+                self.world.wait(1200)
+
+
+def replace_state(state: State) -> State:
+    return State(state.settings, state.pool.__class__(state.pool.inventory), state.queues, state.policy, state.ledger)
+
+
+EngineMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+TestEngine = EngineMachine.TestCase
