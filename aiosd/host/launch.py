@@ -1,16 +1,19 @@
 """From a job to the plan its shim gets: where everything lies under the state directory, and which variables the job sees."""
 
+import marshal
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiosd.errors import FailedPrecondition
 from aiosd.host.prepare import Plan
-from aiosd.jobs.job import Job
-from aiosd.resources.grant import Grant
+from aiosd.jobs.job import Environment, Job
+from aiosd.resources.grant import DeviceGrant, Grant
 
 _PER_DIRECTORY = 1000  # job numbers in one directory of logs
 _UMASK = 0o022
+_MOST_SHARED = 256
 _PATTERN = re.compile(r"%[jaA%]")
 _GRANT_WINS = ("CUDA_", "NVIDIA_", "AIOS_")  # of what the grant sets, this stands against the job's own environment
 
@@ -63,25 +66,41 @@ class Layout:
         return out, out if spec.stdout_path else self.log(job, "err")
 
 
-def plan_of(job: Job, layout: Layout, target: str, variables_of: VariablesOf) -> bytes:
-    """The marshalled plan of a STARTING job's run."""
-    spec, grant, key = job.spec, _grant(job), job.run_key
-    out, err = layout.log_paths(job)
-    plan = Plan(
-        layout.runs, list(spec.command), spec.script, spec.cwd, variables(job, layout, target, variables_of), [cpu.cpu for cpu in grant.cpus],
-        spec.nice, _UMASK, spec.stdin_open, out, err, layout.log_directory(job), layout.scratch(key), layout.checkpoint(job),
-    )  # fmt: skip
-    return plan.marshalled()
+@dataclass(slots=True)
+class Plans:
+    """Makes the plans of runs; `variables_of` says what a grant sets. What runs share is marshalled once."""
 
+    layout: Layout
+    target: str
+    variables_of: VariablesOf
+    _shared: dict[tuple[Environment, int, tuple[DeviceGrant, ...]], bytes] = field(default_factory=dict)
 
-def variables(job: Job, layout: Layout, target: str, variables_of: VariablesOf) -> dict[str, str]:
-    """The job's environment: thread counts of the grant, over them the job's own, over those what the grant and AIOS say."""
-    granted = variables_of(_grant(job))
-    firm = {name: value for name, value in granted.items() if name.startswith(_GRANT_WINS)}
-    return {**granted, **job.spec.environment.variables, **firm, **_own_variables(job, layout, target)}
+    def plan_of(self, job: Job) -> bytes:
+        """The marshalled plan of a STARTING job's run."""
+        spec, grant, layout = job.spec, _grant(job), self.layout
+        out, err = layout.log_paths(job)
+        plan = Plan(
+            layout.runs, list(spec.command), spec.script, spec.cwd, self._shared_variables(spec.environment, grant), _own_variables(job, layout, self.target),
+            [cpu.cpu for cpu in grant.cpus], spec.nice, _UMASK, spec.stdin_open, out, err,
+            layout.log_directory(job), layout.scratch(job.run_key), layout.checkpoint(job),
+        )  # fmt: skip
+        return plan.marshalled()
+
+    def _shared_variables(self, environment: Environment, grant: Grant) -> bytes:
+        """Thread counts of the grant, over them the job's own environment, over that what the grant insists on."""
+        key = (environment, grant.cpu_millis, grant.devices)
+        found = self._shared.get(key)
+        if found is None:
+            granted = self.variables_of(grant)
+            firm = {name: value for name, value in granted.items() if name.startswith(_GRANT_WINS)}
+            if len(self._shared) >= _MOST_SHARED:
+                del self._shared[next(iter(self._shared))]
+            found = self._shared[key] = marshal.dumps({**granted, **environment.variables, **firm})
+        return found
 
 
 def _own_variables(job: Job, layout: Layout, target: str) -> dict[str, str]:
+    """What AIOS tells this run; it stands against everything else."""
     spec, grant, key = job.spec, _grant(job), job.run_key
     own = {
         "AIOS_JOB_ID": str(job.id), "AIOS_JOB_NAME": spec.name, "AIOS_ATTEMPT": str(job.attempt), "AIOS_TARGET": target,

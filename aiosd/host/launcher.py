@@ -14,7 +14,7 @@ from pathlib import Path
 from aiosd.clock import Clock, Instant
 from aiosd.errors import DiskFull, StorageUnwritable
 from aiosd.host import faults, runfile, stdin
-from aiosd.host.launch import Layout, VariablesOf, plan_of
+from aiosd.host.launch import Layout, Plans, VariablesOf
 from aiosd.host.records import read_run
 from aiosd.host.recovery import Alive, Finding, NotBegun, Over, find, remove_unexpected
 from aiosd.host.signalling import Signalling, number_of
@@ -37,7 +37,7 @@ class ShimLauncher:
 
     def __init__(self, state_directory: Path, target: str, variables_of: VariablesOf, clock: Clock) -> None:
         self._layout = Layout(state_directory.absolute())
-        self._target, self._variables_of, self._clock = target, variables_of, clock
+        self._plans, self._clock = Plans(self._layout, target, variables_of), clock
         self._boot_id = runfile.boot_id()
         self._runs: dict[str, Watched] = {}
         self._shims: dict[int, Shim] = {}  # by pid; each is watched once, for all of its runs
@@ -86,7 +86,7 @@ class ShimLauncher:
         return self._layout.log_paths(job)
 
     def launch(self, job: Job) -> None:
-        plan = plan_of(job, self._layout, self._target, self._variables_of)
+        plan = self._plans.plan_of(job)
         run = self._runs[job.run_key] = Watched(job, job.run_key)
         self._send(run, plan)
 
@@ -251,7 +251,7 @@ class ShimLauncher:
         faults.reached("exit.1-noticed")
         record = read_run(self._layout.run_file(run.key))
         if record is None and self._may_try_again(run):
-            self._send(run, plan_of(run.job, self._layout, self._target, self._variables_of))
+            self._send(run, self._plans.plan_of(run.job))
         elif record is None or record.void:
             self._apply(run, Over(None, _BEFORE_IT_BEGAN))
         elif record.end is not None:

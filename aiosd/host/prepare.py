@@ -21,17 +21,24 @@ class CannotStart(Exception):
 
 
 class Plan:
-    """Everything a shim needs to know of its run; travels as a marshalled tuple in this order."""
+    """Everything a shim needs to know of its run; travels as a marshalled tuple in this order.
 
-    FIELDS = ("runs", "command", "script", "cwd", "env", "cpus", "nice", "umask", "stdin_open", "stdout", "stderr", "logs", "scratch", "checkpoint")
+    `shared` is the marshalled part of the environment that other runs have too, `own` goes over it.
+    """
+
+    FIELDS = ("runs", "command", "script", "cwd", "shared", "own", "cpus", "nice", "umask", "stdin_open", "stdout", "stderr", "logs", "scratch", "checkpoint")
 
     def __init__(
-        self, runs: str, command: list[str], script: str, cwd: str, env: dict[str, str], cpus: list[int], nice: int, umask: int,
+        self, runs: str, command: list[str], script: str, cwd: str, shared: bytes, own: dict[str, str], cpus: list[int], nice: int, umask: int,
         stdin_open: bool, stdout: str, stderr: str, logs: str, scratch: str, checkpoint: str,
     ) -> None:  # fmt: skip
-        self.runs, self.command, self.script, self.cwd, self.env, self.cpus = runs, command, script, cwd, env, cpus
+        self.runs, self.command, self.script, self.cwd, self.shared, self.own, self.cpus = runs, command, script, cwd, shared, own, cpus
         self.nice, self.umask, self.stdin_open, self.stdout, self.stderr = nice, umask, stdin_open, stdout, stderr
         self.logs, self.scratch, self.checkpoint = logs, scratch, checkpoint
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**marshal.loads(self.shared), **self.own}  # noqa: S302  the daemon's own, over its own socket
 
     def marshalled(self) -> bytes:
         return marshal.dumps(tuple(getattr(self, name) for name in self.FIELDS))

@@ -88,7 +88,7 @@ def _supervise(key: str, plan: prepare.Plan) -> None:
     else:
         runfile.record(fd, runfile.MAIN_AT, {"pid": main_pid, "spawned_steady": time.clock_gettime(time.CLOCK_BOOTTIME)})
         faults.reached("shim.3-spawned")
-        plan.env = {}
+        plan.shared = b""
         end = _wait(main_pid, peaks_kib)
     end["run_s"] = max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - begun_s)
     end["ended_at"] = time.time()

@@ -150,7 +150,10 @@ def test_a_commit_that_fails_leaves_nothing_and_the_next_one_works(bench: Bench,
     fresh = replace(PLAIN, name="new", environment=environment(NEW="1"))
     with pytest.raises(RuntimeError, match=step):
         bench.commit(
-            saved=[live(2, spec=fresh)], ended=[ended(1), ended(3)], settings={"a": "2"}, submissions=[Submission(0, "k", "d", 2, 1, NOW_S)],
+            saved=[live(2, spec=fresh)],
+            ended=[ended(1), ended(3)],
+            settings={"a": "2"},
+            submissions=[Submission(0, "k", "d", 2, 1, NOW_S)],
         )
     bench.fail_at = ""
     loaded = bench.load()
@@ -280,7 +283,8 @@ def test_history_filters(bench: Bench, job_filter: JobFilter, expected: str) -> 
 
 
 @pytest.mark.parametrize(
-    "job_filter", [JobFilter(), EVERYTHING, JobFilter(users=frozenset({"alice"})), JobFilter(ids=[JobId(n) for n in range(1, 700)])],
+    "job_filter",
+    [JobFilter(), EVERYTHING, JobFilter(users=frozenset({"alice"})), JobFilter(ids=[JobId(n) for n in range(1, 700)])],
 )
 def test_pages_together_are_the_whole_in_order(bench: Bench, job_filter: JobFilter) -> None:
     _some_history(bench)

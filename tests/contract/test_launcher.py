@@ -418,7 +418,9 @@ async def test_input_that_is_ended_at_once_ends(real: RealWorld) -> None:
 
 @in_loop
 async def test_what_escapes_by_a_double_fork_is_killed_at_the_end(real: RealWorld, tmp_path: Path) -> None:
-    escapee = sh(f"(setsid env -i sh -c 'trap \"\" TERM HUP; echo $$ > {tmp_path}/pid; while :; do sleep 1; done' &); while [ ! -s {tmp_path}/pid ]; do :; done")
+    escapee = sh(
+        f"(setsid env -i sh -c 'trap \"\" TERM HUP; echo $$ > {tmp_path}/pid; while :; do sleep 1; done' &); while [ ! -s {tmp_path}/pid ]; do :; done"
+    )
     async with real.daemon() as ear:
         assert (await ear.run(escapee)).exit_code == 0
     assert not alive(int((tmp_path / "pid").read_text()))
