@@ -69,8 +69,15 @@ def cluster() -> Iterator[Cluster]:
 
     def call(*argv: str) -> None:
         done = subprocess.run(
-            [*as_user, *argv], env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, timeout=120, check=False,
+            [*as_user, *argv],
+            env=environment,
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"{argv[0]} ended with {done.returncode}:\n{done.stdout}")

@@ -46,8 +46,10 @@ def from_logs(wire: pb.JobLogsRequest) -> LogWish:
     output = _OUTPUT_OF.get(wire.output)
     if output is None:
         raise InvalidArgument(
-            f"output is {wire.output}, which this daemon does not know", hint="choose stdout, stderr, or leave it out for both",
-            field="output", given=wire.output,
+            f"output is {wire.output}, which this daemon does not know",
+            hint="choose stdout, stderr, or leave it out for both",
+            field="output",
+            given=wire.output,
         )
     return LogWish(
         output=output,

@@ -26,9 +26,15 @@ from aiosd.rpc.streams import OpenCalls
 
 LONGEST_PATH_BYTES = 107  # sun_path of Linux, less its terminating NUL
 WAITING_METHODS = ("/aios.v1.Jobs/Wait",)
-SERVICES = tuple(file.services_by_name[name].full_name for file, name in (
-    (jobs_pb2.DESCRIPTOR, "Jobs"), (node_pb2.DESCRIPTOR, "Node"), (queues_pb2.DESCRIPTOR, "Queues"), (HEALTH_FILE, "Health"),
-))
+SERVICES = tuple(
+    file.services_by_name[name].full_name
+    for file, name in (
+        (jobs_pb2.DESCRIPTOR, "Jobs"),
+        (node_pb2.DESCRIPTOR, "Node"),
+        (queues_pb2.DESCRIPTOR, "Queues"),
+        (HEALTH_FILE, "Health"),
+    )
+)
 
 log = structlog.get_logger("aiosd.rpc")
 
@@ -126,7 +132,10 @@ def check_path(path: str) -> None:
     if length > LONGEST_PATH_BYTES:
         raise ConfigError(
             f"socket path {path} is {length} bytes long, more than the {LONGEST_PATH_BYTES} that Linux allows",
-            hint="choose a shorter one, such as one under /run/user or /tmp", path=path, length=length, allowed=LONGEST_PATH_BYTES,
+            hint="choose a shorter one, such as one under /run/user or /tmp",
+            path=path,
+            length=length,
+            allowed=LONGEST_PATH_BYTES,
         )
     if not os.path.isabs(path) or "\0" in path:
         raise ConfigError(f"socket path {path!r} is not an absolute path", hint='write it from the root on, like "/run/aios/aiosd.sock"', path=path)

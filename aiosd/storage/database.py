@@ -121,7 +121,10 @@ def _bring_up(writer: Connection, place: Place, migrations: Migrations) -> Path 
     if found is not None and found not in known:
         raise FailedPrecondition(
             f"the database {place.name} has version {found}, which this aiosd (version {migrations.head}) does not know; nothing was changed",
-            hint="install the newer aiosd again, or restore a backup that this one wrote", place=place.name, found=found, known=migrations.head,
+            hint="install the newer aiosd again, or restore a backup that this one wrote",
+            place=place.name,
+            found=found,
+            known=migrations.head,
         )
     backup = sqlite.back_up(place.path, migrations.head) if place.path and found else None
     _migrate(writer, migrations)
@@ -137,7 +140,8 @@ def stored_revision(connection: Connection, place: Place) -> str | None:
     if tables:
         raise FailedPrecondition(
             f"the database {place.name} is not one of AIOS: it has the tables {', '.join(sorted(tables)[:5])}; nothing was changed",
-            hint="give storage.url a file or database of its own", place=place.name,
+            hint="give storage.url a file or database of its own",
+            place=place.name,
         )
     return None
 

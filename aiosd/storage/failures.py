@@ -74,14 +74,16 @@ def _of_postgres(error: BaseException | None, place: str, lost: bool) -> AiosErr
 def corrupt(place: str, what: str) -> StorageCorrupt:
     return StorageCorrupt(
         f"the database {place} is damaged: {what}",
-        hint="the file is kept as it is; run `aiosctl admin check` to see what is damaged, then restore a backup", path=place,
+        hint="the file is kept as it is; run `aiosctl admin check` to see what is damaged, then restore a backup",
+        path=place,
     )
 
 
 def unwritable(place: str, what: str) -> StorageUnwritable:
     return StorageUnwritable(
         f"the database {place} cannot be written: {what}",
-        hint="is the file system read-only, or does the file or its directory belong to somebody else?", path=place,
+        hint="is the file system read-only, or does the file or its directory belong to somebody else?",
+        path=place,
     )
 
 

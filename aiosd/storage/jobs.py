@@ -207,8 +207,7 @@ def _read_specs(tx: Connection, condition: ColumnElement[bool]) -> dict[int, Job
     asked, kept = schema.spec.c, schema.environment.c
     used = select(asked.environment).where(condition)
     environments: dict[str, Environment] = {
-        digest: rows.environment_of(digest, variables)
-        for digest, variables in tx.execute(select(kept.digest, kept.variables).where(kept.digest.in_(used)))
+        digest: rows.environment_of(digest, variables) for digest, variables in tx.execute(select(kept.digest, kept.variables).where(kept.digest.in_(used)))
     }
     return {
         spec_id: rows.spec_of(spec_id, body, environments[digest])

@@ -37,7 +37,10 @@ def reader_engine(url: URL, connections: int) -> Engine:
 def _engine(url: URL, connections: int, options: str) -> Engine:
     try:
         return create_engine(
-            url, pool_size=connections, max_overflow=0, pool_pre_ping=True,
+            url,
+            pool_size=connections,
+            max_overflow=0,
+            pool_pre_ping=True,
             connect_args={"options": options, "application_name": "aiosd", "connect_timeout": 10},
         )
     except (ModuleNotFoundError, NoSuchModuleError) as error:

@@ -112,13 +112,32 @@ def labels_text(labels: Mapping[str, str]) -> str:
 def job_row(job: Job, spec_id: int) -> JobRow:
     owner, outcome = job.owner, job.outcome
     state = State(
-        owner.gid, job.eligible_at_s, job.attempt, job.retries_used, job.not_before_s, job.reason, job.run, job.stop, outcome, job.array,
+        owner.gid,
+        job.eligible_at_s,
+        job.attempt,
+        job.retries_used,
+        job.not_before_s,
+        job.reason,
+        job.run,
+        job.stop,
+        outcome,
+        job.array,
         job.unmet,
     )
     return {
-        "number": job.id.number, "idx": job.id.index, "spec": spec_id, "phase": job.phase.value, "revision": job.revision,
-        "uid": owner.uid, "user_name": owner.name, "name": job.spec.name, "queue": job.spec.queue, "labels": labels_text(job.spec.labels),
-        "submitted_at_s": job.submitted_at_s, "ended_at_s": outcome.ended_at_s if outcome else None, "state": _encoder.encode(state).decode(),
+        "number": job.id.number,
+        "idx": job.id.index,
+        "spec": spec_id,
+        "phase": job.phase.value,
+        "revision": job.revision,
+        "uid": owner.uid,
+        "user_name": owner.name,
+        "name": job.spec.name,
+        "queue": job.spec.queue,
+        "labels": labels_text(job.spec.labels),
+        "submitted_at_s": job.submitted_at_s,
+        "ended_at_s": outcome.ended_at_s if outcome else None,
+        "state": _encoder.encode(state).decode(),
     }
 
 
@@ -129,9 +148,22 @@ def job_of(row: StoredRow, specs: Mapping[int, JobSpec]) -> Job:
     try:
         state = _state_decoder.decode(text)
         return Job(
-            id=job_id, spec=specs[spec_id], owner=Owner(uid, state.gid, user_name), phase=Phase(phase), submitted_at_s=submitted_at_s,
-            eligible_at_s=state.eligible_at_s, attempt=state.attempt, retries_used=state.retries_used, not_before_s=state.not_before_s,
-            reason=state.reason, run=state.run, stop=state.stop, outcome=state.outcome, array=state.array, unmet=state.unmet, revision=revision,
+            id=job_id,
+            spec=specs[spec_id],
+            owner=Owner(uid, state.gid, user_name),
+            phase=Phase(phase),
+            submitted_at_s=submitted_at_s,
+            eligible_at_s=state.eligible_at_s,
+            attempt=state.attempt,
+            retries_used=state.retries_used,
+            not_before_s=state.not_before_s,
+            reason=state.reason,
+            run=state.run,
+            stop=state.stop,
+            outcome=state.outcome,
+            array=state.array,
+            unmet=state.unmet,
+            revision=revision,
         )
     except KeyError:
         raise _unreadable(f"job {job_id}", ValueError(f"its spec {spec_id}, or the environment of that, is missing")) from None
@@ -142,5 +174,6 @@ def job_of(row: StoredRow, specs: Mapping[int, JobSpec]) -> Job:
 def _unreadable(what: str, error: Exception) -> StorageCorrupt:
     return StorageCorrupt(
         f"the database has a row for {what} that cannot be read: {error}",
-        hint="nothing was changed; run `aiosctl admin check` to see all that is damaged, then restore a backup", row=what,
+        hint="nothing was changed; run `aiosctl admin check` to see all that is damaged, then restore a backup",
+        row=what,
     )

@@ -10,7 +10,8 @@ _row_id = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER makes the
 
 # The variables of a job, kept once for all jobs that share them; written once, never changed. `variables`: JSON object.
 environment = Table(
-    "environment", metadata,
+    "environment",
+    metadata,
     Column("digest", Text, primary_key=True),
     Column("variables", Text, nullable=False),
 )
@@ -18,7 +19,8 @@ environment = Table(
 # What was asked, without the variables; equal requests and all elements of an array share a row. An `update` makes a new
 # one, so that elements which ended before it still say what they were run with. `body`: JSON of a JobSpec.
 spec = Table(
-    "spec", metadata,
+    "spec",
+    metadata,
     Column("id", _row_id, primary_key=True, autoincrement=False),
     Column("environment", Text, ForeignKey("environment.digest"), nullable=False),
     Column("body", Text, nullable=False),
@@ -59,7 +61,8 @@ Index("finished_job_by_revision", finished_job.c.revision)
 
 # Submissions that were answered, so that a repeated one gets the same jobs; forgotten after a day.
 submission = Table(
-    "submission", metadata,
+    "submission",
+    metadata,
     Column("uid", BigInteger, primary_key=True, autoincrement=False),
     Column("key", Text, primary_key=True),
     Column("digest", Text, nullable=False),
@@ -71,7 +74,8 @@ submission = Table(
 
 # What was decided at run time. `value`: JSON.
 setting = Table(
-    "setting", metadata,
+    "setting",
+    metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )

@@ -56,64 +56,64 @@ class FakeNvml:
             raise FakeNvmlError(card.errors[function])
         return card
 
-    def nvmlInit(self) -> None:  # noqa: N802
+    def nvmlInit(self) -> None:
         if self._init_error:
             raise FakeNvmlError(self._init_error)
         self.open = True
 
-    def nvmlShutdown(self) -> None:  # noqa: N802
+    def nvmlShutdown(self) -> None:
         self.open = False
 
-    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+    def nvmlDeviceGetCount(self) -> int:
         assert self.open
         return len(self._cards)
 
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> Card:  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> Card:
         return self._check(self._cards[index], "handle")
 
-    def nvmlDeviceGetUUID(self, card: Card) -> str:  # noqa: N802
+    def nvmlDeviceGetUUID(self, card: Card) -> str:
         return self._check(card, "uuid").uuid
 
-    def nvmlDeviceGetName(self, card: Card) -> str:  # noqa: N802
+    def nvmlDeviceGetName(self, card: Card) -> str:
         return self._check(card, "name").name
 
-    def nvmlDeviceGetMemoryInfo(self, card: Card) -> Memory:  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(self, card: Card) -> Memory:
         return Memory(self._check(card, "memory").memory_bytes)
 
-    def nvmlDeviceGetMinorNumber(self, card: Card) -> int:  # noqa: N802
+    def nvmlDeviceGetMinorNumber(self, card: Card) -> int:
         if self._check(card, "minor").minor < 0:
             raise FakeNvmlError(NOT_SUPPORTED)
         return card.minor
 
-    def nvmlDeviceGetPciInfo(self, card: Card) -> Pci:  # noqa: N802
+    def nvmlDeviceGetPciInfo(self, card: Card) -> Pci:
         if not self._check(card, "pci").bus:
             raise FakeNvmlError(NOT_SUPPORTED)
         return Pci(card.bus)
 
-    def nvmlDeviceGetMigMode(self, card: Card) -> list[int]:  # noqa: N802
+    def nvmlDeviceGetMigMode(self, card: Card) -> list[int]:
         self._check(card, "mig")
         return [int(card.mig is not None)] * 2
 
-    def nvmlDeviceGetMaxMigDeviceCount(self, card: Card) -> int:  # noqa: N802
+    def nvmlDeviceGetMaxMigDeviceCount(self, card: Card) -> int:
         return len(self._check(card, "mig").mig or ())
 
-    def nvmlDeviceGetMigDeviceHandleByIndex(self, card: Card, index: int) -> Card:  # noqa: N802
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, card: Card, index: int) -> Card:
         part = (self._check(card, "mig").mig or ())[index]
         if part is None:
             raise FakeNvmlError(NOT_FOUND)
         return self._check(part, "handle")
 
-    def nvmlDeviceGetGpuInstanceId(self, card: Card) -> int:  # noqa: N802
+    def nvmlDeviceGetGpuInstanceId(self, card: Card) -> int:
         return self._check(card, "gi").gi
 
-    def nvmlDeviceGetComputeInstanceId(self, card: Card) -> int:  # noqa: N802
+    def nvmlDeviceGetComputeInstanceId(self, card: Card) -> int:
         return self._check(card, "ci").ci
 
-    def nvmlDeviceGetP2PStatus(self, a: Card, b: Card, capability: int) -> int:  # noqa: N802
+    def nvmlDeviceGetP2PStatus(self, a: Card, b: Card, capability: int) -> int:
         assert capability == 2, "NVML_P2P_CAPS_INDEX_NVLINK"
         return 0 if self._between(a, b) == "nvlink" else 5
 
-    def nvmlDeviceGetTopologyCommonAncestor(self, a: Card, b: Card) -> int:  # noqa: N802
+    def nvmlDeviceGetTopologyCommonAncestor(self, a: Card, b: Card) -> int:
         level = self._between(a, b)
         return level if isinstance(level, int) else 50
 

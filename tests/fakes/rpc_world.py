@@ -198,7 +198,9 @@ class World:
 
 def server_of(world: World, socket_path: Path, **listening: int) -> RpcServer:
     servicers = Servicers(
-        JobsServicer(world, world, Beside(world, world, world), SameUser(OWNER)), NodeServicer(world), QueuesServicer(world, world, {"fifo": "in order"}),
+        JobsServicer(world, world, Beside(world, world, world), SameUser(OWNER)),
+        NodeServicer(world),
+        QueuesServicer(world, world, {"fifo": "in order"}),
     )
     return RpcServer(servicers, Listening(socket_path=str(socket_path), **listening))
 

@@ -130,8 +130,10 @@ def test_a_daemon_that_stops_ends_long_calls_with_unavailable(tmp_path: Path) ->
         async with daemon(tmp_path, world) as (server, channel):
             stub = JobsStub(channel)
             watch, logs, wait, attach = (
-                stub.Watch(pb.WatchJobsRequest()), stub.Logs(pb.JobLogsRequest(id="42", follow=True)),
-                stub.Wait(pb.WaitJobRequest(id="42", timeout_s=3600)), stub.Attach(),
+                stub.Watch(pb.WatchJobsRequest()),
+                stub.Logs(pb.JobLogsRequest(id="42", follow=True)),
+                stub.Wait(pb.WaitJobRequest(id="42", timeout_s=3600)),
+                stub.Attach(),
             )
             await attach.write(pb.AttachRequest(job_id="42"))
             chunks = aiter(logs)

@@ -27,15 +27,21 @@ from aiosd.resources.request import DeviceRequest, Request
 
 OWNER = Owner(1000, 1000, "ada")
 SPEC = JobSpec(
-    name="train", command=("python", "train.py"), cwd="/home/ada", environment=Environment("d", {"A": "1"}),
-    request=Request(2000, 1 << 30, (DeviceRequest("gpu", 1000),)), labels={"team": "vision"}, time_limit_s=60.0,
+    name="train",
+    command=("python", "train.py"),
+    cwd="/home/ada",
+    environment=Environment("d", {"A": "1"}),
+    request=Request(2000, 1 << 30, (DeviceRequest("gpu", 1000),)),
+    labels={"team": "vision"},
+    time_limit_s=60.0,
 )
 GRANT = Grant((CpuGrant(3, 1000), CpuGrant(4, 500)), 1 << 30, (DeviceGrant("GPU-1", "gpu", 0, 1000, 1 << 34),), 5)
 QUEUED = Job(id=JobId(42), spec=SPEC, owner=OWNER, phase=Phase.QUEUED, submitted_at_s=10.0, eligible_at_s=11.0, reason="behind 41", revision=7)
 RUNNING = replace(QUEUED, phase=Phase.RUNNING, attempt=1, run=Run(GRANT, 12.0, "boot", started_at_s=12.5, shim_pid=77))
 ENDED = replace(RUNNING, phase=Phase.FAILED, outcome=Outcome(20.0, exit_code=3, usage=Usage(1.5, 0.5, 100, 1, 2, 3, 4, 5), wait_s=1.0, run_s=8.0))
 ARRAY = replace(
-    QUEUED, spec=replace(SPEC, array=ArraySpec("0-9%2", IndexRanges((range(10),)), 2)),
+    QUEUED,
+    spec=replace(SPEC, array=ArraySpec("0-9%2", IndexRanges((range(10),)), 2)),
     array=ArrayProgress(IndexRanges((range(6, 10),)), active=2, succeeded=1, failed=1, cancelled=2),
 )
 
@@ -47,20 +53,45 @@ labels = st.dictionaries(words, words, max_size=3)
 small = st.integers(0, 2**31 - 1)
 job_ids = st.builds(JobId, st.integers(0, 10**17), st.one_of(st.just(WHOLE), st.integers(0, 10**17)))
 requests = st.builds(
-    Request, counts, counts, st.lists(st.builds(DeviceRequest, names, counts, words, counts), max_size=3).map(tuple), counts, st.booleans(),
+    Request,
+    counts,
+    counts,
+    st.lists(st.builds(DeviceRequest, names, counts, words, counts), max_size=3).map(tuple),
+    counts,
+    st.booleans(),
 )
 grants = st.builds(
-    Grant, st.lists(st.builds(CpuGrant, small, small), max_size=3).map(tuple), counts,
-    st.lists(st.builds(DeviceGrant, words, words, small, counts, counts), max_size=2).map(tuple), counts,
+    Grant,
+    st.lists(st.builds(CpuGrant, small, small), max_size=3).map(tuple),
+    counts,
+    st.lists(st.builds(DeviceGrant, words, words, small, counts, counts), max_size=2).map(tuple),
+    counts,
 )
 specs = st.builds(
-    JobSpec, name=words, command=st.lists(words, max_size=3).map(tuple), cwd=words,
-    environment=st.builds(Environment, words, st.dictionaries(words, words, max_size=3)), request=requests,
+    JobSpec,
+    name=words,
+    command=st.lists(words, max_size=3).map(tuple),
+    cwd=words,
+    environment=st.builds(Environment, words, st.dictionaries(words, words, max_size=3)),
+    request=requests,
     array=st.one_of(st.none(), st.builds(ArraySpec, names, st.just(IndexRanges((range(3),))), small)),
     dependencies=st.lists(st.builds(Dependency, st.sampled_from(DependencyKind), job_ids), max_size=3).map(tuple),
-    time_limit_s=times, grace_s=times,
+    time_limit_s=times,
+    grace_s=times,
     retry=st.builds(RetryPolicy, st.integers(0, 2**32 - 1), st.frozensets(st.sampled_from(RetryCondition)), times, times),
-    begin_at_s=times, deadline_at_s=times, priority=st.integers(-(2**31), 2**31 - 1), nice=st.integers(-20, 19), queue=words, account=words,
-    labels=labels, held=st.booleans(), stdout_path=words, stderr_path=words, stdin_open=st.booleans(), preemptible=st.booleans(),
-    checkpoint_signal=words, notify_command=words, script=words,
+    begin_at_s=times,
+    deadline_at_s=times,
+    priority=st.integers(-(2**31), 2**31 - 1),
+    nice=st.integers(-20, 19),
+    queue=words,
+    account=words,
+    labels=labels,
+    held=st.booleans(),
+    stdout_path=words,
+    stderr_path=words,
+    stdin_open=st.booleans(),
+    preemptible=st.booleans(),
+    checkpoint_signal=words,
+    notify_command=words,
+    script=words,
 )

@@ -25,12 +25,31 @@ def draft_of(spec: JobSpec) -> JobDraft:
     request = RequestDraft(spec.request.cpu_millis, spec.request.memory_bytes, spec.request.devices, spec.request.disk_bytes, spec.request.exclusive)
     conditions = tuple(c.value for c in sorted(spec.retry.conditions, key=list(convert.CONDITIONS).index))
     return JobDraft(
-        name=spec.name, command=spec.command, cwd=spec.cwd, environment=dict(spec.environment.variables), request=request,
-        array=spec.array.text if spec.array else "", dependencies=tuple((d.kind.value, str(d.job_id)) for d in spec.dependencies),
-        time_limit_s=spec.time_limit_s, grace_s=spec.grace_s, retry=RetryDraft(spec.retry.retries, conditions, spec.retry.backoff_s, spec.retry.backoff_max_s),
-        begin_at_s=spec.begin_at_s, deadline_at_s=spec.deadline_at_s, priority=spec.priority, nice=spec.nice, queue=spec.queue, account=spec.account,
-        labels=dict(spec.labels), held=spec.held, stdout_path=spec.stdout_path, stderr_path=spec.stderr_path, stdin_open=spec.stdin_open,
-        preemptible=spec.preemptible, checkpoint_signal=spec.checkpoint_signal, notify_command=spec.notify_command, script=spec.script,
+        name=spec.name,
+        command=spec.command,
+        cwd=spec.cwd,
+        environment=dict(spec.environment.variables),
+        request=request,
+        array=spec.array.text if spec.array else "",
+        dependencies=tuple((d.kind.value, str(d.job_id)) for d in spec.dependencies),
+        time_limit_s=spec.time_limit_s,
+        grace_s=spec.grace_s,
+        retry=RetryDraft(spec.retry.retries, conditions, spec.retry.backoff_s, spec.retry.backoff_max_s),
+        begin_at_s=spec.begin_at_s,
+        deadline_at_s=spec.deadline_at_s,
+        priority=spec.priority,
+        nice=spec.nice,
+        queue=spec.queue,
+        account=spec.account,
+        labels=dict(spec.labels),
+        held=spec.held,
+        stdout_path=spec.stdout_path,
+        stderr_path=spec.stderr_path,
+        stdin_open=spec.stdin_open,
+        preemptible=spec.preemptible,
+        checkpoint_signal=spec.checkpoint_signal,
+        notify_command=spec.notify_command,
+        script=spec.script,
     )
 
 
@@ -44,8 +63,24 @@ def test_a_spec_comes_back_as_the_draft_that_asks_for_it(spec: JobSpec) -> None:
 def test_every_field_of_a_spec_is_converted() -> None:
     """A field added to the proto and forgotten in the converter would stay at its default here."""
     spec = convert.to_spec(
-        replace(ARRAY.spec, account="a", held=True, stdout_path="o", stderr_path="e", stdin_open=True, preemptible=True, checkpoint_signal="USR1",
-                notify_command="n", script="s", nice=1, priority=2, begin_at_s=1.0, deadline_at_s=2.0), with_environment=True)
+        replace(
+            ARRAY.spec,
+            account="a",
+            held=True,
+            stdout_path="o",
+            stderr_path="e",
+            stdin_open=True,
+            preemptible=True,
+            checkpoint_signal="USR1",
+            notify_command="n",
+            script="s",
+            nice=1,
+            priority=2,
+            begin_at_s=1.0,
+            deadline_at_s=2.0,
+        ),
+        with_environment=True,
+    )
     spec.dependencies.add(kind=pb.Dependency.AFTER, job_id="1")
     assert {field.name for field, _ in spec.ListFields()} == {field.name for field in pb.JobSpec.DESCRIPTOR.fields}
 
@@ -142,14 +177,27 @@ def test_the_tables_know_every_word_in_both_directions() -> None:
 def test_an_update_changes_what_it_mentions_only() -> None:
     assert convert.from_update(pb.UpdateJobRequest(id="1")) == JobChange()
     assert convert.from_update(pb.UpdateJobRequest(priority=0, queue="", labels={"a": ""})) == JobChange(priority=0, queue="", labels={"a": ""})
-    full = pb.UpdateJobRequest(id="1", priority=1, time_limit_s=2, begin_at_s=3, deadline_at_s=4, queue="q", name="n", cpu_millis=5, memory_bytes=6,
-                               array_limit=7, nice=8, labels={"k": "v"})
+    full = pb.UpdateJobRequest(
+        id="1",
+        priority=1,
+        time_limit_s=2,
+        begin_at_s=3,
+        deadline_at_s=4,
+        queue="q",
+        name="n",
+        cpu_millis=5,
+        memory_bytes=6,
+        array_limit=7,
+        nice=8,
+        labels={"k": "v"},
+    )
     assert {field.name for field, _ in full.ListFields()} == {field.name for field in pb.UpdateJobRequest.DESCRIPTOR.fields}
     assert convert.from_update(full) == JobChange(1, 2, 3, 4, "q", "n", 5, 6, 7, 8, {"k": "v"})
 
 
 @pytest.mark.parametrize(
-    "change", [{"time_limit_s": nan}, {"cpu_millis": -1}, {"memory_bytes": -1}, {"array_limit": -1}, {"name": "\0"}, {"labels": {"k": "\0"}}],
+    "change",
+    [{"time_limit_s": nan}, {"cpu_millis": -1}, {"memory_bytes": -1}, {"array_limit": -1}, {"name": "\0"}, {"labels": {"k": "\0"}}],
 )
 def test_an_update_with_an_impossible_value_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument, match=next(iter(change))):

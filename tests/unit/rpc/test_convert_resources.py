@@ -37,8 +37,12 @@ def test_a_node_is_told_whole() -> None:
     device = Device("GPU-1", "gpu", 1, "A100 \udcff", 1 << 34, 1, ("/dev/nvidia0",), "GPU-0", "ok")
     inventory = Inventory("box", (Cpu(1, 2, 3, 4),), 8, 9, (NumaNode(1, (1,), 8),), (device,), (DeviceLink("a", "b", "pix"),), 10, "cpu", "6.1")
     report = NodeReport(
-        inventory, GRANT, NodeView(True, "upgrade", "fair", {"queued": 3}, ("disk full",)), DaemonInfo("0.1", 5, 6.0, "/s", "/c", "sqlite", 7, "/l"),
-        (Isolation("cpu", "watched", "no cgroup"),), MachineLoad(0.5, 11, 12.0),
+        inventory,
+        GRANT,
+        NodeView(True, "upgrade", "fair", {"queued": 3}, ("disk full",)),
+        DaemonInfo("0.1", 5, 6.0, "/s", "/c", "sqlite", 7, "/l"),
+        (Isolation("cpu", "watched", "no cgroup"),),
+        MachineLoad(0.5, 11, 12.0),
     )
     wire = convert_node.to_status(report)
     for part in (wire, wire.inventory, wire.daemon, wire.inventory.devices[0], wire.inventory.cpus[0], wire.isolation[0], wire.used, wire.used.devices[0]):

@@ -9,10 +9,10 @@ from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.job import Phase
-from aiosd.resources.usage import Usage
 from aiosd.jobs.ports import JobFilter
 from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, Steered
 from aiosd.monitoring.stats import JobStatistics, ReportedSeries, Sample
+from aiosd.resources.usage import Usage
 from aiosd.rpc import convert_views as convert
 from aiosd.rpc.convert_jobs import JobConverter
 from tests.unit.rpc.records import ENDED, QUEUED, RUNNING
@@ -21,11 +21,20 @@ JOBS = JobConverter()
 
 
 def test_a_filter_is_taken_whole() -> None:
-    wire = pb.JobFilter(ids=["42", "42.7"], phases=[pb.JOB_PHASE_HELD, pb.JOB_PHASE_LOST], users=["ada"], queues=["night"], labels={"k": "v"}, name="train",
-                        include_ended=True, include_elements=True)
+    wire = pb.JobFilter(
+        ids=["42", "42.7"],
+        phases=[pb.JOB_PHASE_HELD, pb.JOB_PHASE_LOST],
+        users=["ada"],
+        queues=["night"],
+        labels={"k": "v"},
+        name="train",
+        include_ended=True,
+        include_elements=True,
+    )
     assert {field.name for field, _ in wire.ListFields()} == {field.name for field in pb.JobFilter.DESCRIPTOR.fields}
     assert convert.from_filter(wire) == JobFilter(
-        (JobId(42), JobId(42, 7)), frozenset({Phase.HELD, Phase.LOST}), frozenset({"ada"}), frozenset({"night"}), {"k": "v"}, "train", True, True)
+        (JobId(42), JobId(42, 7)), frozenset({Phase.HELD, Phase.LOST}), frozenset({"ada"}), frozenset({"night"}), {"k": "v"}, "train", True, True
+    )
     assert convert.from_filter(pb.JobFilter()) == JobFilter()
 
 

@@ -45,7 +45,13 @@ def live(number: int, index: int = WHOLE, *, spec: JobSpec = PLAIN, owner: Owner
 
 
 def ended(
-    number: int, index: int = WHOLE, *, spec: JobSpec = PLAIN, owner: Owner = ALICE, phase: Phase = Phase.SUCCEEDED, revision: int = 0,
+    number: int,
+    index: int = WHOLE,
+    *,
+    spec: JobSpec = PLAIN,
+    owner: Owner = ALICE,
+    phase: Phase = Phase.SUCCEEDED,
+    revision: int = 0,
 ) -> Job:
     job = live(number, index, spec=spec, owner=owner, phase=phase, revision=revision)
     return replace(job, outcome=Outcome(job.submitted_at_s + 5.25, 0, usage=Usage(0.5, 0.25, 1 << 20), wait_s=1.125, run_s=4.125))

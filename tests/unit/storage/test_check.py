@@ -16,8 +16,10 @@ from tests.unit.storage.samples import ARRAY, RICH, ended, live
 @pytest.fixture
 def filled(store: Store) -> Store:
     store.commit(
-        saved=[live(1), live(2, spec=ARRAY), live(2, 3, spec=ARRAY), RICH], ended=[ended(4), ended(2, 1, spec=ARRAY), ended(5, phase=Phase.LOST)],
-        submissions=[Submission(0, "k", "d", 4, 2, 1e12)], settings={"policy": '"fair"'},
+        saved=[live(1), live(2, spec=ARRAY), live(2, 3, spec=ARRAY), RICH],
+        ended=[ended(4), ended(2, 1, spec=ARRAY), ended(5, phase=Phase.LOST)],
+        submissions=[Submission(0, "k", "d", 4, 2, 1e12)],
+        settings={"policy": '"fair"'},
     )
     return store
 
@@ -38,7 +40,7 @@ def test_a_sound_database_has_no_findings_open_or_closed(filled: Store) -> None:
         ("UPDATE finished_job SET phase = 'running' WHERE idx = 1", "job 2.1", "running"),
         ("UPDATE finished_job SET phase = 'nonsense' WHERE number = 5", "job 5", "nonsense"),
         ("UPDATE finished_job SET state = '{' WHERE number = 5", "job 5", "cannot be read"),
-        ("UPDATE job SET state = replace(state, '\"gid\":1000', '\"gid\":\"x\"') WHERE number = 1", "job 1", "cannot be read"),
+        ('UPDATE job SET state = replace(state, \'"gid":1000\', \'"gid":"x"\') WHERE number = 1', "job 1", "cannot be read"),
         ("DELETE FROM finished_job WHERE number = 4", "submission of user 0", "job 4"),
         ("DELETE FROM spec WHERE id = (SELECT spec FROM job WHERE number = 1)", "table job", "spec"),
         ("DELETE FROM environment", "table spec", "environment"),
