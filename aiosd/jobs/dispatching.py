@@ -1,16 +1,13 @@
 """The engine asks the policy what to start, and starts it."""
 
-from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Sequence
 
 from aiosd.clock import Instant
-from aiosd.ids import JobId
-from aiosd.jobs import arrays
 from aiosd.jobs.actions import Launch
-from aiosd.jobs.job import Job, Phase, Run
-from aiosd.jobs.lifecycle import Cue, move
-from aiosd.jobs.state import State, pending_element
-from aiosd.resources.grant import Grant
+from aiosd.jobs.job import Run
+from aiosd.jobs.placing import place
+from aiosd.jobs.staging import open_line, stage
+from aiosd.jobs.state import State
 from aiosd.scheduling.fairshare import dominant_share
 from aiosd.scheduling.policy import Plan, Snapshot, Start
 from aiosd.scheduling.registry import POLICIES
@@ -24,6 +21,9 @@ def dispatch(state: State, now: Instant) -> None:
         _start_all(state, plan.starts, now)
         state.waits = plan.waits
         state.dirty = plan.more and bool(plan.starts)
+    dirty = state.dirty
+    stage(state, now)
+    state.dirty = dirty  # nothing that was staged makes room
 
 
 def _plan(state: State, now: Instant) -> Plan:
@@ -43,25 +43,12 @@ def _plan(state: State, now: Instant) -> Plan:
         )
 
 
-def _start_all(state: State, starts: tuple[Start, ...], now: Instant) -> None:
-    elements: dict[JobId, list[int]] = defaultdict(list)
+def _start_all(state: State, starts: Sequence[Start], now: Instant) -> None:
     for start in starts:
         state.pool.assign(start.grant)
-        whole = start.job_id.whole
-        if start.job_id in state.jobs:
-            _start(state, state.jobs[start.job_id], start.grant, now)
-        else:
-            elements[whole].append(start.job_id.index)
-            _start(state, pending_element(state.jobs[whole], start.job_id.index), start.grant, now)
-    for whole, indices in elements.items():
-        state.put(arrays.with_started(state.jobs[whole], indices))
-
-
-def _start(state: State, job: Job, grant: Grant, now: Instant) -> None:
-    share = state.shares[job.id] = dominant_share(grant, state.pool.inventory)
-    state.ledger.begin(job.owner.name, share, now.wall_s)
-    assert job.phase is Phase.QUEUED, f"{job.id} is {job.phase}"
-    job = state.put(
-        replace(job, phase=move(job.phase, Cue.DISPATCH), attempt=job.attempt + 1, reason="", not_before_s=0.0, run=Run(grant, now.wall_s, state.boot_id))
-    )
-    state.actions.append(Launch(job))
+    for job in place(state, [(start.job_id, Run(start.grant, now.wall_s, state.boot_id)) for start in starts]):
+        assert job.run is not None
+        share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
+        state.ledger.begin(job.owner.name, share, now.wall_s)
+        open_line(state, job, now)
+        state.actions.append(Launch(job))

@@ -9,7 +9,7 @@ from typing import assert_never
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs import dispatching, running, steering, submitting
+from aiosd.jobs import dispatching, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
     Event,
@@ -94,6 +94,7 @@ class Engine:
             case SetDrained():
                 self._set_drained(event)
             case InventoryChanged():
+                staging.call_back_all(state)
                 state.pool = state.pool.with_inventory(event.inventory)
                 state.dirty = True
             case _:
@@ -113,7 +114,15 @@ class Engine:
 
     def next_wake_in_s(self, now: Instant) -> float | None:
         """Seconds until `dispatch` has something to do although nothing happened; None: never."""
-        return self.state.timers.next_in_s(now)
+        timer_s, check_at_s = self.state.timers.next_in_s(now), self.state.staging.check_at_s
+        if check_at_s is None:
+            return timer_s
+        check_s = max(0.0, check_at_s - now.steady_s)
+        return check_s if timer_s is None else min(timer_s, check_s)
+
+    def hand_over(self, ended: JobId, attempt: int, durable_revision: int) -> Job | None:
+        """Who is staged behind this run, to be launched at once; None where nobody is, or not yet remembered for good."""
+        return staging.hand_over(self.state, ended, attempt, durable_revision)
 
     def why(self, job_id: JobId, now: Instant) -> Why:
         """Why a live job waits. Raises NotFound."""
@@ -136,6 +145,7 @@ class Engine:
     def _set_policy(self, name: str) -> str:
         if name not in POLICIES:
             raise NotFound(f"there is no policy {name!r}", hint=f"policies: {', '.join(POLICIES)}", policy=name)
+        staging.call_back_all(self.state)
         self.state.policy = name
         self.state.dirty = True
         self.state.actions.append(Set("policy", json.dumps(name)))
@@ -146,6 +156,7 @@ class Engine:
         old = state.queues.get(name) or QueueSettings(_queue_name(name))
         new = replace(old, **{f: v for f in QueueChange.__slots__ if (v := getattr(change, f)) is not None})
         _check_queue(new)
+        staging.call_back_all(state)
         state.queues[name] = new
         if new.priority != old.priority:
             state.requeue_classes(name)
@@ -154,12 +165,15 @@ class Engine:
         return new
 
     def _set_drained(self, event: SetDrained) -> None:
+        staging.call_back_all(self.state)
         self.state.drain_reason = (event.reason or "drained by the operator") if event.drained else None
         self.state.dirty = True
         self.state.actions.append(Set("drained", json.dumps(self.state.drain_reason)))
 
 
 def _adopt(state: State, job: Job, boot_id: str, now: Instant) -> None:
+    if job.run is not None and job.run.after is not None:  # it counts as a run of its own until the launcher says what became of it
+        job = replace(job, run=replace(job.run, after=None))
     state.adopt(job)
     if job.phase.active and job.run is not None:
         state.pool.adopt(job.run.grant)

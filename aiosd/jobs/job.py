@@ -141,6 +141,7 @@ class Run:
     shim_pid: int = 0
     suspended_steady_s: float = 0.0  # since when it is suspended; 0: it is not
     suspended_total_s: float = 0.0
+    after: JobId | None = None  # staged: it takes over the grant of that job's run, and holds nothing until then
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ class Cue(StrEnum):
     DISPATCH = "be dispatched"
     STARTED = "start"
     NEVER_STARTED = "be put back"  # its launch is proven not to have happened
+    STEP_BACK = "be called back"  # it was staged behind a run that takes longer than was thought
     SUSPEND = "be suspended"
     RESUME = "be resumed"
     STOP = "be stopped"  # TERM, grace, KILL
@@ -48,7 +49,7 @@ MOVES: dict[Phase, dict[Cue, Phase]] = {
     Phase.HELD: {Cue.RELEASE: Phase.WAITING, Cue.CANCEL: Phase.CANCELLED, Cue.SKIP: Phase.SKIPPED},
     Phase.WAITING: {**_WAITING_MOVES, Cue.BECOME_ELIGIBLE: Phase.QUEUED},
     Phase.QUEUED: {**_WAITING_MOVES, Cue.DISPATCH: Phase.STARTING},
-    Phase.STARTING: {**_ENDS, Cue.STARTED: Phase.RUNNING, Cue.NEVER_STARTED: Phase.WAITING, Cue.STOP: Phase.STOPPING},
+    Phase.STARTING: {**_ENDS, Cue.STARTED: Phase.RUNNING, Cue.NEVER_STARTED: Phase.WAITING, Cue.STEP_BACK: Phase.QUEUED, Cue.STOP: Phase.STOPPING},
     Phase.RUNNING: {**_ENDS, Cue.SUSPEND: Phase.SUSPENDED, Cue.STOP: Phase.STOPPING},
     Phase.SUSPENDED: {**_ENDS, Cue.RESUME: Phase.RUNNING, Cue.STOP: Phase.STOPPING},
     Phase.STOPPING: {**_ENDS, Cue.STARTED: Phase.STOPPING},

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays
+from aiosd.jobs import arrays, staging
 from aiosd.jobs.actions import Forget, Signal
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
@@ -54,6 +54,7 @@ def run_ended(state: State, event: RunEnded, now: Instant) -> None:
     job = state.jobs.get(event.job_id)
     if job is None or job.attempt != event.attempt or not job.phase.active:
         return
+    staging.note_pace(state, job, event.exit)
     release(state, job, now)
     end = ending(job, event.exit, event.reason)
     if end.cue in (Cue.RETRY, Cue.REQUEUE):
@@ -83,11 +84,12 @@ def launch_failed(state: State, event: LaunchFailed, now: Instant) -> None:
 
 
 def release(state: State, job: Job, now: Instant) -> None:
-    """Its grant goes back to the pool and is charged to its user."""
+    """Its grant goes back to the pool, and is charged to its user; who is staged behind it takes it over."""
     assert job.run is not None
     state.pool.give_back(job.run.grant)
     state.ledger.finish(job.owner.name, state.shares.pop(job.id), job.run.dispatched_at_s, now.wall_s)
-    state.dirty = True
+    if not staging.succeed(state, job, now):
+        state.dirty = True
 
 
 def finish(state: State, job: Job, now: Instant) -> Job:
@@ -246,6 +248,7 @@ def _put_back(state: State, job: Job, now: Instant) -> None:
 
 
 def fire_timers(state: State, now: Instant) -> None:
+    staging.check(state, now)
     state.timers.prune(lambda job_id, attempt: job_id in state.jobs and state.jobs[job_id].attempt == attempt)
     for job_id, attempt, due in state.timers.pop_due(now):
         job = state.jobs.get(job_id)

@@ -34,7 +34,7 @@ from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.engine import Engine, Reply
 from aiosd.jobs.explain import Why
 from aiosd.jobs.job import Environment, Job, Outcome, Owner, Phase
-from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded
+from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
 from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.state import State
 from aiosd.jobs.views import Steered
@@ -75,6 +75,7 @@ class JobService:
     _awake: asyncio.Event = field(default_factory=asyncio.Event)
     _later: asyncio.TimerHandle | None = None  # a turn that need not be at once
     _stopping: bool = False
+    _durable: int = 0  # the highest revision that is committed
     _lazy: dict[JobId, Job] = field(default_factory=dict)
     _committing: dict[JobId, Job] = field(default_factory=dict)  # ended, and neither live nor yet in the history
     _committed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -173,6 +174,7 @@ class JobService:
         if not urgent and not (due and self._lazy):
             return
         saved = [job for job in self._lazy.values() if job.id not in ended and job.id in self.state.jobs]
+        revision = self.state.revision
         self._committing = ended
         try:
             await self.journal.commit(
@@ -188,6 +190,7 @@ class JobService:
             self._committed.set()
             self._committed = asyncio.Event()
         self._lazy.clear()
+        self._durable = revision
 
     async def _flush_lazy(self) -> None:
         with suppress(*STORAGE_TROUBLE):  # the launcher knows it too: the next daemon learns it from there
@@ -260,10 +263,19 @@ class JobService:
         if self.trouble is not None:
             return  # the recovery asks the launcher again
         self._inbox.append(_Asked(event))
-        if not isinstance(event, Launched):
+        if not isinstance(event, Launched) and not self._hand_over(event):
             self._awake.set()
         elif self._later is None:
             self._later = asyncio.get_running_loop().call_later(LAUNCHED_PAUSE_S, self._awake.set)
+
+    def _hand_over(self, event: LauncherEvent) -> bool:
+        """Launch who is staged behind a run that has ended: that was decided and committed before. The slot is busy again."""
+        if not isinstance(event, RunEnded):
+            return False
+        successor = self.engine.hand_over(event.job_id, event.attempt, self._durable)
+        if successor is not None:
+            self.launcher.launch(successor)
+        return successor is not None
 
     def next_change(self, job_id: JobId) -> "asyncio.Future[None]":
         """Done at the next change of that job, or of its array while an element has no record; to be cancelled by who gives up."""

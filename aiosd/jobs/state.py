@@ -10,6 +10,7 @@ from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, End, Forget, Save
 from aiosd.jobs.backlog import Backlog, Entry
 from aiosd.jobs.job import Job, Phase
+from aiosd.jobs.lines import Staging
 from aiosd.jobs.ports import Submission
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.jobs.timers import Due, Timers
@@ -45,6 +46,7 @@ class State:
     submissions: dict[tuple[int, str], Submission] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
     timers: Timers = field(default_factory=Timers)
+    staging: Staging = field(default_factory=Staging)
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start

@@ -6,6 +6,7 @@ from dataclasses import replace
 from aiosd.clock import Instant
 from aiosd.errors import FailedPrecondition, InvalidArgument
 from aiosd.ids import JobId
+from aiosd.jobs import staging
 from aiosd.jobs.actions import Signal, Steer, SteerJob
 from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priority, check_seconds, open_queue, time_limit
 from aiosd.jobs.draft import JobChange
@@ -21,10 +22,19 @@ _CAN_REQUEUE = (Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED)
 
 def steer(state: State, event: SteerJob, now: Instant) -> Job:
     """Do it to one job; to an array means to its pending elements and to each that lives. Raises FailedPrecondition."""
-    job = state.job(event.job_id)
+    job = _called_back(state, state.job(event.job_id))
     if job.id.is_element and job.id not in state.jobs:
         return _steer_pending_element(state, job, event, now)
     return _VERBS[event.what](state, job, event, now)
+
+
+def _called_back(state: State, job: Job) -> Job:
+    """What was dispatched ahead of time waits again, and can be steered like anything that waits."""
+    if job.array is None:
+        return staging.call_back(state, job)
+    for element in _elements(state, job, (Phase.STARTING,)):
+        staging.call_back(state, element)
+    return job
 
 
 def _cancel(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
@@ -162,7 +172,7 @@ _VERBS: dict[Steer, Callable[[State, Job, SteerJob, Instant], Job]] = {
 
 def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
     """Change what was asked. Raises FailedPrecondition for what a run that has begun can no longer change."""
-    job = state.job(job_id)
+    job = _called_back(state, state.job(job_id))
     if job.id.is_element and job.id not in state.jobs:
         raise FailedPrecondition(f"element {job.id} has not started: it follows its array", hint=f"update the array: `aiosctl update {job.id.number}`")
     spec = _changed(state, job, change)

@@ -88,7 +88,8 @@ class World:
                 self.do(Launched(job.id, job.attempt, 4000 + job.id.number, self.now.wall_s, self.now.steady_s))
 
     def finish(self, job_id: JobId, exit_code: int | None = 0, **fields: object) -> None:
-        """The launcher says that a run has ended."""
+        """The launcher says that a run has ended; it took a minute unless `run_s` says otherwise, so nothing is staged behind it."""
+        fields.setdefault("run_s", 60.0)
         job = self.engine.state.jobs[job_id]
         self.do(RunEnded(job_id, job.attempt, Exit(self.now.wall_s, exit_code=exit_code, **fields)))  # type: ignore[arg-type]
 
