@@ -25,7 +25,7 @@ help: ## this list
 setup: $(VENV)/.dev ## .venv with everything that development needs
 
 demo: $(VENV)/.demo ## a real training run: three learning rates as a job array, with live output
-	@$(BIN)/python docs/demo/run.py $(ARGS)
+	@$(BIN)/python docs/examples/digits/demo.py $(ARGS)
 
 test: $(VENV)/.dev ## all tests (ARGS='-k name' picks some, WORKERS=1 runs one at a time)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
