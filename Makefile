@@ -16,7 +16,7 @@ SERVICES := $(shell grep -l '^service ' $(PROTOS))
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I protos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick lint format types imports protos protos-check check bench clean distclean
+.PHONY: help setup demo test quick soak lint format types imports protos protos-check check bench clean distclean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -32,6 +32,9 @@ test: $(VENV)/.dev ## all tests (ARGS='-k name' picks some, WORKERS=1 runs one a
 
 quick: $(VENV)/.dev ## the tests that take no time
 	$(BIN)/python -m pytest tests/unit tests/arch -m 'not slow' -q $(ARGS)
+
+soak: $(VENV)/.dev ## the end-to-end tests at full size: 1 GB of output, thousands of jobs, more kills (minutes)
+	AIOS_LONG_TESTS=1 $(BIN)/python -m pytest tests/e2e -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import aiosd
 from tests.arch.source import ROOT
 
 README = ROOT / "README.md"
-_TREE_PATH = re.compile(r"`((?:aios|aiosctl|aiosd|protos|tests|systemd|benchmarks|docs|demo)/[\w./-]*)`")
+_TREE_PATH = re.compile(r"`((?:aios|aiosctl|aiosd|protos|tests|systemd|benchmarks|docs)/[\w./-]*)`")
 
 
 @pytest.mark.skipif(not README.exists(), reason="there is no README yet")
