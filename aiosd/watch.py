@@ -1,12 +1,13 @@
-"""A feed of changes with revisions: many may follow it, each at its own pace, from any revision it still knows."""
+"""Feeds of changes with revisions, which many follow, each at its own pace; and waiting for the next change of one thing."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from itertools import islice
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+Key = TypeVar("Key", bound=Hashable)
 
 
 class Lagged(Exception):
@@ -62,3 +63,32 @@ class Feed(Generic[Item]):
                 yield entry
             if not batch:
                 await self._grown.wait()
+
+
+class Waiters(Generic[Key]):
+    """Who waits for the next change of what; who gives up cancels its future, and is forgotten."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Key, set[asyncio.Future[None]]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def next(self, key: Key) -> "asyncio.Future[None]":
+        """Done when somebody tells of `key`."""
+        change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, set()).add(change)
+        change.add_done_callback(lambda done: self._forget(key, done))
+        return change
+
+    def tell(self, key: Key) -> None:
+        """It has changed: all who wait for it go on."""
+        for change in self._waiting.pop(key, ()):
+            if not change.done():
+                change.set_result(None)
+
+    def _forget(self, key: Key, change: "asyncio.Future[None]") -> None:
+        others = self._waiting.get(key, set())
+        others.discard(change)
+        if not others:
+            self._waiting.pop(key, None)

@@ -27,6 +27,8 @@ class Layout:
         self.state = state
         self._state = str(state)
         self.runs = f"{state}/runs"
+        self.scratches = f"{state}/scratch"
+        self.checkpoints = f"{state}/checkpoints"
 
     def run_file(self, key: str) -> str:
         return f"{self.runs}/{key}"
@@ -38,11 +40,11 @@ class Layout:
         return f"{self.runs}/{key}.sh"
 
     def scratch(self, key: str) -> str:
-        return f"{self._state}/scratch/{key}"
+        return f"{self.scratches}/{key}"
 
     def checkpoint(self, job: Job) -> str:
-        """One for all attempts of a job: the next goes on where the last has stopped."""
-        return f"{self._state}/checkpoints/{job.id}"
+        """One for all attempts of a job: the next goes on where the last has stopped. Removed when the job has succeeded; else it stays."""
+        return f"{self.checkpoints}/{job.id}"
 
     def log_directory(self, job: Job) -> str:
         number = job.id.number

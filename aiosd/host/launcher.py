@@ -7,16 +7,17 @@ import resource
 import signal as signals
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from aiosd.clock import Clock, Instant
 from aiosd.errors import DiskFull, StorageUnwritable
 from aiosd.host import faults, runfile, stdin
+from aiosd.host.forgetting import Forgetting
 from aiosd.host.launch import Layout, Plans, VariablesOf
+from aiosd.host.notifying import Notices
 from aiosd.host.records import read_run
-from aiosd.host.recovery import Alive, Finding, NotBegun, Over, find, remove_unexpected
+from aiosd.host.recovery import Alive, Finding, NotBegun, Over, find, remove_strays, remove_unexpected, scratch_names
 from aiosd.host.signalling import Signalling, number_of
 from aiosd.host.spawning import Spawner
 from aiosd.host.watched import Shim, Watched
@@ -49,6 +50,7 @@ class ShimLauncher:
         self._unsent: list[tuple[str, bytes]] = []  # plans for the next spawner
         self._pause_s = _FIRST_PAUSE_S
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._notices = Notices()
         self._fault = os.environ.get(faults.VARIABLE, "")
         self._closed = False
 
@@ -56,6 +58,7 @@ class ShimLauncher:
         """Make the directories and start the spawner; jobs keep the limit of open files that the daemon was started with."""
         self._loop = asyncio.get_running_loop()
         self._layout.make()
+        self._forgetting = Forgetting(self._loop, self._worker, self._layout)
         self._signalling = Signalling(self._loop, self._worker, self._layout.run_file, lambda run: self._runs.get(run.key) is run)
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # one descriptor for each running job
@@ -65,6 +68,8 @@ class ShimLauncher:
         """Stop the spawner and stop watching; the shims and their jobs go on."""
         self._closed = True
         self._signalling.close()
+        self._notices.close()
+        self._forgetting.flush()
         for shim in list(self._shims.values()):
             self._unwatch(shim)
         self._runs.clear()
@@ -99,9 +104,10 @@ class ShimLauncher:
     def forget(self, job: Job) -> None:
         faults.reached("forget.1-before-unlink")
         self._reported.discard(job.run_key)
-        if job.run_key not in self._barred:  # a void run file stays: its shim may still be on its way
-            with suppress(FileNotFoundError):
-                os.unlink(self._layout.run_file(job.run_key))
+        self._forgetting.add(job, keep_file=job.run_key in self._barred)  # a void run file stays: its shim may still be on its way
+
+    def notify(self, job: Job) -> None:
+        self._notices.add(job)
 
     def write_input(self, job: Job, data: bytes) -> int:
         """How many bytes of `data` the run's input took; 0: try again later. Raises FailedPrecondition when it takes none any more."""
@@ -127,8 +133,10 @@ class ShimLauncher:
         self._runs.update((run.key, run) for run in unknown)
         kept = {job.run_key for job in expected} | self._runs.keys() | self._reported
         present = os.listdir(self._layout.runs)  # now: what is launched from here on is not unexpected
+        scratches = scratch_names(self._layout)
         await self._find(unknown)
         await self._loop.run_in_executor(self._worker, remove_unexpected, self._layout, present, kept, self._boot_id)
+        await self._loop.run_in_executor(self._worker, remove_strays, self._layout, scratches, kept)
 
     async def _find(self, runs: Sequence[Watched]) -> None:
         try:

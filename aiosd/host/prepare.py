@@ -4,6 +4,10 @@ import _signal  # type: ignore[import-not-found]  # typeshed does not know it; `
 import marshal
 import os
 
+from aiosd.host import directories
+
+SPARE = ".spare."  # how the names of checkpoint directories begin that wait for a run
+_SCRATCH, _CHECKPOINT = "scratch", "checkpoint"
 _SHELL = "/bin/sh"
 _NOT_FOUND, _NOT_RUN = 127, 126  # the exit codes of shells
 _ENOEXEC = 8
@@ -47,8 +51,8 @@ class Plan:
 def start(path: str, plan: Plan) -> int:
     """Set up and spawn the run whose run file is `path`; the main process's pid. Raises CannotStart."""
     os.umask(plan.umask)
-    for made in (plan.scratch, plan.checkpoint):
-        _make_directory(made)
+    _make_directory(plan.scratch, _SCRATCH)
+    _make_directory(plan.checkpoint, _CHECKPOINT)
     if not plan.stdout.startswith(plan.logs):
         _make_directory(plan.logs)  # for the report
     try:
@@ -65,11 +69,19 @@ def start(path: str, plan: Plan) -> int:
             os.close(fd)
 
 
-def clean_up(path: str, plan: Plan) -> None:
-    """Remove what only this run needed: its scratch directory, an empty checkpoint directory, its script and its fifo."""
+def clean_up(path: str, plan: Plan, warm: bool) -> None:
+    """Remove what only this run needed: its scratch directory, an empty checkpoint directory, its script and its fifo.
+
+    A `warm` shim keeps the directories for its next run: the scratch under its old name, as no run has the same key; the
+    checkpoint under a name of this process, because the job's next attempt may come to another shim at any moment.
+    """
     _end_of_input()
-    remove_tree(plan.scratch)
-    for remove, name, made in (os.rmdir, plan.checkpoint, True), (os.unlink, path + ".in", plan.stdin_open), (os.unlink, path + ".sh", bool(plan.script)):
+    if not (warm and directories.keep(plan.scratch, _SCRATCH, plan.scratch)):
+        directories.remove_tree(plan.scratch)
+    kept = warm and directories.keep(plan.checkpoint, _CHECKPOINT, f"{os.path.dirname(plan.checkpoint)}/{SPARE}{os.getpid()}")
+    for remove, name, made in (
+        (os.rmdir, plan.checkpoint, not kept), (os.unlink, path + ".in", plan.stdin_open), (os.unlink, path + ".sh", bool(plan.script)),
+    ):  # fmt: skip
         if made:
             try:
                 remove(name)
@@ -90,50 +102,9 @@ def undo(plan: Plan) -> bool:
     return True
 
 
-def remove_tree(path: str) -> None:
-    """Like `rm -rf`: any depth, links not followed, unreadable directories opened up; what cannot be removed stays."""
+def _make_directory(path: str, purpose: str = "") -> None:
     try:
-        os.rmdir(path)
-    except OSError:
-        waiting = [(path, False)]
-        while waiting:
-            directory, emptied = waiting.pop()
-            if emptied:
-                _try(os.rmdir, directory)
-            else:
-                waiting.append((directory, True))
-                waiting.extend((inner, False) for inner in _empty(directory))
-
-
-def _empty(directory: str) -> list[str]:
-    """Unlink the files of a directory; its subdirectories."""
-    _try(os.chmod, directory, 0o700)
-    try:
-        with os.scandir(directory) as entries:
-            found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    except OSError:
-        return []
-    for name, is_directory in found:
-        if not is_directory:
-            _try(os.unlink, name)
-    return [name for name, is_directory in found if is_directory]
-
-
-def _try(call, *arguments) -> None:  # type: ignore[no-untyped-def]  # Callable would have to be imported
-    try:
-        call(*arguments)
-    except OSError:
-        return
-
-
-def _make_directory(path: str) -> None:
-    try:
-        os.mkdir(path, 0o755)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        _make_directory(os.path.dirname(path))
-        _make_directory(path)
+        directories.make(path, purpose)
     except OSError as error:
         raise CannotStart(f"cannot make the directory '{path}': {error.strerror}") from None
 

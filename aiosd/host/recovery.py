@@ -1,14 +1,17 @@
 """What a run file and /proc together say of a run that nobody watches: it ended, it lives, it is gone, or it never began. Blocks."""
 
 import os
+import re
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiosd.host import faults, processes, runfile
+from aiosd.host.directories import remove_tree
 from aiosd.host.launch import Layout
-from aiosd.host.prepare import remove_tree
+from aiosd.host.prepare import SPARE
 from aiosd.host.records import RunRecord, read_run
 from aiosd.jobs.job import Exit, Job, Phase
 
@@ -17,6 +20,7 @@ _RESTARTED = "the machine restarted while it ran"
 _NEVER_BEGAN = "it had not begun when the daemon stopped"
 _MISSING = "its run file is missing"
 _VOID_KEPT_S = 3600.0
+_RUN_KEY = re.compile(r"\d+\.-?\d+\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,26 @@ def remove_unexpected(layout: Layout, names: Sequence[str], kept: Collection[str
             _remove_part(layout, name, key, now_s)
         elif _end_unexpected(layout, key, boot_id, now_s):
             _clear_up(layout, key)
+
+
+def scratch_names(layout: Layout) -> list[str]:
+    try:
+        return os.listdir(layout.scratches)
+    except FileNotFoundError:
+        return []  # somebody has removed it; the next run makes it anew
+
+
+def remove_strays(layout: Layout, scratches: Sequence[str], kept: Collection[str]) -> None:
+    """Remove the scratch directories of runs that neither are in `kept` nor have a file, and what killed shims had kept for a next run.
+
+    An idle shim may lose so what it keeps for its next run; it then makes a new one.
+    """
+    for name in scratches:
+        if name not in kept and _RUN_KEY.fullmatch(name) and not os.path.exists(layout.run_file(name)):
+            remove_tree(layout.scratch(name))
+    for spare in Path(layout.checkpoints).glob(f"{SPARE}*"):
+        with suppress(OSError):
+            spare.rmdir()  # one that is not empty is no spare
 
 
 def _find(layout: Layout, job: Job, boot_id: str) -> Finding:

@@ -9,7 +9,7 @@ import os
 import resource
 import time
 
-from aiosd.host import faults, prepare, runfile
+from aiosd.host import directories, faults, prepare, runfile
 
 _PR_SET_CHILD_SUBREAPER = 36
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -45,7 +45,7 @@ def main(frame: bytes, spawner: _socket.socket | None) -> None:
             key = name.decode()
             plan = prepare.Plan(*marshal.loads(packed))  # noqa: S302  the daemon's own, over its own socket
             frame = packed = b""  # not kept in memory for as long as the job runs
-            _supervise(key, plan)
+            _supervise(key, plan, warm=spawner is not None and not plan.nice)
             frame = _next_frame(spawner) if prepare.undo(plan) else b""
         status = 0
     except FileExistsError:
@@ -53,6 +53,7 @@ def main(frame: bytes, spawner: _socket.socket | None) -> None:
     except Exception as error:  # noqa: BLE001  the last words of a process that nobody waits for
         os.write(2, f"shim of {key}: {type(error).__name__}: {error}\n".encode(errors="replace"))
     finally:
+        directories.drop_spares()
         os._exit(status)
 
 
@@ -72,7 +73,7 @@ def _next_frame(spawner: _socket.socket | None) -> bytes:
     return frame[4:]
 
 
-def _supervise(key: str, plan: prepare.Plan) -> None:
+def _supervise(key: str, plan: prepare.Plan, warm: bool) -> None:
     path = f"{plan.runs}/{key}"
     fd = _claim(path, key)
     faults.reached("shim.2-claimed")
@@ -95,7 +96,7 @@ def _supervise(key: str, plan: prepare.Plan) -> None:
     _end_children(peaks_kib)
     faults.reached("shim.4-ended")
     end.update(_usage(before, max(peaks_kib)))
-    prepare.clean_up(path, plan)
+    prepare.clean_up(path, plan, warm)
     _record_end(fd, end)
     os.close(fd)
     faults.reached("shim.5-recorded")

@@ -104,6 +104,13 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Forget the record of an element that is pending again."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
 class Remember:
     submission: Submission
 
@@ -135,4 +142,4 @@ class Forget:
     job: Job
 
 
-Action = Save | End | Remember | Set | Launch | Signal | Forget
+Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Forget

@@ -20,6 +20,12 @@ def with_started(array: Job, indices: list[int]) -> Job:
     return _settled(replace(array, array=replace(progress, pending=pending, active=progress.active + len(indices))))
 
 
+def with_called_back(array: Job, indices: list[int]) -> Job:
+    """Elements that never ran are pending again."""
+    progress = _progress(array)
+    return _settled(replace(array, array=replace(progress, pending=progress.pending.with_added(indices), active=progress.active - len(indices))))
+
+
 def with_ended(array: Job, phase: Phase) -> Job:
     """One element with a record of its own has ended."""
     progress = _progress(array)

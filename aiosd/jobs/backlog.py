@@ -1,14 +1,16 @@
 """The jobs that could start now, grouped into classes that a policy cannot tell apart but by age."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
 from typing import NamedTuple
 
 from sortedcontainers import SortedDict
 
 from aiosd.ids import JobId
 from aiosd.jobs.ranges import IndexRanges
-from aiosd.scheduling.policy import ClassKey
+from aiosd.scheduling.policy import ClassKey, Rank
 
 
 class Entry(NamedTuple):
@@ -26,6 +28,7 @@ class QueuedClass:
     key: ClassKey
     entries: SortedDict = field(default_factory=SortedDict)  # JobId -> Entry
     count: int = 0
+    several: dict[JobId, int] = field(default_factory=dict)  # how many more than one: few entries are arrays
 
     def __iter__(self) -> Iterator[JobId]:
         for job_id, entry in self.entries.items():
@@ -48,11 +51,19 @@ class QueuedClass:
         self.drop(job_id)
         self.entries[job_id] = entry
         self.count += entry.startable
+        if entry.startable != 1:
+            self.several[job_id] = entry.startable - 1
 
     def drop(self, job_id: JobId) -> None:
         entry = self.entries.pop(job_id, None)
         if entry is not None:
             self.count -= entry.startable
+            self.several.pop(job_id, None)
+
+    def count_before(self, job_id: JobId) -> int:
+        """How many are older; costs the logarithm of what waits, and the number of arrays."""
+        at: int = self.entries.bisect_left(job_id)
+        return at + sum(more for other, more in self.several.items() if other < job_id)
 
 
 @dataclass(slots=True)
@@ -83,13 +94,26 @@ class Backlog:
             del self.classes[key]
         return True
 
-    def ahead_of(self, job_id: JobId, most: int) -> tuple[list[JobId], int]:
-        """Jobs of its own class that are older, nearest first (at most `most`), and how many there are in all."""
+    def ahead_of(self, job_id: JobId, most: int, rank: Callable[[ClassKey], Rank | None]) -> tuple[list[JobId], int]:
+        """Who starts before it by `rank`, then by age: the nearest (at most `most`, an array once), and how many in all."""
         listed = job_id if job_id in self.where else job_id.whole  # a pending element stands where its array does
         key = self.where.get(listed)
-        if key is None:
+        own = rank(key) if key is not None else None
+        if own is None:
             return [], 0
-        entries = self.classes[key].entries
-        at = entries.bisect_left(listed)
-        older = list(entries.islice(max(0, at - most), at))
-        return older[::-1], sum(entries[i].startable for i in entries.islice(0, at))
+        count = 0
+        by_rank: dict[Rank, list[QueuedClass]] = {}
+        for other in self.classes.values():
+            place = rank(other.key)
+            if place is not None and place <= own:
+                count += other.count if place < own else other.count_before(listed)
+                by_rank.setdefault(place, []).append(other)
+        return list(islice(_backwards(by_rank, own, listed), most)), count
+
+
+def _backwards(by_rank: dict[Rank, list[QueuedClass]], own: Rank, before: JobId) -> Iterator[JobId]:
+    """From the nearest to the first, looking at no more than is taken."""
+    for place in sorted(by_rank, reverse=True):
+        end = before if place == own else None
+        lines = [c.entries.irange(maximum=end, inclusive=(True, False), reverse=True) for c in by_rank[place]]
+        yield from merge(*lines, reverse=True)

@@ -6,7 +6,7 @@ from aiosd.clock import Instant
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
-from aiosd.jobs.staging import open_line, stage
+from aiosd.jobs.staging import open_line, recall, stage
 from aiosd.jobs.state import State
 from aiosd.scheduling.fairshare import dominant_share
 from aiosd.scheduling.policy import Plan, Snapshot, Start
@@ -14,16 +14,23 @@ from aiosd.scheduling.registry import POLICIES
 
 
 def dispatch(state: State, now: Instant) -> None:
-    """Passes until nothing more can start. Costs nothing when nothing has changed since the last."""
+    """Start what can start, then decide about successors. Costs nothing when nothing has changed since the last."""
+    _start_what_can(state, now)
+    if recall(state, now):
+        _start_what_can(state, now)
+    dirty = state.dirty
+    stage(state, now)
+    state.dirty = dirty  # nothing that was staged makes room
+
+
+def _start_what_can(state: State, now: Instant) -> None:
+    """Passes until nothing more can start."""
     while state.dirty and state.drain_reason is None:
         state.dirty = False
         plan = _plan(state, now)
         _start_all(state, plan.starts, now)
         state.waits = plan.waits
         state.dirty = plan.more and bool(plan.starts)
-    dirty = state.dirty
-    stage(state, now)
-    state.dirty = dirty  # nothing that was staged makes room
 
 
 def _plan(state: State, now: Instant) -> Plan:

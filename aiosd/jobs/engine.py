@@ -88,13 +88,13 @@ class Engine:
             case LaunchFailed():
                 running.launch_failed(state, event, now)
             case SetPolicy():
-                return self._set_policy(event.name)
+                return self._set_policy(event.name, now)
             case SetQueue():
-                return self._set_queue(event.name, event.change)
+                return self._set_queue(event.name, event.change, now)
             case SetDrained():
-                self._set_drained(event)
+                self._set_drained(event, now)
             case InventoryChanged():
-                staging.call_back_all(state)
+                staging.close_all(state, now)
                 state.pool = state.pool.with_inventory(event.inventory)
                 state.dirty = True
             case _:
@@ -142,21 +142,21 @@ class Engine:
         """How many jobs are in each phase; pending elements of arrays one by one."""
         return {str(phase): count for phase, count in self.state.phases.items() if count}
 
-    def _set_policy(self, name: str) -> str:
+    def _set_policy(self, name: str, now: Instant) -> str:
         if name not in POLICIES:
             raise NotFound(f"there is no policy {name!r}", hint=f"policies: {', '.join(POLICIES)}", policy=name)
-        staging.call_back_all(self.state)
+        staging.call_back_all(self.state, now)
         self.state.policy = name
         self.state.dirty = True
         self.state.actions.append(Set("policy", json.dumps(name)))
         return name
 
-    def _set_queue(self, name: str, change: QueueChange) -> QueueSettings:
+    def _set_queue(self, name: str, change: QueueChange, now: Instant) -> QueueSettings:
         state = self.state
         old = state.queues.get(name) or QueueSettings(_queue_name(name))
         new = replace(old, **{f: v for f in QueueChange.__slots__ if (v := getattr(change, f)) is not None})
         _check_queue(new)
-        staging.call_back_all(state)
+        staging.call_back_all(state, now)
         state.queues[name] = new
         if new.priority != old.priority:
             state.requeue_classes(name)
@@ -164,8 +164,8 @@ class Engine:
         state.actions.append(Set(f"queue.{name}", json.dumps({f: getattr(new, f) for f in QueueSettings.__slots__})))
         return new
 
-    def _set_drained(self, event: SetDrained) -> None:
-        staging.call_back_all(self.state)
+    def _set_drained(self, event: SetDrained, now: Instant) -> None:
+        staging.call_back_all(self.state, now)
         self.state.drain_reason = (event.reason or "drained by the operator") if event.drained else None
         self.state.dirty = True
         self.state.actions.append(Set("drained", json.dumps(self.state.drain_reason)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,18 @@ from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs.dependencies import describe
 from aiosd.jobs.job import Job, Phase
-from aiosd.resources.shortage import Shortage
-from aiosd.scheduling.policy import Wait, WaitKind
-from aiosd.units import format_seconds
+from aiosd.resources.request import Request
+from aiosd.resources.shortage import CPU, MEMORY, Shortage
+from aiosd.scheduling.policy import ClassKey, Rank, Snapshot, Wait, WaitKind
+from aiosd.scheduling.registry import POLICIES
+from aiosd.units import format_millis, format_seconds
 
 if TYPE_CHECKING:
     from aiosd.jobs.state import State
 
 MOST_AHEAD = 20
+LEAST_PART = 8  # nobody is told to make do with less than this fraction of what was asked for
+MIB = 1 << 20
 
 
 class WhyKind(StrEnum):
@@ -89,22 +94,37 @@ def _queued(state: State, job: Job, now: Instant) -> Why:
         return _plain(
             state, job, WhyKind.QUEUE_STOPPED, f"queue {queue.name!r} is stopped: it starts nothing", (f"`aiosctl queue set {queue.name} --start` starts it",)
         )
-    array = state.jobs.get(job.id.whole) if job.array is not None or job.id not in state.jobs else None  # an element that has begun keeps its place
-    limit = array.spec.array.limit if array is not None and array.spec.array is not None else 0
-    if array is not None and array.array is not None and limit and array.array.active >= limit:
+    limit = _reached_limit(state, job)
+    if limit:
         return _plain(
             state,
             job,
             WhyKind.ARRAY_LIMIT,
             f"its array runs as many elements at once as it may: {limit}",
-            (f"`aiosctl update {array.id} --array-limit N` changes that",),
+            (f"`aiosctl update {job.id.number} --array-limit N` changes that",),
         )
     wait = state.waits.get(state.class_key(job))
     shortage = state.pool.shortage(job.spec.request)
-    ahead, ahead_count = state.backlog.ahead_of(job.id, MOST_AHEAD)
-    if wait is not None and wait.blocker is not None and wait.blocker not in ahead and wait.blocker != job.id:
-        ahead, ahead_count = [*ahead, wait.blocker][:MOST_AHEAD], ahead_count + 1
+    ahead, ahead_count = state.backlog.ahead_of(job.id, MOST_AHEAD, _ranks(state, job, now))
+    if wait is not None and wait.blocker is not None and not ahead and wait.blocker.whole != job.id.whole:
+        ahead, ahead_count = [wait.blocker], 1
     return _in_line(state, job, wait, shortage, ahead, ahead_count, now)
+
+
+def _reached_limit(state: State, job: Job) -> int:
+    """How many elements of its array may run at once, where as many do; else 0. An element that has begun keeps its place."""
+    array = state.jobs.get(job.id.whole) if job.array is not None or job.id not in state.jobs else None
+    limit = array.spec.array.limit if array is not None and array.spec.array is not None else 0
+    return limit if array is not None and array.array is not None and array.array.active >= limit else 0
+
+
+def _ranks(state: State, job: Job, now: Instant) -> Callable[[ClassKey], Rank | None]:
+    """The policy's order, without the queues of others that start nothing now."""
+    world = Snapshot(now.wall_s, (), state.pool, usage=state.ledger.usage(now.wall_s), shares=state.settings.shares)
+    rank = POLICIES[state.policy].ranking(world, state.class_key(job))
+    full = {name for name, q in state.queues.items() if q.max_running and state.active_in[name] >= q.max_running}
+    still = {name for name, q in state.queues.items() if not q.started} | full - {job.spec.queue}
+    return lambda key: None if key.queue in still else rank(key)
 
 
 def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | None, ahead: list[JobId], ahead_count: int, now: Instant) -> Why:
@@ -113,7 +133,7 @@ def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | Non
         kind, text = WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r} runs as many jobs at once as it may"
     elif shortage is not None:
         kind = WhyKind.RESOURCES
-        text = f"it needs {shortage.asked_text} of {shortage.resource}; {shortage.free_text} of {shortage.total_text} is free"
+        text = shortage.sentence
     elif ahead_count:
         text = f"it would fit, but {_others(ahead_count)} first: job {ahead[0]}"
     if kind is WhyKind.RESOURCES and ahead_count:
@@ -129,7 +149,7 @@ def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | Non
         machine_has=shortage.total_text if shortage else "",
         ahead=tuple(ahead),
         ahead_count=ahead_count,
-        suggestions=_suggestions(job, shortage),
+        suggestions=_suggestions(state, job),
         estimated_start_at_s=_estimate(state, shortage, ahead_count, now),
     )
 
@@ -138,11 +158,36 @@ def _others(count: int) -> str:
     return f"{count} other job{'s' if count > 1 else ''} {'go' if count > 1 else 'goes'}"
 
 
-def _suggestions(job: Job, shortage: Shortage | None) -> tuple[str, ...]:
-    flags = {"cpu": "--cpus", "memory": "--memory"}
-    if shortage is None or shortage.free <= 0 or shortage.resource not in flags:
+def _suggestions(state: State, job: Job) -> tuple[str, ...]:
+    """What of processors and memory it would get at once: tried, not guessed."""
+    smaller = _that_fits(state, job.spec.request)
+    if smaller is None or smaller == job.spec.request:
         return ()
-    return (f"`aiosctl update {job.id} {flags[shortage.resource]} …` with at most {shortage.free_text} would fit beside what runs now",)
+    flags = []
+    if smaller.cpu_millis != job.spec.request.cpu_millis:
+        flags.append(f"--cpus {format_millis(smaller.cpu_millis)}")
+    if smaller.memory_bytes != job.spec.request.memory_bytes:
+        flags.append(f"--memory {smaller.memory_bytes // MIB}M")
+    target = job.id if job.id in state.jobs else job.id.whole  # an element without a record follows its array
+    return (f"`aiosctl update {target} {' '.join(flags)}` would let it fit beside what runs now",)
+
+
+def _that_fits(state: State, request: Request) -> Request | None:
+    """As much of the request as is free; None where that would be too little, or something else is short."""
+    changed = request
+    for _ in range(2):
+        shortage = state.pool.shortage(changed)
+        if shortage is None:
+            return changed
+        if shortage.free * LEAST_PART < shortage.asked:
+            return None
+        if shortage.resource == CPU:
+            changed = replace(changed, cpu_millis=shortage.free // 1000 * 1000 or shortage.free)
+        elif shortage.resource == MEMORY:
+            changed = replace(changed, memory_bytes=shortage.free // MIB * MIB)
+        else:
+            return None
+    return changed if state.pool.shortage(changed) is None else None
 
 
 def _estimate(state: State, shortage: Shortage | None, ahead_count: int, now: Instant) -> float:
@@ -155,3 +200,35 @@ def _estimate(state: State, shortage: Shortage | None, ahead_count: int, now: In
         if job.run is not None and job.phase is Phase.RUNNING and job.spec.time_limit_s
     ]
     return min(ends, default=0.0)
+
+
+# In a word, for lists
+
+
+def told(state: State, job: Job) -> Job:
+    """The job with the reason why it is queued, which is not stored: it changes with what others do."""
+    if job.phase is not Phase.QUEUED or job.reason:
+        return job
+    reason = _in_short(state, job)
+    return replace(job, reason=reason) if reason else job
+
+
+def _in_short(state: State, job: Job) -> str:
+    """As of the last pass; a few lookups, whatever waits."""
+    if state.drain_reason is not None:
+        return "node drained"
+    queue = state.queues.get(job.spec.queue)
+    if queue is not None and not queue.started:
+        return "queue stopped"
+    if _reached_limit(state, job):
+        return "array limit"
+    wait = state.waits.get(state.class_key(job))
+    if wait is None:
+        return ""
+    if wait.kind is WaitKind.QUEUE_LIMIT:
+        return "queue limit"
+    if wait.kind is WaitKind.RESOURCES:
+        return f"waits for {wait.resource}"
+    if wait.blocker is None or wait.blocker.whole == job.id.whole:
+        return "waits for its turn"
+    return f"behind job {wait.blocker}"

@@ -16,10 +16,12 @@ class Line:
     since_s: float  # steady; when `head` became it
     waiting: deque[JobId] = field(default_factory=deque)
     handed: int = 0
+    closed: bool = False  # nobody may join it: what its head holds is not what one would be granted now
 
 
 @dataclass(slots=True)
 class Staging:
     of: dict[JobId, Line] = field(default_factory=dict)  # by head, and by each that was handed over
+    behind: dict[JobId, Line] = field(default_factory=dict)  # by each that is staged
     paces: dict[ClassKey, float] = field(default_factory=dict)  # mean run time of late; seconds
     check_at_s: float | None = None  # steady

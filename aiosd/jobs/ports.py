@@ -27,6 +27,7 @@ class Changes:
 
     saved: Sequence[Job] = ()  # live jobs, inserted or replaced
     ended: Sequence[Job] = ()  # moved from the live table to the history
+    withdrawn: Sequence[JobId] = ()  # elements that are pending again: their live records are dropped, where there are any
     submissions: Sequence[Submission] = ()
     settings: Mapping[str, str] = field(default_factory=dict)  # JSON values; "policy", "queue.default", "drained" …
 
@@ -135,6 +136,9 @@ class Launcher(Protocol):
 
     def forget(self, job: Job) -> None:
         """The end of this run is committed: what was kept for a daemon that missed it can go."""
+
+    def notify(self, job: Job) -> None:
+        """Run the notify command of a job that has ended for good, beside everything else; best effort."""
 
     def log_paths(self, job: Job) -> tuple[str, str]:
         """Where the standard output and error of the job's current (or last) attempt are kept."""

@@ -1,7 +1,7 @@
 """Sets of array indices as a few ranges, so that a million elements cost what ten do."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -50,6 +50,30 @@ class IndexRanges:
                 kept = tuple(p for p in (part[:middle], part[middle + 1 :]) if p)
                 return IndexRanges(self.parts[:at] + kept + self.parts[at + 1 :])
         raise ValueError(f"{index} is not in {self}")
+
+    def with_added(self, indices: Iterable[int]) -> "IndexRanges":
+        """With these too, which were not in it."""
+        added = sorted(indices)
+        if not added:
+            return self
+        before = tuple(p for p in self.parts if p[-1] < added[0])
+        after = tuple(p for p in self.parts if p[0] > added[-1])
+        between = [i for p in self.parts[len(before) : len(self.parts) - len(after)] for i in p]
+        singles = (range(i, i + 1) for i in sorted([*between, *added]))
+        return IndexRanges(_joined((*before, *singles, *after)))
+
+
+def _joined(parts: Iterable[range]) -> tuple[range, ...]:
+    """The same indices in fewer ranges, where one goes on as the one before it."""
+    joined: list[range] = []
+    for part in parts:
+        last = joined[-1] if joined else None
+        step = part[0] - last[-1] if last is not None else 0
+        if last is not None and (len(last) == 1 or last.step == step) and (len(part) == 1 or part.step == step):
+            joined[-1] = range(last[0], part[-1] + 1, step)
+        else:
+            joined.append(part)
+    return tuple(joined)
 
 
 def parse_array(text: str, max_elements: int) -> tuple[IndexRanges, int]:

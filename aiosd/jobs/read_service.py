@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
 from aiosd.ids import JobId, parse_job_id
+from aiosd.jobs.explain import told
 from aiosd.jobs.filtering import matches, searched
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.ports import JobFilter, OutputReader
@@ -25,6 +26,10 @@ class JobReader:
     service: JobService
     output: OutputReader
 
+    async def get(self, ref: str) -> Job:
+        """As `JobService.get`, and says why the job waits where it does."""
+        return told(self.service.state, await self.service.get(ref))
+
     async def list(self, job_filter: JobFilter, page_size: int, page_token: str) -> Page:
         """Newest first. `page_token` is what the page before gave. Raises InvalidArgument for a token of another kind."""
         if page_size < 0:
@@ -39,7 +44,7 @@ class JobReader:
             ended = await self.service.journal.history(job_filter, before, size + 1)
         merged = {job.id: job for job in [*live, *ending, *ended]}
         found = sorted(merged.values(), key=lambda job: job.id, reverse=True)[: size + 1]
-        page = found[:size]
+        page = [told(self.service.state, job) for job in found[:size]]
         return Page(page, str(page[-1].id) if len(found) > size else "", revision)
 
     def _live(self, job_filter: JobFilter, before: JobId | None) -> Sequence[Job]:
@@ -72,12 +77,12 @@ class JobReader:
                 async for seen, job in feed.follow(revision):
                     revision = seen
                     if matches(job, job_filter, ended_too=True):
-                        yield JobEvent(ChangeKind.CHANGED, seen, job)
+                        yield JobEvent(ChangeKind.CHANGED, seen, told(self.service.state, job))
             since_revision, revision = revision, -1
 
     async def _everything(self, job_filter: JobFilter, revision: int) -> AsyncIterator[JobEvent]:
         for job in sorted(self._live(job_filter, None), key=lambda job: job.revision):
-            yield JobEvent(ChangeKind.CHANGED, min(job.revision, revision), job)
+            yield JobEvent(ChangeKind.CHANGED, min(job.revision, revision), told(self.service.state, job))
         if searched(job_filter):
             for job in reversed(await self.service.journal.history(job_filter, None, MOST_REPLAYED)):
                 yield JobEvent(ChangeKind.CHANGED, min(job.revision, revision), job)
@@ -90,7 +95,7 @@ class JobReader:
                 while not job.phase.ended:
                     await self.service.next_change(job.id)
                     job = await self.service.get(str(job.id))
-        return job
+        return told(self.service.state, job)
 
     # Logs
 

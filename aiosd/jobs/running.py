@@ -278,7 +278,10 @@ def _on_time(state: State, job: Job, now: Instant) -> None:
 def _on_deadline(state: State, job: Job, now: Instant) -> None:
     if job.spec.deadline_at_s > now.wall_s:
         state.arm(job, now)
-    elif job.phase in NOT_BEGUN or (job.array is not None and job.array.pending):
+        return
+    staging.call_back(state, job, now)
+    job = state.job(job.id)
+    if job.phase in NOT_BEGUN or (job.array is not None and job.array.pending):
         skip(state, job, "its deadline passed before it could start", now)
 
 

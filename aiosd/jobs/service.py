@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -29,22 +28,24 @@ from aiosd.jobs.actions import (
     SteerJob,
     Submit,
     UpdateJob,
+    Withdraw,
 )
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.engine import Engine, Reply
+from aiosd.jobs.environments import Environments
 from aiosd.jobs.explain import Why
-from aiosd.jobs.job import Environment, Job, Outcome, Owner, Phase
+from aiosd.jobs.find_service import JobFinder
+from aiosd.jobs.job import Job, Owner
 from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
-from aiosd.jobs.settings import QueueSettings
+from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.jobs.state import State
 from aiosd.jobs.views import Steered
-from aiosd.watch import Feed
+from aiosd.watch import Feed, Waiters
 
 log = structlog.get_logger("jobs")
 LAUNCHED_PAUSE_S = 0.01  # how long the news that a run has begun may wait for a turn
 LAZY_FLUSH_S = 0.25  # what the launcher knows anyway is committed at the latest so long after
 RECOVERY_PAUSE_S = 1.0  # between tries to write again when the disk was full
-MOST_ENVIRONMENTS = 256
 STORAGE_TROUBLE = (DiskFull, StorageUnwritable)
 
 
@@ -77,15 +78,29 @@ class JobService:
     _stopping: bool = False
     _durable: int = 0  # the highest revision that is committed
     _lazy: dict[JobId, Job] = field(default_factory=dict)
-    _committing: dict[JobId, Job] = field(default_factory=dict)  # ended, and neither live nor yet in the history
-    _committed: asyncio.Event = field(default_factory=asyncio.Event)
-    _environments: dict[str, Environment] = field(default_factory=dict)
-    _changed: dict[JobId, set["asyncio.Future[None]"]] = field(default_factory=dict)
+    _environments: Environments = field(default_factory=Environments)
+    _changed: Waiters[JobId] = field(default_factory=Waiters)
+    _finder: JobFinder = field(init=False)
+    _settings: JobsSettings | None = None  # what was taken over since the beginning
+
+    def __post_init__(self) -> None:
+        self._finder = JobFinder(self.journal, self.clock, lambda: self.engine, lambda: self.trouble)
 
     @property
     def state(self) -> State:
         """For readers: what is live, as of the last turn."""
         return self.engine.state
+
+    @property
+    def ending(self) -> Sequence[Job]:
+        """Ended in the turn that is being committed."""
+        return list(self._finder.committing.values())
+
+    def use(self, settings: JobsSettings) -> None:
+        """Go by these from the next turn on. Policy, queues and the half-life of usage stay: they are remembered, and set by events."""
+        self._settings = self.state.settings = settings
+        self.state.dirty = True  # other shares, another order
+        self._awake.set()
 
     # The life of the service
 
@@ -118,10 +133,12 @@ class JobService:
 
     def _take_over(self, loaded: Loaded) -> None:
         self.engine = self.make_engine(loaded)
+        if self._settings is not None:
+            self.state.settings = self._settings
         self.state.revision = max(self.state.revision, self.feed.revision + 1)  # lazy changes were seen that no disk has
         self.feed.restart(self.state.revision)
         for environment in {id(j.spec.environment): j.spec.environment for j in loaded.jobs}.values():
-            self._environments.setdefault(environment.digest, environment)
+            self._environments.adopt(environment)
 
     async def _sleep(self) -> None:
         wait_s = RECOVERY_PAUSE_S if self.trouble is not None else self.engine.next_wake_in_s(self.clock.now())
@@ -174,21 +191,21 @@ class JobService:
         if not urgent and not (due and self._lazy):
             return
         saved = [job for job in self._lazy.values() if job.id not in ended and job.id in self.state.jobs]
+        withdrawn = dict.fromkeys(a.job.id for a in actions if isinstance(a, Withdraw) and a.job.id not in self.state.jobs)
         revision = self.state.revision
-        self._committing = ended
+        self._finder.committing = ended
         try:
             await self.journal.commit(
                 Changes(
                     saved=saved,
                     ended=list(ended.values()),
+                    withdrawn=list(withdrawn),
                     submissions=[a.submission for a in actions if isinstance(a, Remember)],
                     settings={a.name: a.value for a in actions if isinstance(a, Set)},
                 )
             )
         finally:
-            self._committing = {}
-            self._committed.set()
-            self._committed = asyncio.Event()
+            self._finder.committed()
         self._lazy.clear()
         self._durable = revision
 
@@ -199,14 +216,12 @@ class JobService:
     def _publish(self, actions: Sequence[Action]) -> None:
         published = False
         for action in actions:
-            if isinstance(action, Save | End):
+            if isinstance(action, Save | End | Withdraw):
                 job = action.job
                 self.feed.publish(job.revision, job)
                 published = True
-                for waiting in self._changed.pop(job.id, ()):
-                    if not waiting.done():
-                        waiting.set_result(None)
-                if isinstance(action, End) or action.moved:
+                self._changed.tell(job.id)
+                if not isinstance(action, Save) or action.moved:
                     log.info("job", job=str(job.id), phase=str(job.phase), attempt=job.attempt, reason=job.reason or None)
         if published:
             self.feed.wake()
@@ -220,6 +235,8 @@ class JobService:
                     self.launcher.signal(job, signal, scope)
                 case Forget(job):
                     self.launcher.forget(job)
+                case End(job) if job.spec.notify_command and not job.id.is_element:
+                    self.launcher.notify(job)
 
     # When nothing can be written
 
@@ -260,8 +277,8 @@ class JobService:
 
     def _on_launcher(self, event: LauncherEvent) -> None:
         """The end of a run makes room at once; that one has begun may wait for what comes next, often its end."""
-        if self.trouble is not None:
-            return  # the recovery asks the launcher again
+        if self.trouble is not None or self._stopping:
+            return  # the recovery, or the next daemon, asks the launcher again
         self._inbox.append(_Asked(event))
         if not isinstance(event, Launched) and not self._hand_over(event):
             self._awake.set()
@@ -279,23 +296,13 @@ class JobService:
 
     def next_change(self, job_id: JobId) -> "asyncio.Future[None]":
         """Done at the next change of that job, or of its array while an element has no record; to be cancelled by who gives up."""
-        watched = job_id if job_id in self.state.jobs else job_id.whole
-        change: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._changed.setdefault(watched, set()).add(change)
-        change.add_done_callback(lambda done: self._forget_change(watched, done))
-        return change
-
-    def _forget_change(self, watched: JobId, change: "asyncio.Future[None]") -> None:
-        others = self._changed.get(watched, set())
-        others.discard(change)
-        if not others:
-            self._changed.pop(watched, None)
+        return self._changed.next(job_id if job_id in self.state.jobs else job_id.whole)
 
     # What callers ask
 
     async def submit(self, drafts: Sequence[JobDraft], *, owner: Owner, key: str = "", digest: str = "") -> Sequence[Job]:
         """All of the drafts become jobs, or none. The same key with the same digest gets the same jobs again."""
-        environments = [self._environment(draft) for draft in drafts]
+        environments = [self._environments.of(draft.environment) for draft in drafts]
         ended = await self.journal.ended_phases(self._not_live(drafts)) if any(d.dependencies for d in drafts) else {}
         reply = await self.ask(Submit(drafts, environments, owner, key, digest, ended))
         if isinstance(reply, range):
@@ -305,21 +312,7 @@ class JobService:
 
     async def get(self, ref: str) -> Job:
         """A job by id or by name, live or ended. Raises NotFound, or InvalidArgument where a name is not unique."""
-        job_id = self.resolve(ref)
-        live = self._live(job_id)
-        if live is not None:
-            return live
-        if job_id in self._committing or job_id.whole in self._committing:
-            await self._committed.wait()
-        found = await self.journal.get(job_id)
-        if found is None and job_id.is_element:
-            found = await self._dropped_element(job_id)
-        found = self._live(job_id) or found
-        if found is None and self.trouble is not None:
-            raise self.trouble.with_traceback(None)
-        if found is None:
-            raise NotFound(f"there is no job {ref}", hint="see `aiosctl ps -a`", job=ref)
-        return found
+        return await self._finder.get(ref)
 
     async def steer(self, what: Steer, refs: Sequence[str], reason: str = "", force: bool = False) -> Sequence[Steered]:
         """Do it to each; what cannot be done to one does not keep it from the others."""
@@ -371,50 +364,10 @@ class JobService:
     async def set_drained(self, drained: bool, reason: str = "") -> None:
         await self.ask(SetDrained(drained, reason))
 
-    # Lookups
-
-    @property
-    def ending(self) -> Sequence[Job]:
-        """Ended in the turn that is being committed."""
-        return list(self._committing.values())
-
-    def resolve(self, ref: str) -> JobId:
-        """The id that a reference means. Raises NotFound for a name that no live job has."""
-        job_id = parse_job_id(ref) or self.engine.resolve(ref)
-        if job_id is None:
-            raise NotFound(f"there is no live job named {ref!r}", hint="use its id; see `aiosctl ps -a`", job=ref)
-        return job_id
-
-    def _live(self, job_id: JobId) -> Job | None:
-        try:
-            return self.state.job(job_id)
-        except NotFound:
-            return None
-
-    async def _dropped_element(self, job_id: JobId) -> Job | None:
-        """An element that was cancelled or skipped with its array, before it had a record of its own."""
-        array = self._live(job_id.whole) or await self.journal.get(job_id.whole)
-        if array is None or array.spec.array is None or job_id.index not in array.spec.array.indices:
-            return None
-        phase = Phase.SKIPPED if array.phase is Phase.SKIPPED else Phase.CANCELLED
-        ended_at_s = array.outcome.ended_at_s if array.outcome is not None else self.clock.now().wall_s
-        return replace(array, id=job_id, array=None, phase=phase, outcome=Outcome(ended_at_s, reason=array.reason))
-
     def _not_live(self, drafts: Sequence[JobDraft]) -> Sequence[JobId]:
         named = {parsed for draft in drafts for _, text in draft.dependencies if (parsed := parse_job_id(text)) is not None}
         named |= {job_id.whole for job_id in named}
         return [job_id for job_id in named if job_id not in self.state.jobs]
-
-    def _environment(self, draft: JobDraft) -> Environment:
-        """The one record for these variables: jobs that share an environment share its memory."""
-        text = "\0".join(f"{name}={value}" for name, value in sorted(draft.environment.items()))
-        digest = sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-        known = self._environments.get(digest)
-        if known is None or known.variables != draft.environment:  # a NUL in a value can make two look alike; it is refused later
-            if len(self._environments) >= MOST_ENVIRONMENTS:
-                del self._environments[next(iter(self._environments))]
-            known = self._environments[digest] = Environment(digest, dict(draft.environment))
-        return known
 
 
 def _has_ended(job: Job) -> FailedPrecondition:

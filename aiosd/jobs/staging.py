@@ -3,27 +3,33 @@
 When runs take milliseconds, deciding and committing after each would take longer than the runs. While only one class of jobs waits,
 every policy would start its oldest next; those are dispatched ahead of time, in a line behind each run of that class. A staged job is
 STARTING, `run.after` names whom it follows, and it holds nothing: it takes over its predecessor's grant. Since its dispatch is
-committed, the service may launch it the moment the predecessor has ended. A line behind a run that takes longer is called back.
+committed, the service may launch it the moment the predecessor has ended. A line is called back, as if it had not been dispatched, when
+its head takes longer, when another class waits, when somebody steers one of it, and when the rules or the machine change.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
+from aiosd.jobs import arrays
 from aiosd.jobs.actions import Launch
+from aiosd.jobs.backlog import QueuedClass
 from aiosd.jobs.job import Exit, Job, Phase, Run
 from aiosd.jobs.lifecycle import Cue, move
 from aiosd.jobs.lines import Line
 from aiosd.jobs.placing import place
 from aiosd.jobs.state import State
 from aiosd.scheduling.fairshare import dominant_share
+from aiosd.scheduling.policy import ClassKey
 
 SHORT_S = 0.05  # runs of a class that takes longer on average are not worth it
 HORIZON_S = 0.1  # of work that a line holds
 LONGEST_LINE = 16
-PATIENCE_S = 0.2  # a line behind a run that takes longer is called back
-CHECK_S = 0.25
+PATIENCE_S = 0.15  # a line behind a run that takes longer is called back
+CHECK_S = 0.1
 NEWEST_WEIGHT = 0.2  # of a run in its class's pace
 MOST_PACES = 256
 
@@ -42,34 +48,51 @@ def note_pace(state: State, job: Job, exit_: Exit | None) -> None:
 def open_line(state: State, job: Job, now: Instant) -> None:
     """A run of a class whose runs are short may be followed."""
     key = state.class_key(job)
-    if state.staging.paces.get(key, SHORT_S * 2) <= SHORT_S:
+    if _depth(state, key):
         state.staging.of[job.id] = Line(job.id, key, now.steady_s)
 
 
 def stage(state: State, now: Instant) -> None:
     """Fill the lines, where a single class waits and nothing but room keeps it waiting."""
-    staging = state.staging
-    if not staging.of or state.drain_reason is not None or len(state.backlog.classes) != 1:
+    waiting = _waiting(state) if state.staging.of and state.drain_reason is None else []
+    if len(waiting) != 1 or state.queues[waiting[0].key.queue].max_running:
         return
-    (queued,) = state.backlog.classes.values()
-    queue = state.queues.get(queued.key.queue)
-    pace_s = staging.paces.get(queued.key, SHORT_S * 2)
-    if queue is None or not queue.started or queue.max_running or pace_s > SHORT_S:
-        return
-    depth = min(LONGEST_LINE, int(HORIZON_S / max(pace_s, 1e-3)))
-    for line in [line for head, line in staging.of.items() if line.head == head and line.key == queued.key]:
-        if 2 * len(line.waiting) <= depth:
-            _line_up(state, line, list(islice(queued, depth - len(line.waiting))), now)
-
-
-def _line_up(state: State, line: Line, chosen: list[JobId], now: Instant) -> None:
-    head = state.jobs[line.head]
-    if head.run is None or head.stop is not None or not chosen:
-        return
-    run = Run(head.run.grant, now.wall_s, state.boot_id, after=line.head)
-    line.waiting.extend(job.id for job in place(state, [(job_id, run) for job_id in chosen]))
-    if state.staging.check_at_s is None:
+    (queued,) = waiting
+    depth = _depth(state, queued.key)
+    lines = [line for line in _lines(state) if line.key == queued.key and 2 * len(line.waiting) <= depth and _may_be_followed(state, line, now)]
+    places = [line for nth in range(depth) for line in lines if nth >= len(line.waiting)]  # the shortest are filled first
+    chosen = list(zip(places, queued, strict=False))
+    for line, job in zip((line for line, _ in chosen), place(state, [(i, _run(state, line, now)) for line, i in chosen]), strict=True):
+        line.waiting.append(job.id)
+        state.staging.behind[job.id] = line
+    if chosen and state.staging.check_at_s is None:
         state.staging.check_at_s = now.steady_s + CHECK_S
+
+
+def _waiting(state: State) -> list[QueuedClass]:
+    """The classes that a policy would start something of; no more than two are looked for."""
+    started = (c for c in state.backlog.classes.values() if c.count and c.key.queue in state.queues and state.queues[c.key.queue].started)
+    return list(islice(started, 2))
+
+
+def _depth(state: State, key: ClassKey) -> int:
+    """How many may wait behind a run of this class."""
+    pace_s = state.staging.paces.get(key, SHORT_S * 2)
+    return min(LONGEST_LINE, int(HORIZON_S / max(pace_s, 1e-3))) if pace_s <= SHORT_S else 0
+
+
+def _lines(state: State) -> list[Line]:
+    return [line for head, line in state.staging.of.items() if line.head == head]
+
+
+def _may_be_followed(state: State, line: Line, now: Instant) -> bool:
+    return not line.closed and now.steady_s - line.since_s <= PATIENCE_S and state.jobs[line.head].phase in (Phase.STARTING, Phase.RUNNING)
+
+
+def _run(state: State, line: Line, now: Instant) -> Run:
+    head = state.jobs[line.head].run
+    assert head is not None
+    return Run(head.grant, now.wall_s, state.boot_id, after=line.head)
 
 
 def hand_over(state: State, ended: JobId, attempt: int, durable_revision: int) -> Job | None:
@@ -92,6 +115,7 @@ def succeed(state: State, ended: Job, now: Instant) -> bool:
     if line is None or not line.waiting:
         return False
     job = state.jobs[line.waiting.popleft()]
+    del state.staging.behind[job.id]
     assert job.run is not None
     line.head, line.since_s = job.id, now.steady_s
     state.staging.of[job.id] = line
@@ -106,30 +130,32 @@ def succeed(state: State, ended: Job, now: Instant) -> bool:
     return True
 
 
-def call_back(state: State, job: Job) -> Job:
-    """A staged job that was not handed over queues again; any other is left as it is."""
-    line = state.staging.of.get(job.run.after) if job.run is not None and job.run.after is not None else None
-    line = line or next((one for one in state.staging.of.values() if job.id in one.waiting), None)
-    if line is None or job.id not in line.waiting or line.waiting.index(job.id) < line.handed:
-        return job
-    line.waiting.remove(job.id)
-    return _queued_again(state, job)
+def recall(state: State, now: Instant) -> bool:
+    """Call back what may not be right any more: jobs of another class wait, or runs take longer than they did. Whether there was any."""
+    if not state.staging.behind:
+        return False
+    waiting = {queued.key for queued in _waiting(state)}
+    gone = [i for line in _lines(state) for i in _beyond(line, 2 * _depth(state, line.key) if waiting <= {line.key} else 0)]
+    _queue_again(state, gone, now)
+    return bool(gone)
 
 
-def call_back_all(state: State) -> None:
+def call_back(state: State, job: Job, now: Instant) -> None:
+    """A staged job that was not handed over waits again, or all such elements of an array; nothing happens to any other."""
+    ids = state.elements.get(job.id.number, set()) if job.array is not None else {job.id}
+    _queue_again(state, [i for i in sorted(ids & state.staging.behind.keys()) if i in _beyond(state.staging.behind[i], 0)], now)
+
+
+def call_back_all(state: State, now: Instant) -> None:
     """What was decided ahead of time may not be right any more."""
-    for line in {id(line): line for line in state.staging.of.values()}.values():
-        _call_back(state, line)
+    _queue_again(state, [i for line in _lines(state) for i in _beyond(line, 0)], now)
 
 
-def _call_back(state: State, line: Line) -> None:
-    while len(line.waiting) > line.handed:
-        _queued_again(state, state.jobs[line.waiting.pop()])
-
-
-def _queued_again(state: State, job: Job) -> Job:
-    assert job.phase is Phase.STARTING
-    return state.put(replace(job, phase=move(job.phase, Cue.STEP_BACK), attempt=job.attempt - 1, run=None))
+def close_all(state: State, now: Instant) -> None:
+    """The machine has changed: what is granted from now on may differ from what the heads hold."""
+    call_back_all(state, now)
+    for line in _lines(state):
+        line.closed = True
 
 
 def check(state: State, now: Instant) -> None:
@@ -137,7 +163,26 @@ def check(state: State, now: Instant) -> None:
     staging = state.staging
     if staging.check_at_s is None or now.steady_s < staging.check_at_s:
         return
-    for line in {id(line): line for line in staging.of.values()}.values():
-        if now.steady_s - line.since_s > PATIENCE_S:
-            _call_back(state, line)
-    staging.check_at_s = now.steady_s + CHECK_S if any(line.waiting for line in staging.of.values()) else None
+    _queue_again(state, [i for line in _lines(state) if now.steady_s - line.since_s > PATIENCE_S for i in _beyond(line, 0)], now)
+    staging.check_at_s = now.steady_s + CHECK_S if staging.behind else None
+
+
+def _beyond(line: Line, kept: int) -> list[JobId]:
+    """Who waits in it after the first `kept`, and was not handed over."""
+    return list(islice(line.waiting, max(kept, line.handed), None))
+
+
+def _queue_again(state: State, ids: Sequence[JobId], now: Instant) -> None:
+    """As if they had not been dispatched: an element that never ran is pending again."""
+    elements: dict[JobId, list[int]] = defaultdict(list)
+    for job_id in ids:
+        job = state.jobs[job_id]
+        state.staging.behind.pop(job_id).waiting.remove(job_id)
+        job = replace(job, phase=move(job.phase, Cue.STEP_BACK), attempt=job.attempt - 1, run=None)
+        if job_id.is_element and job.attempt == 0:
+            elements[job_id.whole].append(job_id.index)
+            state.withdraw(job)
+        else:
+            state.arm(state.put(job), now)
+    for whole, indices in elements.items():
+        state.put(arrays.with_called_back(state.jobs[whole], indices))

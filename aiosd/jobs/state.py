@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from aiosd.clock import Instant
 from aiosd.errors import NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.actions import Action, End, Forget, Save
+from aiosd.jobs.actions import Action, End, Forget, Save, Withdraw
 from aiosd.jobs.backlog import Backlog, Entry
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.lines import Staging
@@ -103,6 +103,13 @@ class State:
         if job.run is not None:
             self.actions.append(Forget(job))
         return job
+
+    def withdraw(self, element: Job) -> None:
+        """Drop the record of an element that never ran; its array has it among its pending ones from here on."""
+        self.revision += 1
+        self._unindex(self.jobs.pop(element.id))
+        self.elements[element.id.number].discard(element.id)
+        self.actions.append(Withdraw(replace(element, revision=self.revision)))
 
     def take_actions(self) -> list[Action]:
         taken, self.actions = self.actions, []

@@ -22,19 +22,16 @@ _CAN_REQUEUE = (Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED)
 
 def steer(state: State, event: SteerJob, now: Instant) -> Job:
     """Do it to one job; to an array means to its pending elements and to each that lives. Raises FailedPrecondition."""
-    job = _called_back(state, state.job(event.job_id))
+    job = _called_back(state, state.job(event.job_id), now)
     if job.id.is_element and job.id not in state.jobs:
         return _steer_pending_element(state, job, event, now)
     return _VERBS[event.what](state, job, event, now)
 
 
-def _called_back(state: State, job: Job) -> Job:
+def _called_back(state: State, job: Job, now: Instant) -> Job:
     """What was dispatched ahead of time waits again, and can be steered like anything that waits."""
-    if job.array is None:
-        return staging.call_back(state, job)
-    for element in _elements(state, job, (Phase.STARTING,)):
-        staging.call_back(state, element)
-    return job
+    staging.call_back(state, job, now)
+    return state.job(job.id)
 
 
 def _cancel(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
@@ -172,7 +169,7 @@ _VERBS: dict[Steer, Callable[[State, Job, SteerJob, Instant], Job]] = {
 
 def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
     """Change what was asked. Raises FailedPrecondition for what a run that has begun can no longer change."""
-    job = _called_back(state, state.job(job_id))
+    job = _called_back(state, state.job(job_id), now)
     if job.id.is_element and job.id not in state.jobs:
         raise FailedPrecondition(f"element {job.id} has not started: it follows its array", hint=f"update the array: `aiosctl update {job.id.number}`")
     spec = _changed(state, job, change)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from aiosd.units import format_bytes, format_millis
 
+ONE = 1000  # thousandths
 CPU, MEMORY, DISK, WHOLE_MACHINE = "cpu", "memory", "disk", "the whole machine"
 
 
@@ -29,6 +30,27 @@ class Shortage(NamedTuple):
     @property
     def total_text(self) -> str:
         return format_amount(self.resource, self.total)
+
+    @property
+    def sentence(self) -> str:
+        """`it needs 2 processors; 1 of 4 is free`."""
+        if self.resource == WHOLE_MACHINE:
+            return "it needs the whole machine; others run on it"
+        if self.resource.endswith(" memory"):
+            return f"it needs {self.asked_text} of the memory of one {self.resource.removesuffix(' memory')}; at most {self.free_text} of one is free"
+        if self.resource not in (CPU, MEMORY, DISK) and self.asked < ONE:
+            return f"it needs {self._needed}; at most {self.free_text} of one is free"
+        verb = "are" if self.resource not in (MEMORY, DISK) and self.free > ONE else "is"
+        return f"it needs {self._needed}; {self.free_text} of {self.total_text} {verb} free"
+
+    @property
+    def _needed(self) -> str:
+        if self.resource == CPU:
+            return f"{self.asked_text} processor{'s' if self.asked > ONE else ''}"
+        if self.resource in (MEMORY, DISK):
+            return f"{self.asked_text} of {self.resource}"
+        kind, _, model = self.resource.partition(":")
+        return f"{self.asked_text} {kind}" + (f" ({model})" if model else "")
 
 
 def format_amount(resource: str, amount: int) -> str:

@@ -1,5 +1,6 @@
 """The user who has used least of its share goes first; within a user priority, then age."""
 
+from collections.abc import Callable, Mapping
 from heapq import heapify, heappop, heapreplace
 from math import inf
 
@@ -8,7 +9,7 @@ from aiosd.resources.request import Request
 from aiosd.scheduling.fairshare import NOMINAL_S, dominant_share
 from aiosd.scheduling.ordering import Line, by_priority
 from aiosd.scheduling.passes import Pass
-from aiosd.scheduling.policy import JobClass, Plan, Snapshot
+from aiosd.scheduling.policy import ClassKey, JobClass, Plan, Rank, Snapshot
 
 
 class _Users:
@@ -51,9 +52,7 @@ class _Users:
             heappop(self._heap)
 
     def _entry(self, user: str) -> tuple[float, JobId, str]:
-        share = self._world.shares.get(user, 1.0)
-        used = self._charged.get(user, 0.0)
-        return (used / share if share > 0 else inf), self._lines[user].head[1], user
+        return _claim(self._world, self._charged, user), self._lines[user].head[1], user
 
 
 def fair(world: Snapshot) -> Plan:
@@ -74,6 +73,24 @@ def fair(world: Snapshot) -> Plan:
         if users and this_pass.must_hold(key):
             this_pass.hold(key, job_id)
     return this_pass.plan()
+
+
+def fair_ranking(world: Snapshot, mine: ClassKey) -> Callable[[ClassKey], Rank | None]:
+    """As if nobody's usage changed any more: users with less of it go first with all they have; among equals age decides."""
+    claims: dict[str, float] = {}
+
+    def rank(key: ClassKey) -> Rank:
+        if key.user not in claims:
+            claims[key.user] = _claim(world, world.usage, key.user)
+        return claims[key.user], by_priority(key if key.user == mine.user else mine)
+
+    return rank
+
+
+def _claim(world: Snapshot, used: Mapping[str, float], user: str) -> float:
+    """What the user has had of what it is due: who has the least is owed most."""
+    share = world.shares.get(user, 1.0)
+    return used.get(user, 0.0) / share if share > 0 else inf
 
 
 def _by_user(world: Snapshot) -> dict[str, list[JobClass]]:

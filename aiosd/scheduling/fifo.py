@@ -1,9 +1,11 @@
 """First in, first out: in each queue nobody starts before those that came earlier."""
 
+from collections.abc import Callable
+
 from aiosd.ids import JobId
 from aiosd.scheduling.ordering import Line, by_age
 from aiosd.scheduling.passes import Pass
-from aiosd.scheduling.policy import Plan, Snapshot
+from aiosd.scheduling.policy import ClassKey, Plan, Rank, Snapshot
 
 
 def fifo(world: Snapshot) -> Plan:
@@ -33,3 +35,8 @@ def fifo(world: Snapshot) -> Plan:
             if line:
                 this_pass.hold(key, job_id)
     return this_pass.plan()
+
+
+def fifo_ranking(world: Snapshot, mine: ClassKey) -> Callable[[ClassKey], Rank | None]:
+    """Age alone, among the jobs of the same queue."""
+    return lambda key: () if key.queue == mine.queue else None

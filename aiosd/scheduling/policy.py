@@ -86,3 +86,6 @@ class Plan:
 
 
 Policy = Callable[[Snapshot], Plan]
+Rank = tuple[float, ...]
+Ranking = Callable[[Snapshot, ClassKey], Callable[[ClassKey], Rank | None]]
+"""For one class, the places of all as they stand now: lower ones go first, then the older job; None: not in the same line."""

@@ -1,8 +1,10 @@
 """The highest priority first, and among equals the oldest."""
 
+from collections.abc import Callable
+
 from aiosd.scheduling.ordering import Line, by_priority
 from aiosd.scheduling.passes import Pass
-from aiosd.scheduling.policy import Plan, Snapshot
+from aiosd.scheduling.policy import ClassKey, Plan, Rank, Snapshot
 
 
 def priority(world: Snapshot) -> Plan:
@@ -26,3 +28,8 @@ def priority(world: Snapshot) -> Plan:
         if line and this_pass.must_hold(key):
             this_pass.hold(key, job_id)
     return this_pass.plan()
+
+
+def priority_ranking(world: Snapshot, mine: ClassKey) -> Callable[[ClassKey], Rank | None]:
+    """Priority, whatever the queue."""
+    return lambda key: (by_priority(key),)

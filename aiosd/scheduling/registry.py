@@ -2,19 +2,20 @@
 
 from typing import NamedTuple
 
-from aiosd.scheduling.fair import fair
-from aiosd.scheduling.fifo import fifo
-from aiosd.scheduling.policy import Policy
-from aiosd.scheduling.priority import priority
+from aiosd.scheduling.fair import fair, fair_ranking
+from aiosd.scheduling.fifo import fifo, fifo_ranking
+from aiosd.scheduling.policy import Policy, Ranking
+from aiosd.scheduling.priority import priority, priority_ranking
 
 
 class Registered(NamedTuple):
     policy: Policy
     summary: str
+    ranking: Ranking  # for telling who is ahead of a job
 
 
 POLICIES: dict[str, Registered] = {
-    "fifo": Registered(fifo, "strict arrival order within each queue"),
-    "priority": Registered(priority, "highest priority first, then the oldest; big jobs are not starved by small ones"),
-    "fair": Registered(fair, "the user who has used least of its share first; then priority, then age"),
+    "fifo": Registered(fifo, "strict arrival order within each queue", fifo_ranking),
+    "priority": Registered(priority, "highest priority first, then the oldest; big jobs are not starved by small ones", priority_ranking),
+    "fair": Registered(fair, "the user who has used least of its share first; then priority, then age", fair_ranking),
 }

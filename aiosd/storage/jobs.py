@@ -59,6 +59,12 @@ def end(tx: Connection, jobs: Sequence[rows.JobRow]) -> None:
         tx.execute(_insert_finished, jobs)
 
 
+def withdraw(tx: Connection, ids: Sequence[JobId]) -> None:
+    """Drop the rows of elements that are pending again."""
+    if ids:
+        tx.execute(_delete_job, [{"ended_number": job_id.number, "ended_idx": job_id.index} for job_id in ids])
+
+
 def save_submissions(tx: Connection, submissions: Sequence[Submission]) -> None:
     if submissions:
         tx.execute(

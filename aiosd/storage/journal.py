@@ -67,7 +67,7 @@ class SqlJournal:
         return await self._write(self._load_now)
 
     async def commit(self, changes: Changes) -> None:
-        if changes.saved or changes.ended or changes.submissions or changes.settings:
+        if changes.saved or changes.ended or changes.withdrawn or changes.submissions or changes.settings:
             await self._write(self._commit_now, changes)
 
     async def get(self, job_id: JobId) -> Job | None:
@@ -119,10 +119,11 @@ class SqlJournal:
             jobs.add_specs(tx, written)
             jobs.save(tx, saved)
             jobs.end(tx, ended)
+            jobs.withdraw(tx, changes.withdrawn)
             jobs.save_settings(tx, changes.settings)
             pruned_at_s = self._save_submissions(tx, changes)
             self._reached("commit.2-written")
-        self._book.settle(written, changes.ended)
+        self._book.settle(written, (*(job.id for job in changes.ended), *changes.withdrawn))
         self._pruned_at_s = pruned_at_s
         self._reached("commit.3-committed")
 

@@ -64,12 +64,12 @@ class SpecBook:
         written.by_text[key] = spec_id
         return spec_id
 
-    def settle(self, written: Written, ended: Iterable[Job]) -> None:
-        """`written` is committed; the `ended` jobs will not be saved again."""
+    def settle(self, written: Written, gone: Iterable[JobId]) -> None:
+        """`written` is committed; what is `gone` has no live record any more."""
         self.next_id += len(written.specs)
         self._of_job.update(written.of_job)
-        for job in ended:
-            self._of_job.pop(job.id, None)
+        for job_id in gone:
+            self._of_job.pop(job_id, None)
         if len(self._by_text) > _RECENT:
             self._by_text.clear()
         self._by_text.update(written.by_text)

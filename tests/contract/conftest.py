@@ -1,4 +1,4 @@
-"""The private PostgreSQL that the contract suites share."""
+"""What the contract suites share: a private PostgreSQL, and the worlds that launchers run in."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ import pytest
 
 from aiosd.storage.journal import SqlJournal
 from tests import postgres
+from tests.contract.launching import real, world  # noqa: F401  fixtures
 
 
 @pytest.fixture(scope="session")

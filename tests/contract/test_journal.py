@@ -137,6 +137,16 @@ def test_a_job_that_ended_is_no_longer_live(bench: Bench) -> None:
     assert bench.load().revision == 9
 
 
+def test_an_element_that_is_pending_again_has_no_record(bench: Bench) -> None:
+    array, element = live(1, spec=ARRAY), live(1, 3, spec=ARRAY, phase=Phase.STARTING, revision=2)
+    bench.commit(saved=[array, element])
+    bench.commit(withdrawn=[element.id, JobId(1, 4)])
+    bench.reopen()
+    assert [job.id for job in bench.load().jobs] == [array.id] and bench.history() == []
+    bench.commit(saved=[element])
+    assert [job.id for job in bench.load().jobs] == [array.id, element.id]
+
+
 def test_a_job_saved_and_ended_in_one_turn_has_ended(bench: Bench) -> None:
     bench.commit(saved=[live(1)], ended=[ended(1)])
     assert list(bench.load().jobs) == []

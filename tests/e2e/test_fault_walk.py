@@ -141,3 +141,23 @@ def test_an_acknowledged_job_is_there_after_a_kill(daemon: Daemon) -> None:
     again = [client.submit(["true"], key=f"{round_}-{n}", hold=True, env={}, inherit_env=False).id for round_ in range(3) for n in range(10)]
     assert again == acknowledged
     assert sorted(job.id for job in client.jobs()) == sorted(acknowledged)
+
+
+@pytest.mark.parametrize("fault", [*(f"{step}:8" for step in (*SERVICE, *STORAGE)), "launch.1-before-send:15", "launch.2-sent:15", "launch.3-answered:15",
+                                   "exit.1-noticed:15", "forget.1-before-unlink:15", "spawner.1-received:15", "spawner.2-forked:15"])  # fmt: skip
+def test_a_death_while_successors_are_staged(daemon: Daemon, fault: str) -> None:
+    """Runs of milliseconds, dispatched ahead of time behind each other: every element runs exactly once."""
+    daemon.start(fault=fault)
+    spawner, marks, expected = daemon.spawner_pid(), daemon.root / "marks", {str(n): 1 for n in range(60)}
+    with ThreadPoolExecutor(1) as thread:
+        command = ["sh", "-c", f"echo $AIOS_ARRAY_INDEX >> {marks}"]
+        asked = thread.submit(daemon.client(timeout=90.0).submit, command, array="0-59", key="many", env={}, inherit_env=False, cwd="/")
+        if fault.partition(":")[0] in SPAWNER:
+            eventually(lambda: daemon.spawner_pid() not in (0, spawner), "the spawner is replaced")
+        else:
+            assert daemon.died() == -9
+            daemon.start()
+        array = asked.result().wait()
+    assert (array.state, Counter(marks.read_text().split())) == (aios.State.SUCCEEDED, expected)
+    assert all(len(daemon.ends_of(f"{array.id}.{n}")) <= 1 for n in range(60))
+    daemon.assert_clean()

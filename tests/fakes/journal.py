@@ -69,8 +69,8 @@ class FakeJournal:
     def _apply(self, changes: Changes) -> None:
         self.live.update((job.id, job) for job in changes.saved)
         self.ended.update((job.id, job) for job in changes.ended)
-        for job in changes.ended:
-            self.live.pop(job.id, None)
+        for job_id in (*(job.id for job in changes.ended), *changes.withdrawn):
+            self.live.pop(job_id, None)
         self.submissions.update(((s.uid, s.key), s) for s in changes.submissions)
         self.settings.update(changes.settings)
         for job in (*changes.saved, *changes.ended):

@@ -47,6 +47,7 @@ class FakeLauncher:
     launches: list[Job] = field(default_factory=list)
     signals: list[tuple[Job, str, Scope]] = field(default_factory=list)
     forgotten: list[Job] = field(default_factory=list)
+    notified: list[Job] = field(default_factory=list)
     _pending: dict[str, Job] = field(default_factory=dict)  # launched, and nothing has come of it yet
     _listeners: list[Callable[[LauncherEvent], None]] = field(default_factory=list)
 
@@ -71,6 +72,9 @@ class FakeLauncher:
     def forget(self, job: Job) -> None:
         self.forgotten.append(job)
         self.machine.ends.pop(job.run_key, None)
+
+    def notify(self, job: Job) -> None:
+        self.notified.append(job)
 
     def log_paths(self, job: Job) -> tuple[str, str]:
         return f"/logs/{job.id}.{job.attempt}.out", f"/logs/{job.id}.{job.attempt}.err"

@@ -1,11 +1,11 @@
-"""A feed: many followers, each at its own pace, none of whom misses a change or is given one twice."""
+"""A feed: many followers, each at its own pace, none of whom misses a change or is given one twice; and those who wait for one."""
 
 import asyncio
 from contextlib import aclosing
 
 import pytest
 
-from aiosd.watch import Feed, Lagged
+from aiosd.watch import Feed, Lagged, Waiters
 
 
 async def take(feed: Feed[str], revision: int, count: int) -> list[tuple[int, str]]:
@@ -69,5 +69,22 @@ def test_a_restart_tells_everybody_even_who_had_seen_all() -> None:
         with pytest.raises(Lagged):
             await up_to_date
         assert not feed.knows(1) and feed.knows(100)
+
+    asyncio.run(scenario())
+
+
+def test_those_who_wait_are_told_once_and_those_who_give_up_are_forgotten() -> None:
+    async def scenario() -> None:
+        waiters: Waiters[str] = Waiters()
+        first, second, other = waiters.next("a"), waiters.next("a"), waiters.next("b")
+        second.cancel()
+        await asyncio.sleep(0)
+        assert len(waiters) == 2
+        waiters.tell("a")
+        waiters.tell("nobody waits for this")
+        assert first.done() and not other.done() and len(waiters) == 1
+        other.cancel()
+        await asyncio.sleep(0)
+        assert not waiters
 
     asyncio.run(scenario())

@@ -24,12 +24,42 @@ def test_classes_come_go_and_count() -> None:
     assert backlog.classes.keys() == {LOW} and backlog.where.keys() == {JobId(2)}
 
 
+def by_age(key: ClassKey) -> tuple[float, ...]:
+    return ()
+
+
+def by_priority(key: ClassKey) -> tuple[float, ...]:
+    return (-key.priority,)
+
+
 def test_who_is_ahead() -> None:
     backlog = Backlog()
     indices, _ = parse_array("0-9", 100)
     for number in (1, 2, 4):
         backlog.put(JobId(number), LOW, Entry(1, 0.0))
     backlog.put(JobId(3), LOW, Entry(10, 0.0, indices))
-    assert backlog.ahead_of(JobId(4), 2) == ([JobId(3), JobId(2)], 12)
-    assert backlog.ahead_of(JobId(3, 7), 9) == ([JobId(2), JobId(1)], 2), "its own array is not ahead of it"
-    assert backlog.ahead_of(JobId(9), 9) == ([], 0)
+    assert backlog.ahead_of(JobId(4), 2, by_age) == ([JobId(3), JobId(2)], 12)
+    assert backlog.ahead_of(JobId(3, 7), 9, by_age) == ([JobId(2), JobId(1)], 2), "its own array is not ahead of it"
+    assert backlog.ahead_of(JobId(9), 9, by_age) == ([], 0)
+    backlog.put(JobId(3), LOW, Entry(4, 0.0, indices.drop_first(6)))
+    assert backlog.ahead_of(JobId(4), 9, by_age)[1] == 6
+    backlog.drop(JobId(3))
+    assert backlog.ahead_of(JobId(4), 9, by_age)[1] == 2
+
+
+def test_other_classes_are_ahead_by_rank_and_then_by_age() -> None:
+    backlog = Backlog()
+    for number, key in ((1, LOW), (2, HIGH), (3, LOW), (4, HIGH), (5, LOW)):
+        backlog.put(JobId(number), key, Entry(1, 0.0))
+    assert backlog.ahead_of(JobId(3), 9, by_priority) == ([JobId(1), JobId(4), JobId(2)], 3)
+    assert backlog.ahead_of(JobId(4), 9, by_priority) == ([JobId(2)], 1)
+    assert backlog.ahead_of(JobId(4), 2, by_age) == ([JobId(3), JobId(2)], 3)
+    assert backlog.ahead_of(JobId(3), 9, lambda key: () if key == LOW else None) == ([JobId(1)], 1), "who is not in the line is not ahead"
+
+
+def test_who_is_ahead_costs_little_however_many_wait() -> None:
+    backlog = Backlog()
+    for number in range(1, 20_001):
+        backlog.put(JobId(number), LOW, Entry(1, 0.0))
+    assert backlog.classes[LOW].several == {}, "only arrays are summed up"
+    assert backlog.ahead_of(JobId(20_000), 3, by_age) == ([JobId(19_999), JobId(19_998), JobId(19_997)], 19_999)

@@ -440,7 +440,7 @@ def test_loading_what_was_saved_goes_on_where_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("held", "summary"),
-    [(True, "held"), (False, "cpu")],
+    [(True, "held"), (False, "1 processor")],
 )
 def test_why_says_what_is_the_matter(held: bool, summary: str) -> None:
     world = World(inventory=machine(1))

@@ -1,5 +1,8 @@
 """Whatever is asked of the engine, in whatever order: its books are right, and nobody waits for ever."""
 
+from contextlib import suppress
+from dataclasses import replace
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -8,13 +11,9 @@ from aiosd.clock import Instant
 from aiosd.errors import AiosError
 from aiosd.ids import JobId
 from aiosd.jobs.actions import (
-    Action,
-    End,
     Event,
     InventoryChanged,
-    Launch,
     QueueChange,
-    Save,
     SetDrained,
     SetPolicy,
     SetQueue,
@@ -28,45 +27,14 @@ from aiosd.jobs.engine import Engine
 from aiosd.jobs.job import Exit, Job, Phase
 from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
 from aiosd.jobs.state import State
-from tests.unit.jobs.world import ALICE, BOB, EMPTY, World, draft, machine
+from tests.unit.jobs.bookkeeper import LONG_S, SHORT_S, Bookkeeper
+from tests.unit.jobs.world import ALICE, BOB, EMPTY, draft, machine
 
-NUMBERS = st.integers(1, 8)
+NUMBERS = st.integers(3, 18)
 INDICES = st.integers(-1, 4)
 KINDS = st.sampled_from(["after", "after-ok", "after-any", "after-failed"])
+THEN = st.sampled_from(["a turn", "nothing", "in the middle of a turn"])
 AHEAD = st.sampled_from([0.0, 0.0, 0.0, 3.0, 40.0])
-
-
-class Bookkeeper(World):
-    """A World that checks what every single turn says."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.last_revision = 0
-        self.attempts: dict[JobId, int] = {}
-
-    def _perform(self, actions: list[Action]) -> None:
-        saved: dict[JobId, Job] = {}
-        for action in actions:
-            if isinstance(action, Save | End):
-                job = action.job
-                assert job.revision > self.last_revision, "revisions rise"
-                self.last_revision = job.revision
-                assert job.id not in self.ended, f"{job} changes after its end"
-                assert isinstance(action, End) == job.phase.ended
-                assert job.attempt >= self.attempts.get(job.id, 0), "attempts only rise"
-                self.attempts[job.id] = job.attempt
-                saved[job.id] = job
-                assert job.array is not None or job.phase.ended or (job.run is not None) == job.phase.active, job
-                assert (job.outcome is not None) == job.phase.ended, job
-                assert (job.stop is not None) == (job.phase is Phase.STOPPING), job
-            if isinstance(action, Launch):
-                assert saved[action.job.id] == action.job and action.job.phase is Phase.STARTING
-            if isinstance(action, End):
-                self.ended[action.job.id] = action.job
-                self.saved.pop(action.job.id, None)
-                continue
-            super()._perform([action])
-        self.last = actions
 
 
 def fingerprint(state: State) -> dict[str, object]:
@@ -91,15 +59,16 @@ class EngineMachine(RuleBasedStateMachine):
         self.world = Bookkeeper(inventory=machine(3))
         self.boot = 1
         self.do(SetPolicy(policy))
+        for cpus in (1, 2, 3):  # runs of these classes are known to be short
+            self.submit(draft("a", request=RequestDraft(cpu_millis=1000 * cpus)))
+            for job in list(self.world.runs.values()):
+                self.end(job, 0, SHORT_S, "a turn")
+        self.submit_many(1, "", 0, 0.0)
 
-    def do(self, event: Event | None) -> bool:
-        """Whether it was accepted; what is refused has changed nothing."""
-        try:
-            self.world.do(event)
-        except AiosError:
-            self.world.do()
-            return False
-        return True
+    def do(self, event: Event | None) -> None:
+        """One turn, with all that was said before."""
+        with suppress(AiosError):
+            self.world.turn(*([event] if event is not None else []))
 
     def submit(self, *drafts: JobDraft, bob: bool = False) -> None:
         state = self.world.engine.state
@@ -124,21 +93,59 @@ class EngineMachine(RuleBasedStateMachine):
     def submit_dependent(self, kind: str, number: int, index: int, other: str, array: str, held: bool) -> None:
         self.submit(draft("a", dependencies=((kind, str(JobId(number, index))),), array=array, held=held), draft("b", dependencies=((other, "#0"),)))
 
-    @rule(data=st.data(), failed=st.booleans())
-    def launch(self, data: st.DataObject, failed: bool) -> None:
-        job = self.one_of(data, [j for j in self.live() if j.run is not None and not j.run.started_at_s])
+    @rule(cpus=st.integers(1, 3), array=st.sampled_from(["", "0-30", "0-30%5"]), retries=st.integers(0, 1), deadline=AHEAD)
+    def submit_many_more(self, cpus: int, array: str, retries: int, deadline: float) -> None:
+        self.submit_many(cpus, array, retries, deadline)
+
+    def submit_many(self, cpus: int, array: str, retries: int, deadline: float) -> None:
+        """Of a class whose runs are known to be short: with it, lines form."""
+        fields = {"request": RequestDraft(cpu_millis=1000 * cpus), "retry": RetryDraft(retries=retries), "array": array}
+        many = draft("many", deadline_at_s=deadline and self.world.now.wall_s + deadline, **fields)
+        self.submit(*[many] * (1 if array else 12))
+
+    @rule(data=st.data(), failed=st.booleans(), turn=st.booleans())
+    def launch(self, data: st.DataObject, failed: bool, turn: bool) -> None:
+        job = self.one_of(data, [j for j in self.world.runs.values() if j.run_key not in self.world.begun])
         if job is not None:
             now = self.world.now
-            self.do(LaunchFailed(job.id, job.attempt, "no") if failed else Launched(job.id, job.attempt, 99, now.wall_s, now.steady_s))
+            self.world.say(LaunchFailed(job.id, job.attempt, "no") if failed else Launched(job.id, job.attempt, 99, now.wall_s, now.steady_s))
+            if turn:
+                self.do(None)
 
-    @rule(data=st.data(), code=st.sampled_from([0, 0, 1, None]), late=st.booleans())
-    def end_run(self, data: st.DataObject, code: int | None, late: bool) -> None:
-        job = self.one_of(data, [j for j in self.live() if j.run is not None])
+    @rule(data=st.data(), code=st.sampled_from([0, 0, 1, None]), late=st.booleans(), run_s=st.sampled_from([SHORT_S, SHORT_S, LONG_S]), then=THEN)
+    def end_run(self, data: st.DataObject, code: int | None, late: bool, run_s: float, then: str) -> None:
+        job = self.one_of(data, list(self.world.runs.values()))
         if job is not None:
-            exit_ = None if code is None else Exit(self.world.now.wall_s, exit_code=code)
-            self.do(RunEnded(job.id, job.attempt, exit_, "lost"))
+            self.end(job, code, run_s, then)
             if late:
-                self.do(RunEnded(job.id, job.attempt, exit_, "said twice"))
+                self.world.say(RunEnded(job.id, job.attempt, None, "said twice"))
+
+    @rule(data=st.data(), ends=st.integers(1, 20), then=THEN)
+    def end_one_after_the_other(self, data: st.DataObject, ends: int, then: str) -> None:
+        self.end_many(data, ends, then)
+
+    def end_many(self, data: st.DataObject, ends: int, then: str) -> None:
+        """Short runs end one after the other, perhaps without a turn in between."""
+        for _ in range(ends):
+            job = self.one_of(data, list(self.world.runs.values()))
+            if job is None:
+                return
+            self.end(job, 0, SHORT_S, then)
+
+    @rule(data=st.data(), ends=st.integers(1, 8))
+    def end_several_at_once(self, data: st.DataObject, ends: int) -> None:
+        self.end_many(data, ends, "nothing")
+
+    def end(self, job: Job, code: int | None, run_s: float, then: str) -> None:
+        exit_ = None if code is None else Exit(self.world.now.wall_s, exit_code=code, run_s=run_s)
+        event = RunEnded(job.id, job.attempt, exit_, "lost")
+        if then == "in the middle of a turn":
+            self.world.meanwhile.append(event)
+            self.do(None)
+        else:
+            self.world.say(event)
+        if then == "a turn":
+            self.do(None)
 
     @rule(what=st.sampled_from(list(Steer)), number=NUMBERS, index=INDICES, force=st.booleans())
     def steer(self, what: Steer, number: int, index: int, force: bool) -> None:
@@ -186,9 +193,11 @@ class EngineMachine(RuleBasedStateMachine):
         self.world.inventory = machine(cpus)
         self.do(InventoryChanged(self.world.inventory))
 
-    @rule(seconds=st.sampled_from([0.5, 2.0, 35.0]))
+    @rule(seconds=st.sampled_from([0.05, 0.12, 0.5, 2.0, 35.0]))
     def wait(self, seconds: float) -> None:
-        self.world.wait(seconds)
+        now = self.world.now
+        self.world.now = Instant(now.wall_s + seconds, now.steady_s + seconds)
+        self.do(None)
 
     @rule(jump_s=st.sampled_from([-1000.0, -5.0, 100.0]))
     def jump(self, jump_s: float) -> None:
@@ -202,12 +211,20 @@ class EngineMachine(RuleBasedStateMachine):
         if reboot:
             self.boot += 1
             world.now = Instant(world.now.wall_s, 10.0)
+        world.inbox.clear()
+        if reboot:
+            world.runs.clear()
         self.load()
         for job in [j for j in self.live() if j.run is not None]:
-            if reboot:
-                self.do(RunEnded(job.id, job.attempt, None, "the machine restarted"))
-            elif job.run is not None and job.run.started_at_s:
-                self.do(Launched(job.id, job.attempt, 99, job.run.started_at_s, job.run.started_steady_s))
+            if job.run_key in world.ends:
+                world.say(world.ends[job.run_key])
+            elif job.run_key in world.ever and job.run_key not in world.runs:
+                world.say(RunEnded(job.id, job.attempt, None, "the machine restarted"))
+            elif job.run_key in world.begun:
+                world.say(Launched(job.id, job.attempt, 99, world.now.wall_s, world.now.steady_s))
+            elif job.run_key not in world.runs:  # it is barred
+                world.ever.add(job.run_key)
+                world.say(LaunchFailed(job.id, job.attempt, "it had not begun"))
         self.do(None)
 
     def load(self) -> None:
@@ -231,7 +248,8 @@ class EngineMachine(RuleBasedStateMachine):
     @invariant()
     def saved_is_live(self) -> None:
         if hasattr(self, "world"):
-            assert self.world.saved == self.world.engine.state.jobs
+            live = self.world.engine.state.jobs
+            assert {i: _as_adopted(job) for i, job in self.world.saved.items()} == {i: _as_adopted(job) for i, job in live.items()}
             assert not self.world.saved.keys() & self.world.ended.keys()
 
     @invariant()
@@ -241,7 +259,7 @@ class EngineMachine(RuleBasedStateMachine):
             anew = State(state.settings, state.pool.__class__(self.world.inventory), state.queues, state.policy, state.ledger)
             for job in state.jobs.values():
                 anew.adopt(job)
-                if job.run is not None:
+                if job.run is not None and job.run.after is None:
                     anew.pool.adopt(job.run.grant)
                     anew.shares[job.id] = 0.0
             assert fingerprint(state) == fingerprint(anew)
@@ -264,7 +282,44 @@ class EngineMachine(RuleBasedStateMachine):
             engine = self.world.engine
             engine.state.dirty = True
             engine.dispatch(self.world.now)
-            assert not [a for a in engine.take_actions() if isinstance(a, Launch)]
+            assert not engine.take_actions()
+
+    @invariant()
+    def lines_agree_with_the_jobs(self) -> None:
+        """Each staged job is in one line, behind a run that holds a grant; the handed are launched, the others are not."""
+        if not hasattr(self, "world"):
+            return
+        staging = self.world.engine.state.staging
+        staged = {j.id for j in self.live() if j.run is not None and j.run.after is not None}
+        lines = {id(line): line for line in staging.of.values()}.values()
+        assert sorted(i for line in lines for i in line.waiting) == sorted(staged) == sorted(staging.behind)
+        for line in lines:
+            head = self.world.engine.state.jobs[line.head]
+            assert head.phase.active and head.run is not None and head.run.after is None
+            assert len(line.waiting) == line.handed or self.world.now.steady_s - line.since_s <= 0.25, "its line should have been called back"
+            members = [self.world.engine.state.jobs[i] for i in (line.head, *line.waiting)]
+            assert sum(job.run_key in self.world.runs for job in members) <= 1, "what one slot holds runs one at a time"
+            for nth, job_id in enumerate(line.waiting):
+                job = self.world.engine.state.jobs[job_id]
+                assert staging.behind[job_id] is line and (staging.of.get(job_id) is line) == (nth < line.handed)
+                assert (job.run_key in self.world.ever) == (nth < line.handed)
+                assert job.run is not None and job.run.grant == head.run.grant
+                assert nth < line.handed or (job.phase is Phase.STARTING and job.stop is None)
+
+    @invariant()
+    def who_is_staged_is_looked_after(self) -> None:
+        """Called back soon, whatever happens; and not staged while another class waits."""
+        if hasattr(self, "world") and self.world.engine.state.staging.behind:
+            wake_s = self.world.engine.next_wake_in_s(self.world.now)
+            assert wake_s is not None and wake_s < 0.11
+
+    @invariant()
+    def a_run_is_known_to_the_engine(self) -> None:
+        """Nothing runs that the engine has forgotten, but for what it is about to be told."""
+        if hasattr(self, "world"):
+            live = self.world.engine.state.jobs
+            for run in self.world.runs.values():
+                assert run.id in live and live[run.id].attempt == run.attempt and live[run.id].phase.active
 
     @invariant()
     def every_live_job_can_say_why_it_waits(self) -> None:
@@ -289,14 +344,20 @@ class EngineMachine(RuleBasedStateMachine):
         assert fingerprint(state) == fingerprint(replace_state(state))
 
     def drain_world(self) -> None:
-        for _ in range(200):
-            active = [j for j in self.live() if j.run is not None]
-            for job in active:
-                self.do(RunEnded(job.id, job.attempt, Exit(self.world.now.wall_s, exit_code=0)))
+        for _ in range(300):
+            active = list(self.world.runs.values())
+            for nth, job in enumerate(active):
+                self.end(job, 0, SHORT_S, ("a turn", "nothing")[nth % 2])
+            self.do(None)
             if not active:
                 if all(j.phase is Phase.HELD or j.unmet for j in self.live()):
                     return
-                self.world.wait(1200)
+                self.wait(1200)
+
+
+def _as_adopted(job: Job) -> Job:
+    """Whom a staged job followed is forgotten by the next daemon."""
+    return replace(job, run=replace(job.run, after=None)) if job.run is not None else job
 
 
 def replace_state(state: State) -> State:

@@ -1,13 +1,17 @@
 """Why a job waits: one kind and one sentence for each reason there is."""
 
+from dataclasses import replace
+
 import pytest
 
 from aiosd.errors import NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.actions import QueueChange, SetDrained, SetPolicy, SetQueue
-from aiosd.jobs.draft import RequestDraft, RetryDraft
-from aiosd.jobs.explain import WhyKind
-from tests.unit.jobs.world import World, draft, machine
+from aiosd.jobs.actions import QueueChange, SetDrained, SetPolicy, SetQueue, UpdateJob
+from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
+from aiosd.jobs.explain import Why, WhyKind, told
+from aiosd.jobs.settings import JobsSettings
+from aiosd.resources.request import DeviceRequest
+from tests.unit.jobs.world import ALICE, BOB, GIB, World, draft, machine
 
 
 def kind(world: World, number: int, index: int = -1) -> str:
@@ -52,3 +56,98 @@ def test_the_first_in_line_hears_when_a_run_must_end() -> None:
     world.begin()
     world.wait(10)
     assert world.engine.why(JobId(2), world.now).estimated_start_at_s == pytest.approx(world.now.wall_s + 50)
+
+
+def asking(cpus: float = 1, memory_bytes: int = GIB, **fields: object) -> JobDraft:
+    devices = fields.pop("devices", ())
+    return draft("x", request=RequestDraft(cpu_millis=int(1000 * cpus), memory_bytes=memory_bytes, devices=devices), **fields)  # type: ignore[arg-type]
+
+
+def why(world: World, number: int, index: int = -1) -> Why:
+    return world.engine.why(JobId(number, index), world.now)
+
+
+def test_what_is_short_is_said_in_the_words_of_people() -> None:
+    world = World(inventory=machine(4, gpus=1))
+    world.submit(asking(3, 12 * GIB, devices=(DeviceRequest("gpu", 1000),)))
+    world.submit(asking(2), asking(1, 6 * GIB), asking(1, devices=(DeviceRequest("gpu", 1000, "a100"),)), asking(1, devices=(DeviceRequest("gpu", 500),)))
+    assert why(world, 2).summary.startswith("it needs 2 processors; 1 of 4 is free")
+    assert why(world, 3).summary.startswith("it needs 6 GiB of memory; 4 GiB of 16 GiB is free")
+    assert why(world, 4).summary.startswith("it needs 1 gpu (a100); 0 of 1 is free")
+    assert why(world, 5).summary.startswith("it needs 0.5 gpu; at most 0 of one is free")
+
+
+def test_a_suggestion_has_numbers_that_have_been_tried() -> None:
+    world = World(inventory=machine(4, 16 * GIB + 5))
+    world.submit(asking(3, 12 * GIB))
+    world.submit(asking(2), asking(2, 6 * GIB), asking(1, 13 * GIB, array="0-3"))
+    world.do(SetPolicy("fifo"))
+    fits = "would let it fit beside what runs now"
+    assert why(world, 2).suggestions == (f"`aiosctl update 2 --cpus 1` {fits}",)
+    assert why(world, 3).suggestions == (f"`aiosctl update 3 --cpus 1 --memory 4096M` {fits}",)
+    assert why(world, 4, 2).suggestions == (f"`aiosctl update 4 --memory 4096M` {fits}",), "an element that has not begun follows its array"
+    world.do(UpdateJob(JobId(2), JobChange(cpu_millis=1000)))
+    assert world.phase(2) == "starting"
+    assert why(world, 3).suggestions == (), "there is nothing left to make do with"
+
+
+def test_nobody_is_told_to_make_do_with_next_to_nothing() -> None:
+    world = World(inventory=machine(16))
+    world.submit(asking(15.5))
+    world.submit(asking(8), asking(1, devices=()))
+    assert why(world, 2).suggestions == ()
+    assert "--cpus 0.5" in why(world, 3).suggestions[0]
+
+
+def test_who_is_ahead_depends_on_the_policy() -> None:
+    world = World(inventory=machine(1))
+    world.submit(asking())
+    world.submit(*[asking(priority=priority) for priority in (1, 5, 3, -2)], asking(queue="default", priority=5), owner=BOB)
+    ahead = {}
+    for policy in ("fifo", "priority", "fair"):
+        world.do(SetPolicy(policy))
+        ahead[policy] = [(a.ahead_count, [i.number for i in a.ahead]) for a in (why(world, number) for number in (2, 5, 6))]
+    assert ahead["fifo"] == [(0, []), (3, [4, 3, 2]), (4, [5, 4, 3, 2])]
+    assert ahead["priority"] == [(3, [4, 6, 3]), (4, [2, 4, 6, 3]), (1, [3])]
+    assert ahead["fair"] == ahead["priority"], "they are all of one user"
+
+
+def test_under_fair_the_users_with_less_usage_are_ahead() -> None:
+    world = World(inventory=machine(1), settings=JobsSettings(policy="fair"))
+    world.submit(asking(), owner=ALICE)
+    world.submit(asking(), asking(priority=9), owner=ALICE)
+    world.submit(asking(), asking(), owner=BOB)
+    assert (why(world, 2).ahead_count, why(world, 2).ahead) == (3, (JobId(3), JobId(5), JobId(4)))
+    assert why(world, 4).ahead_count == 0
+    assert why(world, 5).ahead == (JobId(4),)
+
+
+def test_queues_that_start_nothing_are_ahead_of_nobody() -> None:
+    world = World(inventory=machine(2))
+    world.do(SetPolicy("priority"))
+    world.do(SetQueue("off", QueueChange(started=False)))
+    world.do(SetQueue("full", QueueChange(max_running=1)))
+    world.submit(asking(queue="full"), asking())
+    world.submit(asking(queue="off", priority=9), asking(queue="full", priority=9), asking())
+    assert (why(world, 5).ahead_count, why(world, 4).ahead_count) == (0, 0)
+
+
+def test_lists_have_the_reason_in_a_word() -> None:
+    world = World(inventory=machine(2))
+    world.do(SetPolicy("fifo"))
+    world.do(SetQueue("full", QueueChange(max_running=1)))
+    world.submit(draft("runs"), draft("runs", queue="full", array="0-1%1"), draft("waits", queue="full"))
+    world.submit(asking(2), asking(1), draft("held", held=True))
+
+    def words(number: int, index: int = -1) -> str:
+        return told(world.engine.state, world.engine.state.job(JobId(number, index))).reason
+
+    assert [words(1), words(2, 1), words(3), words(4), words(5)] == ["", "array limit", "queue limit", "waits for cpu", "behind job 4"]
+    assert words(6) == world.engine.state.jobs[JobId(6)].reason != "", "what has a reason keeps it"
+    assert world.engine.state.jobs[JobId(4)].reason == "", "it is not stored"
+    world.do(SetQueue("default", QueueChange(started=False)))
+    assert words(4) == "queue stopped"
+    world.do(SetDrained(True))
+    assert words(3) == "node drained"
+    kept = replace(world.engine.state.jobs[JobId(4)], reason="it was requeued")
+    assert told(world.engine.state, kept) is kept

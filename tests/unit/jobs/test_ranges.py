@@ -73,3 +73,21 @@ def test_without_and_drop_first_are_those_of_sets(indices: IndexRanges, data: st
 def test_a_million_elements_are_one_part() -> None:
     indices, _ = parse_array("0-999999", 10_000_000)
     assert len(indices.parts) == 1 and len(indices.drop_first(999_999)) == 1 and len(indices.without(5).parts) == 2
+
+
+@pytest.mark.parametrize("text", ["0-99", "0-98:2", "1,4,7-20:2", "5"])
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_what_was_taken_from_the_front_can_be_put_back(text: str, count: int) -> None:
+    indices, _ = parse_array(text, 1000)
+    taken = list(indices)[:count]
+    back = indices.drop_first(len(taken)).with_added(reversed(taken))
+    assert list(back) == list(indices) and len(back.parts) <= len(indices.parts)
+
+
+def test_what_is_put_back_may_lie_anywhere() -> None:
+    indices, _ = parse_array("0-20:2", 1000)
+    for index in (20, 0, 10, 12):
+        indices = indices.without(index)
+    assert list(indices.with_added([12, 20, 0, 10])) == list(range(0, 21, 2))
+    assert list(indices.with_added([])) == list(indices)
+    assert list(IndexRanges().with_added([3, 1])) == [1, 3]

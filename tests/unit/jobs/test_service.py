@@ -13,7 +13,8 @@ from aiosd.jobs.actions import QueueChange, Steer
 from aiosd.jobs.draft import JobChange, RetryDraft
 from aiosd.jobs.job import Job
 from aiosd.jobs.service import JobService
-from tests.unit.jobs.serving import ALICE, draft, serving
+from aiosd.jobs.settings import JobsSettings
+from tests.unit.jobs.serving import ALICE, Bench, draft, serving
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
@@ -251,5 +252,128 @@ def test_a_retry_runs_when_its_time_has_come() -> None:
             bench.service._awake.set()
             await bench.until(job.id, "starting")
             assert bench.launcher.launches[-1].attempt == 2
+
+    run(scenario())
+
+
+def test_settings_are_taken_over_live_and_outlive_a_full_disk() -> None:
+    async def scenario() -> None:
+        async with serving() as bench:
+            assert (await bench.submit(draft("a"))).spec.grace_s == 30.0
+            bench.service.use(JobsSettings(grace_s=5.0, default_cpu_millis=2000))
+            job = await bench.submit(draft("b"))
+            assert (job.spec.grace_s, job.spec.request.cpu_millis) == (5.0, 2000)
+            bench.journal.fail_next = DiskFull("no room")
+            with suppress(DiskFull):
+                await bench.submit(draft("c"))
+            bench.service._awake.set()  # instead of a second of waiting
+            await bench.settled()
+            assert bench.service.trouble is None
+            assert (await bench.submit(draft("d"))).spec.grace_s == 5.0
+
+    run(scenario())
+
+
+def test_other_shares_make_another_order_at_once() -> None:
+    async def scenario() -> None:
+        async with serving(settings=JobsSettings(max_starts_per_pass=1)) as bench:
+            bench.service.use(JobsSettings(shares={"alice": 4.0}))
+            assert bench.service.state.dirty
+            await bench.settled()
+            assert not bench.service.state.dirty, "a pass was made although nothing was asked"
+
+    run(scenario())
+
+
+async def _lined_up(bench: Bench) -> None:
+    """Job 1 was short; element 0 of array 2 has the only processor, and others are staged behind it."""
+    await bench.submit(draft("a"))
+    bench.launcher.ended(bench.launcher.launches[0], bench.launcher.exit(0, run_s=0.002))
+    await bench.until(JobId(1), "succeeded")
+    await bench.submit(draft("a", array="0-99"))
+    await bench.settled()
+
+
+def test_who_is_staged_is_launched_without_a_turn() -> None:
+    async def scenario() -> None:
+        async with serving(cpus=1) as bench:
+            await _lined_up(bench)
+            commits = len(bench.journal.commits)
+            for nth in range(5):
+                bench.launcher.ended(bench.launcher.launches[-1], bench.launcher.exit(0, run_s=0.002))
+                assert bench.launcher.launches[-1].id == JobId(2, nth + 1) and len(bench.journal.commits) == commits
+            await bench.until(JobId(2, 4), "succeeded")
+            assert len(bench.journal.commits) <= commits + 2 and len(bench.launcher.launches) == 7
+
+    run(scenario())
+
+
+def test_nobody_is_launched_whose_staging_is_not_committed() -> None:
+    async def scenario() -> None:
+        async with serving(cpus=1) as bench:
+            await bench.submit(draft("a"))
+            bench.launcher.ended(bench.launcher.launches[0], bench.launcher.exit(0, run_s=0.002))
+            await bench.until(JobId(1), "succeeded")
+            await bench.submit(draft("a"))
+            bench.journal.gate.clear()
+            bench.journal.waiting.clear()
+            asked = asyncio.ensure_future(bench.submit(draft("a")))
+            await bench.journal.waiting.wait()
+            assert JobId(3) in bench.service.state.staging.behind
+            bench.launcher.ended(bench.launcher.launches[-1], bench.launcher.exit(0, run_s=0.002))
+            assert [job.id.number for job in bench.launcher.launches] == [1, 2]
+            bench.journal.gate.set()
+            await asked
+            await bench.until(JobId(2), "succeeded")
+            await bench.settled()
+            assert [job.id.number for job in bench.launcher.launches] == [1, 2, 3]
+
+    run(scenario())
+
+
+def test_a_handed_over_run_survives_a_full_disk() -> None:
+    async def scenario() -> None:
+        async with serving(cpus=1) as bench:
+            await _lined_up(bench)
+            bench.journal.fail_next = DiskFull("no room")
+            bench.launcher.ended(bench.launcher.launches[-1], bench.launcher.exit(0, run_s=0.002))
+            handed = bench.launcher.launches[-1]
+            assert handed.id == JobId(2, 1)
+            bench.launcher.started(handed)
+            await bench.in_trouble()
+            await bench.until(JobId(2, 0), "succeeded")
+            assert (await bench.service.get("2.1")).phase == "running" and bench.service.state.pool.used().cpu_millis == 1000
+            launched = [job.run_key for job in bench.launcher.launches]
+            assert launched == ["1.-1.1", "2.0.1", "2.1.1"]
+            bench.clock.advance(1.1)
+            bench.launcher.ended(handed)
+            await bench.until(JobId(2, 1), "succeeded")
+            await bench.settled()
+            assert bench.launcher.launches[-1].run_key in ("2.2.2", "2.17.1")
+
+    run(scenario())
+
+
+def test_elements_that_are_called_back_leave_no_record() -> None:
+    async def scenario() -> None:
+        async with serving(cpus=1) as bench:
+            await _lined_up(bench)
+            assert JobId(2, 1) in bench.journal.live
+            await bench.service.set_drained(True)
+            assert [i for i in bench.journal.live if i.is_element] == [JobId(2, 0)]
+            assert (await bench.service.get("2.1")).phase == "queued"
+
+    run(scenario())
+
+
+def test_a_service_that_stops_launches_nobody() -> None:
+    async def scenario() -> None:
+        async with serving(cpus=1) as bench:
+            await _lined_up(bench)
+            bench.service.stop()
+            launched = len(bench.launcher.launches)
+            bench.launcher.ended(bench.launcher.launches[-1])
+            await bench.settled()
+            assert len(bench.launcher.launches) == launched
 
     run(scenario())

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs.actions import Action, End, Event, Launch, Save, Signal, Steer, SteerJob, Submit
+from aiosd.jobs.actions import Action, End, Event, Launch, Save, Signal, Steer, SteerJob, Submit, Withdraw
 from aiosd.jobs.draft import JobDraft
 from aiosd.jobs.engine import Engine, Reply
 from aiosd.jobs.job import Environment, Exit, Job, Owner
@@ -67,6 +67,8 @@ class World:
                     self.signals.append((job.id, signal))
                 case End(job):
                     self.ended[job.id] = job
+                    self.saved.pop(job.id, None)
+                case Withdraw(job):
                     self.saved.pop(job.id, None)
                 case Save(job):
                     self.saved[job.id] = job

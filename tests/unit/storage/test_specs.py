@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from aiosd.ids import JobId
 from aiosd.jobs.ports import Changes
 from aiosd.storage.journal import SqlJournal
 from aiosd.storage.specs import SpecBook, Written
@@ -62,6 +63,6 @@ def test_jobs_that_ended_are_forgotten() -> None:
     for n in range(5):
         book.place(live(n), written)
     book.settle(written, [])
-    book.settle(Written(), [ended(n) for n in range(5)])
+    book.settle(Written(), [JobId(n) for n in range(5)])
     assert book._of_job == {}
     assert book.next_id == 2

@@ -1,0 +1,100 @@
+"""The commands that users want run when a job has ended for good (`--notify`): a few at once, in a line, never in anybody's way.
+
+Best effort: what waits in line when the daemon stops or dies is not run, and what runs then goes on without its time limit.
+"""
+
+import os
+import resource
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Mapping
+
+import structlog
+
+from aiosd.jobs.job import Job
+
+_AT_ONCE = 4
+_LIMIT_S = 60.0
+_SHELL = "/bin/sh"
+_OPEN_FILES = 'ulimit -S -n "$1" 2>/dev/null; exec /bin/sh -c "$2"'  # the daemon has raised its own limit
+log = structlog.get_logger("jobs")
+
+
+class Notices:
+    """Its threads are daemon threads, made when there is something to do: the interpreter does not wait for them at its end."""
+
+    def __init__(self, at_once: int = _AT_ONCE, limit_s: float = _LIMIT_S) -> None:
+        self._at_once, self._limit_s = at_once, limit_s
+        self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._waiting: deque[Job] = deque()
+        self._threads = 0
+        self._lock = threading.Lock()
+
+    def add(self, job: Job) -> None:
+        """Run the command of `job`, when its turn has come. Returns at once."""
+        with self._lock:
+            self._waiting.append(job)
+            if self._threads == self._at_once:
+                return
+            self._threads += 1
+        threading.Thread(target=self._run_all, name="notify", daemon=True).start()
+
+    def close(self) -> None:
+        """Run no more of them; those that run go on."""
+        with self._lock:
+            dropped = len(self._waiting)
+            self._waiting.clear()
+        if dropped:
+            log.warning("notify commands that still waited in line are not run", count=dropped)
+
+    def _run_all(self) -> None:
+        while (job := self._next()) is not None:
+            trouble = _run(job, self._open_files, self._limit_s)
+            if trouble:
+                log.warning("the notify command failed", job=str(job.id), command=job.spec.notify_command, why=trouble)
+
+    def _next(self) -> Job | None:
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._threads -= 1
+            return None
+
+
+def environment_of(job: Job) -> Mapping[str, str]:
+    """The job's own, and how the job ended; exit code and signal are empty where there is none."""
+    outcome = job.outcome
+    return {
+        **job.spec.environment.variables,
+        "AIOS_JOB_ID": str(job.id),
+        "AIOS_JOB_NAME": job.spec.name,
+        "AIOS_JOB_STATE": str(job.phase),
+        "AIOS_JOB_EXIT_CODE": _number(outcome.exit_code if outcome is not None else None),
+        "AIOS_JOB_SIGNAL": _number(outcome.signal if outcome is not None else None),
+        "AIOS_JOB_REASON": job.reason,
+    }
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _run(job: Job, open_files: int, limit_s: float) -> str:
+    """Blocks. What went wrong, or nothing."""
+    cwd = job.spec.cwd if os.access(job.spec.cwd, os.X_OK) and os.path.isdir(job.spec.cwd) else "/"
+    try:
+        process = subprocess.Popen(
+            [_SHELL, "-c", _OPEN_FILES, "notify", str(open_files), job.spec.notify_command], env=environment_of(job), cwd=cwd,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        return str(error)
+    try:
+        status = process.wait(limit_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # its leader is not reaped yet, so the number is still its own
+        process.wait()
+        return f"it was killed after {limit_s:g} s"
+    return f"exit code {status}" if status > 0 else f"ended by signal {-status}" if status else ""

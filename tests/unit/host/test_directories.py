@@ -1,0 +1,113 @@
+"""A directory is kept for the next run only as it was made; trees are removed without following links."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from aiosd.host import directories
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    old = os.umask(0o022)
+    yield
+    directories.drop_spares()
+    os.umask(old)
+
+
+def test_an_empty_directory_becomes_the_next_one(tmp_path: Path) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    directories.make(str(first), "scratch")
+    inode = first.stat().st_ino
+    assert directories.keep(str(first), "scratch", str(tmp_path / "kept"))
+    assert os.listdir(tmp_path) == ["kept"]
+    directories.make(str(second), "scratch")
+    assert (os.listdir(tmp_path), second.stat().st_ino) == (["2"], inode)
+
+
+def test_one_purpose_does_not_get_the_spare_of_another(tmp_path: Path) -> None:
+    directories.make(str(tmp_path / "1"))
+    assert directories.keep(str(tmp_path / "1"), "scratch", str(tmp_path / "kept"))
+    directories.make(str(tmp_path / "2"), "checkpoint")
+    assert sorted(os.listdir(tmp_path)) == ["2", "kept"]
+
+
+def _chmod(path: Path) -> None:
+    path.chmod(0o777)
+
+
+def _fill(path: Path) -> None:
+    (path / ".hidden").touch()
+
+
+def _link(path: Path) -> None:
+    (path.parent / "elsewhere").mkdir()
+    path.rmdir()
+    path.symlink_to("elsewhere")
+
+
+def _file(path: Path) -> None:
+    path.rmdir()
+    path.touch()
+
+
+@pytest.mark.parametrize("change", [_chmod, _fill, _link, _file, Path.rmdir])
+def test_what_a_job_has_changed_is_not_kept(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    path = tmp_path / "1"
+    directories.make(str(path))
+    change(path)
+    before = sorted(os.listdir(tmp_path))
+    assert not directories.keep(str(path), "scratch", str(tmp_path / "kept"))
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_path_that_holds_something_keeps_it_and_the_spare_is_gone(tmp_path: Path) -> None:
+    directories.make(str(tmp_path / "1"))
+    assert directories.keep(str(tmp_path / "1"), "checkpoint", str(tmp_path / "kept"))
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "model").touch()
+    directories.make(str(tmp_path / "2"), "checkpoint")
+    assert (os.listdir(tmp_path), os.listdir(tmp_path / "2")) == (["2"], ["model"])
+
+
+def test_a_spare_that_somebody_has_removed_is_made_anew(tmp_path: Path) -> None:
+    directories.make(str(tmp_path / "1"))
+    assert directories.keep(str(tmp_path / "1"), "scratch", str(tmp_path / "1"))
+    (tmp_path / "1").rmdir()
+    directories.make(str(tmp_path / "deep" / "2"), "scratch")
+    assert (tmp_path / "deep" / "2").is_dir()
+
+
+def test_spares_are_dropped_but_never_what_is_in_them(tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        directories.make(str(tmp_path / name))
+        assert directories.keep(str(tmp_path / name), name, str(tmp_path / name))
+    (tmp_path / "2" / "late").touch()
+    directories.drop_spares()
+    assert os.listdir(tmp_path) == ["2"]
+
+
+@pytest.mark.parametrize("target", ["kept", "kept/file"])
+def test_a_link_in_place_of_a_directory_is_removed_and_not_what_it_points_to(tmp_path: Path, target: str) -> None:
+    (tmp_path / "kept").mkdir(mode=0o755)
+    (tmp_path / "kept" / "file").touch(mode=0o644)
+    (tmp_path / "1").symlink_to(target)
+    directories.remove_tree(str(tmp_path / "1"))
+    assert (os.listdir(tmp_path), os.listdir(tmp_path / "kept")) == (["kept"], ["file"])
+    assert ((tmp_path / "kept").stat().st_mode & 0o777, (tmp_path / "kept" / "file").stat().st_mode & 0o777) == (0o755, 0o644)
+
+
+def test_a_tree_is_removed_whatever_its_modes_and_links(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    closed = tmp_path / "1" / "a" / "b"
+    closed.mkdir(parents=True)
+    (closed / "file").touch()
+    (tmp_path / "1" / "link").symlink_to(kept)
+    closed.chmod(0)
+    directories.remove_tree(str(tmp_path / "1"))
+    directories.remove_tree(str(tmp_path / "never there"))
+    assert (os.listdir(tmp_path), os.listdir(kept)) == (["kept"], ["file"])
