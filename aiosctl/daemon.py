@@ -125,7 +125,7 @@ def _layout(status: Status, wide: bool) -> list[str]:
     return section(f"aiosd at {escaped(status.target)}", [
         ("state", state), ("pid", str(status.pid) if status.pid else ""), ("version", status.version),
         ("started", describe.ago(status.started_at_s, time.time())),
-        ("memory", describe.amount(status.memory_bytes) if status.memory_bytes else ""), ("state directory", status.state_directory),
+        ("memory", describe.size(status.memory_bytes)), ("state directory", status.state_directory),
         ("configuration", status.config_file or ("none: defaults" if status.version else "")), ("database", status.database), ("log", status.log_file),
         *(("warning", warning) for warning in status.warnings),
     ])  # fmt: skip

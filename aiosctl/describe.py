@@ -51,8 +51,13 @@ def ago(at_s: float, now_s: float) -> str:
 
 
 def amount(size_bytes: int) -> str:
-    """A size without the space, for a cell: `1.5GiB`; `-` for the default."""
+    """A size without the space, for a column of a table: `1.5GiB`; `-` for the default. Elsewhere it is `1.5 GiB`."""
     return format_bytes(size_bytes).replace(" ", "") if size_bytes else NONE
+
+
+def size(size_bytes: int) -> str:
+    """A size where there is room for words; nothing for none."""
+    return format_bytes(size_bytes) if size_bytes else ""
 
 
 def cpus(request: Request) -> str:
@@ -80,10 +85,11 @@ def granted_devices(grant: Grant) -> str:
 
 
 def granted_cpus(grant: Grant) -> str:
-    """`0-3,8`; a processor that is shared with its part: `4 (0.5)`."""
+    """By number, `#0-3,8`; a processor that is shared with its part: `#4 (0.5)`."""
     whole = sorted(g.cpu for g in grant.cpus if g.millis >= 1000)
     shared = [f"{g.cpu} ({format_millis(g.millis)})" for g in grant.cpus if g.millis < 1000]
-    return ",".join([*_ranges(whole), *shared])
+    numbers = ",".join([*_ranges(whole), *shared])
+    return f"#{numbers}" if numbers else ""
 
 
 def _ranges(numbers: list[int]) -> list[str]:

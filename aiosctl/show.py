@@ -81,8 +81,8 @@ def _asked(job: JobRecord) -> list[tuple[str, str]]:
     after = ", ".join(f"{d.kind} {d.job_id}" for d in job.dependencies)
     conditions = f" on {', '.join(job.retry.conditions)}" if job.retry.conditions else ""
     return [
-        ("cpus", describe.cpus(request)), ("memory", describe.amount(request.memory_bytes)), ("devices", describe.devices(request)),
-        ("disk", describe.amount(request.disk_bytes) if request.disk_bytes else ""),
+        ("cpus", describe.cpus(request)), ("memory", describe.size(request.memory_bytes) or describe.NONE), ("devices", describe.devices(request)),
+        ("disk", describe.size(request.disk_bytes)),
         ("time limit", format_seconds(job.time_limit_s) if job.time_limit_s else ""),
         ("begin", describe.moment(job.begin_at_s)), ("deadline", describe.moment(job.deadline_at_s)), ("dependencies", after),
         ("retries", f"{job.retry.retries}{conditions}" if job.retry.retries else ""), ("nice", str(job.nice) if job.nice else ""),
@@ -93,9 +93,13 @@ def _asked(job: JobRecord) -> list[tuple[str, str]]:
 def _granted(job: JobRecord) -> list[tuple[str, str]]:
     if job.grant is None:
         return []
-    memory = describe.amount(job.grant.memory_bytes) if job.grant.memory_bytes else ""
     pid = str(job.run.pid) if job.run and job.run.pid and job.state.active else ""
-    return [("cpus", describe.granted_cpus(job.grant)), ("memory", memory), ("devices", describe.granted_devices(job.grant)), ("pid", pid)]
+    return [
+        ("processors", describe.granted_cpus(job.grant)),
+        ("memory", describe.size(job.grant.memory_bytes)),
+        ("devices", describe.granted_devices(job.grant)),
+        ("pid", pid),
+    ]
 
 
 def _times(job: JobRecord, now_s: float) -> list[tuple[str, str]]:
@@ -125,5 +129,5 @@ def _end(job: JobRecord) -> list[tuple[str, str]]:
     return [
         ("how", describe.ending(job) or ("exit 0" if job.outcome.exit_code == 0 else "")), ("out of memory", oom),
         ("cpu time", f"{format_seconds(usage.cpu_user_s)} user, {format_seconds(usage.cpu_system_s)} system" if usage.cpu_user_s or usage.cpu_system_s else ""),
-        ("memory peak", describe.amount(usage.memory_peak_bytes) if usage.memory_peak_bytes else ""),
+        ("memory peak", describe.size(usage.memory_peak_bytes)),
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from aiosd import logs
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
+from aiosd.domain_settings import jobs_settings, resource_settings
 from aiosd.errors import AiosError
 from aiosd.host import faults, itself, signals
 from aiosd.host.launch import Layout
@@ -29,12 +30,10 @@ from aiosd.jobs.job import Job
 from aiosd.jobs.ports import Loaded as Remembered
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
-from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.monitoring.service import MonitorService
 from aiosd.node import Node
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.inventory import Inventory
-from aiosd.resources.settings import DeclaredDevice, ResourceSettings
 from aiosd.rpc.auth import SameUser
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.jobs import Beside, JobsServicer
@@ -135,12 +134,12 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     config, clock = loaded.config, SystemClock()
     started_at_s = clock.now().wall_s
     _take_places(config, closing)
-    found = await asyncio.to_thread(survey, _resource_settings(config))
+    found = await asyncio.to_thread(survey, resource_settings(config))
     _log_survey(found)
     doors = await _open_doors(config, found.inventory, clock, closing)
     jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
-    node = Node(jobs, reader, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings)
+    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings)
     server = _server(config, jobs, reader, node, runs, doors)
     closing.push_async_callback(server.stop, 0.0)
     return Daemon(jobs, monitor, server, node, notifier, stopping)
@@ -221,29 +220,3 @@ async def _feed_watchdog(daemon: Daemon) -> None:
     while daemon.notifier.watchdog_period_s:
         daemon.notifier.alive()
         await asyncio.sleep(daemon.notifier.watchdog_period_s)
-
-
-def jobs_settings(config: Config) -> JobsSettings:
-    """The settings of the jobs domain, which has its own record so that it needs no configuration file to be tested."""
-    jobs, scheduler = config.jobs, config.scheduler
-    queues = {name: QueueSettings(name, **{f: getattr(queue, f) for f in queue.__struct_fields__}) for name, queue in config.queues.items()}
-    queues.setdefault("default", QueueSettings("default"))
-    return JobsSettings(
-        policy=scheduler.policy,
-        usage_half_life_s=scheduler.usage_half_life_s,
-        shares=scheduler.shares,
-        max_starts_per_pass=scheduler.max_starts_per_pass,
-        queues=queues,
-        **{f: getattr(jobs, f) for f in jobs.__struct_fields__},
-    )
-
-
-def _resource_settings(config: Config) -> ResourceSettings:
-    resources = config.resources
-    return ResourceSettings(
-        state_directory=config.daemon.state_directory,
-        memory_reserve_bytes=None if resources.memory_reserve_bytes < 0 else resources.memory_reserve_bytes,
-        cpus_reserved=resources.cpus_reserved,
-        disk_reserve_bytes=resources.disk_reserve_bytes,
-        devices=tuple(DeclaredDevice(d.kind, d.count, d.paths, d.model, d.memory_bytes) for d in resources.device),
-    )

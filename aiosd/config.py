@@ -58,26 +58,27 @@ class SchedulerConfig(Section, frozen=True, kw_only=True):
     policy: Annotated[str, text("fifo, priority or fair; `aiosctl policy set` changes it live, and that lasts", reload=True)] = "fair"
     usage_half_life_s: Annotated[float, seconds("fair: after this time, past use counts half; seconds", 1)] = 7 * 24 * 3600.0
     shares: Annotated[
-        dict[str, Annotated[float, Meta(ge=0.001, le=1_000_000)]], text("fair: how much of the machine each user is due, relative to 1 for everyone else")
+        dict[str, Annotated[float, Meta(ge=0.001, le=1_000_000)]],
+        text("fair: how much of the machine each user is due; everyone else is due 1", reload=True),
     ] = {}
-    max_starts_per_pass: Annotated[int, whole("jobs started in one pass before new events are looked at", 1, 100_000)] = 1000
+    max_starts_per_pass: Annotated[int, whole("jobs started in one pass before new events are looked at", 1, 100_000, reload=True)] = 1000
 
 
 class JobsConfig(Section, frozen=True, kw_only=True):
     """What a job gets when it does not ask, and what one may ask for at most."""
 
-    default_cpu_millis: Annotated[int, whole("processors of a job that does not say; thousandths of one", 1, 1_000_000_000)] = 1000
-    default_queue: Annotated[str, text("the queue of a job that does not say", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = "default"
-    grace_s: Annotated[float, seconds("from SIGTERM to SIGKILL, of a job that does not say; seconds", 0, YEAR_S)] = 30.0
-    retry_backoff_s: Annotated[float, seconds("the pause before the first retry; it doubles with each; seconds")] = 1.0
-    retry_backoff_max_s: Annotated[float, seconds("the longest pause before a retry; seconds")] = 600.0
-    max_array_elements: Annotated[int, whole("elements of one job array", 1, 1_000_000_000)] = 10_000_000
-    max_command_bytes: Annotated[int, whole("a job's command with its arguments, or its script; bytes", 1024, 64 << 20)] = 2 << 20
-    max_environment_bytes: Annotated[int, whole("a job's environment variables; bytes (the kernel allows about 6 MiB with the command)", 1024, 64 << 20)] = (
+    default_cpu_millis: Annotated[int, whole("processors of a job that does not say; thousandths of one", 1, 1_000_000_000, reload=True)] = 1000
+    default_queue: Annotated[str, text("the queue of a job that does not say", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", reload=True)] = "default"
+    grace_s: Annotated[float, seconds("from SIGTERM to SIGKILL, of a job that does not say; seconds", 0, YEAR_S, reload=True)] = 30.0
+    retry_backoff_s: Annotated[float, seconds("the pause before the first retry; it doubles with each; seconds", reload=True)] = 1.0
+    retry_backoff_max_s: Annotated[float, seconds("the longest pause before a retry; seconds", reload=True)] = 600.0
+    max_array_elements: Annotated[int, whole("elements of one job array", 1, 1_000_000_000, reload=True)] = 10_000_000
+    max_command_bytes: Annotated[int, whole("a job's command with its arguments, or its script; bytes", 1024, 64 << 20, reload=True)] = 2 << 20
+    max_environment_bytes: Annotated[int, whole("a job's environment; bytes (the kernel allows about 6 MiB with the command)", 1024, 64 << 20, reload=True)] = (
         2 << 20
     )
-    max_jobs_per_submit: Annotated[int, whole("jobs in one call", 1, 1_000_000)] = 10_000
-    max_queued: Annotated[int, whole("jobs and arrays that have not ended, all together", 1, 100_000_000)] = 2_000_000
+    max_jobs_per_submit: Annotated[int, whole("jobs in one call", 1, 1_000_000, reload=True)] = 10_000
+    max_queued: Annotated[int, whole("jobs and arrays that have not ended, all together", 1, 100_000_000, reload=True)] = 2_000_000
 
 
 class QueueConfig(Section, frozen=True, kw_only=True):
@@ -113,7 +114,7 @@ class ResourcesConfig(Section, frozen=True, kw_only=True):
 class MonitoringConfig(Section, frozen=True, kw_only=True):
     """How closely running work is looked at. Nothing is sampled while nothing runs."""
 
-    period_s: Annotated[float, seconds("between two samples of the running jobs; seconds", 0.1, 3600)] = 5.0
+    period_s: Annotated[float, seconds("between two samples of the running jobs; seconds", 0.1, 3600, reload=True)] = 5.0
 
 
 class Config(Section, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from aiosd import __version__, logs, settings_text
+from aiosd.domain_settings import jobs_settings
 from aiosd.host import isolation
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
@@ -12,6 +13,7 @@ from aiosd.jobs.actions import QueueChange
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
 from aiosd.monitoring.machine import DaemonInfo
+from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
 from aiosd.rpc.needs import NodeReport, Reloaded
 from aiosd.settings_file import Loaded
@@ -25,6 +27,7 @@ class Node:
 
     jobs: JobService
     reader: JobReader
+    monitor: MonitorService
     inventory: Inventory
     loaded: Loaded
     reread: Callable[[], Loaded]
@@ -67,12 +70,15 @@ class Node:
             for key in applied:
                 await self._apply(key, new)
             self.loaded = Loaded(self.loaded.config.taking_over(new.config), new.file, new.origins)
+            self.jobs.use(jobs_settings(self.loaded.config))
+            self.monitor.use(self.loaded.config.monitoring.period_s)
             log.info("reloaded", applied=applied, needs_restart=needs_restart)
         finally:
             self.notifier.ready("serving")
         return Reloaded(tuple(applied), tuple(needs_restart))
 
     async def _apply(self, key: str, new: Loaded) -> None:
+        """What has to be done about one setting; the others are taken over all together."""
         if key.startswith("queues."):
             name = key.split(".")[1]
             queue = new.config.queues.get(name)

@@ -53,13 +53,19 @@ class MonitorService:
     """`watch` and `unwatch` follow the runs; `run` is the loop, one of the daemon's named root tasks."""
 
     def __init__(self, meter: Meter, reports: Reports, clock: Clock, period_s: float = 2.0) -> None:
-        if period_s <= 0:
-            raise InvalidArgument(f"the period of monitoring must be positive, not {period_s} s", hint="2 seconds is usual")
         self._meter, self._reports, self._clock = meter, reports, clock
-        self._period_s = period_s
+        self._hurried = asyncio.Event()
+        self.use(period_s)
         self._live: dict[str, _Measured] = {}
         self._ended: OrderedDict[str, _Measured] = OrderedDict()
         self._wanted = asyncio.Event()
+
+    def use(self, period_s: float) -> None:
+        """Look so often from now on."""
+        if period_s <= 0:
+            raise InvalidArgument(f"the period of monitoring must be positive, not {period_s} s", hint="2 seconds is usual")
+        self._period_s = period_s
+        self._hurried.set()
 
     def watch(self, run: WatchedRun) -> None:
         """Measure this run from now on; again for the same key changes nothing."""
@@ -84,7 +90,14 @@ class MonitorService:
             begun_s = self._clock.now().steady_s
             await self.look()
             took_s = self._clock.now().steady_s - begun_s
-            await asyncio.sleep(max(self._period_s, took_s / MOST_SHARE) - took_s)
+            await self._pause(max(self._period_s, took_s / MOST_SHARE) - took_s)
+
+    async def _pause(self, pause_s: float) -> None:
+        """Cut short by another period: an hour of the old one is not waited for."""
+        self._hurried.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._hurried.wait()
 
     async def look(self) -> None:
         """Measure every live run once, and read what it reported."""

@@ -42,7 +42,7 @@ class JobsServicer(Wire):
         return pb.SubmitJobsResponse(jobs=[self._converter.to_job(job) for job in jobs])
 
     async def Get(self, request: pb.GetJobRequest, context: Context) -> pb.Job:
-        return self._converter.to_job(await self._job(request.id), with_environment=request.with_environment)
+        return self._converter.to_job(await self._views.get(needed(request.id, "", "id")), with_environment=request.with_environment)
 
     async def List(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
         job_filter = convert_views.from_filter(request.filter)

@@ -39,6 +39,9 @@ class JobCalls(Protocol):
 class JobViews(Protocol):
     """What looks at jobs, once or for as long as the caller likes. Generators are closed when the caller has gone."""
 
+    async def get(self, ref: str) -> Job:
+        """By id or by name; a job that is queued says why."""
+
     async def list(self, job_filter: JobFilter, page_size: int, page_token: str) -> Page: ...
 
     def watch(self, job_filter: JobFilter, since_revision: int) -> AsyncIterator[JobEvent]: ...

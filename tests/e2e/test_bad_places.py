@@ -205,9 +205,11 @@ def test_a_reload_says_what_was_taken_over(daemon: Daemon) -> None:
     config.parent.mkdir(parents=True)
     config.write_text('[scheduler]\npolicy = "fair"\n')
     client = daemon.start().client()
-    config.write_text('[scheduler]\npolicy = "priority"\n[daemon]\nlog_level = "debug"\n[monitoring]\nperiod_s = 2.0\n[queues.night]\nmax_running = 3\n')
+    config.write_text(
+        '[scheduler]\npolicy = "priority"\n[daemon]\nlog_level = "debug"\n[monitoring]\nperiod_s = 2.0\n[rpc]\nmax_message_bytes = 1048576\n[queues.night]\nmax_running = 3\n'
+    )
     done = client.reload()
-    assert {"scheduler.policy", "daemon.log_level", "queues.night.max_running"} <= set(done.applied)
-    assert done.needs_restart == ("monitoring.period_s",)
+    assert {"scheduler.policy", "daemon.log_level", "queues.night.max_running", "monitoring.period_s"} <= set(done.applied)
+    assert done.needs_restart == ("rpc.max_message_bytes",)
     assert client.node().policy == "priority"
     assert daemon.aiosctl("queue", "show", "night").returncode == 0

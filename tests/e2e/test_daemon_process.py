@@ -110,10 +110,10 @@ def test_after_a_kill_the_next_one_starts(place: Place) -> None:
 
 def test_sighup_takes_over_what_can_be_and_names_what_cannot(place: Place) -> None:
     daemon, _ = place.start()
-    place.configure('[scheduler]\npolicy = "fifo"\n[jobs]\ngrace_s = 1\n')
+    place.configure('[scheduler]\npolicy = "fifo"\nusage_half_life_s = 60\n[jobs]\ngrace_s = 1\n')
     daemon.send_signal(signal.SIGHUP)
     *_, said = lines_until(daemon, lambda line: line["event"] == "reloaded")
-    assert (said["applied"], said["needs_restart"]) == (["scheduler.policy"], ["jobs.grace_s"])
+    assert (said["applied"], said["needs_restart"]) == (["scheduler.policy", "jobs.grace_s"], ["scheduler.usage_half_life_s"])
     place.configure("[jobs]\ngrace_s = -1\n")
     daemon.send_signal(signal.SIGHUP)
     *_, said = lines_until(daemon, lambda line: str(line["event"]).startswith("not reloaded"))

@@ -319,3 +319,29 @@ def test_output_goes_to_files_that_were_named(client: aios.Client, place: Path) 
     assert (place / f"o.{job.id}.1.1").read_text() == "out\n"
     assert (place / "e.0").read_text() == "err\n"
     assert os.stat(place / "e.0").st_mode & 0o777 == 0o644
+
+
+# How they are named, and what is said of those that wait
+
+
+def test_a_name_goes_on_meaning_a_job_that_has_ended(shared: Daemon, client: aios.Client) -> None:
+    job = client.submit("echo dark", **{**PLAIN, "name": "lone-night"}).wait()
+    for verb in ("show", "logs", "wait"):
+        done = shared.aiosctl(verb, "lone-night")
+        assert done.returncode == 0, done.stderr
+        assert {"show": f"Job {job.id}\n".encode(), "logs": b"dark\n", "wait": b""}[verb] in done.stdout
+    again = client.submit("exit 0", **{**PLAIN, "name": "lone-night"}).wait()
+    refused = shared.aiosctl("show", "lone-night")
+    assert refused.returncode != 0 and f"jobs {again.id}, {job.id}".encode() in refused.stderr and b"use the id" in refused.stderr
+
+
+def test_what_waits_says_why_in_lists_and_in_full(client: aios.Client) -> None:
+    cpus = len(client.node().inventory.cpus)
+    runs = client.submit("sleep 60", **{**PLAIN, "cpus": 0.5})
+    waits = client.submit("exit 0", **{**PLAIN, "cpus": cpus})
+    why = waits.why()
+    assert why.summary.startswith(f"it needs {cpus} processor")
+    assert client.job(waits.id).reason == "waits for cpu"
+    assert [job.reason for job in client.jobs() if job.id == waits.id] == ["waits for cpu"]
+    client.cancel(runs.id)
+    assert waits.wait().state == "succeeded"

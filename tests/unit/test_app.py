@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aiosd import app
+from aiosd import app, domain_settings
 from aiosd.errors import StorageCorrupt
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.settings_file import load
@@ -29,7 +29,7 @@ EVERY_JOBS_SETTING = {
 
 
 def test_every_setting_of_jobs_reaches_them() -> None:
-    settings = app.jobs_settings(load(None, EVERY_JOBS_SETTING).config)
+    settings = domain_settings.jobs_settings(load(None, EVERY_JOBS_SETTING).config)
     assert settings == JobsSettings(
         policy="fifo",
         usage_half_life_s=60.0,
@@ -50,7 +50,7 @@ def test_every_setting_of_jobs_reaches_them() -> None:
 
 
 def test_there_is_always_a_default_queue() -> None:
-    assert app.jobs_settings(load(None, {}).config).queues == {"default": QueueSettings("default")}
+    assert domain_settings.jobs_settings(load(None, {}).config).queues == {"default": QueueSettings("default")}
 
 
 @pytest.fixture

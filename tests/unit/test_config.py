@@ -2,7 +2,7 @@
 
 import pytest
 
-from aiosd.config import Config, DaemonConfig, JobsConfig, QueueConfig, RpcConfig, SchedulerConfig
+from aiosd.config import Config, DaemonConfig, JobsConfig, MonitoringConfig, QueueConfig, RpcConfig, SchedulerConfig, reloadable
 
 
 def test_a_configuration_does_not_change() -> None:
@@ -23,9 +23,16 @@ def test_the_difference_tells_what_is_taken_over_from_what_needs_a_restart() -> 
         scheduler=SchedulerConfig(policy="fifo"),
         jobs=JobsConfig(grace_s=1.0),
     )
-    assert old.diff(new) == (["daemon.log_level", "scheduler.policy"], ["daemon.state_directory", "rpc.socket_path", "jobs.grace_s"])
+    assert old.diff(new) == (["daemon.log_level", "scheduler.policy", "jobs.grace_s"], ["daemon.state_directory", "rpc.socket_path"])
     assert old.diff(old) == ([], [])
-    assert old.taking_over(new).diff(new) == ([], ["daemon.state_directory", "rpc.socket_path", "jobs.grace_s"])
+    assert old.taking_over(new).diff(new) == ([], ["daemon.state_directory", "rpc.socket_path"])
+
+
+def test_all_that_jobs_are_told_and_how_they_are_looked_at_is_taken_over() -> None:
+    assert all(reloadable(JobsConfig, key) for key in JobsConfig.__struct_fields__)
+    assert [key for key in SchedulerConfig.__struct_fields__ if not reloadable(SchedulerConfig, key)] == ["usage_half_life_s"]
+    assert reloadable(MonitoringConfig, "period_s")
+    assert not any(reloadable(RpcConfig, key) for key in RpcConfig.__struct_fields__)
 
 
 def test_queues_that_come_go_and_change_are_differences() -> None:

@@ -94,7 +94,17 @@ def test_show_has_what_there_is_in_sections(cli, fake) -> None:  # type: ignore[
     fake.known = {"42": make_job(run=make_run(), labels={"team": "vision"}, environment={"LR": "1"})}
     out = cli("show", "42").out
     assert out.startswith("Job 42\n  name       train\n")
-    for line in ("  cpus     2", "  devices  1 gpu", "Holds", "  cpus     0-1", "  devices  gpu 0", "  labels     team=vision", "Environment", "  LR  1"):
+    for line in (
+        "  cpus     2",
+        "  devices  1 gpu",
+        "  memory   4 GiB",
+        "Holds",
+        "  processors  #0-1",
+        "  devices     gpu 0",
+        "  labels     team=vision",
+        "Environment",
+        "  LR  1",
+    ):
         assert line in out.splitlines()
     assert "End" not in out.splitlines()
 
@@ -132,7 +142,7 @@ def test_a_long_sparkline_is_averaged_into_its_cells() -> None:
 
 def test_granted_processors_as_ranges() -> None:
     grant = make_run().grant
-    assert describe.granted_cpus(grant) == "0-1"
+    assert describe.granted_cpus(grant) == "#0-1"
 
 
 def test_events_are_in_the_order_they_happened(cli, fake) -> None:  # type: ignore[no-untyped-def]

@@ -130,13 +130,12 @@ def loop_for_a_while(world: World, monkeypatch: pytest.MonkeyPatch, runs: Sequen
 
     async def work() -> None:
         monitor = MonitorService(world, world, world, period_s=2.0)
-        yielding = asyncio.sleep
-        monkeypatch.setattr("aiosd.monitoring.service.asyncio.sleep", world.sleep)
+        monkeypatch.setattr(monitor, "_pause", world.sleep)
         loop = asyncio.ensure_future(monitor.run())
         for key in runs:
             monitor.watch(run_of(key))
         for _ in range(100):
-            await yielding(0)
+            await asyncio.sleep(0)
         loop.cancel()
 
     asyncio.run(work())
@@ -167,3 +166,22 @@ def test_a_period_of_nothing_is_refused() -> None:
     world = World()
     with pytest.raises(InvalidArgument, match="period"):
         MonitorService(world, world, world, period_s=0.0)
+
+
+def test_another_period_cuts_the_pause_of_the_old_one_short() -> None:
+    async def work() -> int:
+        world = World()
+        monitor = MonitorService(world, world, world, period_s=3600.0)
+        loop = asyncio.ensure_future(monitor.run())
+        monitor.watch(run_of("a"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        before = len(world.looks)
+        monitor.use(1800.0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        loop.cancel()
+        assert before == 1
+        return len(world.looks)
+
+    assert asyncio.run(work()) == 2

@@ -1,0 +1,69 @@
+"""What a reload of the configuration does: what can be is in force at once, the rest is named until the restart."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from aiosd.config import Config, JobsConfig, MonitoringConfig, QueueConfig, RpcConfig, SchedulerConfig
+from aiosd.errors import ConfigError
+from aiosd.host.notify import Notifier
+from aiosd.jobs.actions import QueueChange
+from aiosd.jobs.settings import JobsSettings
+from aiosd.node import Node
+from aiosd.settings_file import Loaded
+
+
+class Taken:
+    """The services that are told, in place of real ones."""
+
+    def __init__(self) -> None:
+        self.settings: list[JobsSettings] = []
+        self.told: list[object] = []
+        self.monitor = SimpleNamespace(use=self.told.append)
+
+    def use(self, settings: JobsSettings) -> None:
+        self.settings.append(settings)
+
+    async def set_policy(self, name: str) -> None:
+        self.told.append(name)
+
+    async def set_queue(self, name: str, change: QueueChange) -> None:
+        self.told.append((name, change.max_running))
+
+
+def node_of(taken: Taken, new: list[Config]) -> Node:
+    def reread() -> Loaded:
+        if not new:
+            raise ConfigError("jobs.grace_s = -1 is not allowed")
+        return Loaded(new.pop(0), "", {})
+
+    return Node(taken, None, taken.monitor, None, Loaded(Config(), "", {}), reread, lambda: None, Notifier(""), 0.0)  # type: ignore[arg-type]
+
+
+def test_what_can_be_taken_over_is_and_the_rest_goes_on_being_named() -> None:
+    new = Config(
+        scheduler=SchedulerConfig(policy="fifo", shares={"ada": 3.0}, usage_half_life_s=60.0),
+        jobs=JobsConfig(grace_s=2.0),
+        monitoring=MonitoringConfig(period_s=1.0),
+        queues={"night": QueueConfig(max_running=3)},
+        rpc=RpcConfig(max_message_bytes=1 << 20),
+    )
+    taken = Taken()
+    node = node_of(taken, [new, new])
+    done = asyncio.run(node.reload())
+    assert set(done.needs_restart) == {"rpc.max_message_bytes", "scheduler.usage_half_life_s"}
+    assert {"jobs.grace_s", "scheduler.shares", "scheduler.policy", "monitoring.period_s", "queues.night.max_running"} == set(done.applied)
+    assert set(taken.told) == {"fifo", ("night", 3), 1.0}
+    (settings,) = taken.settings
+    assert (settings.grace_s, settings.shares, settings.usage_half_life_s) == (2.0, {"ada": 3.0}, 7 * 86400.0)
+    again = asyncio.run(node.reload())
+    assert again.applied == () and again.needs_restart == done.needs_restart
+
+
+def test_a_configuration_that_is_wrong_changes_nothing() -> None:
+    taken = Taken()
+    node = node_of(taken, [])
+    with pytest.raises(ConfigError):
+        asyncio.run(node.reload())
+    assert (taken.settings, taken.told, node.loaded.config) == ([], [], Config())
