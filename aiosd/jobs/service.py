@@ -35,7 +35,7 @@ from aiosd.jobs.engine import Engine, Reply
 from aiosd.jobs.environments import Environments
 from aiosd.jobs.explain import Why
 from aiosd.jobs.find_service import JobFinder
-from aiosd.jobs.job import Job, Owner
+from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.jobs.state import State
@@ -222,7 +222,8 @@ class JobService:
                 published = True
                 self._changed.tell(job.id)
                 if not isinstance(action, Save) or action.moved:
-                    log.info("job", job=str(job.id), phase=str(job.phase), attempt=job.attempt, reason=job.reason or None)
+                    say = log.debug if job.phase is Phase.STARTING else log.info  # that it runs, or why not, follows at once
+                    say("job", job=str(job.id), phase=str(job.phase), attempt=job.attempt, reason=job.reason or None)
         if published:
             self.feed.wake()
 
