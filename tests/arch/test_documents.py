@@ -4,8 +4,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 import aiosd
 from tests.arch.source import ROOT
 
@@ -13,7 +11,6 @@ README = ROOT / "README.md"
 _TREE_PATH = re.compile(r"`((?:aios|aiosctl|aiosd|protos|tests|systemd|benchmarks|docs)/[\w./-]*)`")
 
 
-@pytest.mark.skipif(not README.exists(), reason="there is no README yet")
 def test_every_path_that_the_readme_names_is_there() -> None:
     named = set(_TREE_PATH.findall(README.read_text(encoding="utf-8")))
     assert not [path for path in sorted(named) if not (ROOT / path).exists()]

@@ -106,9 +106,9 @@ def test_a_script_that_is_not_there(cli, fake) -> None:  # type: ignore[no-untyp
 
 
 def test_paths_know_name_and_machine_and_leave_the_rest_to_the_daemon() -> None:
-    assert output_path("log/%x-%j.%a.%%x", "/work", "a/b%") == "/work/log/a_b%%-%j.%a.%%x"
-    assert output_path("/abs/%N", "/work", "n") == f"/abs/{os.uname().nodename}"
-    assert output_path("", "/work", "n") == ""
+    assert output_path("log/%x-%j.%a.%%x", "/cwd", "a/b%") == "/cwd/log/a_b%%-%j.%a.%%x"
+    assert output_path("/abs/%N", "/cwd", "n") == f"/abs/{os.uname().nodename}"
+    assert output_path("", "/cwd", "n") == ""
 
 
 @given(

@@ -19,7 +19,7 @@ LAYOUT = Layout(Path("/state"))
 
 
 def job(number: int = 1234, index: int = -1, env: Mapping[str, str] | None = None, **spec: object) -> Job:
-    filled = JobSpec(name="n", command=("true",), cwd="/work", environment=Environment("d", env or {}), request=Request(1000, 5), **spec)  # type: ignore[arg-type]
+    filled = JobSpec(name="n", command=("true",), cwd="/cwd", environment=Environment("d", env or {}), request=Request(1000, 5), **spec)  # type: ignore[arg-type]
     grant = Grant((CpuGrant(2, 1000), CpuGrant(5, 500)), 7)
     return Job(
         id=JobId(number, index), spec=filled, owner=Owner(0, 0, "me"), phase=Phase.STARTING, submitted_at_s=0.0, attempt=3, run=Run(grant, 0.0, "boot"),
@@ -36,10 +36,10 @@ def variables(one: Job, granted: Mapping[str, str]) -> dict[str, str]:
     [
         (job(), ("/state/logs/1/1234/job.3.out", "/state/logs/1/1234/job.3.err")),
         (job(index=7), ("/state/logs/1/1234/7.3.out", "/state/logs/1/1234/7.3.err")),
-        (job(stdout_path="a"), ("/work/a", "/work/a")),
-        (job(stdout_path="/x/%j.%a.%A", stderr_path="%%e"), ("/x/1234..3", "/work/%e")),
-        (job(index=7, stdout_path="%j_%a_%%a"), ("/work/1234_7_%a", "/work/1234_7_%a")),
-        (job(stderr_path="e"), ("/state/logs/1/1234/job.3.out", "/work/e")),
+        (job(stdout_path="a"), ("/cwd/a", "/cwd/a")),
+        (job(stdout_path="/x/%j.%a.%A", stderr_path="%%e"), ("/x/1234..3", "/cwd/%e")),
+        (job(index=7, stdout_path="%j_%a_%%a"), ("/cwd/1234_7_%a", "/cwd/1234_7_%a")),
+        (job(stderr_path="e"), ("/state/logs/1/1234/job.3.out", "/cwd/e")),
     ],
 )
 def test_output_paths(one: Job, paths: tuple[str, str]) -> None:
@@ -59,7 +59,7 @@ def test_the_variables_that_every_job_sees() -> None:
         "AIOS_JOB_ID": "1234.7", "AIOS_JOB_NAME": "n", "AIOS_ARRAY_INDEX": "7", "AIOS_ATTEMPT": "3", "AIOS_TARGET": "unix:/t",
         "AIOS_SCRATCH": "/state/scratch/1234.7.3", "AIOS_CHECKPOINT_DIR": "/state/checkpoints/1234.7", "AIOS_CPUS": "2,5", "AIOS_CPU_MILLIS": "1500",
         "AIOS_MEMORY_BYTES": "7", "AIOS_QUEUE": "default", "AIOS_RUN_KEY": "1234.7.3", "AIOS_REPORT_FILE": "/state/logs/1/1234/7.3.report",
-        "AIOS_CHECKPOINT_SIGNAL": "USR1", "AIOS_SUBMIT_DIR": "/work",
+        "AIOS_CHECKPOINT_SIGNAL": "USR1", "AIOS_SUBMIT_DIR": "/cwd",
     }  # fmt: skip
 
 
