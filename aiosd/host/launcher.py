@@ -17,7 +17,7 @@ from aiosd.host.forgetting import Forgetting
 from aiosd.host.launch import Layout, Plans, VariablesOf
 from aiosd.host.notifying import Notices
 from aiosd.host.records import read_run
-from aiosd.host.recovery import Alive, Finding, NotBegun, Over, find, remove_strays, remove_unexpected, scratch_names
+from aiosd.host.recovery import Alive, Finding, NotBegun, Over, find, remove_spares, remove_strays, remove_unexpected, scratch_names
 from aiosd.host.signalling import Signalling, number_of
 from aiosd.host.spawning import Spawner
 from aiosd.host.watched import Shim, Watched
@@ -213,7 +213,7 @@ class ShimLauncher:
         if run is not None:
             shim = self._shims.get(run.shim_pid)
             if shim is not None:
-                shim.run = None
+                shim.run, shim.last = None, run.key
             self._run_ended(run)
 
     def _launched(self, run: Watched, pid: int, pidfd: int, at: Instant) -> None:
@@ -251,6 +251,7 @@ class ShimLauncher:
 
     def _shim_ended(self, shim: Shim) -> None:
         self._unwatch(shim)
+        self._loop.run_in_executor(self._worker, remove_spares, self._layout, shim.pid, shim.last)
         if shim.run is not None:
             self._run_ended(shim.run)
 

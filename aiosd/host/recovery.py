@@ -88,6 +88,14 @@ def remove_strays(layout: Layout, scratches: Sequence[str], kept: Collection[str
             spare.rmdir()  # one that is not empty is no spare
 
 
+def remove_spares(layout: Layout, shim_pid: int, last_key: str) -> None:
+    """What a shim had kept for a next run, and could not remove because it was killed. Only what is empty goes."""
+    kept = [f"{layout.checkpoints}/{SPARE}{shim_pid}", *([layout.scratch(last_key)] if last_key else [])]
+    for name in kept:
+        with suppress(OSError):
+            os.rmdir(name)
+
+
 def _find(layout: Layout, job: Job, boot_id: str) -> Finding:
     """One without a run file is barred first, so that a shim on its way cannot begin it any more."""
     path = layout.run_file(job.run_key)

@@ -13,6 +13,7 @@ class Shim:
     pid: int
     pidfd: int
     run: "Watched | None" = None
+    last: str = ""  # the key of its run before, whose empty scratch directory it may keep
 
 
 @dataclass(slots=True, eq=False)

@@ -160,16 +160,19 @@ async def test_a_warm_shim_gives_its_empty_directories_to_its_next_run_and_remov
 
 
 @in_loop
-async def test_what_an_idle_shim_had_kept_when_it_was_killed_is_removed_by_the_next_daemon(real: RealWorld) -> None:
+async def test_what_an_idle_shim_had_kept_when_it_was_killed_is_removed(real: RealWorld) -> None:
     one, lives = job("true"), job("sleep", "1000", number=2)
+    places = [real.state / "scratch", real.state / "checkpoints"]
     async with real.daemon() as ear:
         await ear.run(one)
+        await eventually(lambda: [len(os.listdir(place)) for place in places] == [1, 1])
         os.kill((await ear.launched(one)).shim_pid, signal.SIGKILL)
+        await eventually(lambda: not any(os.listdir(place) for place in places))  # by the daemon that watched it
         ear.launcher.forget(one)
         ear.launcher.launch(lives)
-        await eventually((real.state / "scratch" / lives.run_key).exists)  # the killed shim may have been given it first
-    places = [real.state / "scratch", real.state / "checkpoints"]
-    await eventually(lambda: [len(os.listdir(place)) for place in places] == [2, 2])
+        await eventually((places[0] / lives.run_key).exists)
+    (places[0] / "9.-1.1").mkdir()  # of shims that were killed while no daemon looked
+    (places[1] / ".spare.2").mkdir()
     (places[0] / "notes").mkdir()  # of somebody else
     (places[1] / ".spare.1").mkdir()
     (places[1] / ".spare.1" / "model").touch()  # whatever it is, it is not empty
