@@ -146,7 +146,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """What the shim saw: exactly one of `exit_code`, `signal` and `error` (it could not be started) says how it ended."""
+    """What the shim saw: an `exit_code` or a `signal`; with an `error` it could not be started, and the code is the shell's for that."""
 
     ended_at_s: float
     exit_code: int | None = None

@@ -70,7 +70,7 @@ class JobReader:
                 if since_revision:
                     yield JobEvent(ChangeKind.RESYNC, feed.revision)
                 revision = feed.revision
-                async for event in self._everything(job_filter, revision):
+                async for event in self._everything(job_filter, since_revision, revision):
                     yield event
             yield JobEvent(ChangeKind.SYNCED, revision)
             with suppress(Lagged):
@@ -80,11 +80,15 @@ class JobReader:
                         yield JobEvent(ChangeKind.CHANGED, seen, told(self.service.state, job))
             since_revision, revision = revision, -1
 
-    async def _everything(self, job_filter: JobFilter, revision: int) -> AsyncIterator[JobEvent]:
+    async def _everything(self, job_filter: JobFilter, since: int, revision: int) -> AsyncIterator[JobEvent]:
+        """What lives, what of the history was asked for, and for one who has followed before: what has ended since."""
         for job in sorted(self._live(job_filter, None), key=lambda job: job.revision):
             yield JobEvent(ChangeKind.CHANGED, min(job.revision, revision), told(self.service.state, job))
         if searched(job_filter):
             for job in reversed(await self.service.journal.history(job_filter, None, MOST_REPLAYED)):
+                yield JobEvent(ChangeKind.CHANGED, min(job.revision, revision), job)
+        elif since:
+            for job in await self.service.journal.changed_since(since, job_filter, MOST_REPLAYED):
                 yield JobEvent(ChangeKind.CHANGED, min(job.revision, revision), job)
 
     async def wait(self, ref: str, timeout_s: float) -> Job:
