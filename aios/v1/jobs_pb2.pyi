@@ -79,7 +79,7 @@ class Dependency(_message.Message):
     def __init__(self, kind: _Optional[_Union[Dependency.Kind, str]] = ..., job_id: _Optional[str] = ...) -> None: ...
 
 class RetryPolicy(_message.Message):
-    __slots__ = ("retries", "conditions", "backoff_s", "backoff_max_s")
+    __slots__ = ("retries", "conditions", "backoff_s", "backoff_max_s", "oom_memory_factor", "oom_memory_max_bytes")
     class Condition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         CONDITION_UNSPECIFIED: _ClassVar[RetryPolicy.Condition]
@@ -98,14 +98,36 @@ class RetryPolicy(_message.Message):
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     BACKOFF_S_FIELD_NUMBER: _ClassVar[int]
     BACKOFF_MAX_S_FIELD_NUMBER: _ClassVar[int]
+    OOM_MEMORY_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    OOM_MEMORY_MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
     retries: int
     conditions: _containers.RepeatedScalarFieldContainer[RetryPolicy.Condition]
     backoff_s: float
     backoff_max_s: float
-    def __init__(self, retries: _Optional[int] = ..., conditions: _Optional[_Iterable[_Union[RetryPolicy.Condition, str]]] = ..., backoff_s: _Optional[float] = ..., backoff_max_s: _Optional[float] = ...) -> None: ...
+    oom_memory_factor: float
+    oom_memory_max_bytes: int
+    def __init__(self, retries: _Optional[int] = ..., conditions: _Optional[_Iterable[_Union[RetryPolicy.Condition, str]]] = ..., backoff_s: _Optional[float] = ..., backoff_max_s: _Optional[float] = ..., oom_memory_factor: _Optional[float] = ..., oom_memory_max_bytes: _Optional[int] = ...) -> None: ...
+
+class Secret(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: bytes
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
+
+class ProcessLimit(_message.Message):
+    __slots__ = ("name", "soft", "hard")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SOFT_FIELD_NUMBER: _ClassVar[int]
+    HARD_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    soft: int
+    hard: int
+    def __init__(self, name: _Optional[str] = ..., soft: _Optional[int] = ..., hard: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "command", "cwd", "environment", "request", "array", "dependencies", "time_limit_s", "grace_s", "retry", "begin_at_s", "deadline_at_s", "priority", "nice", "queue", "account", "labels", "held", "stdout_path", "stderr_path", "stdin_open", "preemptible", "checkpoint_signal", "notify_command", "script")
+    __slots__ = ("name", "command", "cwd", "environment", "request", "array", "dependencies", "time_limit_s", "grace_s", "retry", "begin_at_s", "deadline_at_s", "priority", "nice", "queue", "account", "labels", "held", "stdout_path", "stderr_path", "stdin_open", "preemptible", "checkpoint_signal", "notify_command", "script", "io_read_bytes_per_s", "io_write_bytes_per_s", "io_weight", "secrets", "private_tmp", "login_environment", "umask", "process_limits")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +160,14 @@ class JobSpec(_message.Message):
     CHECKPOINT_SIGNAL_FIELD_NUMBER: _ClassVar[int]
     NOTIFY_COMMAND_FIELD_NUMBER: _ClassVar[int]
     SCRIPT_FIELD_NUMBER: _ClassVar[int]
+    IO_READ_BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    IO_WRITE_BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    IO_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    SECRETS_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_TMP_FIELD_NUMBER: _ClassVar[int]
+    LOGIN_ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
+    UMASK_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_LIMITS_FIELD_NUMBER: _ClassVar[int]
     name: str
     command: _containers.RepeatedScalarFieldContainer[str]
     cwd: str
@@ -163,7 +193,15 @@ class JobSpec(_message.Message):
     checkpoint_signal: str
     notify_command: str
     script: str
-    def __init__(self, name: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., environment: _Optional[_Iterable[_Union[EnvironmentVariable, _Mapping]]] = ..., request: _Optional[_Union[_resources_pb2.Request, _Mapping]] = ..., array: _Optional[str] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., time_limit_s: _Optional[float] = ..., grace_s: _Optional[float] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., begin_at_s: _Optional[float] = ..., deadline_at_s: _Optional[float] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., queue: _Optional[str] = ..., account: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., held: _Optional[bool] = ..., stdout_path: _Optional[str] = ..., stderr_path: _Optional[str] = ..., stdin_open: _Optional[bool] = ..., preemptible: _Optional[bool] = ..., checkpoint_signal: _Optional[str] = ..., notify_command: _Optional[str] = ..., script: _Optional[str] = ...) -> None: ...
+    io_read_bytes_per_s: int
+    io_write_bytes_per_s: int
+    io_weight: int
+    secrets: _containers.RepeatedCompositeFieldContainer[Secret]
+    private_tmp: bool
+    login_environment: bool
+    umask: int
+    process_limits: _containers.RepeatedCompositeFieldContainer[ProcessLimit]
+    def __init__(self, name: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., environment: _Optional[_Iterable[_Union[EnvironmentVariable, _Mapping]]] = ..., request: _Optional[_Union[_resources_pb2.Request, _Mapping]] = ..., array: _Optional[str] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., time_limit_s: _Optional[float] = ..., grace_s: _Optional[float] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., begin_at_s: _Optional[float] = ..., deadline_at_s: _Optional[float] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., queue: _Optional[str] = ..., account: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., held: _Optional[bool] = ..., stdout_path: _Optional[str] = ..., stderr_path: _Optional[str] = ..., stdin_open: _Optional[bool] = ..., preemptible: _Optional[bool] = ..., checkpoint_signal: _Optional[str] = ..., notify_command: _Optional[str] = ..., script: _Optional[str] = ..., io_read_bytes_per_s: _Optional[int] = ..., io_write_bytes_per_s: _Optional[int] = ..., io_weight: _Optional[int] = ..., secrets: _Optional[_Iterable[_Union[Secret, _Mapping]]] = ..., private_tmp: _Optional[bool] = ..., login_environment: _Optional[bool] = ..., umask: _Optional[int] = ..., process_limits: _Optional[_Iterable[_Union[ProcessLimit, _Mapping]]] = ...) -> None: ...
 
 class Run(_message.Message):
     __slots__ = ("started_at_s", "pid", "grant", "stdout_path", "stderr_path", "progress")
@@ -225,7 +263,7 @@ class Outcome(_message.Message):
     def __init__(self, ended_at_s: _Optional[float] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., core_dumped: _Optional[bool] = ..., oom_killed: _Optional[bool] = ..., reason: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., wait_s: _Optional[float] = ..., run_s: _Optional[float] = ...) -> None: ...
 
 class Usage(_message.Message):
-    __slots__ = ("cpu_user_s", "cpu_system_s", "memory_peak_bytes", "read_bytes", "write_bytes", "voluntary_switches", "involuntary_switches", "major_faults")
+    __slots__ = ("cpu_user_s", "cpu_system_s", "memory_peak_bytes", "read_bytes", "write_bytes", "voluntary_switches", "involuntary_switches", "major_faults", "cpu_pressure_s", "memory_pressure_s", "io_pressure_s", "oom_kills")
     CPU_USER_S_FIELD_NUMBER: _ClassVar[int]
     CPU_SYSTEM_S_FIELD_NUMBER: _ClassVar[int]
     MEMORY_PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -234,6 +272,10 @@ class Usage(_message.Message):
     VOLUNTARY_SWITCHES_FIELD_NUMBER: _ClassVar[int]
     INVOLUNTARY_SWITCHES_FIELD_NUMBER: _ClassVar[int]
     MAJOR_FAULTS_FIELD_NUMBER: _ClassVar[int]
+    CPU_PRESSURE_S_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_PRESSURE_S_FIELD_NUMBER: _ClassVar[int]
+    IO_PRESSURE_S_FIELD_NUMBER: _ClassVar[int]
+    OOM_KILLS_FIELD_NUMBER: _ClassVar[int]
     cpu_user_s: float
     cpu_system_s: float
     memory_peak_bytes: int
@@ -242,7 +284,11 @@ class Usage(_message.Message):
     voluntary_switches: int
     involuntary_switches: int
     major_faults: int
-    def __init__(self, cpu_user_s: _Optional[float] = ..., cpu_system_s: _Optional[float] = ..., memory_peak_bytes: _Optional[int] = ..., read_bytes: _Optional[int] = ..., write_bytes: _Optional[int] = ..., voluntary_switches: _Optional[int] = ..., involuntary_switches: _Optional[int] = ..., major_faults: _Optional[int] = ...) -> None: ...
+    cpu_pressure_s: float
+    memory_pressure_s: float
+    io_pressure_s: float
+    oom_kills: int
+    def __init__(self, cpu_user_s: _Optional[float] = ..., cpu_system_s: _Optional[float] = ..., memory_peak_bytes: _Optional[int] = ..., read_bytes: _Optional[int] = ..., write_bytes: _Optional[int] = ..., voluntary_switches: _Optional[int] = ..., involuntary_switches: _Optional[int] = ..., major_faults: _Optional[int] = ..., cpu_pressure_s: _Optional[float] = ..., memory_pressure_s: _Optional[float] = ..., io_pressure_s: _Optional[float] = ..., oom_kills: _Optional[int] = ...) -> None: ...
 
 class ArrayProgress(_message.Message):
     __slots__ = ("total", "pending", "active", "succeeded", "failed", "limit", "pending_ranges")
@@ -263,7 +309,7 @@ class ArrayProgress(_message.Message):
     def __init__(self, total: _Optional[int] = ..., pending: _Optional[int] = ..., active: _Optional[int] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., limit: _Optional[int] = ..., pending_ranges: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "spec", "user", "uid", "phase", "reason", "submitted_at_s", "eligible_at_s", "attempt", "run", "outcome", "array", "revision")
+    __slots__ = ("id", "spec", "user", "uid", "phase", "reason", "submitted_at_s", "eligible_at_s", "attempt", "run", "outcome", "array", "revision", "redacted")
     ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -277,6 +323,7 @@ class Job(_message.Message):
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     ARRAY_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    REDACTED_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: JobSpec
     user: str
@@ -290,7 +337,8 @@ class Job(_message.Message):
     outcome: Outcome
     array: ArrayProgress
     revision: int
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., user: _Optional[str] = ..., uid: _Optional[int] = ..., phase: _Optional[_Union[JobPhase, str]] = ..., reason: _Optional[str] = ..., submitted_at_s: _Optional[float] = ..., eligible_at_s: _Optional[float] = ..., attempt: _Optional[int] = ..., run: _Optional[_Union[Run, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., array: _Optional[_Union[ArrayProgress, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+    redacted: bool
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., user: _Optional[str] = ..., uid: _Optional[int] = ..., phase: _Optional[_Union[JobPhase, str]] = ..., reason: _Optional[str] = ..., submitted_at_s: _Optional[float] = ..., eligible_at_s: _Optional[float] = ..., attempt: _Optional[int] = ..., run: _Optional[_Union[Run, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., array: _Optional[_Union[ArrayProgress, _Mapping]] = ..., revision: _Optional[int] = ..., redacted: _Optional[bool] = ...) -> None: ...
 
 class SubmitJobsRequest(_message.Message):
     __slots__ = ("specs", "idempotency_key", "environment")

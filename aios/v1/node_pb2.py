@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from aios.v1 import resources_pb2 as aios_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x61ios/v1/node.proto\x12\x07\x61ios.v1\x1a\x17\x61ios/v1/resources.proto\"\x10\n\x0eGetNodeRequest\"\x1e\n\x0c\x44rainRequest\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x0f\n\rResumeRequest\"\x0f\n\rReloadRequest\"8\n\x0eReloadResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x03(\t\x12\x15\n\rneeds_restart\x18\x02 \x03(\t\"\r\n\x0bStopRequest\"\x0e\n\x0cStopResponse\"<\n\tIsolation\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xad\x03\n\nNodeStatus\x12%\n\tinventory\x18\x01 \x01(\x0b\x32\x12.aios.v1.Inventory\x12\x1c\n\x04used\x18\x02 \x01(\x0b\x32\x0e.aios.v1.Grant\x12%\n\tisolation\x18\x03 \x03(\x0b\x32\x12.aios.v1.Isolation\x12\x0f\n\x07\x64rained\x18\x04 \x01(\x08\x12\x14\n\x0c\x64rain_reason\x18\x05 \x01(\t\x12\x0e\n\x06policy\x18\x06 \x01(\t\x12%\n\x06\x64\x61\x65mon\x18\x07 \x01(\x0b\x32\x15.aios.v1.DaemonStatus\x12;\n\rjobs_by_phase\x18\x08 \x03(\x0b\x32$.aios.v1.NodeStatus.JobsByPhaseEntry\x12\x17\n\x0fload_average_1m\x18\t \x01(\x01\x12\x1e\n\x16memory_available_bytes\x18\n \x01(\x03\x12\x10\n\x08warnings\x18\x0b \x03(\t\x12\x19\n\x11\x63pu_busy_permille\x18\x0c \x01(\x01\x1a\x32\n\x10JobsByPhaseEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xaa\x01\n\x0c\x44\x61\x65monStatus\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x05\x12\x14\n\x0cstarted_at_s\x18\x03 \x01(\x01\x12\x17\n\x0fstate_directory\x18\x04 \x01(\t\x12\x13\n\x0b\x63onfig_file\x18\x05 \x01(\t\x12\x10\n\x08\x64\x61tabase\x18\x06 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x07 \x01(\x03\x12\x10\n\x08log_file\x18\x08 \x01(\t2\x97\x02\n\x04Node\x12\x33\n\x03Get\x12\x17.aios.v1.GetNodeRequest\x1a\x13.aios.v1.NodeStatus\x12\x33\n\x05\x44rain\x12\x15.aios.v1.DrainRequest\x1a\x13.aios.v1.NodeStatus\x12\x35\n\x06Resume\x12\x16.aios.v1.ResumeRequest\x1a\x13.aios.v1.NodeStatus\x12\x39\n\x06Reload\x12\x16.aios.v1.ReloadRequest\x1a\x17.aios.v1.ReloadResponse\x12\x33\n\x04Stop\x12\x14.aios.v1.StopRequest\x1a\x15.aios.v1.StopResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12\x61ios/v1/node.proto\x12\x07\x61ios.v1\x1a\x17\x61ios/v1/resources.proto\";\n\x0eReserveRequest\x12)\n\x0breservation\x18\x01 \x01(\x0b\x32\x14.aios.v1.Reservation\"\x1e\n\x10UnreserveRequest\x12\n\n\x02id\x18\x01 \x01(\x05\"J\n\x10SetDeviceRequest\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x13\n\x0bquarantined\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x10\n\x0eGetNodeRequest\"\x1e\n\x0c\x44rainRequest\x12\x0e\n\x06reason\x18\x01 \x01(\t\"\x0f\n\rResumeRequest\"\x0f\n\rReloadRequest\"8\n\x0eReloadResponse\x12\x0f\n\x07\x61pplied\x18\x01 \x03(\t\x12\x15\n\rneeds_restart\x18\x02 \x03(\t\"\r\n\x0bStopRequest\"\x0e\n\x0cStopResponse\"<\n\tIsolation\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xae\x04\n\nNodeStatus\x12%\n\tinventory\x18\x01 \x01(\x0b\x32\x12.aios.v1.Inventory\x12\x1c\n\x04used\x18\x02 \x01(\x0b\x32\x0e.aios.v1.Grant\x12%\n\tisolation\x18\x03 \x03(\x0b\x32\x12.aios.v1.Isolation\x12\x0f\n\x07\x64rained\x18\x04 \x01(\x08\x12\x14\n\x0c\x64rain_reason\x18\x05 \x01(\t\x12\x0e\n\x06policy\x18\x06 \x01(\t\x12%\n\x06\x64\x61\x65mon\x18\x07 \x01(\x0b\x32\x15.aios.v1.DaemonStatus\x12;\n\rjobs_by_phase\x18\x08 \x03(\x0b\x32$.aios.v1.NodeStatus.JobsByPhaseEntry\x12\x17\n\x0fload_average_1m\x18\t \x01(\x01\x12\x1e\n\x16memory_available_bytes\x18\n \x01(\x03\x12\x10\n\x08warnings\x18\x0b \x03(\t\x12\x19\n\x11\x63pu_busy_permille\x18\x0c \x01(\x01\x12*\n\x0creservations\x18\r \x03(\x0b\x32\x14.aios.v1.Reservation\x12(\n\x0b\x66oreign_use\x18\x0e \x03(\x0b\x32\x13.aios.v1.ForeignUse\x12)\n\x0cidle_devices\x18\x0f \x03(\x0b\x32\x13.aios.v1.IdleDevice\x1a\x32\n\x10JobsByPhaseEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\xaa\x01\n\x0c\x44\x61\x65monStatus\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x05\x12\x14\n\x0cstarted_at_s\x18\x03 \x01(\x01\x12\x17\n\x0fstate_directory\x18\x04 \x01(\t\x12\x13\n\x0b\x63onfig_file\x18\x05 \x01(\t\x12\x10\n\x08\x64\x61tabase\x18\x06 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x07 \x01(\x03\x12\x10\n\x08log_file\x18\x08 \x01(\t2\xcc\x03\n\x04Node\x12\x33\n\x03Get\x12\x17.aios.v1.GetNodeRequest\x1a\x13.aios.v1.NodeStatus\x12\x33\n\x05\x44rain\x12\x15.aios.v1.DrainRequest\x1a\x13.aios.v1.NodeStatus\x12\x35\n\x06Resume\x12\x16.aios.v1.ResumeRequest\x1a\x13.aios.v1.NodeStatus\x12\x39\n\x06Reload\x12\x16.aios.v1.ReloadRequest\x1a\x17.aios.v1.ReloadResponse\x12\x33\n\x04Stop\x12\x14.aios.v1.StopRequest\x1a\x15.aios.v1.StopResponse\x12\x38\n\x07Reserve\x12\x17.aios.v1.ReserveRequest\x1a\x14.aios.v1.Reservation\x12<\n\tUnreserve\x12\x19.aios.v1.UnreserveRequest\x1a\x14.aios.v1.Reservation\x12;\n\tSetDevice\x12\x19.aios.v1.SetDeviceRequest\x1a\x13.aios.v1.NodeStatusb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,28 +34,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_NODESTATUS_JOBSBYPHASEENTRY']._loaded_options = None
   _globals['_NODESTATUS_JOBSBYPHASEENTRY']._serialized_options = b'8\001'
-  _globals['_GETNODEREQUEST']._serialized_start=56
-  _globals['_GETNODEREQUEST']._serialized_end=72
-  _globals['_DRAINREQUEST']._serialized_start=74
-  _globals['_DRAINREQUEST']._serialized_end=104
-  _globals['_RESUMEREQUEST']._serialized_start=106
-  _globals['_RESUMEREQUEST']._serialized_end=121
-  _globals['_RELOADREQUEST']._serialized_start=123
-  _globals['_RELOADREQUEST']._serialized_end=138
-  _globals['_RELOADRESPONSE']._serialized_start=140
-  _globals['_RELOADRESPONSE']._serialized_end=196
-  _globals['_STOPREQUEST']._serialized_start=198
-  _globals['_STOPREQUEST']._serialized_end=211
-  _globals['_STOPRESPONSE']._serialized_start=213
-  _globals['_STOPRESPONSE']._serialized_end=227
-  _globals['_ISOLATION']._serialized_start=229
-  _globals['_ISOLATION']._serialized_end=289
-  _globals['_NODESTATUS']._serialized_start=292
-  _globals['_NODESTATUS']._serialized_end=721
-  _globals['_NODESTATUS_JOBSBYPHASEENTRY']._serialized_start=671
-  _globals['_NODESTATUS_JOBSBYPHASEENTRY']._serialized_end=721
-  _globals['_DAEMONSTATUS']._serialized_start=724
-  _globals['_DAEMONSTATUS']._serialized_end=894
-  _globals['_NODE']._serialized_start=897
-  _globals['_NODE']._serialized_end=1176
+  _globals['_RESERVEREQUEST']._serialized_start=56
+  _globals['_RESERVEREQUEST']._serialized_end=115
+  _globals['_UNRESERVEREQUEST']._serialized_start=117
+  _globals['_UNRESERVEREQUEST']._serialized_end=147
+  _globals['_SETDEVICEREQUEST']._serialized_start=149
+  _globals['_SETDEVICEREQUEST']._serialized_end=223
+  _globals['_GETNODEREQUEST']._serialized_start=225
+  _globals['_GETNODEREQUEST']._serialized_end=241
+  _globals['_DRAINREQUEST']._serialized_start=243
+  _globals['_DRAINREQUEST']._serialized_end=273
+  _globals['_RESUMEREQUEST']._serialized_start=275
+  _globals['_RESUMEREQUEST']._serialized_end=290
+  _globals['_RELOADREQUEST']._serialized_start=292
+  _globals['_RELOADREQUEST']._serialized_end=307
+  _globals['_RELOADRESPONSE']._serialized_start=309
+  _globals['_RELOADRESPONSE']._serialized_end=365
+  _globals['_STOPREQUEST']._serialized_start=367
+  _globals['_STOPREQUEST']._serialized_end=380
+  _globals['_STOPRESPONSE']._serialized_start=382
+  _globals['_STOPRESPONSE']._serialized_end=396
+  _globals['_ISOLATION']._serialized_start=398
+  _globals['_ISOLATION']._serialized_end=458
+  _globals['_NODESTATUS']._serialized_start=461
+  _globals['_NODESTATUS']._serialized_end=1019
+  _globals['_NODESTATUS_JOBSBYPHASEENTRY']._serialized_start=969
+  _globals['_NODESTATUS_JOBSBYPHASEENTRY']._serialized_end=1019
+  _globals['_DAEMONSTATUS']._serialized_start=1022
+  _globals['_DAEMONSTATUS']._serialized_end=1192
+  _globals['_NODE']._serialized_start=1195
+  _globals['_NODE']._serialized_end=1655
 # @@protoc_insertion_point(module_scope)

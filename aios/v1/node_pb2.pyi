@@ -7,6 +7,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ReserveRequest(_message.Message):
+    __slots__ = ("reservation",)
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    reservation: _resources_pb2.Reservation
+    def __init__(self, reservation: _Optional[_Union[_resources_pb2.Reservation, _Mapping]] = ...) -> None: ...
+
+class UnreserveRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class SetDeviceRequest(_message.Message):
+    __slots__ = ("device_id", "quarantined", "reason")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    quarantined: bool
+    reason: str
+    def __init__(self, device_id: _Optional[str] = ..., quarantined: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class GetNodeRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -52,7 +74,7 @@ class Isolation(_message.Message):
     def __init__(self, resource: _Optional[str] = ..., state: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class NodeStatus(_message.Message):
-    __slots__ = ("inventory", "used", "isolation", "drained", "drain_reason", "policy", "daemon", "jobs_by_phase", "load_average_1m", "memory_available_bytes", "warnings", "cpu_busy_permille")
+    __slots__ = ("inventory", "used", "isolation", "drained", "drain_reason", "policy", "daemon", "jobs_by_phase", "load_average_1m", "memory_available_bytes", "warnings", "cpu_busy_permille", "reservations", "foreign_use", "idle_devices")
     class JobsByPhaseEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +94,9 @@ class NodeStatus(_message.Message):
     MEMORY_AVAILABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     CPU_BUSY_PERMILLE_FIELD_NUMBER: _ClassVar[int]
+    RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    FOREIGN_USE_FIELD_NUMBER: _ClassVar[int]
+    IDLE_DEVICES_FIELD_NUMBER: _ClassVar[int]
     inventory: _resources_pb2.Inventory
     used: _resources_pb2.Grant
     isolation: _containers.RepeatedCompositeFieldContainer[Isolation]
@@ -84,7 +109,10 @@ class NodeStatus(_message.Message):
     memory_available_bytes: int
     warnings: _containers.RepeatedScalarFieldContainer[str]
     cpu_busy_permille: float
-    def __init__(self, inventory: _Optional[_Union[_resources_pb2.Inventory, _Mapping]] = ..., used: _Optional[_Union[_resources_pb2.Grant, _Mapping]] = ..., isolation: _Optional[_Iterable[_Union[Isolation, _Mapping]]] = ..., drained: _Optional[bool] = ..., drain_reason: _Optional[str] = ..., policy: _Optional[str] = ..., daemon: _Optional[_Union[DaemonStatus, _Mapping]] = ..., jobs_by_phase: _Optional[_Mapping[str, int]] = ..., load_average_1m: _Optional[float] = ..., memory_available_bytes: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., cpu_busy_permille: _Optional[float] = ...) -> None: ...
+    reservations: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Reservation]
+    foreign_use: _containers.RepeatedCompositeFieldContainer[_resources_pb2.ForeignUse]
+    idle_devices: _containers.RepeatedCompositeFieldContainer[_resources_pb2.IdleDevice]
+    def __init__(self, inventory: _Optional[_Union[_resources_pb2.Inventory, _Mapping]] = ..., used: _Optional[_Union[_resources_pb2.Grant, _Mapping]] = ..., isolation: _Optional[_Iterable[_Union[Isolation, _Mapping]]] = ..., drained: _Optional[bool] = ..., drain_reason: _Optional[str] = ..., policy: _Optional[str] = ..., daemon: _Optional[_Union[DaemonStatus, _Mapping]] = ..., jobs_by_phase: _Optional[_Mapping[str, int]] = ..., load_average_1m: _Optional[float] = ..., memory_available_bytes: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., cpu_busy_permille: _Optional[float] = ..., reservations: _Optional[_Iterable[_Union[_resources_pb2.Reservation, _Mapping]]] = ..., foreign_use: _Optional[_Iterable[_Union[_resources_pb2.ForeignUse, _Mapping]]] = ..., idle_devices: _Optional[_Iterable[_Union[_resources_pb2.IdleDevice, _Mapping]]] = ...) -> None: ...
 
 class DaemonStatus(_message.Message):
     __slots__ = ("version", "pid", "started_at_s", "state_directory", "config_file", "database", "memory_bytes", "log_file")

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from aios.v1 import node_pb2 as aios_dot_v1_dot_node__pb2
+from aios.v1 import resources_pb2 as aios_dot_v1_dot_resources__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -59,6 +60,21 @@ class NodeStub:
                 request_serializer=aios_dot_v1_dot_node__pb2.StopRequest.SerializeToString,
                 response_deserializer=aios_dot_v1_dot_node__pb2.StopResponse.FromString,
                 _registered_method=True)
+        self.Reserve = channel.unary_unary(
+                '/aios.v1.Node/Reserve',
+                request_serializer=aios_dot_v1_dot_node__pb2.ReserveRequest.SerializeToString,
+                response_deserializer=aios_dot_v1_dot_resources__pb2.Reservation.FromString,
+                _registered_method=True)
+        self.Unreserve = channel.unary_unary(
+                '/aios.v1.Node/Unreserve',
+                request_serializer=aios_dot_v1_dot_node__pb2.UnreserveRequest.SerializeToString,
+                response_deserializer=aios_dot_v1_dot_resources__pb2.Reservation.FromString,
+                _registered_method=True)
+        self.SetDevice = channel.unary_unary(
+                '/aios.v1.Node/SetDevice',
+                request_serializer=aios_dot_v1_dot_node__pb2.SetDeviceRequest.SerializeToString,
+                response_deserializer=aios_dot_v1_dot_node__pb2.NodeStatus.FromString,
+                _registered_method=True)
 
 
 class NodeServicer:
@@ -97,6 +113,25 @@ class NodeServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Reserve(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Unreserve(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDevice(self, request, context):
+        """into quarantine, or out of it
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -124,6 +159,21 @@ def add_NodeServicer_to_server(servicer, server):
                     servicer.Stop,
                     request_deserializer=aios_dot_v1_dot_node__pb2.StopRequest.FromString,
                     response_serializer=aios_dot_v1_dot_node__pb2.StopResponse.SerializeToString,
+            ),
+            'Reserve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reserve,
+                    request_deserializer=aios_dot_v1_dot_node__pb2.ReserveRequest.FromString,
+                    response_serializer=aios_dot_v1_dot_resources__pb2.Reservation.SerializeToString,
+            ),
+            'Unreserve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Unreserve,
+                    request_deserializer=aios_dot_v1_dot_node__pb2.UnreserveRequest.FromString,
+                    response_serializer=aios_dot_v1_dot_resources__pb2.Reservation.SerializeToString,
+            ),
+            'SetDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDevice,
+                    request_deserializer=aios_dot_v1_dot_node__pb2.SetDeviceRequest.FromString,
+                    response_serializer=aios_dot_v1_dot_node__pb2.NodeStatus.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -261,6 +311,87 @@ class Node:
             '/aios.v1.Node/Stop',
             aios_dot_v1_dot_node__pb2.StopRequest.SerializeToString,
             aios_dot_v1_dot_node__pb2.StopResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reserve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aios.v1.Node/Reserve',
+            aios_dot_v1_dot_node__pb2.ReserveRequest.SerializeToString,
+            aios_dot_v1_dot_resources__pb2.Reservation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Unreserve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aios.v1.Node/Unreserve',
+            aios_dot_v1_dot_node__pb2.UnreserveRequest.SerializeToString,
+            aios_dot_v1_dot_resources__pb2.Reservation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aios.v1.Node/SetDevice',
+            aios_dot_v1_dot_node__pb2.SetDeviceRequest.SerializeToString,
+            aios_dot_v1_dot_node__pb2.NodeStatus.FromString,
             options,
             channel_credentials,
             insecure,

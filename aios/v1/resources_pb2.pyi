@@ -89,7 +89,7 @@ class NumaNode(_message.Message):
     def __init__(self, id: _Optional[int] = ..., cpus: _Optional[_Iterable[int]] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
 
 class Device(_message.Message):
-    __slots__ = ("id", "kind", "index", "model", "memory_bytes", "numa_node", "paths", "parent_id", "health")
+    __slots__ = ("id", "kind", "index", "model", "memory_bytes", "numa_node", "paths", "parent_id", "health", "quarantined")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +99,7 @@ class Device(_message.Message):
     PATHS_FIELD_NUMBER: _ClassVar[int]
     PARENT_ID_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
     id: str
     kind: str
     index: int
@@ -108,7 +109,50 @@ class Device(_message.Message):
     paths: _containers.RepeatedScalarFieldContainer[str]
     parent_id: str
     health: str
-    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., index: _Optional[int] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., numa_node: _Optional[int] = ..., paths: _Optional[_Iterable[str]] = ..., parent_id: _Optional[str] = ..., health: _Optional[str] = ...) -> None: ...
+    quarantined: bool
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[str] = ..., index: _Optional[int] = ..., model: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., numa_node: _Optional[int] = ..., paths: _Optional[_Iterable[str]] = ..., parent_id: _Optional[str] = ..., health: _Optional[str] = ..., quarantined: _Optional[bool] = ...) -> None: ...
+
+class ForeignUse(_message.Message):
+    __slots__ = ("device_id", "pid", "user", "program", "memory_bytes")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    pid: int
+    user: str
+    program: str
+    memory_bytes: int
+    def __init__(self, device_id: _Optional[str] = ..., pid: _Optional[int] = ..., user: _Optional[str] = ..., program: _Optional[str] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+
+class IdleDevice(_message.Message):
+    __slots__ = ("device_id", "job_id", "idle_s")
+    DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    IDLE_S_FIELD_NUMBER: _ClassVar[int]
+    device_id: str
+    job_id: str
+    idle_s: float
+    def __init__(self, device_id: _Optional[str] = ..., job_id: _Optional[str] = ..., idle_s: _Optional[float] = ...) -> None: ...
+
+class Reservation(_message.Message):
+    __slots__ = ("id", "from_s", "until_s", "users", "request", "reason", "created_by")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_S_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_S_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BY_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    from_s: float
+    until_s: float
+    users: _containers.RepeatedScalarFieldContainer[str]
+    request: Request
+    reason: str
+    created_by: str
+    def __init__(self, id: _Optional[int] = ..., from_s: _Optional[float] = ..., until_s: _Optional[float] = ..., users: _Optional[_Iterable[str]] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., reason: _Optional[str] = ..., created_by: _Optional[str] = ...) -> None: ...
 
 class DeviceLink(_message.Message):
     __slots__ = ("a", "b", "kind")

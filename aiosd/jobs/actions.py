@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from aiosd.ids import JobId
 from aiosd.jobs.draft import JobChange, JobDraft
-from aiosd.jobs.job import Environment, Job, Owner, Phase
+from aiosd.jobs.job import Environment, Job, Owner, Phase, StopCause
 from aiosd.jobs.ports import Launched, LaunchFailed, RunEnded, Scope, Submission
 from aiosd.resources.inventory import Inventory
 
@@ -80,11 +80,22 @@ class SetDrained:
 
 
 @dataclass(frozen=True, slots=True)
+class StopRun:
+    """End a run for what monitoring has seen of it; nothing happens when that attempt is over, or is told to stop already."""
+
+    job_id: JobId
+    attempt: int
+    cause: StopCause
+    reason: str
+    force: bool = False  # SIGKILL at once
+
+
+@dataclass(frozen=True, slots=True)
 class InventoryChanged:
     inventory: Inventory
 
 
-Event = Submit | SteerJob | UpdateJob | SetQueue | SetPolicy | SetDrained | InventoryChanged | Launched | RunEnded | LaunchFailed
+Event = Submit | SteerJob | UpdateJob | StopRun | SetQueue | SetPolicy | SetDrained | InventoryChanged | Launched | RunEnded | LaunchFailed
 
 
 @dataclass(frozen=True, slots=True)

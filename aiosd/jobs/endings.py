@@ -12,6 +12,7 @@ _RETRY_ON = {
     Cue.TIME_OUT: RetryCondition.TIMEOUT,
     Cue.LOSE: RetryCondition.LOST,
 }
+_STOPPED = {StopCause.TIME_LIMIT: Cue.TIME_OUT, StopCause.MEMORY: Cue.RUN_OUT_OF_MEMORY, StopCause.OVERUSE: Cue.FAIL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def ending(job: Job, exit_: Exit | None, reason: str) -> Ending:
 
 def _plain(job: Job, exit_: Exit | None, reason: str) -> tuple[Cue, str]:
     if job.stop is not None:
-        return Cue.TIME_OUT, job.stop.reason
+        return _STOPPED[job.stop.cause], job.stop.reason
     if exit_ is None:
         return Cue.LOSE, reason
     if exit_.oom_killed:

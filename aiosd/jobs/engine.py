@@ -20,6 +20,7 @@ from aiosd.jobs.actions import (
     SetPolicy,
     SetQueue,
     SteerJob,
+    StopRun,
     Submit,
     UpdateJob,
 )
@@ -81,6 +82,8 @@ class Engine:
                 return steering.steer(state, event, now)
             case UpdateJob():
                 return steering.update(state, event.job_id, event.change, now)
+            case StopRun():
+                running.stop_run(state, event, now)
             case Launched():
                 running.launched(state, event, now)
             case RunEnded():

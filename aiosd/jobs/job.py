@@ -177,6 +177,8 @@ class StopCause(StrEnum):
     CANCEL = "cancel"
     TIME_LIMIT = "time_limit"
     REQUEUE = "requeue"
+    MEMORY = "memory"  # it uses more memory than its grant, and no kernel holds it
+    OVERUSE = "overuse"  # it uses more of anything else
 
 
 @dataclass(frozen=True, slots=True)

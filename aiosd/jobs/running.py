@@ -7,7 +7,7 @@ from dataclasses import replace
 from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs import arrays, staging
-from aiosd.jobs.actions import Forget, Signal
+from aiosd.jobs.actions import Forget, Signal, StopRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
 from aiosd.jobs.job import Dependency, DependencyKind, Job, Outcome, Phase, Stop, StopCause
@@ -213,6 +213,13 @@ def stop(state: State, job: Job, cause: StopCause, reason: str, now: Instant, *,
         send_stop(state, job)
     state.arm(job, now)
     return job
+
+
+def stop_run(state: State, event: StopRun, now: Instant) -> None:
+    """What monitoring asks for."""
+    job = state.jobs.get(event.job_id)
+    if job is not None and job.attempt == event.attempt and job.phase in (Phase.RUNNING, Phase.SUSPENDED):
+        stop(state, job, event.cause, event.reason, now, force=event.force)
 
 
 def send_stop(state: State, job: Job) -> None:

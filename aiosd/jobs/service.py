@@ -26,6 +26,7 @@ from aiosd.jobs.actions import (
     Signal,
     Steer,
     SteerJob,
+    StopRun,
     Submit,
     UpdateJob,
     Withdraw,
@@ -35,7 +36,7 @@ from aiosd.jobs.engine import Engine, Reply
 from aiosd.jobs.environments import Environments
 from aiosd.jobs.explain import Why
 from aiosd.jobs.find_service import JobFinder
-from aiosd.jobs.job import Job, Owner, Phase
+from aiosd.jobs.job import Job, Owner, Phase, StopCause
 from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.jobs.state import State
@@ -364,6 +365,10 @@ class JobService:
 
     async def set_drained(self, drained: bool, reason: str = "") -> None:
         await self.ask(SetDrained(drained, reason))
+
+    async def stop_run(self, job_id: JobId, attempt: int, cause: StopCause, reason: str, *, force: bool = False) -> None:
+        """End a run for what was seen of it; `reason` is what its user reads."""
+        await self.ask(StopRun(job_id, attempt, cause, reason, force))
 
     def _not_live(self, drafts: Sequence[JobDraft]) -> Sequence[JobId]:
         named = {parsed for draft in drafts for _, text in draft.dependencies if (parsed := parse_job_id(text)) is not None}

@@ -36,7 +36,9 @@ def test_plain_ends(exit_: Exit | None, cue: Cue, reason: str) -> None:
 @pytest.mark.parametrize("code", [0, 1])
 def test_a_stop_decides_whatever_the_exit_code(code: int) -> None:
     exit_ = Exit(1.0, exit_code=code)
-    assert [ending(running(stop=cause), exit_, "").cue for cause in StopCause] == [Cue.CANCEL, Cue.TIME_OUT, Cue.REQUEUE]
+    assert [ending(running(stop=cause), exit_, "").cue for cause in StopCause] == [
+        Cue.CANCEL, Cue.TIME_OUT, Cue.REQUEUE, Cue.RUN_OUT_OF_MEMORY, Cue.FAIL,
+    ]  # fmt: skip
 
 
 def test_retries_by_condition_with_a_pause_that_doubles_up_to_its_most() -> None:

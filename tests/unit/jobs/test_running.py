@@ -4,8 +4,9 @@ import pytest
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.actions import InventoryChanged, QueueChange, SetPolicy, SetQueue, Steer, UpdateJob
+from aiosd.jobs.actions import InventoryChanged, QueueChange, SetPolicy, SetQueue, Steer, StopRun, UpdateJob
 from aiosd.jobs.draft import JobChange, RequestDraft, RetryDraft
+from aiosd.jobs.job import StopCause
 from aiosd.jobs.ports import Launched, Loaded
 from tests.unit.jobs.world import World, draft, machine
 
@@ -162,3 +163,18 @@ def test_steering_what_cannot_be_steered() -> None:
         world.steer(Steer.SUSPEND, JobId(1))
     with pytest.raises(FailedPrecondition, match="being stopped already"):
         world.steer(Steer.REQUEUE, JobId(1))
+
+
+@pytest.mark.parametrize(("cause", "phase"), [(StopCause.MEMORY, "out_of_memory"), (StopCause.OVERUSE, "failed")])
+def test_a_run_is_stopped_for_what_was_seen_of_it(cause: StopCause, phase: str) -> None:
+    world = World()
+    world.submit(draft("a"))
+    world.begin()
+    world.do(StopRun(JobId(1), 2, cause, "another attempt's"))
+    assert world.phase(1) == "running"
+    world.do(StopRun(JobId(1), 1, cause, "it used 2GiB of its 1GiB", force=True))
+    assert world.phase(1) == "stopping" and world.signals[-1] == (JobId(1), "KILL")
+    world.finish(JobId(1), None, signal=9)
+    assert (world.phase(1), world.ended[JobId(1)].reason) == (phase, "it used 2GiB of its 1GiB")
+    world.do(StopRun(JobId(1), 1, cause, "too late"))
+    assert world.phase(1) == phase
