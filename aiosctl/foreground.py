@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _FIRST_WORD_S = 1.0  # silence before we say that it waits
 _NEXT_WORD_S = 5.0
 _LONG_S = 3600.0
+_ASK_S = 0.1  # how late a signal at the question may be noticed
 STDIN = 0
 
 
@@ -127,10 +128,14 @@ class Foreground:
 
     def _ask(self) -> str:
         """`d`, `c`, or anything else to go on; a second Ctrl-C at the question is `c`."""
+        from select import select
+
         with _paused(self._input), _on_signals(_interrupt):
             try:
                 with open("/dev/tty", encoding="utf-8", errors="replace") as terminal:
                     print("\ndetach or cancel? [d/c] ", end="", file=sys.stderr, flush=True)
+                    while not select([terminal], [], [], _ASK_S)[0]:
+                        continue  # a signal that came just before a blocking read would wait for its end
                     line = terminal.readline()
             except KeyboardInterrupt:
                 print(file=sys.stderr)
