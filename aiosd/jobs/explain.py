@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs.dependencies import describe
+from aiosd.jobs.devices import out_of_use
 from aiosd.jobs.job import Job, Phase
 from aiosd.resources.request import Request
 from aiosd.resources.shortage import CPU, MEMORY, Shortage
@@ -134,6 +135,8 @@ def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | Non
     elif shortage is not None:
         kind = WhyKind.RESOURCES
         text = shortage.sentence
+        unusable = out_of_use(state.pool.inventory, shortage.resource)
+        text += f" ({unusable})" if unusable else ""
     elif ahead_count:
         text = f"it would fit, but {_others(ahead_count)} first: job {ahead[0]}"
     if kind is WhyKind.RESOURCES and ahead_count:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays, staging
+from aiosd.jobs import arrays, devices, staging
 from aiosd.jobs.actions import Forget, Signal, StopRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
@@ -56,7 +56,7 @@ def run_ended(state: State, event: RunEnded, now: Instant) -> None:
         return
     staging.note_pace(state, job, event.exit)
     release(state, job, now)
-    end = ending(job, event.exit, event.reason)
+    end = devices.with_illness(state, job, ending(job, event.exit, event.reason))
     if end.cue in (Cue.RETRY, Cue.REQUEUE):
         _again(state, job, end, now)
         return
