@@ -1,7 +1,7 @@
 """The node and its daemon as an operator sees and steers them: status, drain, reload, stop."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from aiosd import __version__, logs, settings_text
@@ -9,6 +9,7 @@ from aiosd.domain_settings import jobs_settings
 from aiosd.host import isolation
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
+from aiosd.host.probes import Survey
 from aiosd.jobs.actions import QueueChange
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
@@ -28,13 +29,13 @@ class Node:
     jobs: JobService
     reader: JobReader
     monitor: MonitorService
-    inventory: Inventory
     loaded: Loaded
     reread: Callable[[], Loaded]
     ask_to_stop: Callable[[], None]
     notifier: Notifier
     started_at_s: float
-    warnings: tuple[str, ...] = ()
+    survey: Callable[[], Awaitable[Survey]]  # asks every probe again
+    warnings: tuple[str, ...] = ()  # of the last survey
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -49,8 +50,15 @@ class Node:
             memory_bytes=resident_bytes(),
             log_file=log_file(),
         )
-        view = replace(view, warnings=(*view.warnings, *self.warnings))
-        return NodeReport(self.inventory, self.jobs.state.pool.used(), view, daemon, isolation.report(self.inventory), self._load.look())
+        inventory = self.inventory
+        out_of_use = (f"{device.name} ({device.id}) {device.trouble}" for device in inventory.devices if device.trouble)
+        view = replace(view, warnings=(*view.warnings, *self.warnings, *out_of_use))
+        return NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, isolation.report(inventory), self._load.look())
+
+    @property
+    def inventory(self) -> Inventory:
+        """The machine as the engine knows it now."""
+        return self.jobs.state.pool.inventory
 
     async def drain(self, reason: str) -> None:
         await self.jobs.set_drained(True, reason)
@@ -58,11 +66,24 @@ class Node:
     async def resume(self) -> None:
         await self.jobs.set_drained(False)
 
+    async def set_device(self, device_id: str, quarantined: bool, reason: str, by: str) -> None:
+        """Into quarantine, or out of it; what comes out is as ill or well as the probes find it then. Raises NotFound."""
+        if not quarantined:
+            await self._survey()
+        told = f"{reason}, by {by}" if reason else f"by {by}"
+        await self.jobs.set_device(device_id, quarantined=quarantined, reason=told if quarantined else "")
+
+    async def _survey(self) -> None:
+        found = await self.survey()
+        self.warnings = found.warnings
+        machine = replace(self.inventory, devices=found.inventory.devices, links=found.inventory.links)  # free disk is no news
+        await self.jobs.take_inventory(machine)
+
     async def stop(self) -> None:
         self.ask_to_stop()
 
     async def reload(self) -> Reloaded:
-        """Take over what can be; the rest waits for a restart, and goes on being named until then. Raises ConfigError."""
+        """Take over what can be, and look at the devices; the rest waits for a restart, and goes on being named. Raises ConfigError."""
         self.notifier.reloading()
         try:
             new = self.reread()
@@ -72,6 +93,7 @@ class Node:
             self.loaded = Loaded(self.loaded.config.taking_over(new.config), new.file, new.origins)
             self.jobs.use(jobs_settings(self.loaded.config))
             self.monitor.use(self.loaded.config.monitoring.period_s)
+            await self._survey()
             log.info("reloaded", applied=applied, needs_restart=needs_restart)
         finally:
             self.notifier.ready("serving")

@@ -24,6 +24,15 @@ def test_node_shows_what_is_held_and_what_is_enforced(cli) -> None:  # type: ign
     assert json.loads(cli("node", "show", "-o", "json").out)["inventory"]["hostname"] == "box"
 
 
+def test_a_device_goes_into_quarantine_and_out_of_it(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    cli("node", "device", "quarantine", "gpu-0", "--reason", "smells")
+    cli("node", "device", "release", "gpu-0")
+    assert fake.called("set_device") == [
+        (("gpu-0",), {"quarantined": True, "reason": "smells"}),
+        (("gpu-0",), {"quarantined": False, "reason": ""}),
+    ]
+
+
 def test_drain_and_resume(cli, fake) -> None:  # type: ignore[no-untyped-def]
     cli("node", "drain", "--reason", "new GPU")
     cli("node", "resume")
