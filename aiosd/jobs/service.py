@@ -31,7 +31,7 @@ from aiosd.jobs.devices import carried_over
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.engine import Engine, Reply
 from aiosd.jobs.environments import Environments
-from aiosd.jobs.explain import Why
+from aiosd.jobs.explain import Why, why_out_of_memory
 from aiosd.jobs.find_service import JobFinder
 from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.operate_service import Operating
@@ -352,6 +352,8 @@ class JobService(Operating):
 
     async def why(self, ref: str) -> Why:
         job = await self.get(ref)
+        if job.phase is Phase.OUT_OF_MEMORY:
+            return why_out_of_memory(self.state, job)
         if job.phase.ended:
             raise FailedPrecondition(f"job {job.id} does not wait: it has ended: {job.phase}", hint=f"see `aiosctl show {job.id}`", job=job.id)
         return self.engine.why(job.id, self.clock.now())
