@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from aios import _convert, resources
-from aios.node import DaemonStatus, Isolation, NodeStatus
+from aios.node import DaemonStatus, Isolation, NodeStatus, Reservation
 from aios.queues import Policy, PolicyChoice, Queue
 from aios.v1 import node_pb2, queues_pb2, resources_pb2
 
@@ -36,7 +36,12 @@ def node_status(wire: node_pb2.NodeStatus) -> NodeStatus:
         memory_available_bytes=wire.memory_available_bytes,
         warnings=tuple(wire.warnings),
         cpu_busy_permille=wire.cpu_busy_permille,
+        reservations=tuple(reservation(one) for one in wire.reservations),
     )
+
+
+def reservation(wire: resources_pb2.Reservation) -> Reservation:
+    return Reservation(wire.id, wire.from_s, wire.until_s, tuple(wire.users), _convert.request(wire.request), wire.reason, wire.created_by)
 
 
 def inventory(wire: resources_pb2.Inventory) -> resources.Inventory:
@@ -56,4 +61,6 @@ def inventory(wire: resources_pb2.Inventory) -> resources.Inventory:
 
 def _devices(wire: Iterable[resources_pb2.Device]) -> Iterable[resources.Device]:
     for one in wire:
-        yield resources.Device(one.id, one.kind, one.index, one.model, one.memory_bytes, one.numa_node, tuple(one.paths), one.parent_id, one.health)
+        yield resources.Device(
+            one.id, one.kind, one.index, one.model, one.memory_bytes, one.numa_node, tuple(one.paths), one.parent_id, one.health, one.quarantined
+        )

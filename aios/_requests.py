@@ -9,7 +9,7 @@ from aios.jobs import JobChanges
 from aios.moments import parse_time
 from aios.records import JobRecord, State
 from aios.resources import DeviceRequest
-from aios.spec import JobSpec
+from aios.spec import Duration, JobSpec, Moment
 from aios.units import parse_bytes, parse_count, parse_millis, parse_seconds
 from aios.v1 import jobs_pb2 as pb
 from aios.v1 import resources_pb2
@@ -179,6 +179,19 @@ def _request(spec: JobSpec) -> resources_pb2.Request:
     )
 
 
+def reservation(begin: Moment, length: Duration, users: str | Iterable[str], what: JobSpec, reason: str) -> resources_pb2.Reservation:
+    """`what` is a job that asks for what is to be kept."""
+    names = users.split(",") if isinstance(users, str) else list(users)
+    from_s = parse_time(begin, what="begin")
+    return resources_pb2.Reservation(
+        from_s=from_s,
+        until_s=from_s + parse_seconds(length, what="length"),
+        users=[_text(name.strip(), "users") for name in names if name.strip()],
+        request=_request(what),
+        reason=_text(reason, "reason"),
+    )
+
+
 def _device(one: DeviceRequest) -> resources_pb2.DeviceRequest:
     return resources_pb2.DeviceRequest(kind=_text(one.kind, "gres"), millis=one.millis, model=_text(one.model, "gpus"), memory_bytes=one.memory_bytes)
 
@@ -194,7 +207,16 @@ def _retry(spec: JobSpec) -> pb.RetryPolicy:
         conditions=[_CONDITIONS[name] for name in dict.fromkeys(names)],
         backoff_s=_seconds(spec.backoff, "backoff"),
         backoff_max_s=_seconds(spec.backoff_max, "backoff_max"),
+        oom_memory_factor=_factor(spec.retry_memory_factor),
+        oom_memory_max_bytes=0 if spec.retry_memory_max is None else parse_bytes(spec.retry_memory_max, what="retry_memory_max"),
     )
+
+
+def _factor(given: float) -> float:
+    """Of memory after running out of it; 0 leaves it to the daemon."""
+    if given and not 1 <= given <= 100:
+        raise InvalidArgument(f"retry_memory_factor must be 1 to 100, not {given}", hint="2 asks for twice as much after running out of memory")
+    return float(given)
 
 
 def _refs(given: "str | int | JobRecord | Iterable[str | int | JobRecord] | None") -> list[str]:

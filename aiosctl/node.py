@@ -15,8 +15,11 @@ from aiosctl.output import Column, Shape, coloured, colourful, escaped, print_on
 
 TABLE = {
     "show": ("aiosctl.node:show", "Inventory, topology, health, isolation in force"),
-    "drain": ("aiosctl.node:drain", "Let running jobs finish and start nothing new"),
+    "drain": ("aiosctl.drain:drain", "Let running jobs finish and start nothing new"),
     "resume": ("aiosctl.node:resume", "The end of a drain"),
+    "reserve": ("aiosctl.reservations:reserve", "Keep a part of the machine for somebody, for some time"),
+    "unreserve": ("aiosctl.reservations:unreserve", "End a reservation"),
+    "device": ("aiosctl.devices:device", "Take a device out of use, or let it be handed out again"),
 }
 
 
@@ -33,15 +36,6 @@ def node(ctx: click.Context) -> None:
 def show(shape: Shape) -> None:
     """Show what the machine has, what is free, what is enforced, and how the daemon does."""
     _show(shape)
-
-
-@verb("aiosctl node drain --reason 'new GPU on Friday'")
-@click.option("--reason", default="", metavar="TEXT", help="Told to everybody whose job waits for it.")
-@output_options
-def drain(reason: str, shape: Shape) -> None:
-    """Let running jobs finish and start nothing new."""
-    with session.connect() as client:
-        print_one(client.drain(reason), layout, _name, shape)
 
 
 @verb("aiosctl node resume")
@@ -70,6 +64,11 @@ def layout(status: NodeStatus, wide: bool) -> Iterator[str]:
     if status.inventory.devices:
         yield coloured("Devices", "bold", colourful_out())
         yield from (f"  {line}" for line in table(status.inventory.devices, _device_columns(status, wide)))
+    if status.reservations:
+        from aiosctl.reservations import COLUMNS
+
+        yield coloured("Reservations", "bold", colourful_out())
+        yield from (f"  {line}" for line in table(status.reservations, COLUMNS))
     yield from section("Isolation", ((i.resource, i.state + (f" ({i.detail})" if i.detail else "")) for i in status.isolation))
     yield from section("Daemon", _daemon(status))
     if wide:
@@ -124,12 +123,16 @@ def _device_columns(status: NodeStatus, wide: bool) -> list[Column[Device]]:
         Column("MEM", lambda d: describe.amount(d.memory_bytes), right=True),
         Column("NUMA", lambda d: str(d.numa_node) if d.numa_node >= 0 else describe.NONE, right=True),
         Column("HELD", lambda d: format_millis(held[d.id]), right=True),
-        Column("HEALTH", lambda d: d.health),
+        Column("HEALTH", _health, colour=lambda d: "" if _health(d) == "ok" else "red"),
         Column("ID", lambda d: d.id, wide=True),
         Column("FILES", lambda d: ", ".join(d.paths), wide=True),
         Column("PART OF", lambda d: d.parent_id or describe.NONE, wide=True),
     ]
     return [column for column in columns if wide or not column.wide]
+
+
+def _health(device: Device) -> str:
+    return device.health if not device.quarantined else "quarantine" if device.health == "ok" else f"quarantine: {device.health}"
 
 
 def _daemon(status: NodeStatus) -> list[tuple[str, str]]:

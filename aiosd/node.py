@@ -1,21 +1,26 @@
 """The node and its daemon as an operator sees and steers them: status, drain, reload, stop."""
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from aiosd import __version__, logs, settings_text
 from aiosd.domain_settings import jobs_settings
 from aiosd.host import isolation
+from aiosd.host.groups import members_of
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
-from aiosd.jobs.actions import QueueChange
+from aiosd.host.probes import Survey
+from aiosd.jobs import reserving
+from aiosd.jobs.actions import QueueChange, Reserve
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
 from aiosd.rpc.needs import NodeReport, Reloaded
+from aiosd.scheduling.reservations import Reservation
 from aiosd.settings_file import Loaded
 
 log = logs.logger("aiosd.node")
@@ -28,13 +33,13 @@ class Node:
     jobs: JobService
     reader: JobReader
     monitor: MonitorService
-    inventory: Inventory
     loaded: Loaded
     reread: Callable[[], Loaded]
     ask_to_stop: Callable[[], None]
     notifier: Notifier
     started_at_s: float
-    warnings: tuple[str, ...] = ()
+    survey: Callable[[], Awaitable[Survey]]  # asks every probe again
+    warnings: tuple[str, ...] = ()  # of the last survey
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -49,8 +54,17 @@ class Node:
             memory_bytes=resident_bytes(),
             log_file=log_file(),
         )
-        view = replace(view, warnings=(*view.warnings, *self.warnings))
-        return NodeReport(self.inventory, self.jobs.state.pool.used(), view, daemon, isolation.report(self.inventory), self._load.look())
+        inventory = self.inventory
+        out_of_use = (f"{device.name} ({device.id}) {device.trouble}" for device in inventory.devices if device.trouble)
+        short = reserving.warnings(self.jobs.state, self.jobs.clock.now()).values()
+        view = replace(view, warnings=(*view.warnings, *self.warnings, *out_of_use, *short))
+        reservations = tuple(self.jobs.state.reservations.values())
+        return NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, isolation.report(inventory), self._load.look(), reservations)
+
+    @property
+    def inventory(self) -> Inventory:
+        """The machine as the engine knows it now."""
+        return self.jobs.state.pool.inventory
 
     async def drain(self, reason: str) -> None:
         await self.jobs.set_drained(True, reason)
@@ -58,11 +72,37 @@ class Node:
     async def resume(self) -> None:
         await self.jobs.set_drained(False)
 
+    async def set_device(self, device_id: str, quarantined: bool, reason: str, by: str) -> None:
+        """Into quarantine, or out of it; what comes out is as ill or well as the probes find it then. Raises NotFound."""
+        if not quarantined:
+            await self._survey()
+        told = f"{reason}, by {by}" if reason else f"by {by}"
+        await self.jobs.set_device(device_id, quarantined=quarantined, reason=told if quarantined else "")
+
+    async def reserve(self, wish: Reserve, by: str) -> Reservation:
+        """The reservation as it was made; its reason says, too, what may keep it from being honoured in full."""
+        members = await asyncio.to_thread(members_of, wish.users)
+        made = await self.jobs.reserve(replace(wish, members=members, created_by=by))
+        log.info("reserved", reservation=made.id, users=made.users, from_s=made.from_s, until_s=made.until_s, by=by)
+        warning = reserving.warnings(self.jobs.state, self.jobs.clock.now()).get(made.id)
+        return replace(made, reason=f"{made.reason}; {warning}" if made.reason else warning) if warning else made
+
+    async def unreserve(self, number: int, by: str) -> Reservation:
+        gone = await self.jobs.unreserve(number)
+        log.info("unreserved", reservation=number, by=by)
+        return gone
+
+    async def _survey(self) -> None:
+        found = await self.survey()
+        self.warnings = found.warnings
+        machine = replace(self.inventory, devices=found.inventory.devices, links=found.inventory.links)  # free disk is no news
+        await self.jobs.take_inventory(machine)
+
     async def stop(self) -> None:
         self.ask_to_stop()
 
     async def reload(self) -> Reloaded:
-        """Take over what can be; the rest waits for a restart, and goes on being named until then. Raises ConfigError."""
+        """Take over what can be, and look at the devices; the rest waits for a restart, and goes on being named. Raises ConfigError."""
         self.notifier.reloading()
         try:
             new = self.reread()
@@ -72,6 +112,7 @@ class Node:
             self.loaded = Loaded(self.loaded.config.taking_over(new.config), new.file, new.origins)
             self.jobs.use(jobs_settings(self.loaded.config))
             self.monitor.use(self.loaded.config.monitoring.period_s)
+            await self._survey()
             log.info("reloaded", applied=applied, needs_restart=needs_restart)
         finally:
             self.notifier.ready("serving")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aiosd.ids import JobId
-from aiosd.jobs.draft import JobChange, JobDraft
+from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft
 from aiosd.jobs.job import Environment, Job, Owner, Phase, StopCause
 from aiosd.jobs.ports import Launched, LaunchFailed, RunEnded, Scope, Submission
 from aiosd.resources.inventory import Inventory
@@ -92,10 +92,43 @@ class StopRun:
 
 @dataclass(frozen=True, slots=True)
 class InventoryChanged:
+    """What the probes find now. A device that they no longer find is ill; quarantine and foreign use stay as they are known."""
+
     inventory: Inventory
 
 
-Event = Submit | SteerJob | UpdateJob | StopRun | SetQueue | SetPolicy | SetDrained | InventoryChanged | Launched | RunEnded | LaunchFailed
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Keep a part of the machine for somebody; `members`: the users that `users` ("alice", "@group") means."""
+
+    from_s: float  # wall; what is past means now
+    until_s: float
+    users: tuple[str, ...]
+    members: frozenset[str]
+    request: RequestDraft
+    reason: str = ""
+    created_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreserve:
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetDevice:
+    """What is known of one device now; None: as it was. One that falls ill goes into quarantine, too, unless that is said."""
+
+    device_id: str
+    health: str | None = None  # "ok", or what is wrong
+    quarantined: bool | None = None
+    busy: str | None = None  # who uses it whom AIOS did not start; "": nobody
+    reason: str = ""
+
+
+Asked = Submit | SteerJob | UpdateJob | StopRun
+Operated = SetQueue | SetPolicy | SetDrained | InventoryChanged | SetDevice | Reserve | Unreserve
+Event = Asked | Operated | Launched | RunEnded | LaunchFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,4 +186,12 @@ class Forget:
     job: Job
 
 
-Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Forget
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Tell the log something about a job that goes on as before."""
+
+    job: Job
+    text: str
+
+
+Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Forget | Warn

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
+from aiosd.jobs import reserving
 from aiosd.jobs.dependencies import describe
-from aiosd.jobs.job import Job, Phase
+from aiosd.jobs.devices import out_of_use
+from aiosd.jobs.job import Job, Phase, RetryCondition
+from aiosd.jobs.memory import flag, suggested
 from aiosd.resources.request import Request
 from aiosd.resources.shortage import CPU, MEMORY, Shortage
 from aiosd.scheduling.policy import ClassKey, Rank, Snapshot, Wait, WaitKind
 from aiosd.scheduling.registry import POLICIES
-from aiosd.units import format_millis, format_seconds
+from aiosd.scheduling.reservations import Reservation
+from aiosd.units import format_bytes, format_millis, format_seconds
 
 if TYPE_CHECKING:
     from aiosd.jobs.state import State
@@ -29,6 +33,7 @@ class WhyKind(StrEnum):
     RESOURCES = "resources"
     BEHIND = "behind"
     QUEUE_LIMIT = "queue-limit"
+    RESERVATION = "reservation"
     ARRAY_LIMIT = "array-limit"
     DEPENDENCY = "dependency"
     BEGIN_TIME = "begin-time"
@@ -37,6 +42,7 @@ class WhyKind(StrEnum):
     DRAINED = "drained"
     QUEUE_STOPPED = "queue-stopped"
     NOT_WAITING = "not-waiting"
+    OUT_OF_MEMORY = "out-of-memory"  # it has ended so
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,25 @@ def why(state: State, job_id: JobId, now: Instant) -> Why:
     if job.phase is not Phase.QUEUED and not (job.array is not None and job.array.pending):
         return _plain(state, job, WhyKind.NOT_WAITING, f"it does not wait: it is {job.phase}")
     return _queued(state, job, now)
+
+
+def why_out_of_memory(state: State, job: Job) -> Why:
+    """Of a job that has ended so: what it used, and what to ask for next time."""
+    ask = suggested(job, state.pool.inventory)
+    suggestions = [f"submit it with `--memory {flag(ask)}`"] if ask else []
+    if not job.spec.retry.retries or RetryCondition.OOM not in job.spec.retry.conditions:
+        suggestions.append("`--retries 2 --retry-on oom` lets it ask for more by itself")
+    had = job.run.grant.memory_bytes if job.run is not None else 0
+    return Why(
+        job.id,
+        WhyKind.OUT_OF_MEMORY,
+        f"it ended out of memory: {job.reason}",
+        state.policy,
+        resource=MEMORY,
+        asked=format_bytes(had),
+        machine_has=format_bytes(state.pool.inventory.memory_bytes),
+        suggestions=tuple(suggestions),
+    )
 
 
 def _plain(state: State, job: Job, kind: WhyKind, summary: str, suggestions: tuple[str, ...] = (), start_s: float = 0.0) -> Why:
@@ -104,7 +129,7 @@ def _queued(state: State, job: Job, now: Instant) -> Why:
             (f"`aiosctl update {job.id.number} --array-limit N` changes that",),
         )
     wait = state.waits.get(state.class_key(job))
-    shortage = state.pool.shortage(job.spec.request)
+    shortage = state.pool.shortage(job.request)
     ahead, ahead_count = state.backlog.ahead_of(job.id, MOST_AHEAD, _ranks(state, job, now))
     if wait is not None and wait.blocker is not None and not ahead and wait.blocker.whole != job.id.whole:
         ahead, ahead_count = [wait.blocker], 1
@@ -128,12 +153,17 @@ def _ranks(state: State, job: Job, now: Instant) -> Callable[[ClassKey], Rank | 
 
 
 def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | None, ahead: list[JobId], ahead_count: int, now: Instant) -> Why:
+    reservation = state.reservations.get(wait.reservation) if wait is not None else None
+    if reservation is not None and wait is not None:
+        return _reserved(state, job, wait, reservation, now)
     kind, text = WhyKind.BEHIND, "it is next: it starts in the next pass"
     if wait is not None and wait.kind is WaitKind.QUEUE_LIMIT:
         kind, text = WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r} runs as many jobs at once as it may"
     elif shortage is not None:
         kind = WhyKind.RESOURCES
         text = shortage.sentence
+        unusable = out_of_use(state.pool.inventory, shortage.resource)
+        text += f" ({unusable})" if unusable else ""
     elif ahead_count:
         text = f"it would fit, but {_others(ahead_count)} first: job {ahead[0]}"
     if kind is WhyKind.RESOURCES and ahead_count:
@@ -154,19 +184,32 @@ def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | Non
     )
 
 
+def _reserved(state: State, job: Job, wait: Wait, reservation: Reservation, now: Instant) -> Why:
+    what = f"the {wait.resource} it needs is" if wait.resource else "what it needs is"
+    return Why(
+        job.id,
+        WhyKind.RESERVATION,
+        f"{what} kept for {reserving.describe(reservation)}",
+        state.policy,
+        resource=wait.resource,
+        suggestions=reserving.with_latest_start(state, reservation.id, job.spec, now),
+        estimated_start_at_s=reservation.until_s,
+    )
+
+
 def _others(count: int) -> str:
     return f"{count} other job{'s' if count > 1 else ''} {'go' if count > 1 else 'goes'}"
 
 
 def _suggestions(state: State, job: Job) -> tuple[str, ...]:
     """What of processors and memory it would get at once: tried, not guessed."""
-    smaller = _that_fits(state, job.spec.request)
-    if smaller is None or smaller == job.spec.request:
+    smaller = _that_fits(state, job.request)
+    if smaller is None or smaller == job.request:
         return ()
     flags = []
-    if smaller.cpu_millis != job.spec.request.cpu_millis:
+    if smaller.cpu_millis != job.request.cpu_millis:
         flags.append(f"--cpus {format_millis(smaller.cpu_millis)}")
-    if smaller.memory_bytes != job.spec.request.memory_bytes:
+    if smaller.memory_bytes != job.request.memory_bytes:
         flags.append(f"--memory {smaller.memory_bytes // MIB}M")
     target = job.id if job.id in state.jobs else job.id.whole  # an element without a record follows its array
     return (f"`aiosctl update {target} {' '.join(flags)}` would let it fit beside what runs now",)
@@ -227,6 +270,8 @@ def _in_short(state: State, job: Job) -> str:
         return ""
     if wait.kind is WaitKind.QUEUE_LIMIT:
         return "queue limit"
+    if wait.kind is WaitKind.RESERVATION:
+        return f"reservation {wait.reservation}"
     if wait.kind is WaitKind.RESOURCES:
         return f"waits for {wait.resource}"
     if wait.blocker is None or wait.blocker.whole == job.id.whole:

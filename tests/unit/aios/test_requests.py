@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aios._requests import captured_environment, job_spec, submission, update
+from aios._requests import captured_environment, job_spec, reservation, submission, update
 from aios.errors import InvalidArgument
 from aios.records import JobRecord
 from aios.spec import JobSpec
@@ -23,7 +23,7 @@ def test_every_field() -> None:
             "echo $X", name="n", cpus="1.5", memory="1G", gpus=0.5, gpu_memory="2G", gres={"fpga": 1}, disk="3G", time="1h", queue="q", priority=-5,
             nice=19, account="a", array="0-9%2", after_ok=[JobRecord(id="7"), "8.1"], after=5, begin=1.8e9, deadline="2027-01-01T00:00:00Z", retries=3,
             retry_on="oom, exit", backoff=2, preemptible=True, checkpoint_signal="sigusr1", grace="60s", cwd="/tmp", labels={"k": "v"}, output="o-%j",
-            error="/e", exclusive=True, hold=True, notify="mail", stdin=True, script="#!/bin/sh",
+            error="/e", retry_memory_factor=2, retry_memory_max="64G", exclusive=True, hold=True, notify="mail", stdin=True, script="#!/bin/sh",
         )
     )  # fmt: skip
     assert list(wire.command) == ["/bin/sh", "-c", "echo $X"]
@@ -33,8 +33,22 @@ def test_every_field() -> None:
     assert [(one.kind, one.job_id) for one in wire.dependencies] == [(1, "5"), (2, "7"), (2, "8.1")]
     assert (wire.time_limit_s, wire.grace_s, wire.begin_at_s, wire.deadline_at_s) == (3600, 60, 1.8e9, 1798761600)
     assert (wire.retry.retries, list(wire.retry.conditions), wire.retry.backoff_s) == (3, [pb.RetryPolicy.OOM, pb.RetryPolicy.EXIT], 2)
+    assert (wire.retry.oom_memory_factor, wire.retry.oom_memory_max_bytes) == (2, 64 << 30)
     assert (wire.stdout_path, wire.stderr_path, wire.cwd, wire.checkpoint_signal) == ("/tmp/o-%j", "/e", "/tmp", "USR1")
     assert (wire.nice, wire.priority, wire.held, wire.stdin_open, wire.preemptible, dict(wire.labels)) == (19, -5, True, True, True, {"k": "v"})
+
+
+def test_a_reservation_is_what_a_job_would_ask_for_and_a_length() -> None:
+    wire = reservation(1.8e9, "4h", "ann, @lab", JobSpec("", gpus="a100:2", memory="16G"), "demo")
+    assert (wire.from_s, wire.until_s, list(wire.users), wire.reason) == (1.8e9, 1.8e9 + 4 * 3600, ["ann", "@lab"], "demo")
+    assert (wire.request.memory_bytes, [(d.kind, d.model, d.millis) for d in wire.request.devices]) == (16 << 30, [("gpu", "a100", 2000)])
+    with pytest.raises(InvalidArgument, match="length"):
+        reservation(1.8e9, "soon", ["ann"], JobSpec(""), "")
+
+
+def test_a_memory_factor_out_of_its_bounds_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="retry_memory_factor must be 1 to 100"):
+        job_spec(JobSpec(["true"], retry_memory_factor=0.5))
 
 
 def test_one_environment_is_shared_and_a_jobs_own_is_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

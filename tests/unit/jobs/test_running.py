@@ -175,6 +175,6 @@ def test_a_run_is_stopped_for_what_was_seen_of_it(cause: StopCause, phase: str) 
     world.do(StopRun(JobId(1), 1, cause, "it used 2GiB of its 1GiB", force=True))
     assert world.phase(1) == "stopping" and world.signals[-1] == (JobId(1), "KILL")
     world.finish(JobId(1), None, signal=9)
-    assert (world.phase(1), world.ended[JobId(1)].reason) == (phase, "it used 2GiB of its 1GiB")
+    assert world.phase(1) == phase and world.ended[JobId(1)].reason.startswith("it used 2GiB of its 1GiB")
     world.do(StopRun(JobId(1), 1, cause, "too late"))
     assert world.phase(1) == phase
