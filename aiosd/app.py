@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from aiosd import logs
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
-from aiosd.domain_settings import jobs_settings, resource_settings
+from aiosd.domain_settings import device_settings, jobs_settings, resource_settings
 from aiosd.errors import AiosError
-from aiosd.host import faults, itself, signals
+from aiosd.gpus import GpuRuns, JobCalls, JobHand
+from aiosd.host import faults, itself, mps, signals
+from aiosd.host.gpu_watch import NvmlWatch, watched
 from aiosd.host.launch import Layout
 from aiosd.host.launcher import ShimLauncher
 from aiosd.host.lock import lock_state
@@ -30,6 +33,7 @@ from aiosd.jobs.job import Job
 from aiosd.jobs.ports import Loaded as Remembered
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
+from aiosd.monitoring.device_service import DeviceService
 from aiosd.monitoring.service import MonitorService
 from aiosd.node import Node
 from aiosd.resources.environment import grant_variables
@@ -90,6 +94,7 @@ class Daemon:
 
     jobs: JobService
     monitor: MonitorService
+    devices: DeviceService
     server: RpcServer
     node: Node
     notifier: Notifier
@@ -101,7 +106,11 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
         daemon = await _open(loaded, reread, closing)
         async with asyncio.TaskGroup() as roots:
             turns = roots.create_task(daemon.jobs.run(), name="jobs")
-            others = [roots.create_task(daemon.monitor.run(), name="monitoring"), roots.create_task(_feed_watchdog(daemon), name="watchdog")]
+            others = [
+                roots.create_task(daemon.monitor.run(), name="monitoring"),
+                roots.create_task(daemon.devices.run(), name="devices"),
+                roots.create_task(_feed_watchdog(daemon), name="watchdog"),
+            ]
             signals.listen(asyncio.get_running_loop(), stop=daemon.stopping.set, reload=lambda: _reload(roots, daemon.node))
             await daemon.server.start()
             await daemon.server.serving()
@@ -127,6 +136,7 @@ class Doors:
     output: FileOutputReader
     reports: ReportReader
     meter: ProcMeter
+    gpus: NvmlWatch | None  # None: there is none
 
 
 async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExitStack) -> Daemon:
@@ -137,22 +147,28 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     found = await asyncio.to_thread(survey, resource_settings(config))
     _log_survey(found)
     doors = await _open_doors(config, found.inventory, clock, closing)
+    gpu_runs = GpuRuns(lambda: jobs.state)
+    doors.launcher.subscribe(gpu_runs.on_event)  # as early as the rest, see `_start_services`
     jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
+    devices = DeviceService(doors.gpus, gpu_runs, JobHand(cast(JobCalls, jobs)), clock, device_settings(config))
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
-    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings)
+    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings, devices)
     server = _server(config, jobs, reader, node, runs, doors)
     closing.push_async_callback(server.stop, 0.0)
-    return Daemon(jobs, monitor, server, node, notifier, stopping)
+    return Daemon(jobs, monitor, devices, server, node, notifier, stopping)
 
 
 async def _open_doors(config: Config, inventory: Inventory, clock: Clock, closing: AsyncExitStack) -> Doors:
     journal = await SqlJournal.open(config.database_url, reached=faults.reached)
     closing.push_async_callback(journal.close)
     state, target = Path(config.daemon.state_directory), f"unix:{config.socket_path}"
-    launcher = ShimLauncher(state, target, lambda grant: grant_variables(grant, inventory), clock)
+    resources = config.resources
+    launcher = ShimLauncher(state, target, lambda grant: grant_variables(grant, inventory, mps.pipe_directory(resources.mps, resources.mps_directory)), clock)
     await launcher.start()
     closing.push_async_callback(launcher.close)
-    doors = Doors(journal, launcher, FileOutputReader(), ReportReader(), ProcMeter(clock))
+    seen = watched(inventory)
+    gpus = NvmlWatch(seen, clock) if seen else None
+    doors = Doors(journal, launcher, FileOutputReader(), ReportReader(), ProcMeter(clock, gpus), gpus)
     for door in (doors.output, doors.reports, doors.meter):
         closing.callback(door.close)
     return doors

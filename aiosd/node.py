@@ -5,16 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from aiosd import __version__, logs, settings_text
-from aiosd.domain_settings import jobs_settings
-from aiosd.host import isolation
+from aiosd.domain_settings import device_settings, jobs_settings
+from aiosd.host import isolation, mps
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
 from aiosd.jobs.actions import QueueChange
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
+from aiosd.monitoring.device_service import DeviceService
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
+from aiosd.resources.isolation import Isolation
 from aiosd.rpc.needs import NodeReport, Reloaded
 from aiosd.settings_file import Loaded
 
@@ -35,6 +37,7 @@ class Node:
     notifier: Notifier
     started_at_s: float
     warnings: tuple[str, ...] = ()
+    devices: DeviceService | None = None
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -49,8 +52,15 @@ class Node:
             memory_bytes=resident_bytes(),
             log_file=log_file(),
         )
-        view = replace(view, warnings=(*view.warnings, *self.warnings))
-        return NodeReport(self.inventory, self.jobs.state.pool.used(), view, daemon, isolation.report(self.inventory), self._load.look())
+        devices = self.devices
+        view = replace(view, warnings=(*view.warnings, *self.warnings, *(devices.warnings if devices else ())))
+        report = NodeReport(self.inventory, self.jobs.state.pool.used(), view, daemon, self._isolation(), self._load.look())
+        return replace(report, foreign_use=tuple(devices.foreign_use), idle_devices=tuple(devices.idle_devices)) if devices else report
+
+    def _isolation(self) -> tuple[Isolation, ...]:
+        resources = self.loaded.config.resources
+        mps_directory = mps.pipe_directory(resources.mps, resources.mps_directory)
+        return (*isolation.report(self.inventory), *mps.gpu_memory_line(self.inventory, mps_directory, resources.foreign_use))
 
     async def drain(self, reason: str) -> None:
         await self.jobs.set_drained(True, reason)
@@ -72,6 +82,8 @@ class Node:
             self.loaded = Loaded(self.loaded.config.taking_over(new.config), new.file, new.origins)
             self.jobs.use(jobs_settings(self.loaded.config))
             self.monitor.use(self.loaded.config.monitoring.period_s)
+            if self.devices is not None:
+                self.devices.use(device_settings(self.loaded.config))
             log.info("reloaded", applied=applied, needs_restart=needs_restart)
         finally:
             self.notifier.ready("serving")

@@ -58,6 +58,8 @@ class QueueChange:
     started: bool | None = None
     default_time_limit_s: float | None = None
     max_time_limit_s: float | None = None
+    idle_gpus: str | None = None
+    idle_gpus_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,21 @@ class StopRun:
 
 
 @dataclass(frozen=True, slots=True)
+class WarnRun:
+    """Tell a running job's owner something as its reason; "" takes back what was said `before`. Nothing happens when that attempt does not run."""
+
+    job_id: JobId
+    attempt: int
+    text: str
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class InventoryChanged:
     inventory: Inventory
 
 
-Event = Submit | SteerJob | UpdateJob | StopRun | SetQueue | SetPolicy | SetDrained | InventoryChanged | Launched | RunEnded | LaunchFailed
+Event = Submit | SteerJob | UpdateJob | StopRun | WarnRun | SetQueue | SetPolicy | SetDrained | InventoryChanged | Launched | RunEnded | LaunchFailed
 
 
 @dataclass(frozen=True, slots=True)

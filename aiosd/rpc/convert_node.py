@@ -1,6 +1,10 @@
 """The node between wire and records."""
 
+from collections.abc import Callable
+
 from aios.v1 import node_pb2 as pb
+from aios.v1 import resources_pb2 as pb2
+from aiosd.monitoring.looks import ForeignUse
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.rpc.convert_resources import to_grant, to_inventory
 from aiosd.rpc.fields import printable, text
@@ -12,7 +16,8 @@ def from_drain(wire: pb.DrainRequest) -> str:
     return text(wire.reason, "", "reason")
 
 
-def to_status(report: NodeReport) -> pb.NodeStatus:
+def to_status(report: NodeReport, sees_programs_of: Callable[[str], bool] = lambda user: True) -> pb.NodeStatus:
+    """`sees_programs_of` a user: what others run is not for everybody to know; that they use a device is."""
     return pb.NodeStatus(
         inventory=to_inventory(report.inventory),
         used=to_grant(report.used),
@@ -26,7 +31,14 @@ def to_status(report: NodeReport) -> pb.NodeStatus:
         memory_available_bytes=report.load.memory_available_bytes,
         warnings=[printable(warning) for warning in report.view.warnings],
         cpu_busy_permille=report.load.cpu_busy_permille,
+        foreign_use=[_to_foreign_use(use, names_program=sees_programs_of(use.user)) for use in report.foreign_use],
+        idle_devices=[pb2.IdleDevice(device_id=i.device_id, job_id=i.job_id, idle_s=i.idle_s) for i in report.idle_devices],
     )
+
+
+def _to_foreign_use(use: ForeignUse, *, names_program: bool) -> pb2.ForeignUse:
+    program = printable(use.program) if names_program else ""
+    return pb2.ForeignUse(device_id=use.device_id, pid=use.pid, user=printable(use.user), program=program, memory_bytes=use.memory_bytes)
 
 
 def _to_daemon(info: DaemonInfo) -> pb.DaemonStatus:

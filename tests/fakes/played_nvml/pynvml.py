@@ -1,0 +1,39 @@
+"""NVIDIA's library as a test plays it to a daemon of its own: PYTHONPATH puts this before the real one.
+
+PLAYED_NVML names a file with a recording; its last frame is what there is. The test may replace the file at any time.
+"""
+
+import json
+import os
+
+from tests.fakes import nvml
+
+
+class _FromFile(nvml.PlayedNvml):
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._version = 0
+        super().__init__([()])
+
+    @property
+    def _cards(self) -> tuple[nvml.Card, ...]:
+        version = os.stat(self._path).st_ino
+        if version != self._version:
+            with open(self._path, encoding="utf-8") as file:
+                self.frames = [nvml.frames_of(json.load(file), {})[-1]]
+            self._version = version
+            self._reported_frame = -1
+        return tuple(self.frames[0])
+
+    @_cards.setter
+    def _cards(self, cards: tuple[nvml.Card, ...]) -> None:
+        """The file says it."""
+
+    def _new_events(self) -> list[object]:
+        assert self._cards is not None  # first read what is new
+        return list(super()._new_events())
+
+
+_played = _FromFile(os.environ["PLAYED_NVML"])
+NVMLError = nvml.FakeNvmlError
+globals().update({name: getattr(_played, name) for name in dir(_played) if name.startswith("nvml")})
