@@ -93,7 +93,14 @@ def _array(wire: jobs_pb2.ArrayProgress) -> records.ArrayProgress:
 
 def _retry(wire: jobs_pb2.RetryPolicy) -> records.Retry:
     names = {number: name.lower() for name, number in jobs_pb2.RetryPolicy.Condition.items()}
-    return records.Retry(wire.retries, tuple(names.get(one, "unknown") for one in wire.conditions), wire.backoff_s, wire.backoff_max_s)
+    return records.Retry(
+        wire.retries,
+        tuple(names.get(one, "unknown") for one in wire.conditions),
+        wire.backoff_s,
+        wire.backoff_max_s,
+        wire.oom_memory_factor,
+        wire.oom_memory_max_bytes,
+    )
 
 
 def _run(wire: jobs_pb2.Run) -> records.JobRun:

@@ -58,4 +58,6 @@ def inventory(wire: resources_pb2.Inventory) -> resources.Inventory:
 
 def _devices(wire: Iterable[resources_pb2.Device]) -> Iterable[resources.Device]:
     for one in wire:
-        yield resources.Device(one.id, one.kind, one.index, one.model, one.memory_bytes, one.numa_node, tuple(one.paths), one.parent_id, one.health)
+        yield resources.Device(
+            one.id, one.kind, one.index, one.model, one.memory_bytes, one.numa_node, tuple(one.paths), one.parent_id, one.health, one.quarantined
+        )

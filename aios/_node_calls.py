@@ -31,6 +31,14 @@ class NodeCalls(Calls):
 
         return _convert_node.node_status(self._channel.unary("Node/Resume", pb.ResumeRequest(), pb.NodeStatus, timeout))
 
+    def set_device(self, device_id: str, *, quarantined: bool, reason: str = "", timeout: float | None = None) -> "NodeStatus":
+        """Take a device out of use, or let it be handed out again; what runs on it goes on. Raises NotFound."""
+        from aios import _convert_node
+        from aios.v1 import node_pb2 as pb
+
+        request = pb.SetDeviceRequest(device_id=device_id, quarantined=quarantined, reason=reason)
+        return _convert_node.node_status(self._channel.unary("Node/SetDevice", request, pb.NodeStatus, timeout))
+
     def reload(self, *, timeout: float | None = None) -> "Reloaded":
         """Have the daemon read its configuration again, as SIGHUP does."""
         from aios.node import Reloaded

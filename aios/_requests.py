@@ -194,7 +194,16 @@ def _retry(spec: JobSpec) -> pb.RetryPolicy:
         conditions=[_CONDITIONS[name] for name in dict.fromkeys(names)],
         backoff_s=_seconds(spec.backoff, "backoff"),
         backoff_max_s=_seconds(spec.backoff_max, "backoff_max"),
+        oom_memory_factor=_factor(spec.retry_memory_factor),
+        oom_memory_max_bytes=0 if spec.retry_memory_max is None else parse_bytes(spec.retry_memory_max, what="retry_memory_max"),
     )
+
+
+def _factor(given: float) -> float:
+    """Of memory after running out of it; 0 leaves it to the daemon."""
+    if given and not 1 <= given <= 100:
+        raise InvalidArgument(f"retry_memory_factor must be 1 to 100, not {given}", hint="2 asks for twice as much after running out of memory")
+    return float(given)
 
 
 def _refs(given: "str | int | JobRecord | Iterable[str | int | JobRecord] | None") -> list[str]:

@@ -59,6 +59,8 @@ class Retry:
     conditions: tuple[str, ...] = ()
     backoff_s: float = 0.0
     backoff_max_s: float = 0.0
+    oom_memory_factor: float = 0.0  # after running out of memory the next attempt asks for so many times what it had
+    oom_memory_max_bytes: int = 0  # at most; 0: what the machine has
 
 
 @dataclass(frozen=True, slots=True)

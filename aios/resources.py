@@ -83,6 +83,7 @@ class Device:
     paths: tuple[str, ...]
     parent_id: str  # of a MIG instance: its GPU
     health: str  # "ok", or what is wrong
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

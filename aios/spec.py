@@ -41,6 +41,8 @@ class SubmitOptions(TypedDict, total=False):
     retry_on: str | Iterable[str]
     backoff: Duration | None
     backoff_max: Duration | None
+    retry_memory_factor: float
+    retry_memory_max: Size | None
     preemptible: bool
     checkpoint_signal: str
     grace: Duration | None
@@ -68,6 +70,8 @@ class JobSpec:
     begin, deadline "now+1h", "16:00", ISO 8601 or Unix seconds: not started before; skipped when not started by then
     array           "0-99", "0-99%8" (eight at once), "1,4,7-20:2"
     after...        jobs (ids, names or Job objects) that must have started, succeeded, ended, failed before
+    retry_memory_factor, retry_memory_max
+                    after running out of memory a retry asks for so many times what it had, but for no more than that
     env             added to the environment of the caller (`inherit_env=False`: this alone)
     output, error   files for stdout and stderr; %j job, %a array index, %A attempt. Else the daemon keeps them
     stdin           True: fed by `client.write_input`; else /dev/null
@@ -98,6 +102,8 @@ class JobSpec:
     retry_on: str | Iterable[str] = ()
     backoff: Duration | None = None
     backoff_max: Duration | None = None
+    retry_memory_factor: float = 0.0
+    retry_memory_max: Size | None = None
     preemptible: bool = False
     checkpoint_signal: str = ""
     grace: Duration | None = None

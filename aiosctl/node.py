@@ -17,6 +17,7 @@ TABLE = {
     "show": ("aiosctl.node:show", "Inventory, topology, health, isolation in force"),
     "drain": ("aiosctl.node:drain", "Let running jobs finish and start nothing new"),
     "resume": ("aiosctl.node:resume", "The end of a drain"),
+    "device": ("aiosctl.devices:device", "Take a device out of use, or let it be handed out again"),
 }
 
 
@@ -114,7 +115,8 @@ def device_name(status: NodeStatus, device_id: str) -> str:
 
 
 def _foreign(use: ForeignUse) -> str:
-    return f"{describe.amount(use.memory_bytes)} by pid {use.pid} of {use.user or 'an unknown user'}" + (f" ({use.program})" if use.program else "")
+    program = f" ({use.program})" if use.program else ""
+    return f"{describe.size(use.memory_bytes) or describe.NONE} by pid {use.pid} of {use.user or 'an unknown user'}{program}"
 
 
 def idle_text(idle: IdleDevice) -> str:
@@ -139,12 +141,16 @@ def _device_columns(status: NodeStatus, wide: bool) -> list[Column[Device]]:
         Column("MEM", lambda d: describe.amount(d.memory_bytes), right=True),
         Column("NUMA", lambda d: str(d.numa_node) if d.numa_node >= 0 else describe.NONE, right=True),
         Column("HELD", lambda d: format_millis(held[d.id]), right=True),
-        Column("HEALTH", lambda d: d.health),
+        Column("HEALTH", _health, colour=lambda d: "" if _health(d) == "ok" else "red"),
         Column("ID", lambda d: d.id, wide=True),
         Column("FILES", lambda d: ", ".join(d.paths), wide=True),
         Column("PART OF", lambda d: d.parent_id or describe.NONE, wide=True),
     ]
     return [column for column in columns if wide or not column.wide]
+
+
+def _health(device: Device) -> str:
+    return device.health if not device.quarantined else "quarantine" if device.health == "ok" else f"quarantine: {device.health}"
 
 
 def _daemon(status: NodeStatus) -> list[tuple[str, str]]:

@@ -85,9 +85,16 @@ def _asked(job: JobRecord) -> list[tuple[str, str]]:
         ("disk", describe.size(request.disk_bytes)),
         ("time limit", format_seconds(job.time_limit_s) if job.time_limit_s else ""),
         ("begin", describe.moment(job.begin_at_s)), ("deadline", describe.moment(job.deadline_at_s)), ("dependencies", after),
-        ("retries", f"{job.retry.retries}{conditions}" if job.retry.retries else ""), ("nice", str(job.nice) if job.nice else ""),
+        ("retries", f"{job.retry.retries}{conditions}{_raising(job)}" if job.retry.retries else ""), ("nice", str(job.nice) if job.nice else ""),
         ("preemptible", "yes" if job.preemptible else ""), ("notify", job.notify_command),
     ]  # fmt: skip
+
+
+def _raising(job: JobRecord) -> str:
+    factor, most = job.retry.oom_memory_factor, job.retry.oom_memory_max_bytes
+    if factor <= 1 or (job.retry.conditions and "oom" not in job.retry.conditions):
+        return ""
+    return f"; {factor:g} times the memory after running out of it" + (f", at most {describe.size(most)}" if most else "")
 
 
 def _granted(job: JobRecord) -> list[tuple[str, str]]:

@@ -42,6 +42,17 @@ def _environment_pair(text: str) -> tuple[str, str]:
     return name, value if equals else os.environ[name]
 
 
+def _factor(text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is not a number") from None
+    if not 1 <= factor <= 100:
+        raise ValueError(f"{text[:40]} is not between 1 and 100")
+    return factor
+
+
+FACTOR = Value("number", _factor, "2 or 1.5")
 CONDITIONS = Value("conditions", _conditions, "oom,preempt")
 JOBS = Value("job", _jobs, "12 or 12,13")
 ENVIRONMENT = Value("k=v", _environment_pair, "LR=0.1")
@@ -69,6 +80,8 @@ JOB_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--retries", type=COUNT, default=0, help="Try again so often."),
     click.option("--retry-on", type=CONDITIONS, default=(), help=f"What is tried again: {', '.join(_CONDITIONS)}."),
     click.option("--backoff", type=DURATION, help="Pause before the first retry; doubles each time."),
+    click.option("--retry-memory-factor", type=FACTOR, default=0.0, help="After running out of memory: ask for so many times what it had."),
+    click.option("--retry-memory-max", type=SIZE, help="And for no more than that: 64G."),
     click.option("--preemptible", is_flag=True, help="May be put back for a job that goes first."),
     click.option("--checkpoint-signal", default="", metavar="SIGNAL", help="Sent first when it is to be put back: USR1."),
     click.option("--grace", type=DURATION, help="Between SIGTERM and SIGKILL: 60s."),
@@ -120,7 +133,8 @@ def submit_options(asked: Mapping[str, Any], *, stdin: bool = False, script: str
         "gres": list(asked["gres"]) or None, "disk": asked["disk"], "time": asked["time"], "queue": asked["queue"], "priority": asked["priority"],
         "nice": asked["nice"], "account": asked["account"], "array": asked["array"], "after": _flat(asked["after"]), "after_ok": _flat(asked["after_ok"]),
         "after_any": _flat(asked["after_any"]), "after_failed": _flat(asked["after_failed"]), "begin": asked["begin"], "deadline": asked["deadline"],
-        "retries": asked["retries"], "retry_on": asked["retry_on"], "backoff": asked["backoff"], "preemptible": asked["preemptible"],
+        "retries": asked["retries"], "retry_on": asked["retry_on"], "backoff": asked["backoff"],
+        "retry_memory_factor": asked["retry_memory_factor"], "retry_memory_max": asked["retry_memory_max"], "preemptible": asked["preemptible"],
         "checkpoint_signal": asked["checkpoint_signal"], "grace": asked["grace"], "env": {**chosen, **dict(asked["env"])}, "inherit_env": inherit,
         "cwd": here, "labels": dict(asked["labels"]), "exclusive": asked["exclusive"], "hold": asked["hold"], "notify": asked["notify"],
         "output": output_path(asked["output"], here, asked["name"]), "error": output_path(asked["error"], here, asked["name"]),

@@ -2,18 +2,18 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 from aiosd import logs
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
 from aiosd.domain_settings import device_settings, jobs_settings, resource_settings
 from aiosd.errors import AiosError
-from aiosd.gpus import GpuRuns, JobCalls, JobHand
+from aiosd.gpus import GpuRuns, JobHand
 from aiosd.host import faults, itself, mps, signals
 from aiosd.host.gpu_watch import NvmlWatch, watched
 from aiosd.host.launch import Layout
@@ -37,6 +37,7 @@ from aiosd.monitoring.device_service import DeviceService
 from aiosd.monitoring.service import MonitorService
 from aiosd.node import Node
 from aiosd.resources.environment import grant_variables
+from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.rpc.auth import SameUser
 from aiosd.rpc.convert_jobs import JobConverter
@@ -133,10 +134,22 @@ class Doors:
 
     journal: SqlJournal
     launcher: ShimLauncher
+    variables: "Variables"
     output: FileOutputReader
     reports: ReportReader
     meter: ProcMeter
     gpus: NvmlWatch | None  # None: there is none
+
+
+@dataclass(slots=True)
+class Variables:
+    """What a grant sets in the environment of its job, on the machine as it is known now."""
+
+    machine: Callable[[], Inventory]
+    mps_directory: Callable[[], str]
+
+    def __call__(self, grant: Grant) -> Mapping[str, str]:
+        return grant_variables(grant, self.machine(), self.mps_directory())
 
 
 async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExitStack) -> Daemon:
@@ -150,9 +163,10 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     gpu_runs = GpuRuns(lambda: jobs.state)
     doors.launcher.subscribe(gpu_runs.on_event)  # as early as the rest, see `_start_services`
     jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
-    devices = DeviceService(doors.gpus, gpu_runs, JobHand(cast(JobCalls, jobs)), clock, device_settings(config))
+    devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
-    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings, devices)
+    look = partial(asyncio.to_thread, survey, resource_settings(config))
+    node = Node(jobs, reader, monitor, loaded, reread, stopping.set, notifier, started_at_s, look, found.warnings, devices)
     server = _server(config, jobs, reader, node, runs, doors)
     closing.push_async_callback(server.stop, 0.0)
     return Daemon(jobs, monitor, devices, server, node, notifier, stopping)
@@ -162,13 +176,13 @@ async def _open_doors(config: Config, inventory: Inventory, clock: Clock, closin
     journal = await SqlJournal.open(config.database_url, reached=faults.reached)
     closing.push_async_callback(journal.close)
     state, target = Path(config.daemon.state_directory), f"unix:{config.socket_path}"
-    resources = config.resources
-    launcher = ShimLauncher(state, target, lambda grant: grant_variables(grant, inventory, mps.pipe_directory(resources.mps, resources.mps_directory)), clock)
+    variables = Variables(lambda: inventory, partial(mps.pipe_directory, config.resources.mps, config.resources.mps_directory))
+    launcher = ShimLauncher(state, target, variables, clock)
     await launcher.start()
     closing.push_async_callback(launcher.close)
     seen = watched(inventory)
     gpus = NvmlWatch(seen, clock) if seen else None
-    doors = Doors(journal, launcher, FileOutputReader(), ReportReader(), ProcMeter(clock, gpus), gpus)
+    doors = Doors(journal, launcher, variables, FileOutputReader(), ReportReader(), ProcMeter(clock, gpus), gpus)
     for door in (doors.output, doors.reports, doors.meter):
         closing.callback(door.close)
     return doors
@@ -190,15 +204,17 @@ async def _start_services(config: Config, inventory: Inventory, clock: Clock, do
     monitor = MonitorService(doors.meter, doors.reports, clock, config.monitoring.period_s)
     doors.launcher.subscribe(RunWatcher(monitor, job_of, report_path_of))  # before `start`, which re-adopts what runs
     await jobs.start()
+    doors.variables.machine = lambda: jobs.state.pool.inventory
     return jobs, monitor, RunMeter(monitor, report_path_of)
 
 
 def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors) -> RpcServer:
     beside = Beside(runs, RunInputs(doors.launcher), PtyTerminals(_layout(config).run_file))
+    auth = SameUser(itself.own_user())
     converter = JobConverter(runs.progress, doors.launcher.log_paths)
     servicers = Servicers(
-        JobsServicer(jobs, reader, beside, SameUser(itself.own_user()), converter),
-        NodeServicer(node),
+        JobsServicer(jobs, reader, beside, auth, converter),
+        NodeServicer(node, auth),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
     )
     return RpcServer(servicers, Listening(socket_path=config.socket_path, max_receive_bytes=config.rpc.max_message_bytes))

@@ -25,6 +25,10 @@ def seconds(help_text: str, at_least: float = 0.0, at_most: float = 10 * YEAR_S,
     return Meta(description=help_text, extra={"reload": reload}, ge=at_least, le=at_most)
 
 
+def number(help_text: str, at_least: float, at_most: float, *, reload: bool = False) -> Meta:
+    return Meta(description=help_text, extra={"reload": reload}, ge=at_least, le=at_most)
+
+
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file. The docstring of each is its heading in `aiosd --print-config`."""
 
@@ -72,6 +76,9 @@ class JobsConfig(Section, frozen=True, kw_only=True):
     grace_s: Annotated[float, seconds("from SIGTERM to SIGKILL, of a job that does not say; seconds", 0, YEAR_S, reload=True)] = 30.0
     retry_backoff_s: Annotated[float, seconds("the pause before the first retry; it doubles with each; seconds", reload=True)] = 1.0
     retry_backoff_max_s: Annotated[float, seconds("the longest pause before a retry; seconds", reload=True)] = 600.0
+    oom_memory_factor: Annotated[
+        float, number("after running out of memory, a retry asks for so many times what it had; 1: for the same", 1, 100, reload=True)
+    ] = 1.5
     max_array_elements: Annotated[int, whole("elements of one job array", 1, 1_000_000_000, reload=True)] = 10_000_000
     max_command_bytes: Annotated[int, whole("a job's command with its arguments, or its script; bytes", 1024, 64 << 20, reload=True)] = 2 << 20
     max_environment_bytes: Annotated[int, whole("a job's environment; bytes (the kernel allows about 6 MiB with the command)", 1024, 64 << 20, reload=True)] = (
@@ -137,7 +144,9 @@ class MonitoringConfig(Section, frozen=True, kw_only=True):
     """How closely running work is looked at. Nothing is sampled while nothing runs."""
 
     period_s: Annotated[float, seconds("between two samples of the running jobs; seconds", 0.1, 3600, reload=True)] = 5.0
-    gpu_period_s: Annotated[float, seconds("between two looks at the GPUs while a job holds one; seconds", 0.1, 60, reload=True)] = 1.0
+    gpu_period_s: Annotated[
+        float, seconds("between two looks at the GPUs while a job holds one, else five times less often; seconds", 0.1, 60, reload=True)
+    ] = 1.0
 
 
 class Config(Section, frozen=True, kw_only=True):

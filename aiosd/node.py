@@ -1,7 +1,7 @@
 """The node and its daemon as an operator sees and steers them: status, drain, reload, stop."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from aiosd import __version__, logs, settings_text
@@ -9,6 +9,7 @@ from aiosd.domain_settings import device_settings, jobs_settings
 from aiosd.host import isolation, mps
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
+from aiosd.host.probes import Survey
 from aiosd.jobs.actions import QueueChange
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
@@ -30,13 +31,13 @@ class Node:
     jobs: JobService
     reader: JobReader
     monitor: MonitorService
-    inventory: Inventory
     loaded: Loaded
     reread: Callable[[], Loaded]
     ask_to_stop: Callable[[], None]
     notifier: Notifier
     started_at_s: float
-    warnings: tuple[str, ...] = ()
+    survey: Callable[[], Awaitable[Survey]]  # asks every probe again
+    warnings: tuple[str, ...] = ()  # of the last survey
     devices: DeviceService | None = None
     _load: LoadMeter = field(default_factory=LoadMeter)
 
@@ -52,15 +53,21 @@ class Node:
             memory_bytes=resident_bytes(),
             log_file=log_file(),
         )
-        devices = self.devices
-        view = replace(view, warnings=(*view.warnings, *self.warnings, *(devices.warnings if devices else ())))
-        report = NodeReport(self.inventory, self.jobs.state.pool.used(), view, daemon, self._isolation(), self._load.look())
+        inventory, devices = self.inventory, self.devices
+        out_of_use = (f"{device.name} ({device.id}) {device.trouble}" for device in inventory.devices if device.trouble)
+        view = replace(view, warnings=(*view.warnings, *self.warnings, *(devices.warnings if devices else ()), *out_of_use))
+        report = NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, self._isolation(inventory), self._load.look())
         return replace(report, foreign_use=tuple(devices.foreign_use), idle_devices=tuple(devices.idle_devices)) if devices else report
 
-    def _isolation(self) -> tuple[Isolation, ...]:
+    @property
+    def inventory(self) -> Inventory:
+        """The machine as the engine knows it now."""
+        return self.jobs.state.pool.inventory
+
+    def _isolation(self, inventory: Inventory) -> tuple[Isolation, ...]:
         resources = self.loaded.config.resources
         mps_directory = mps.pipe_directory(resources.mps, resources.mps_directory)
-        return (*isolation.report(self.inventory), *mps.gpu_memory_line(self.inventory, mps_directory, resources.foreign_use))
+        return (*isolation.report(inventory), *mps.gpu_memory_line(inventory, mps_directory, resources.foreign_use))
 
     async def drain(self, reason: str) -> None:
         await self.jobs.set_drained(True, reason)
@@ -68,11 +75,24 @@ class Node:
     async def resume(self) -> None:
         await self.jobs.set_drained(False)
 
+    async def set_device(self, device_id: str, quarantined: bool, reason: str, by: str) -> None:
+        """Into quarantine, or out of it; what comes out is as ill or well as the probes find it then. Raises NotFound."""
+        if not quarantined:
+            await self._survey()
+        told = f"{reason}, by {by}" if reason else f"by {by}"
+        await self.jobs.set_device(device_id, quarantined=quarantined, reason=told if quarantined else "")
+
+    async def _survey(self) -> None:
+        found = await self.survey()
+        self.warnings = found.warnings
+        machine = replace(self.inventory, devices=found.inventory.devices, links=found.inventory.links)  # free disk is no news
+        await self.jobs.take_inventory(machine)
+
     async def stop(self) -> None:
         self.ask_to_stop()
 
     async def reload(self) -> Reloaded:
-        """Take over what can be; the rest waits for a restart, and goes on being named until then. Raises ConfigError."""
+        """Take over what can be, and look at the devices; the rest waits for a restart, and goes on being named. Raises ConfigError."""
         self.notifier.reloading()
         try:
             new = self.reread()
@@ -84,6 +104,7 @@ class Node:
             self.monitor.use(self.loaded.config.monitoring.period_s)
             if self.devices is not None:
                 self.devices.use(device_settings(self.loaded.config))
+            await self._survey()
             log.info("reloaded", applied=applied, needs_restart=needs_restart)
         finally:
             self.notifier.ready("serving")

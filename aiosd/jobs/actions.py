@@ -104,10 +104,25 @@ class WarnRun:
 
 @dataclass(frozen=True, slots=True)
 class InventoryChanged:
+    """What the probes find now. A device that they no longer find is ill; quarantine and foreign use stay as they are known."""
+
     inventory: Inventory
 
 
-Event = Submit | SteerJob | UpdateJob | StopRun | WarnRun | SetQueue | SetPolicy | SetDrained | InventoryChanged | Launched | RunEnded | LaunchFailed
+@dataclass(frozen=True, slots=True)
+class SetDevice:
+    """What is known of one device now; None: as it was. One that falls ill goes into quarantine, too, unless that is said."""
+
+    device_id: str
+    health: str | None = None  # "ok", or what is wrong
+    quarantined: bool | None = None
+    busy: str | None = None  # who uses it whom AIOS did not start; "": nobody
+    reason: str = ""
+
+
+Event = (
+    Submit | SteerJob | UpdateJob | StopRun | WarnRun | SetQueue | SetPolicy | SetDrained | InventoryChanged | SetDevice | Launched | RunEnded | LaunchFailed
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +180,12 @@ class Forget:
     job: Job
 
 
-Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Forget
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Tell the log something about a job that goes on as before."""
+
+    job: Job
+    text: str
+
+
+Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Forget | Warn

@@ -13,12 +13,14 @@ from aiosd.jobs.ranges import parse_array
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.resources.defaults import complete_request
 from aiosd.resources.inventory import Inventory
+from aiosd.resources.limits import check_amount
 from aiosd.units import format_bytes, format_seconds
 
 MAX_ARGUMENT_BYTES = 131_071  # of the kernel (MAX_ARG_STRLEN less the terminating NUL): a longer one cannot be executed
 MAX_NAME = 256
 _POSITION = re.compile(r"#\d{1,9}")  # int() of a longer one may raise ValueError
 MAX_LABELS = 64
+MAX_MEMORY_FACTOR = 100
 SIGNALS = frozenset({"HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "CONT", "WINCH", "URG", "ALRM"})
 
 
@@ -47,7 +49,7 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         array=_array(draft.array, settings),
         time_limit_s=time_limit(draft.time_limit_s, queue),
         grace_s=check_seconds("grace_s", draft.grace_s) or settings.grace_s,
-        retry=_retry(draft.retry, settings),
+        retry=_retry(draft.retry, settings, wish.memory_bytes),
         begin_at_s=check_seconds("begin_at_s", draft.begin_at_s),
         deadline_at_s=check_seconds("deadline_at_s", draft.deadline_at_s),
         priority=check_priority(draft.priority),
@@ -189,17 +191,28 @@ def _array(text: str, settings: JobsSettings) -> ArraySpec | None:
     return ArraySpec(text, indices, limit)
 
 
-def _retry(draft: RetryDraft, settings: JobsSettings) -> RetryPolicy:
+def _retry(draft: RetryDraft, settings: JobsSettings, memory_bytes: int) -> RetryPolicy:
     if not 0 <= draft.retries <= 1000:
         raise InvalidArgument(f"retries must be 0 to 1000, not {draft.retries}")
     wrong = [c for c in draft.conditions if c not in tuple(RetryCondition)]
     if wrong:
         raise InvalidArgument(f"retry condition {wrong[0]!r} is not known", hint=f"use some of {', '.join(RetryCondition)}")
+    factor, most = draft.oom_memory_factor or settings.oom_memory_factor, draft.oom_memory_max_bytes
+    if not 1 <= factor <= MAX_MEMORY_FACTOR:
+        raise InvalidArgument(f"the memory factor of retries must be 1 to {MAX_MEMORY_FACTOR}, not {factor}", hint="1 asks for as much as before")
+    check_amount("oom_memory_max_bytes", most)
+    if most and most < memory_bytes:
+        raise InvalidArgument(
+            f"retries may ask for at most {format_bytes(most)} of memory, and the job asks for {format_bytes(memory_bytes)} from the beginning",
+            hint="raise the most that retries may ask for, or leave it out",
+        )
     return RetryPolicy(
         retries=draft.retries,
         conditions=frozenset(map(RetryCondition, draft.conditions)) or RetryPolicy().conditions,
         backoff_s=check_seconds("backoff_s", draft.backoff_s) or settings.retry_backoff_s,
         backoff_max_s=check_seconds("backoff_max_s", draft.backoff_max_s) or settings.retry_backoff_max_s,
+        oom_memory_factor=factor,
+        oom_memory_max_bytes=most,
     )
 
 

@@ -21,6 +21,8 @@ class RetryDraft:
     conditions: tuple[str, ...] = ()  # values of RetryCondition
     backoff_s: float = 0.0
     backoff_max_s: float = 0.0
+    oom_memory_factor: float = 0.0
+    oom_memory_max_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

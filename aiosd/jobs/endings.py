@@ -20,6 +20,7 @@ class Ending:
     cue: Cue
     reason: str
     retry_in_s: float = 0.0  # with Cue.RETRY
+    out_of_memory: bool = False  # with Cue.RETRY: why
 
 
 def ending(job: Job, exit_: Exit | None, reason: str) -> Ending:
@@ -32,7 +33,7 @@ def ending(job: Job, exit_: Exit | None, reason: str) -> Ending:
     policy = job.spec.retry
     if cue is not Cue.SUCCEED and job.retries_used < policy.retries and _RETRY_ON[cue] in policy.conditions:
         pause_s = min(policy.backoff_s * 2.0**job.retries_used, policy.backoff_max_s)
-        return Ending(Cue.RETRY, f"{why}; retry {job.retries_used + 1} of {policy.retries} in {format_seconds(pause_s)}", pause_s)
+        return Ending(Cue.RETRY, f"{why}; retry {job.retries_used + 1} of {policy.retries} in {format_seconds(pause_s)}", pause_s, cue is Cue.RUN_OUT_OF_MEMORY)
     return Ending(cue, why)
 
 
@@ -42,7 +43,7 @@ def _plain(job: Job, exit_: Exit | None, reason: str) -> tuple[Cue, str]:
     if exit_ is None:
         return Cue.LOSE, reason
     if exit_.oom_killed:
-        return Cue.RUN_OUT_OF_MEMORY, f"it used more memory than its {format_bytes(job.run.grant.memory_bytes if job.run else 0)}"
+        return Cue.RUN_OUT_OF_MEMORY, _used_up(job.run.grant.memory_bytes if job.run else 0, exit_.usage.memory_peak_bytes)
     if exit_.error:
         return Cue.FAIL, exit_.error
     if exit_.signal:
@@ -50,6 +51,10 @@ def _plain(job: Job, exit_: Exit | None, reason: str) -> tuple[Cue, str]:
     if exit_.exit_code:
         return Cue.FAIL, f"exit code {exit_.exit_code}"
     return Cue.SUCCEED, ""
+
+
+def _used_up(had_bytes: int, peak_bytes: int) -> str:
+    return f"it used all of its {format_bytes(had_bytes)} of memory" + (f" (peak {format_bytes(peak_bytes)})" if peak_bytes else "")
 
 
 def outcome(job: Job, exit_: Exit | None, reason: str, now_s: float) -> Outcome:

@@ -9,13 +9,14 @@ from typing import assert_never
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs import dispatching, running, staging, steering, submitting
+from aiosd.jobs import devices, dispatching, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
     Event,
     InventoryChanged,
     QueueChange,
     Set,
+    SetDevice,
     SetDrained,
     SetPolicy,
     SetQueue,
@@ -58,7 +59,7 @@ class Engine:
         policy = stored.get("policy", settings.policy)
         state = State(
             settings=settings,
-            pool=Pool(inventory),
+            pool=Pool(devices.remembered(inventory, stored)),
             queues=queues,
             policy=policy if policy in POLICIES else settings.policy,
             ledger=UsageLedger.from_dict(stored.get("usage", {}), settings.usage_half_life_s),
@@ -91,6 +92,13 @@ class Engine:
                 running.run_ended(state, event, now)
             case LaunchFailed():
                 running.launch_failed(state, event, now)
+            case _:
+                return self._operate(event, now)
+        return None
+
+    def _operate(self, event: SetPolicy | SetQueue | SetDrained | InventoryChanged | SetDevice, now: Instant) -> Reply:
+        """What concerns the node as a whole."""
+        match event:
             case SetPolicy():
                 return self._set_policy(event.name, now)
             case SetQueue():
@@ -98,9 +106,9 @@ class Engine:
             case SetDrained():
                 self._set_drained(event, now)
             case InventoryChanged():
-                staging.close_all(state, now)
-                state.pool = state.pool.with_inventory(event.inventory)
-                state.dirty = True
+                devices.inventory_changed(self.state, event.inventory, now)
+            case SetDevice():
+                devices.set_device(self.state, event, now)
             case _:
                 assert_never(event)
         return None

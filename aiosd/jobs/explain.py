@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs.dependencies import describe
-from aiosd.jobs.job import Job, Phase
+from aiosd.jobs.devices import out_of_use
+from aiosd.jobs.job import Job, Phase, RetryCondition
+from aiosd.jobs.memory import flag, suggested
 from aiosd.resources.request import Request
 from aiosd.resources.shortage import CPU, MEMORY, Shortage
 from aiosd.scheduling.policy import ClassKey, Rank, Snapshot, Wait, WaitKind
 from aiosd.scheduling.registry import POLICIES
-from aiosd.units import format_millis, format_seconds
+from aiosd.units import format_bytes, format_millis, format_seconds
 
 if TYPE_CHECKING:
     from aiosd.jobs.state import State
@@ -37,6 +39,7 @@ class WhyKind(StrEnum):
     DRAINED = "drained"
     QUEUE_STOPPED = "queue-stopped"
     NOT_WAITING = "not-waiting"
+    OUT_OF_MEMORY = "out-of-memory"  # it has ended so
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,25 @@ def why(state: State, job_id: JobId, now: Instant) -> Why:
     if job.phase is not Phase.QUEUED and not (job.array is not None and job.array.pending):
         return _plain(state, job, WhyKind.NOT_WAITING, f"it does not wait: it is {job.phase}")
     return _queued(state, job, now)
+
+
+def why_out_of_memory(state: State, job: Job) -> Why:
+    """Of a job that has ended so: what it used, and what to ask for next time."""
+    ask = suggested(job, state.pool.inventory)
+    suggestions = [f"submit it with `--memory {flag(ask)}`"] if ask else []
+    if not job.spec.retry.retries or RetryCondition.OOM not in job.spec.retry.conditions:
+        suggestions.append("`--retries 2 --retry-on oom` lets it ask for more by itself")
+    had = job.run.grant.memory_bytes if job.run is not None else 0
+    return Why(
+        job.id,
+        WhyKind.OUT_OF_MEMORY,
+        f"it ended out of memory: {job.reason}",
+        state.policy,
+        resource=MEMORY,
+        asked=format_bytes(had),
+        machine_has=format_bytes(state.pool.inventory.memory_bytes),
+        suggestions=tuple(suggestions),
+    )
 
 
 def _plain(state: State, job: Job, kind: WhyKind, summary: str, suggestions: tuple[str, ...] = (), start_s: float = 0.0) -> Why:
@@ -104,7 +126,7 @@ def _queued(state: State, job: Job, now: Instant) -> Why:
             (f"`aiosctl update {job.id.number} --array-limit N` changes that",),
         )
     wait = state.waits.get(state.class_key(job))
-    shortage = state.pool.shortage(job.spec.request)
+    shortage = state.pool.shortage(job.request)
     ahead, ahead_count = state.backlog.ahead_of(job.id, MOST_AHEAD, _ranks(state, job, now))
     if wait is not None and wait.blocker is not None and not ahead and wait.blocker.whole != job.id.whole:
         ahead, ahead_count = [wait.blocker], 1
@@ -134,6 +156,8 @@ def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | Non
     elif shortage is not None:
         kind = WhyKind.RESOURCES
         text = shortage.sentence
+        unusable = out_of_use(state.pool.inventory, shortage.resource)
+        text += f" ({unusable})" if unusable else ""
     elif ahead_count:
         text = f"it would fit, but {_others(ahead_count)} first: job {ahead[0]}"
     if kind is WhyKind.RESOURCES and ahead_count:
@@ -160,13 +184,13 @@ def _others(count: int) -> str:
 
 def _suggestions(state: State, job: Job) -> tuple[str, ...]:
     """What of processors and memory it would get at once: tried, not guessed."""
-    smaller = _that_fits(state, job.spec.request)
-    if smaller is None or smaller == job.spec.request:
+    smaller = _that_fits(state, job.request)
+    if smaller is None or smaller == job.request:
         return ()
     flags = []
-    if smaller.cpu_millis != job.spec.request.cpu_millis:
+    if smaller.cpu_millis != job.request.cpu_millis:
         flags.append(f"--cpus {format_millis(smaller.cpu_millis)}")
-    if smaller.memory_bytes != job.spec.request.memory_bytes:
+    if smaller.memory_bytes != job.request.memory_bytes:
         flags.append(f"--memory {smaller.memory_bytes // MIB}M")
     target = job.id if job.id in state.jobs else job.id.whole  # an element without a record follows its array
     return (f"`aiosctl update {target} {' '.join(flags)}` would let it fit beside what runs now",)

@@ -1,7 +1,7 @@
 """The records of a job: what was asked, where it stands, what it holds while it runs, how it ended."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from aiosd.ids import JobId
@@ -64,12 +64,17 @@ class RetryCondition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The pause before retry k is `backoff_s * 2**(k-1)`, at most `backoff_max_s`."""
+    """The pause before retry k is `backoff_s * 2**(k-1)`, at most `backoff_max_s`.
+
+    After running out of memory it asks for `oom_memory_factor` times what it had, up to `oom_memory_max_bytes` (0: what the machine has).
+    """
 
     retries: int = 0
     conditions: frozenset[RetryCondition] = frozenset({RetryCondition.EXIT, RetryCondition.OOM, RetryCondition.PREEMPT, RetryCondition.LOST})
     backoff_s: float = 1.0
     backoff_max_s: float = 600.0
+    oom_memory_factor: float = 1.0
+    oom_memory_max_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +224,14 @@ class Job:
     stop: Stop | None = None  # only while STOPPING
     outcome: Outcome | None = None
     array: ArrayProgress | None = None  # only of an array's own record
+    memory_bytes: int = 0  # what it asks for since it ran out of memory; 0: what its spec says
+    ran_out: tuple[int, ...] = ()  # the memory of each attempt that ran out of it; bytes
     revision: int = 0
+
+    @property
+    def request(self) -> Request:
+        """What its next run, or the one it has, is to be granted."""
+        return replace(self.spec.request, memory_bytes=self.memory_bytes) if self.memory_bytes else self.spec.request
 
     @property
     def run_key(self) -> str:

@@ -8,6 +8,7 @@ from aiosd.ids import JobId
 from aiosd.jobs import arrays
 from aiosd.jobs.job import Job, Phase, Run
 from aiosd.jobs.lifecycle import Cue, move
+from aiosd.jobs.memory import told
 from aiosd.jobs.state import State, pending_element
 
 
@@ -20,7 +21,7 @@ def place(state: State, runs: Sequence[tuple[JobId, Run]]) -> list[Job]:
             elements[job_id.whole].append(job_id.index)
             job = pending_element(state.jobs[job_id.whole], job_id.index)
         assert job.phase is Phase.QUEUED, f"{job.id} is {job.phase}"
-        placed.append(state.put(replace(job, phase=move(job.phase, Cue.DISPATCH), attempt=job.attempt + 1, reason="", not_before_s=0.0, run=run)))
+        placed.append(state.put(replace(job, phase=move(job.phase, Cue.DISPATCH), attempt=job.attempt + 1, reason=told(job), not_before_s=0.0, run=run)))
     for whole, indices in elements.items():
         state.put(arrays.with_started(state.jobs[whole], indices))
     return placed

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays, staging
+from aiosd.jobs import arrays, devices, memory, staging
 from aiosd.jobs.actions import Forget, Signal, StopRun, WarnRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
@@ -56,7 +56,8 @@ def run_ended(state: State, event: RunEnded, now: Instant) -> None:
         return
     staging.note_pace(state, job, event.exit)
     release(state, job, now)
-    end = ending(job, event.exit, event.reason)
+    end = memory.with_advice(job, ending(job, event.exit, event.reason), event.exit, state.pool.inventory)
+    end = devices.with_illness(state, job, end)
     if end.cue in (Cue.RETRY, Cue.REQUEUE):
         _again(state, job, end, now)
         return
@@ -253,6 +254,8 @@ def _again(state: State, job: Job, end: Ending, now: Instant) -> None:
         not_before_s=now.wall_s + end.retry_in_s if retried else 0.0,
         eligible_at_s=0.0 if retried else now.wall_s,
     )
+    if end.out_of_memory and job.run is not None:
+        again = memory.raised(again, job.run.grant.memory_bytes, state.pool.inventory.memory_bytes)
     _put_back(state, again, now)
 
 

@@ -16,29 +16,27 @@ from aiosd.jobs.actions import (
     Event,
     Forget,
     Launch,
-    QueueChange,
     Remember,
     Save,
     Set,
-    SetDrained,
-    SetPolicy,
-    SetQueue,
     Signal,
     Steer,
     SteerJob,
-    StopRun,
     Submit,
     UpdateJob,
+    Warn,
     Withdraw,
 )
+from aiosd.jobs.devices import carried_over
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.engine import Engine, Reply
 from aiosd.jobs.environments import Environments
-from aiosd.jobs.explain import Why
+from aiosd.jobs.explain import Why, why_out_of_memory
 from aiosd.jobs.find_service import JobFinder
-from aiosd.jobs.job import Job, Owner, Phase, StopCause
+from aiosd.jobs.job import Job, Owner, Phase
+from aiosd.jobs.operate_service import Operating
 from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
-from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.state import State
 from aiosd.jobs.views import Steered
 from aiosd.watch import Feed, Waiters
@@ -59,7 +57,7 @@ class _Asked:
 
 
 @dataclass(slots=True)
-class JobService:
+class JobService(Operating):
     """Every method raises an AiosError the caller can act on. A `ref` is an id ("42", "42.7") or a name that is unique.
 
     `make_engine` builds the engine from what the journal holds; it is called again when memory ran ahead of a full disk.
@@ -133,7 +131,10 @@ class JobService:
         self._awake.set()
 
     def _take_over(self, loaded: Loaded) -> None:
+        before = self.state.pool.inventory if hasattr(self, "engine") else None
         self.engine = self.make_engine(loaded)
+        if before is not None:  # what has been seen of devices meanwhile is stored nowhere
+            self.state.pool = self.state.pool.with_inventory(carried_over(self.state.pool.inventory, before))
         if self._settings is not None:
             self.state.settings = self._settings
         self.state.revision = max(self.state.revision, self.feed.revision + 1)  # lazy changes were seen that no disk has
@@ -188,7 +189,7 @@ class JobService:
         """One commit for the whole turn. A turn that only says what the launcher knows too may wait for the next."""
         self._lazy.update((a.job.id, a.job) for a in actions if isinstance(a, Save))
         ended = {a.job.id: a.job for a in actions if isinstance(a, End)}
-        urgent = any(not (isinstance(a, Save) and a.lazy) and not isinstance(a, Launch | Signal | Forget) for a in actions)
+        urgent = any(not (isinstance(a, Save) and a.lazy) and not isinstance(a, Launch | Signal | Forget | Warn) for a in actions)
         if not urgent and not (due and self._lazy):
             return
         saved = [job for job in self._lazy.values() if job.id not in ended and job.id in self.state.jobs]
@@ -237,6 +238,8 @@ class JobService:
                     self.launcher.signal(job, signal, scope)
                 case Forget(job):
                     self.launcher.forget(job)
+                case Warn(job, text):
+                    log.warning("job", job=str(job.id), attempt=job.attempt, warning=text)
                 case End(job) if job.spec.notify_command and not job.id.is_element:
                     self.launcher.notify(job)
 
@@ -349,26 +352,11 @@ class JobService:
 
     async def why(self, ref: str) -> Why:
         job = await self.get(ref)
+        if job.phase is Phase.OUT_OF_MEMORY:
+            return why_out_of_memory(self.state, job)
         if job.phase.ended:
             raise FailedPrecondition(f"job {job.id} does not wait: it has ended: {job.phase}", hint=f"see `aiosctl show {job.id}`", job=job.id)
         return self.engine.why(job.id, self.clock.now())
-
-    async def set_policy(self, name: str) -> str:
-        reply = await self.ask(SetPolicy(name))
-        assert isinstance(reply, str)
-        return reply
-
-    async def set_queue(self, name: str, change: QueueChange) -> QueueSettings:
-        reply = await self.ask(SetQueue(name, change))
-        assert isinstance(reply, QueueSettings)
-        return reply
-
-    async def set_drained(self, drained: bool, reason: str = "") -> None:
-        await self.ask(SetDrained(drained, reason))
-
-    async def stop_run(self, job_id: JobId, attempt: int, cause: StopCause, reason: str, *, force: bool = False) -> None:
-        """End a run for what was seen of it; `reason` is what its user reads."""
-        await self.ask(StopRun(job_id, attempt, cause, reason, force))
 
     def _not_live(self, drafts: Sequence[JobDraft]) -> Sequence[JobId]:
         named = {parsed for draft in drafts for _, text in draft.dependencies if (parsed := parse_job_id(text)) is not None}

@@ -30,6 +30,7 @@ class JobsSettings:
     grace_s: float = 30.0
     retry_backoff_s: float = 1.0
     retry_backoff_max_s: float = 600.0
+    oom_memory_factor: float = 1.5
     max_array_elements: int = 10_000_000
     max_command_bytes: int = 1 << 20
     max_environment_bytes: int = 1 << 20

@@ -118,7 +118,7 @@ class State:
     def class_key(self, job: Job) -> ClassKey:
         spec = job.spec
         queue = self.queues.get(spec.queue)
-        return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority + (queue.priority if queue else 0), spec.request)
+        return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority + (queue.priority if queue else 0), job.request)
 
     def requeue_classes(self, queue: str) -> None:
         """The priority of a queue has changed: its jobs belong to other classes now."""

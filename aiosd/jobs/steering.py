@@ -173,10 +173,11 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
     if job.id.is_element and job.id not in state.jobs:
         raise FailedPrecondition(f"element {job.id} has not started: it follows its array", hint=f"update the array: `aiosctl update {job.id.number}`")
     spec = _changed(state, job, change)
-    if spec.request != job.spec.request:
-        state.pool.check_ever_fits(spec.request)
+    changed = replace(job, spec=spec, memory_bytes=0 if change.memory_bytes is not None else job.memory_bytes)
+    if changed.request != job.request:
+        state.pool.check_ever_fits(changed.request)
     state.dirty = True
-    job = replace(job, spec=spec)
+    job = changed
     startable = job.phase is Phase.QUEUED or (_pending_array(job) and job.phase is Phase.RUNNING)
     if job.phase is Phase.WAITING and not may_not_start_yet(job, now):
         job = become_eligible(state, job, now)

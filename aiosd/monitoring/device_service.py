@@ -12,7 +12,7 @@ from aiosd.monitoring.devices import DeviceRules, Verdicts
 from aiosd.monitoring.looks import DeviceSettings, ForeignUse, GpuRun, IdleDevice
 from aiosd.monitoring.ports import DeviceKeeper, GpuProbe
 
-CALM_PERIOD_S = 5.0  # while no job holds a GPU, and nothing has changed
+CALMER = 5  # times fewer looks while no job holds a GPU, and nothing has changed
 BLIND_S = 30.0  # without an answer of the driver, after which everybody is told
 
 log = structlog.get_logger("gpus")
@@ -61,7 +61,7 @@ class DeviceService:
             runs = self._runs()
             await self.look(runs)
             hurried = not self._seen.settled or any(run.budgets for run in runs)
-            await asyncio.sleep(self._rules.settings.period_s if hurried else max(CALM_PERIOD_S, self._rules.settings.period_s))
+            await asyncio.sleep(self._rules.settings.period_s * (1 if hurried else CALMER))
 
     async def look(self, runs: Sequence[GpuRun]) -> None:
         """Look once, and have done what follows."""

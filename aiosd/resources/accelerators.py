@@ -31,19 +31,19 @@ class _Room:
 
 
 class Accelerators:
-    """The free parts of each device. Ill ones are known, so that what is held of them can be returned, but never picked."""
+    """The free parts of each device. Those out of use are known, so that what is held of them can be returned, but never picked."""
 
     def __init__(self, devices: Iterable[Device]) -> None:
         self._rooms = {device.id: _Room(device, WHOLE, device.memory_bytes) for device in devices}
         self._matching: dict[tuple[str, str], tuple[_Room, ...]] = {}
 
     def matching(self, kind: str, model: str = "") -> tuple[_Room, ...]:
-        """The healthy devices of a kind whose model's name contains `model`, by index."""
+        """The devices of a kind that may be handed out and whose model's name contains `model`, by index."""
         known = self._matching.get((kind, model))
         if known is not None:
             return known
         wanted = plain(model)
-        rooms = [r for r in self._rooms.values() if r.device.kind == kind and r.device.health == "ok" and wanted in plain(r.device.model)]
+        rooms = [r for r in self._rooms.values() if r.device.kind == kind and r.device.usable and wanted in plain(r.device.model)]
         found = tuple(sorted(rooms, key=lambda room: (room.device.index, room.device.id)))
         if len(self._matching) >= _MODELS_REMEMBERED:
             self._matching.clear()
@@ -125,15 +125,22 @@ class Accelerators:
         large = [room for room in rooms if room.device.memory_bytes >= wish.memory_bytes]
         if rooms and not large:
             return _short_memory(wish, wish.memory_bytes, rooms)
+        total = WHOLE * self._count_promised(wish)
         if wish.millis < WHOLE:
-            return self._short_part(wish, large)
-        free, total = WHOLE * sum(room.untouched for room in large), WHOLE * len(large)
+            return self._short_part(wish, large, total)
+        free = WHOLE * sum(room.untouched for room in large)
         return Shortage(_name(wish), wish.millis, free, total) if free < wish.millis else None
 
-    def _short_part(self, wish: DeviceRequest, rooms: Sequence[_Room]) -> Shortage | None:
+    def _count_promised(self, wish: DeviceRequest) -> int:
+        """How many devices the machine has for this wish, with those that are out of use for a time."""
+        wanted = plain(wish.model)
+        known = (room.device for room in self._rooms.values())
+        return sum(d.kind == wish.kind and d.promised and wanted in plain(d.model) and d.memory_bytes >= wish.memory_bytes for d in known)
+
+    def _short_part(self, wish: DeviceRequest, rooms: Sequence[_Room], total: int) -> Shortage | None:
         free = max((room.millis for room in rooms), default=0)
         if not rooms or free < wish.millis:
-            return Shortage(_name(wish), wish.millis, max(0, free), WHOLE * len(rooms))
+            return Shortage(_name(wish), wish.millis, max(0, free), total)
         roomy = [room for room in rooms if room.millis >= wish.millis]
         least = min(part_memory(room.device, wish) for room in roomy)
         fits = any(room.memory_bytes >= part_memory(room.device, wish) for room in roomy)
@@ -145,7 +152,7 @@ class Accelerators:
         return list(dict.fromkeys(node for node in nodes if node >= 0))
 
     def free_of(self, device_id: str) -> tuple[int, int]:
-        """Free thousandths and bytes of one device, ill or not; zeros when there is no such device."""
+        """Free thousandths and bytes of one device, in use or not; zeros when there is no such device."""
         room = self._rooms.get(device_id)
         return (0, 0) if room is None else (max(0, room.millis), max(0, room.memory_bytes))
 
@@ -158,8 +165,8 @@ class Accelerators:
                 room.memory_bytes += sign * grant.memory_bytes
 
     def all_free(self) -> tuple[DeviceGrant, ...]:
-        """What is free of each healthy device."""
-        rooms = (room for room in self._rooms.values() if room.device.health == "ok")
+        """What is free of each device that may be handed out."""
+        rooms = (room for room in self._rooms.values() if room.device.usable)
         return tuple(_grant(room, max(0, room.millis), max(0, room.memory_bytes)) for room in rooms if room.millis > 0 or room.memory_bytes > 0)
 
 

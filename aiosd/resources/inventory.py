@@ -1,6 +1,6 @@
 """What the machine has, as the probes found it and the configuration declared it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,32 @@ class Device:
     paths: tuple[str, ...] = ()
     parent_id: str = ""  # of a MIG instance: its GPU
     health: str = "ok"
+    quarantined: bool = False  # by an operator, or because it fell ill; until an operator releases it
+    quarantine_reason: str = ""
+    busy: str = ""  # who uses it whom AIOS did not start: "python (pid 4242) of bob"
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may be handed out now."""
+        return self.health == "ok" and not self.quarantined and not self.busy
+
+    @property
+    def promised(self) -> bool:
+        """Whether it counts as what the machine has: it can be used, or it is out of use for a time only."""
+        return self.health == "ok" or self.quarantined
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} {self.index}"
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not handed out, to be read after its name; empty when it is."""
+        if self.quarantined:
+            return "is in quarantine" + (f": {self.quarantine_reason}" if self.quarantine_reason else "")
+        if self.health != "ok":
+            return f"is ill: {self.health}"
+        return f"is used by {self.busy}, which AIOS did not start" if self.busy else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +88,12 @@ class Inventory:
     @property
     def cpu_millis(self) -> int:
         return 1000 * len(self.cpus)
+
+    @property
+    def promise(self) -> "Inventory":
+        """The machine with all that counts as its own, as if nothing were out of use for a time."""
+        mended = (replace(d, health="ok", quarantined=False, busy="") if d.promised else d for d in self.devices)
+        return replace(self, devices=tuple(mended))
+
+    def device(self, device_id: str) -> Device | None:
+        return next((device for device in self.devices if device.id == device_id), None)

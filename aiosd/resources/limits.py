@@ -78,6 +78,7 @@ def _device_words(short: Shortage, kind: str, model: str, inventory: Inventory) 
         return f"asked for {short.asked_text} {short.resource}; this machine has none of that model", hint
     if short.asked <= short.total:
         return f"the {kind} devices asked for cannot be had together on this machine", "ask for fewer, or name no model"
-    ill = [f"{device.id} is ill: {device.health}" for device in of_model if device.health != "ok"]
+    ill = [f"{device.id} is ill: {device.health}" for device in of_model if not device.promised]
     most = [f"ask for at most {short.total_text}"] if short.total else []
-    return f"asked for {short.asked_text} {short.resource}; this machine has {short.total_text}", "; ".join(most + ill)
+    well = f"{short.total_text} that {'is' if short.total == WHOLE else 'are'} well" if ill else short.total_text
+    return f"asked for {short.asked_text} {short.resource}; this machine has {well}", "; ".join(most + ill)

@@ -58,7 +58,7 @@ class Pool:
         return grant
 
     def assign(self, grant: Grant) -> None:
-        """Hold exactly this grant. Raises ValueError naming what of it is not free; a device that is ill now counts as free."""
+        """Hold exactly this grant. Raises ValueError naming what of it is not free; a device that is out of use now counts as free."""
         problem = self._not_free(grant)
         if problem:
             raise ValueError(f"cannot assign this grant: {problem}")
@@ -176,7 +176,7 @@ class Pool:
         """Refuse what this machine could not run even if idle. Raises NeverFits, and InvalidArgument for senseless numbers."""
         check_sane(request)
         if self._idle is None:
-            self._idle = Pool(self.inventory)
+            self._idle = Pool(self.inventory.promise)
         short = self._idle.shortage(request)
         if short is not None:
             raise never_fits(short, self.inventory)
@@ -200,7 +200,7 @@ class Pool:
         return Grant(shares, memory_bytes, tuple(sorted(devices.values(), key=lambda d: (d.kind, d.index, d.device_id))), disk_bytes)
 
     def free(self) -> Grant:
-        """All that could be granted now; ill devices are not in it."""
+        """All that could be granted now; devices that are out of use are not in it."""
         cpus, devices = self._processors.all_free(), self._accelerators.all_free()
         return Grant(cpus, max(0, self._memory_bytes), devices, max(0, self._disk_bytes))
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aios.v1 import jobs_pb2 as pb
 from aiosd.errors import InvalidArgument
@@ -96,6 +96,8 @@ def _from_retry(wire: pb.RetryPolicy, at: str) -> RetryDraft:
         conditions=tuple(choice(_CONDITION_OF, each, at, f"conditions[{place}]").value for place, each in enumerate(wire.conditions)),
         backoff_s=seconds(wire.backoff_s, at, "backoff_s"),
         backoff_max_s=seconds(wire.backoff_max_s, at, "backoff_max_s"),
+        oom_memory_factor=seconds(wire.oom_memory_factor, at, "oom_memory_factor"),
+        oom_memory_max_bytes=amount(wire.oom_memory_max_bytes, at, "oom_memory_max_bytes"),
     )
 
 
@@ -135,7 +137,7 @@ class JobConverter:
     def to_job(self, job: Job, *, with_environment: bool = False) -> pb.Job:
         return pb.Job(
             id=str(job.id),
-            spec=to_spec(job.spec, with_environment=with_environment),
+            spec=to_spec(_as_it_asks_now(job), with_environment=with_environment),
             user=printable(job.owner.name),
             uid=job.owner.uid,
             phase=PHASES[job.phase],  # type: ignore[arg-type]  # the generated stub wants the class; numbers are what the wire has
@@ -199,11 +201,23 @@ def _to_dependency(dependency: Dependency) -> pb.Dependency:
 
 def _to_retry(retry: RetryPolicy) -> pb.RetryPolicy:
     conditions = sorted(CONDITIONS[each] for each in retry.conditions)
-    return pb.RetryPolicy(retries=retry.retries, conditions=conditions, backoff_s=retry.backoff_s, backoff_max_s=retry.backoff_max_s)  # type: ignore[arg-type]
+    return pb.RetryPolicy(
+        retries=retry.retries,
+        conditions=conditions,  # type: ignore[arg-type]
+        backoff_s=retry.backoff_s,
+        backoff_max_s=retry.backoff_max_s,
+        oom_memory_factor=retry.oom_memory_factor,
+        oom_memory_max_bytes=retry.oom_memory_max_bytes,
+    )
 
 
 def to_progress(progress: Progress) -> pb.Progress:
     return pb.Progress(done=progress.done, total=progress.total, metrics=progress.metrics, step=progress.step, at_s=progress.at_s)
+
+
+def _as_it_asks_now(job: Job) -> JobSpec:
+    """Its spec, with the memory that it asks for since it ran out of it."""
+    return replace(job.spec, request=job.request) if job.memory_bytes else job.spec
 
 
 def to_outcome(outcome: Outcome) -> pb.Outcome:

@@ -1,19 +1,30 @@
 """The node between wire and records."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from aios.v1 import node_pb2 as pb
 from aios.v1 import resources_pb2 as pb2
 from aiosd.monitoring.looks import ForeignUse
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.rpc.convert_resources import to_grant, to_inventory
-from aiosd.rpc.fields import printable, text
+from aiosd.rpc.fields import needed, printable, text
 from aiosd.rpc.needs import NodeReport, Reloaded
 
 
 def from_drain(wire: pb.DrainRequest) -> str:
     """The reason."""
     return text(wire.reason, "", "reason")
+
+
+class DeviceWish(NamedTuple):
+    device_id: str
+    quarantined: bool
+    reason: str
+
+
+def from_set_device(wire: pb.SetDeviceRequest) -> DeviceWish:
+    return DeviceWish(needed(wire.device_id, "", "device_id"), wire.quarantined, text(wire.reason, "", "reason"))
 
 
 def to_status(report: NodeReport, sees_programs_of: Callable[[str], bool] = lambda user: True) -> pb.NodeStatus:

@@ -106,6 +106,7 @@ def _to_device(device: Device) -> pb.Device:
         paths=[printable(path) for path in device.paths],
         parent_id=device.parent_id,
         health=printable(device.health),
+        quarantined=device.quarantined,
     )
 
 

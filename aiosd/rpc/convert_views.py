@@ -108,7 +108,7 @@ def to_why(why: Why) -> pb.WhyResponse:
 def to_stats(job: Job, statistics: JobStatistics) -> pb.JobStats:
     return pb.JobStats(
         id=str(job.id),
-        requested=to_request(job.spec.request),
+        requested=to_request(job.request),
         granted=to_grant(job.run.grant) if job.run else None,
         samples=[_to_sample(sample) for sample in statistics.samples],
         usage=to_usage(statistics.usage),

@@ -89,6 +89,9 @@ class NodeControl(Protocol):
 
     async def resume(self) -> None: ...
 
+    async def set_device(self, device_id: str, quarantined: bool, reason: str, by: str) -> None:
+        """Into quarantine, or out of it. Raises NotFound."""
+
     async def reload(self) -> Reloaded:
         """Read the configuration again, as SIGHUP does. Raises ConfigError; then the old one stays in force."""
 

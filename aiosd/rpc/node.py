@@ -5,13 +5,15 @@
 from aios.v1 import node_pb2 as pb
 from aios.v1.node_pb2_grpc import NodeServicer as Wire
 from aiosd.rpc import convert_node
+from aiosd.rpc.auth import Authenticator
 from aiosd.rpc.context import Context
 from aiosd.rpc.needs import NodeControl
 
 
 class NodeServicer(Wire):
-    def __init__(self, node: NodeControl) -> None:
+    def __init__(self, node: NodeControl, auth: Authenticator) -> None:
         self._node = node
+        self._auth = auth
 
     async def Get(self, request: pb.GetNodeRequest, context: Context) -> pb.NodeStatus:
         return convert_node.to_status(await self._node.status())
@@ -22,6 +24,11 @@ class NodeServicer(Wire):
 
     async def Resume(self, request: pb.ResumeRequest, context: Context) -> pb.NodeStatus:
         await self._node.resume()
+        return convert_node.to_status(await self._node.status())
+
+    async def SetDevice(self, request: pb.SetDeviceRequest, context: Context) -> pb.NodeStatus:
+        wish = convert_node.from_set_device(request)
+        await self._node.set_device(wish.device_id, wish.quarantined, wish.reason, self._auth.principal(context).name)
         return convert_node.to_status(await self._node.status())
 
     async def Reload(self, request: pb.ReloadRequest, context: Context) -> pb.ReloadResponse:

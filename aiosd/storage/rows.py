@@ -30,6 +30,8 @@ class State(msgspec.Struct, omit_defaults=True):
     outcome: Outcome | None = None
     array: ArrayProgress | None = None
     unmet: tuple[Dependency, ...] = ()
+    memory_bytes: int = 0
+    ran_out: tuple[int, ...] = ()
 
 
 class JobRow(TypedDict):
@@ -123,6 +125,8 @@ def job_row(job: Job, spec_id: int) -> JobRow:
         outcome,
         job.array,
         job.unmet,
+        job.memory_bytes,
+        job.ran_out,
     )
     return {
         "number": job.id.number,
@@ -163,6 +167,8 @@ def job_of(row: StoredRow, specs: Mapping[int, JobSpec]) -> Job:
             outcome=state.outcome,
             array=state.array,
             unmet=state.unmet,
+            memory_bytes=state.memory_bytes,
+            ran_out=state.ran_out,
             revision=revision,
         )
     except KeyError:

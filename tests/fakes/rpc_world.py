@@ -188,6 +188,10 @@ class World:
     async def resume(self) -> None:
         self.notes.remove("drained")
 
+    async def set_device(self, device_id: str, quarantined: bool, reason: str, by: str) -> None:
+        self._maybe_fail()
+        self.note(f"device {device_id} {quarantined} {reason} {by}")
+
     async def reload(self) -> Reloaded:
         self._maybe_fail()
         return Reloaded(("log.level",))
@@ -199,7 +203,7 @@ class World:
 def server_of(world: World, socket_path: Path, **listening: int) -> RpcServer:
     servicers = Servicers(
         JobsServicer(world, world, Beside(world, world, world), SameUser(OWNER)),
-        NodeServicer(world),
+        NodeServicer(world, SameUser(OWNER)),
         QueuesServicer(world, world, {"fifo": "in order"}),
     )
     return RpcServer(servicers, Listening(socket_path=str(socket_path), **listening))

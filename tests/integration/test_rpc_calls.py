@@ -71,6 +71,8 @@ def test_every_unary_method_answers(tmp_path: Path) -> None:
             answer = await getattr(jobs, verb)(pb.JobSelection(ids=["42", "99"], reason="r", force=True))
             assert [result.error_reason for result in answer.results] == ["", "NOT_FOUND"]
             assert f"{verb.lower()} 42,99 r True" in world.notes
+        await node.SetDevice(node_pb2.SetDeviceRequest(device_id="gpu-1", quarantined=True, reason="smells"))
+        assert f"device gpu-1 True smells {OWNER.name}" in world.notes
         assert (await node.Drain(node_pb2.DrainRequest())).drained
         assert not (await node.Resume(node_pb2.ResumeRequest())).drained
         assert (await node.Get(node_pb2.GetNodeRequest())).inventory.hostname == "box"

@@ -8,10 +8,13 @@ import pytest
 from aiosd.config import Config, JobsConfig, MonitoringConfig, QueueConfig, RpcConfig, SchedulerConfig
 from aiosd.errors import ConfigError
 from aiosd.host.notify import Notifier
+from aiosd.host.probes import Survey
 from aiosd.jobs.actions import QueueChange
 from aiosd.jobs.settings import JobsSettings
 from aiosd.node import Node
+from aiosd.resources.inventory import Inventory
 from aiosd.settings_file import Loaded
+from tests.unit.jobs.world import machine
 
 
 class Taken:
@@ -21,6 +24,19 @@ class Taken:
         self.settings: list[JobsSettings] = []
         self.told: list[object] = []
         self.monitor = SimpleNamespace(use=self.told.append)
+
+        self.state = SimpleNamespace(pool=SimpleNamespace(inventory=machine(2, gpus=2)))
+        self.found = machine(4, gpus=1)
+        self.devices: list[object] = []
+
+    async def survey(self) -> Survey:
+        return Survey(self.found, ("one card less",))
+
+    async def take_inventory(self, inventory: Inventory) -> None:
+        self.devices.append((len(inventory.cpus), [d.id for d in inventory.devices]))
+
+    async def set_device(self, device_id: str, *, quarantined: bool, reason: str) -> None:
+        self.devices.append((device_id, quarantined, reason))
 
     def use(self, settings: JobsSettings) -> None:
         self.settings.append(settings)
@@ -38,7 +54,7 @@ def node_of(taken: Taken, new: list[Config]) -> Node:
             raise ConfigError("jobs.grace_s = -1 is not allowed")
         return Loaded(new.pop(0), "", {})
 
-    return Node(taken, None, taken.monitor, None, Loaded(Config(), "", {}), reread, lambda: None, Notifier(""), 0.0)  # type: ignore[arg-type]
+    return Node(taken, None, taken.monitor, Loaded(Config(), "", {}), reread, lambda: None, Notifier(""), 0.0, taken.survey)  # type: ignore[arg-type]
 
 
 def test_what_can_be_taken_over_is_and_the_rest_goes_on_being_named() -> None:
@@ -67,3 +83,18 @@ def test_a_configuration_that_is_wrong_changes_nothing() -> None:
     with pytest.raises(ConfigError):
         asyncio.run(node.reload())
     assert (taken.settings, taken.told, node.loaded.config) == ([], [], Config())
+
+
+def test_a_reload_looks_at_the_devices_again_and_at_nothing_else_of_the_machine() -> None:
+    taken = Taken()
+    node = node_of(taken, [Config()])
+    asyncio.run(node.reload())
+    assert taken.devices == [(2, ["GPU-0"])] and node.warnings == ("one card less",)
+
+
+def test_what_is_released_is_looked_at_first_and_who_quarantined_is_told() -> None:
+    taken = Taken()
+    node = node_of(taken, [])
+    asyncio.run(node.set_device("GPU-0", True, "smells", "root"))
+    asyncio.run(node.set_device("GPU-0", False, "", "root"))
+    assert taken.devices == [("GPU-0", True, "smells, by root"), (2, ["GPU-0"]), ("GPU-0", False, "")]

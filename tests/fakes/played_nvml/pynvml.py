@@ -12,12 +12,13 @@ from tests.fakes import nvml
 class _FromFile(nvml.PlayedNvml):
     def __init__(self, path: str) -> None:
         self._path = path
-        self._version = 0
+        self._version = (0, 0)
         super().__init__([()])
 
     @property
     def _cards(self) -> tuple[nvml.Card, ...]:
-        version = os.stat(self._path).st_ino
+        found = os.stat(self._path)
+        version = (found.st_ino, found.st_mtime_ns)
         if version != self._version:
             with open(self._path, encoding="utf-8") as file:
                 self.frames = [nvml.frames_of(json.load(file), {})[-1]]

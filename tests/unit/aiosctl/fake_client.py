@@ -142,6 +142,10 @@ class FakeClient:
         self._note("resume_node")
         return NODE
 
+    def set_device(self, device_id: str, **wish: Any) -> NodeStatus:
+        self._note("set_device", device_id, **wish)
+        return NODE
+
     def queues(self) -> list[Queue]:
         return [QUEUE]
 

@@ -3,14 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aios import daemon as process
 from aios import errors
+from aios.node import ForeignUse, IdleDevice
 from aiosctl.top import bar, screen
-from tests.unit.aiosctl.fake_client import NODE, NOW_S, make_job, make_run
+from tests.unit.aiosctl.fake_client import NODE, NOW_S, FakeClient, make_job, make_run
 
 
 def test_node_shows_what_is_held_and_what_is_enforced(cli) -> None:  # type: ignore[no-untyped-def]
@@ -22,6 +24,25 @@ def test_node_shows_what_is_held_and_what_is_enforced(cli) -> None:  # type: ign
     ):  # fmt: skip
         assert line in lines
     assert json.loads(cli("node", "show", "-o", "json").out)["inventory"]["hostname"] == "box"
+
+
+def test_a_device_goes_into_quarantine_and_out_of_it(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    cli("node", "device", "quarantine", "gpu-0", "--reason", "smells")
+    cli("node", "device", "release", "gpu-0")
+    assert fake.called("set_device") == [
+        (("gpu-0",), {"quarantined": True, "reason": "smells"}),
+        (("gpu-0",), {"quarantined": False, "reason": ""}),
+    ]
+
+
+def test_node_and_top_show_who_else_uses_a_device_and_who_holds_one_for_nothing(cli, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    foreign = (ForeignUse("GPU-1", 4242, "bob", "python3", 3 << 30), ForeignUse("GPU-9", 7, "", "", 0))
+    node = replace(NODE, foreign_use=foreign, idle_devices=(IdleDevice("GPU-1", "42", 960.0),))
+    monkeypatch.setattr(FakeClient, "node", lambda self: node)
+    lines = cli("node").out.splitlines()
+    assert lines[lines.index("Used by others") + 1 :][:2] == ["  gpu 0  3 GiB by pid 4242 of bob (python3)", "  GPU-9  - by pid 7 of an unknown user"]
+    assert lines[lines.index("Idle") + 1] == "  gpu 0  held by job 42, unused for 16m"
+    assert any(line.endswith("used by bob  idle: held by job 42, unused for 16m") for line in screen(node, [], NOW_S, 200))
 
 
 def test_drain_and_resume(cli, fake) -> None:  # type: ignore[no-untyped-def]

@@ -22,7 +22,7 @@ def admitted(job_draft: JobDraft, **variables: str) -> JobSpec:
 def test_defaults_are_filled_in() -> None:
     spec = admitted(draft("/usr/bin/python", "train.py"))
     assert (spec.name, spec.queue, spec.grace_s, spec.time_limit_s, spec.request.cpu_millis) == ("python", "default", 30.0, 0.0, 1000)
-    assert spec.retry == RetryPolicy() and spec.array is None
+    assert spec.retry == RetryPolicy(oom_memory_factor=1.5) and spec.array is None
     assert admitted(draft("a", queue="short")).time_limit_s == 60.0
 
 

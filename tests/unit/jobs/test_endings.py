@@ -24,7 +24,7 @@ def running(policy: RetryPolicy | None = None, used: int = 0, stop: StopCause | 
     [
         (Exit(1.0, exit_code=0), Cue.SUCCEED, ""), (Exit(1.0, exit_code=3), Cue.FAIL, "exit code 3"), (None, Cue.LOSE, "gone"),
         (Exit(1.0, signal=11, core_dumped=True), Cue.FAIL, "ended by signal 11, core dumped"), (Exit(1.0, error="no such file"), Cue.FAIL, "no such file"),
-        (Exit(1.0, signal=9, oom_killed=True), Cue.RUN_OUT_OF_MEMORY, "it used more memory than its "),
+        (Exit(1.0, signal=9, oom_killed=True), Cue.RUN_OUT_OF_MEMORY, "it used all of its "),
     ],
 )  # fmt: skip
 def test_plain_ends(exit_: Exit | None, cue: Cue, reason: str) -> None:

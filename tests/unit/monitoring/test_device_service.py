@@ -7,7 +7,7 @@ import pytest
 
 from aiosd.clock import Instant
 from aiosd.errors import DiskFull
-from aiosd.monitoring.device_service import BLIND_S, CALM_PERIOD_S, DeviceService
+from aiosd.monitoring.device_service import BLIND_S, CALMER, DeviceService
 from aiosd.monitoring.looks import DeviceLook, DeviceSettings, GpuProcess, GpuRun
 
 GIB = 1 << 30
@@ -138,7 +138,7 @@ def test_a_machine_without_gpus_has_no_loop() -> None:
     assert not world.asked
 
 
-@pytest.mark.parametrize(("runs", "pause_s"), [((RUN,), 1.0), ((), CALM_PERIOD_S)])
+@pytest.mark.parametrize(("runs", "pause_s"), [((RUN,), 1.0), ((), 1.0 * CALMER)])
 def test_the_pace_is_quick_only_while_a_job_holds_a_gpu(runs: Sequence[GpuRun], pause_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     world, pauses = World(), []
 

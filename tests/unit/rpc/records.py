@@ -78,7 +78,7 @@ specs = st.builds(
     dependencies=st.lists(st.builds(Dependency, st.sampled_from(DependencyKind), job_ids), max_size=3).map(tuple),
     time_limit_s=times,
     grace_s=times,
-    retry=st.builds(RetryPolicy, st.integers(0, 2**32 - 1), st.frozensets(st.sampled_from(RetryCondition)), times, times),
+    retry=st.builds(RetryPolicy, st.integers(0, 2**32 - 1), st.frozensets(st.sampled_from(RetryCondition)), times, times, times, st.integers(0, 2**62)),
     begin_at_s=times,
     deadline_at_s=times,
     priority=st.integers(-(2**31), 2**31 - 1),

@@ -34,7 +34,9 @@ def draft_of(spec: JobSpec) -> JobDraft:
         dependencies=tuple((d.kind.value, str(d.job_id)) for d in spec.dependencies),
         time_limit_s=spec.time_limit_s,
         grace_s=spec.grace_s,
-        retry=RetryDraft(spec.retry.retries, conditions, spec.retry.backoff_s, spec.retry.backoff_max_s),
+        retry=RetryDraft(
+            spec.retry.retries, conditions, spec.retry.backoff_s, spec.retry.backoff_max_s, spec.retry.oom_memory_factor, spec.retry.oom_memory_max_bytes
+        ),
         begin_at_s=spec.begin_at_s,
         deadline_at_s=spec.deadline_at_s,
         priority=spec.priority,

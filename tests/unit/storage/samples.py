@@ -67,7 +67,7 @@ RICH_SPEC = JobSpec(
     dependencies=(Dependency(DependencyKind.AFTER_OK, JobId(3)), Dependency(DependencyKind.AFTER_ANY, JobId(4, 2))),
     time_limit_s=0.1 + 0.2,
     grace_s=1e-9,
-    retry=RetryPolicy(3, frozenset({RetryCondition.OOM, RetryCondition.EXIT}), 2.5, 1e6),
+    retry=RetryPolicy(3, frozenset({RetryCondition.OOM, RetryCondition.EXIT}), 2.5, 1e6, 1.5, 1 << 40),
     begin_at_s=1_700_000_000.123456,
     deadline_at_s=2e9,
     priority=-(2**31),
@@ -103,6 +103,8 @@ RICH = Job(
     outcome=Outcome(3.25, None, 9, True, True, "killed", Usage(1.5, 2.5, 3, 4, 5, 6, 7, 8), 1.25, 2.75),
     array=ArrayProgress(IndexRanges((range(3, 9, 2), range(11, 12))), 1, 2, 3, 4),
     unmet=(Dependency(DependencyKind.AFTER, JobId(3, 1)),),
+    memory_bytes=5 << 30,
+    ran_out=(4 << 30, 3 << 30),
     revision=2**53 + 1,
 )  # fmt: skip
 
