@@ -1,6 +1,5 @@
 """The node between wire and records."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from aios.v1 import node_pb2 as pb
@@ -27,8 +26,7 @@ def from_set_device(wire: pb.SetDeviceRequest) -> DeviceWish:
     return DeviceWish(needed(wire.device_id, "", "device_id"), wire.quarantined, text(wire.reason, "", "reason"))
 
 
-def to_status(report: NodeReport, sees_programs_of: Callable[[str], bool] = lambda user: True) -> pb.NodeStatus:
-    """`sees_programs_of` a user: what others run is not for everybody to know; that they use a device is."""
+def to_status(report: NodeReport) -> pb.NodeStatus:
     return pb.NodeStatus(
         inventory=to_inventory(report.inventory),
         used=to_grant(report.used),
@@ -42,13 +40,13 @@ def to_status(report: NodeReport, sees_programs_of: Callable[[str], bool] = lamb
         memory_available_bytes=report.load.memory_available_bytes,
         warnings=[printable(warning) for warning in report.view.warnings],
         cpu_busy_permille=report.load.cpu_busy_permille,
-        foreign_use=[_to_foreign_use(use, names_program=sees_programs_of(use.user)) for use in report.foreign_use],
+        foreign_use=[_to_foreign_use(use) for use in report.foreign_use],
         idle_devices=[pb2.IdleDevice(device_id=i.device_id, job_id=i.job_id, idle_s=i.idle_s) for i in report.idle_devices],
     )
 
 
-def _to_foreign_use(use: ForeignUse, *, names_program: bool) -> pb2.ForeignUse:
-    program = printable(use.program) if names_program else ""
+def _to_foreign_use(use: ForeignUse) -> pb2.ForeignUse:
+    program = printable(use.program)
     return pb2.ForeignUse(device_id=use.device_id, pid=use.pid, user=printable(use.user), program=program, memory_bytes=use.memory_bytes)
 
 
