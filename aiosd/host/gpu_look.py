@@ -151,11 +151,14 @@ class GpuEyes:
         return tuple(found.values())
 
     def _busy(self, device_id: str, handle: Any) -> dict[int, int] | None:
-        """Thousandths of the device by process, the mean of its samples since the look before; None where it is not told (MIG)."""
+        """Thousandths of the device by process, the mean of its samples since the look before.
+
+        None where it is not told (MIG), or not now: that there is no new sample says nothing about what a process did.
+        """
         try:
             samples = self._nvml.nvmlDeviceGetProcessUtilization(handle, self._seen_us.get(device_id, 0))
-        except self._nvml.NVMLError as error:
-            return {} if error.value == _NOT_FOUND else None  # not found: there is no new sample
+        except self._nvml.NVMLError:
+            return None
         percents: dict[int, list[int]] = {}
         for sample in samples:
             self._seen_us[device_id] = max(self._seen_us.get(device_id, 0), int(sample.timeStamp))

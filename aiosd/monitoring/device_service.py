@@ -1,8 +1,7 @@
 """Looks at the GPUs at a steady pace and has done what the rules say; a machine without one pays nothing."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -32,6 +31,7 @@ class DeviceService:
         self._stopped: set[str] = set()
         self._answered_s: float | None = None
         self._blind = False
+        self._failure = ""  # that was logged
 
     def use(self, settings: DeviceSettings) -> None:
         """Go by these from the next look on; what was seen so far counts."""
@@ -97,12 +97,17 @@ class DeviceService:
     async def _hand_on(self, runs: Sequence[GpuRun]) -> None:
         """What fails now (the disk is full) is tried again after the next look."""
         by_key = {run.key: run for run in runs}
-        with suppress(AiosError):
-            await self._tell_devices()
-        with suppress(AiosError):
-            await self._tell_runs(by_key)
-        with suppress(AiosError):
-            await self._stop_runs(by_key)
+        await self._try(self._tell_devices())
+        await self._try(self._tell_runs(by_key))
+        await self._try(self._stop_runs(by_key))
+
+    async def _try(self, doing: Awaitable[None]) -> None:
+        try:
+            await doing
+        except AiosError as error:
+            if str(error) != self._failure:
+                log.warning("what was seen cannot be acted upon now", error=str(error), hint=error.hint)
+            self._failure = str(error)
 
     async def _tell_devices(self) -> None:
         for device_id, health in self._seen.health.items():

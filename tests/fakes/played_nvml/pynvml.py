@@ -5,6 +5,8 @@ PLAYED_NVML names a file with a recording; its last frame is what there is. The 
 
 import json
 import os
+import time
+from types import SimpleNamespace
 
 from tests.fakes import nvml
 
@@ -29,6 +31,11 @@ class _FromFile(nvml.PlayedNvml):
     @_cards.setter
     def _cards(self, cards: tuple[nvml.Card, ...]) -> None:
         """The file says it."""
+
+    def nvmlDeviceGetProcessUtilization(self, card: nvml.Card, since_us: int) -> list[SimpleNamespace]:
+        """What the file says goes on: each sample is of now."""
+        now_us = max(time.time_ns() // 1000, since_us + 1)
+        return [SimpleNamespace(pid=pid, smUtil=percent, timeStamp=now_us) for pid, percent, _ in card.samples or ()]
 
     def _new_events(self) -> list[object]:
         assert self._cards is not None  # first read what is new
