@@ -13,6 +13,8 @@ from aiosd.units import format_bytes, format_seconds
 
 # Programs of the driver that are on a GPU for everybody: MPS, persistence, the fleet's monitoring.
 SERVICES = frozenset({"nvidia-cuda-mps-server", "nvidia-cuda-mps-control", "nvidia-persistenced", "nv-hostengine", "dcgm-exporter", "nvidia-smi"})
+NAME_LETTERS = 15  # of a program's name, which is all that the kernel tells of one whose file may not be looked at
+_SERVICES_CUT = frozenset(name[:NAME_LETTERS] for name in SERVICES)
 _LOOKS_TO_BELIEVE = 2  # that a process is there, or gone; that a run uses too much
 _LOOKS_TO_ACT = 3  # before anything is done to a run
 
@@ -41,7 +43,8 @@ class Verdicts:
 
 def is_onlooker(process: GpuProcess, settings: DeviceSettings) -> bool:
     """Whether it takes nothing of a GPU that counts: a desktop that draws, or the driver's own services, with little memory."""
-    return (process.graphics or process.program in SERVICES) and process.memory_bytes <= settings.foreign_graphics_bytes
+    is_service = process.program[:NAME_LETTERS] in _SERVICES_CUT
+    return (process.graphics or is_service) and process.memory_bytes <= settings.foreign_graphics_bytes
 
 
 @dataclass(slots=True)

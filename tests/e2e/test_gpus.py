@@ -33,7 +33,11 @@ class Cards:
     @property
     def settings(self) -> dict[str, str]:
         """Of a daemon that sees these cards."""
-        return SETTINGS | {"PLAYED_NVML": str(self.file), "PYTHONPATH": f"{ROOT / 'tests/fakes/played_nvml'}:{ROOT}"}
+        return SETTINGS | {
+            "AIOSD_RESOURCES__MPS_DIRECTORY": str(self.file.parent / "mps"),
+            "PLAYED_NVML": str(self.file),
+            "PYTHONPATH": f"{ROOT / 'tests/fakes/played_nvml'}:{ROOT}",
+        }
 
     def show(self, *cards: Mapping[str, object]) -> None:
         """`cards`: what differs from an idle A100, one after the other."""
@@ -154,6 +158,17 @@ def test_an_idle_gpu_is_reported_and_a_queue_may_take_it_back(cards: Cards) -> N
         ended = eventually(lambda: client.job(taken).state.ended and client.job(taken), "the queue takes it back")
         assert ended.state.value == "cancelled" and "queue night takes them back" in ended.reason
         assert client.job(kept).state.value == "running"
+
+
+def test_jobs_that_share_a_gpu_go_through_mps_where_it_runs(played: Daemon, cards: Cards) -> None:
+    mps = cards.file.parent / "mps"
+    mps.mkdir()
+    (mps / "control").touch()
+    half = played.aiosctl("run", "--gpus", "0.5", "--", "env").stdout.decode().splitlines()
+    assert {f"CUDA_MPS_PIPE_DIRECTORY={mps}", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=50", "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT=0=20480M"} <= set(half)
+    whole = played.aiosctl("run", "--gpus", "1", "--", "env").stdout.decode()
+    assert "CUDA_VISIBLE_DEVICES=GPU-" in whole and "CUDA_MPS" not in whole
+    assert f"MPS at {mps}" in played.aiosctl("node").stdout.decode()
 
 
 def test_a_card_that_falls_off_the_bus_is_quarantined_and_its_job_is_told(played: Daemon, cards: Cards) -> None:

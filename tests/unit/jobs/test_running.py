@@ -180,6 +180,32 @@ def test_a_run_is_stopped_for_what_was_seen_of_it(cause: StopCause, phase: str) 
     assert world.phase(1) == phase
 
 
+@pytest.mark.parametrize(("cause", "phase"), [(StopCause.REQUEUE, "running"), (StopCause.CANCEL, "cancelled")])
+def test_what_a_run_holds_is_taken_back(cause: StopCause, phase: str) -> None:
+    world = World()
+    world.submit(draft("a"))
+    world.begin()
+    world.do(WarnRun(JobId(1), 1, "gpu 0 is idle"))
+    world.do(StopRun(JobId(1), 1, cause, "its GPUs were idle"))
+    assert world.phase(1) == "stopping" and (JobId(1), "TERM") in world.signals
+    world.finish(JobId(1), None, signal=15)
+    world.begin()
+    assert world.phase(1) == phase
+    if cause is StopCause.CANCEL:
+        assert world.ended[JobId(1)].reason == "its GPUs were idle"
+    else:
+        assert world.engine.state.job(JobId(1)).attempt == 2
+
+
+def test_a_warning_does_not_outlive_its_run() -> None:
+    world = World()
+    world.submit(draft())
+    world.begin()
+    world.do(WarnRun(JobId(1), 1, "gpu 0 is idle"))
+    world.finish(JobId(1))
+    assert (str(world.ended[JobId(1)].phase), world.ended[JobId(1)].reason) == ("succeeded", "")
+
+
 def test_a_running_job_is_told_something_and_another_reason_is_not_taken_back() -> None:
     world = World()
     world.submit(draft())

@@ -54,6 +54,7 @@ def test_a_stranger_that_is_to_be_ignored_is_shown_all_the_same() -> None:
     (stranger(gib=2, program="blender", graphics=True), True),
     (stranger(gib=0.2, program="Xorg"), True),  # a name alone excuses nobody
     (stranger(gib=0.1, program="nvidia-cuda-mps-server"), False),
+    (stranger(gib=0.1, program="nvidia-cuda-mps"), False),  # as the kernel cuts it
     (stranger(gib=2, program="nvidia-cuda-mps-server"), True),
     (GpuProcess(5, GIB, 0, ours=True), False),
     (of_run("a"), False),
