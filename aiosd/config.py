@@ -145,7 +145,7 @@ class MonitoringConfig(Section, frozen=True, kw_only=True):
 
     period_s: Annotated[float, seconds("between two samples of the running jobs; seconds", 0.1, 3600, reload=True)] = 5.0
     gpu_period_s: Annotated[
-        float, seconds("between two looks at the GPUs while a job holds one, else five times less often; seconds", 0.1, 60, reload=True)
+        float, seconds("between two looks at the GPUs while a job holds one, else five times less often; seconds", 0.1, 10, reload=True)
     ] = 1.0
 
 

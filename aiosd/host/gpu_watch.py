@@ -19,7 +19,7 @@ PATIENCE_S = 5.0  # for one look; after that the caller goes on, and the look ma
 STALE_S = 30.0  # after which a look says nothing about what processes use now
 
 log = logs.logger("aiosd.gpus")
-_Answer = Sequence[DeviceLook] | Exception
+_Answer = Sequence[DeviceLook] | None
 
 
 def watched(inventory: Inventory) -> tuple[Watched, ...]:
@@ -36,19 +36,22 @@ class NvmlWatch:
 
     def __init__(self, devices: Sequence[Watched], clock: Clock, load: Callable[[], ModuleType] | None = None, patience_s: float = PATIENCE_S) -> None:
         self._eyes, self._clock, self._patience_s = GpuEyes(devices, load), clock, patience_s
-        self._orders: queue.SimpleQueue[tuple[Mapping[str, int], asyncio.AbstractEventLoop, asyncio.Future[Sequence[DeviceLook]]]] = queue.SimpleQueue()
-        self._pending: asyncio.Future[Sequence[DeviceLook]] | None = None
+        self._orders: queue.SimpleQueue[tuple[Mapping[str, int], asyncio.AbstractEventLoop, asyncio.Future[_Answer]]] = queue.SimpleQueue()
+        self._pending: asyncio.Future[_Answer] | None = None
         self._thread: threading.Thread | None = None
+        self._failure = ""  # that was logged
         self._uses: tuple[float, Mapping[int, GpuUse]] = (0.0, {})  # replaced as a whole: the meter reads it from its own thread
 
     async def look(self, runs: Mapping[str, int]) -> Sequence[DeviceLook] | None:
-        """As the port says. What went wrong in this program, and not in the driver, is raised."""
+        """As the port says. A look that failed in a way that nobody foresaw is none, and logged: jobs are served without it."""
         if self._pending is None:
             self._pending = self._order(runs)
         done, _ = await asyncio.wait({self._pending}, timeout=self._patience_s)
         if not done:
             return None
         looks, self._pending = self._pending.result(), None
+        if looks is None:
+            return None
         self._uses = (self._clock.now().steady_s, _uses(looks))
         return looks
 
@@ -56,36 +59,39 @@ class NvmlWatch:
         seen_s, uses = self._uses
         return uses if self._clock.now().steady_s - seen_s < STALE_S else {}
 
-    def _order(self, runs: Mapping[str, int]) -> "asyncio.Future[Sequence[DeviceLook]]":
+    def _order(self, runs: Mapping[str, int]) -> "asyncio.Future[_Answer]":
         if self._thread is None:  # a daemon thread: a pool's threads are waited for when the interpreter ends, this one cannot be
             self._thread = threading.Thread(target=self._serve, name="gpus", daemon=True)
             self._thread.start()
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Sequence[DeviceLook]] = loop.create_future()
+        answer: asyncio.Future[_Answer] = loop.create_future()
         self._orders.put((dict(runs), loop, answer))
         return answer
 
     def _serve(self) -> None:
         while True:
             runs, loop, answer = self._orders.get()
-            found: _Answer
+            looks = self._look(runs)
             try:
-                found = self._eyes.look(runs)
-            except Exception as error:  # noqa: BLE001  # it is raised where the look was asked for
-                found = error
-            try:
-                loop.call_soon_threadsafe(_settle, answer, found)
+                loop.call_soon_threadsafe(_settle, answer, looks)
             except RuntimeError:  # the loop is closed: the daemon has ended meanwhile
                 return
 
+    def _look(self, runs: Mapping[str, int]) -> _Answer:
+        try:
+            looks = self._eyes.look(runs)
+        except Exception as error:
+            if repr(error) != self._failure:
+                log.exception("a look at the GPUs failed")
+            self._failure = repr(error)
+            return None
+        self._failure = ""
+        return looks
 
-def _settle(answer: "asyncio.Future[Sequence[DeviceLook]]", found: _Answer) -> None:
-    if answer.done():
-        return
-    if isinstance(found, Exception):
-        answer.set_exception(found)
-    else:
-        answer.set_result(found)
+
+def _settle(answer: "asyncio.Future[_Answer]", looks: _Answer) -> None:
+    if not answer.done():
+        answer.set_result(looks)
 
 
 def _uses(looks: Sequence[DeviceLook]) -> dict[int, GpuUse]:

@@ -40,7 +40,7 @@ class GpuProbe(Protocol):
     async def look(self, runs: Mapping[str, int]) -> Sequence[DeviceLook] | None:
         """Every watched GPU now; `runs` has the pid of the process above all of a run's, by key.
 
-        None: the driver does not answer. That is waited for only a while, and the next call waits for the same answer.
+        None: there is no look. An answer of the driver is waited for only a while, and the next call waits for the same one.
         """
 
 

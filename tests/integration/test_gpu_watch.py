@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,17 +11,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import SimpleNamespace
 
+import pynvml
 import pytest
+import structlog
 
 from aiosd.clock import SystemClock
+from aiosd.host import gpu_look
 from aiosd.host.gpu_look import GpuEyes, Watched
 from aiosd.host.gpu_meter import GpuUse
 from aiosd.host.gpu_watch import NvmlWatch, watched
 from aiosd.monitoring.illness import CRITICAL_XIDS, Illness
 from aiosd.resources.inventory import Device, Inventory
-from tests.fakes.nvml import DRIVER_NOT_LOADED, FakeNvml, FakeNvmlError, PlayedNvml, a100, frames_of, played
+from tests.fakes.nvml import DRIVER_NOT_LOADED, FakeNvml, PlayedNvml, a100, frames_of, played
 from tests.fakes.record_nvml import record
 
 CARDS = (Watched(a100(0).uuid, "gpu 0"), Watched(a100(1).uuid, "gpu 1"))
@@ -207,12 +210,30 @@ def test_a_daemon_ends_although_its_driver_hangs() -> None:
     assert (done.stdout, done.returncode) == ("None\n", 0), done.stderr
 
 
-def test_an_error_of_ours_is_raised_and_not_taken_for_the_driver_s() -> None:
-    def load() -> SimpleNamespace:
-        return SimpleNamespace(nvmlInit=lambda: 1 / 0, NVMLError=FakeNvmlError)
+def test_a_look_that_fails_as_nobody_foresaw_is_logged_and_is_none() -> None:
+    fails = [True]
 
-    with pytest.raises(ZeroDivisionError):
-        asyncio.run(NvmlWatch(CARDS, SystemClock(), load).look({}))  # type: ignore[arg-type]
+    def load() -> FakeNvml:
+        if fails[0]:
+            raise ZeroDivisionError("a slip")
+        return FakeNvml((a100(0),))
+
+    async def scenario() -> None:
+        watch = NvmlWatch(CARDS[:1], SystemClock(), load)  # type: ignore[arg-type]
+        with structlog.testing.capture_logs() as logged:
+            assert await watch.look({}) is None and await watch.look({}) is None
+        assert [record["event"] for record in logged] == ["a look at the GPUs failed"]
+        fails.insert(0, False)
+        assert await watch.look({})
+
+    asyncio.run(scenario())
+
+
+def test_what_is_asked_is_what_the_library_has() -> None:
+    """No test here can ask the real one, but its names can be looked at."""
+    asked = set(re.findall(r"\bnvml\w+", Path(gpu_look.__file__).read_text(encoding="utf-8"))) - {"nvml"}
+    assert len(asked) > 10
+    assert not [name for name in asked if not hasattr(pynvml, name)]
 
 
 @pytest.mark.parametrize("name", ["foreign_process", "shared_card", "mig"])
