@@ -14,6 +14,26 @@ class Isolation:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignUse:
+    """A process on a device that AIOS did not start."""
+
+    device_id: str
+    pid: int
+    user: str
+    program: str  # "": it is not for you to know
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdleDevice:
+    """A device that a running job holds and does not use."""
+
+    device_id: str
+    job_id: str
+    idle_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonStatus:
     version: str
     pid: int
@@ -53,6 +73,8 @@ class NodeStatus:
     warnings: tuple[str, ...]
     cpu_busy_permille: float
     reservations: tuple[Reservation, ...] = ()
+    foreign_use: tuple[ForeignUse, ...] = ()
+    idle_devices: tuple[IdleDevice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from aios.node import NodeStatus
+from aios.node import ForeignUse, IdleDevice, NodeStatus
 from aios.resources import Device
-from aios.units import format_bytes, format_millis
+from aios.units import format_bytes, format_millis, format_seconds
 from aiosctl import describe, session
 from aiosctl.lazy import Nouns, verb
 from aiosctl.options import output_options
@@ -69,6 +69,8 @@ def layout(status: NodeStatus, wide: bool) -> Iterator[str]:
 
         yield coloured("Reservations", "bold", colourful_out())
         yield from (f"  {line}" for line in table(status.reservations, COLUMNS))
+    yield from section("Used by others", ((device_name(status, use.device_id), _foreign(use)) for use in status.foreign_use))
+    yield from section("Idle", ((device_name(status, idle.device_id), idle_text(idle)) for idle in status.idle_devices))
     yield from section("Isolation", ((i.resource, i.state + (f" ({i.detail})" if i.detail else "")) for i in status.isolation))
     yield from section("Daemon", _daemon(status))
     if wide:
@@ -103,6 +105,20 @@ def _resources(status: NodeStatus) -> list[tuple[str, str]]:
     if have.disk_bytes:
         rows.append(("disk", f"{format_bytes(used.disk_bytes)} of {format_bytes(have.disk_bytes)} in use"))
     return rows
+
+
+def device_name(status: NodeStatus, device_id: str) -> str:
+    """`gpu 0`, or the id of one that is not there any more."""
+    return next((f"{d.kind} {d.index}" for d in status.inventory.devices if d.id == device_id), device_id)
+
+
+def _foreign(use: ForeignUse) -> str:
+    program = f" ({use.program})" if use.program else ""
+    return f"{describe.size(use.memory_bytes) or describe.NONE} by pid {use.pid} of {use.user or 'an unknown user'}{program}"
+
+
+def idle_text(idle: IdleDevice) -> str:
+    return f"held by job {idle.job_id}, unused for {format_seconds(idle.idle_s)}"
 
 
 def topology(status: NodeStatus) -> str:

@@ -1,16 +1,18 @@
 """`stats`: what a job uses over time, and what it used of what it asked for."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import click
 
-from aios.records import Sample, Stats
+from aios.jobs import Job
+from aios.records import Sample, State, Stats
 from aios.units import format_bytes, format_millis, format_seconds
 from aiosctl import describe, session
 from aiosctl.lazy import verb
 from aiosctl.options import output_options
-from aiosctl.output import Shape, escaped, print_one, section
+from aiosctl.output import Shape, coloured, colourful, escaped, print_one, section
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CELLS = 40
@@ -22,7 +24,14 @@ _CELLS = 40
 def stats(job: str, shape: Shape) -> None:
     """Show what a job used over time, and how much of what it asked for. -o json has every sample."""
     with session.connect() as client:
-        print_one(client.stats(job), layout, lambda s: s.id, shape)
+        found = client.stats(job)
+        print_one(found, lambda stats, wide: (*_warning(client.job(found.id)), *layout(stats, wide)), lambda s: s.id, shape)
+
+
+def _warning(job: Job) -> Iterator[str]:
+    """What the daemon has to say about a run that goes on: an idle GPU, more use than was granted, an ill device."""
+    if job.state is State.RUNNING and job.reason:
+        yield coloured(f"warning: {escaped(job.reason)}", "yellow", colourful(sys.stdout))
 
 
 def sparkline(values: Sequence[float], top: float = 0.0, cells: int = _CELLS) -> str:

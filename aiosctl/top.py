@@ -14,6 +14,7 @@ from aios.units import format_bytes, format_millis
 from aiosctl import session
 from aiosctl.jobs import job_columns
 from aiosctl.lazy import verb
+from aiosctl.node import idle_text
 from aiosctl.output import escaped, is_terminal, print_lines, table, terminal_columns
 
 if TYPE_CHECKING:
@@ -96,7 +97,14 @@ def _devices(node: NodeStatus) -> Iterator[str]:
     for device in node.inventory.devices:
         held = sum(grant.millis for grant in node.used.devices if grant.device_id == device.id)
         health = "" if device.health in ("ok", "") else f"  {device.health}"
-        yield escaped(f"{device.kind} {device.index:<3} {bar(held, 1000)} {format_millis(held)} held  {device.model}{health}")
+        yield escaped(f"{device.kind} {device.index:<3} {bar(held, 1000)} {format_millis(held)} held  {device.model}{health}{_remarks(node, device.id)}")
+
+
+def _remarks(node: NodeStatus, device_id: str) -> str:
+    """Who else uses it, and who holds it for nothing."""
+    others = sorted({use.user or "an unknown user" for use in node.foreign_use if use.device_id == device_id})
+    idle = [f"idle: {idle_text(one)}" for one in node.idle_devices if one.device_id == device_id]
+    return "".join(f"  {part}" for part in ([f"used by {', '.join(others)}"] if others else []) + idle)
 
 
 def bar(part: float, whole: float, cells: int = _BAR_CELLS) -> str:

@@ -11,9 +11,11 @@ from pathlib import Path
 from aiosd import logs
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
-from aiosd.domain_settings import jobs_settings, resource_settings
+from aiosd.domain_settings import device_settings, jobs_settings, resource_settings
 from aiosd.errors import AiosError
-from aiosd.host import faults, itself, signals
+from aiosd.gpus import GpuRuns, JobHand
+from aiosd.host import faults, itself, mps, signals
+from aiosd.host.gpu_watch import NvmlWatch, watched
 from aiosd.host.launch import Layout
 from aiosd.host.launcher import ShimLauncher
 from aiosd.host.lock import lock_state
@@ -31,6 +33,7 @@ from aiosd.jobs.job import Job
 from aiosd.jobs.ports import Loaded as Remembered
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
+from aiosd.monitoring.device_service import DeviceService
 from aiosd.monitoring.service import MonitorService
 from aiosd.node import Node
 from aiosd.resources.environment import grant_variables
@@ -92,6 +95,7 @@ class Daemon:
 
     jobs: JobService
     monitor: MonitorService
+    devices: DeviceService
     server: RpcServer
     node: Node
     notifier: Notifier
@@ -103,7 +107,11 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
         daemon = await _open(loaded, reread, closing)
         async with asyncio.TaskGroup() as roots:
             turns = roots.create_task(daemon.jobs.run(), name="jobs")
-            others = [roots.create_task(daemon.monitor.run(), name="monitoring"), roots.create_task(_feed_watchdog(daemon), name="watchdog")]
+            others = [
+                roots.create_task(daemon.monitor.run(), name="monitoring"),
+                roots.create_task(daemon.devices.run(), name="devices"),
+                roots.create_task(_feed_watchdog(daemon), name="watchdog"),
+            ]
             signals.listen(asyncio.get_running_loop(), stop=daemon.stopping.set, reload=lambda: _reload(roots, daemon.node))
             await daemon.server.start()
             await daemon.server.serving()
@@ -130,6 +138,7 @@ class Doors:
     output: FileOutputReader
     reports: ReportReader
     meter: ProcMeter
+    gpus: NvmlWatch | None  # None: there is none
 
 
 @dataclass(slots=True)
@@ -137,9 +146,10 @@ class Variables:
     """What a grant sets in the environment of its job, on the machine as it is known now."""
 
     machine: Callable[[], Inventory]
+    mps_directory: Callable[[], str]
 
     def __call__(self, grant: Grant) -> Mapping[str, str]:
-        return grant_variables(grant, self.machine())
+        return grant_variables(grant, self.machine(), self.mps_directory())
 
 
 async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExitStack) -> Daemon:
@@ -150,24 +160,29 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     found = await asyncio.to_thread(survey, resource_settings(config))
     _log_survey(found)
     doors = await _open_doors(config, found.inventory, clock, closing)
+    gpu_runs = GpuRuns(lambda: jobs.state)
+    doors.launcher.subscribe(gpu_runs.on_event)  # as early as the rest, see `_start_services`
     jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
+    devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
     look = partial(asyncio.to_thread, survey, resource_settings(config))
-    node = Node(jobs, reader, monitor, loaded, reread, stopping.set, notifier, started_at_s, look, found.warnings)
+    node = Node(jobs, reader, monitor, loaded, reread, stopping.set, notifier, started_at_s, look, found.warnings, devices)
     server = _server(config, jobs, reader, node, runs, doors)
     closing.push_async_callback(server.stop, 0.0)
-    return Daemon(jobs, monitor, server, node, notifier, stopping)
+    return Daemon(jobs, monitor, devices, server, node, notifier, stopping)
 
 
 async def _open_doors(config: Config, inventory: Inventory, clock: Clock, closing: AsyncExitStack) -> Doors:
     journal = await SqlJournal.open(config.database_url, reached=faults.reached)
     closing.push_async_callback(journal.close)
     state, target = Path(config.daemon.state_directory), f"unix:{config.socket_path}"
-    variables = Variables(lambda: inventory)
+    variables = Variables(lambda: inventory, partial(mps.pipe_directory, config.resources.mps, config.resources.mps_directory))
     launcher = ShimLauncher(state, target, variables, clock)
     await launcher.start()
     closing.push_async_callback(launcher.close)
-    doors = Doors(journal, launcher, variables, FileOutputReader(), ReportReader(), ProcMeter(clock))
+    seen = watched(inventory)
+    gpus = NvmlWatch(seen, clock) if seen else None
+    doors = Doors(journal, launcher, variables, FileOutputReader(), ReportReader(), ProcMeter(clock, gpus), gpus)
     for door in (doors.output, doors.reports, doors.meter):
         closing.callback(door.close)
     return doors

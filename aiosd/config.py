@@ -95,6 +95,10 @@ class QueueConfig(Section, frozen=True, kw_only=True):
     max_running: Annotated[int, whole("jobs that run at once; 0: no limit", 0, 1_000_000, reload=True)] = 0
     default_time_limit_s: Annotated[float, seconds("of a job that does not say; 0: none; seconds", reload=True)] = 0.0
     max_time_limit_s: Annotated[float, seconds("the most a job may ask for; 0: no limit; seconds", reload=True)] = 0.0
+    idle_gpus: Annotated[
+        Literal["report", "requeue", "cancel"], text("a job all of whose GPUs are idle: it is reported, and requeued or cancelled on demand", reload=True)
+    ] = "report"
+    idle_gpus_after_s: Annotated[float, seconds("how long they must be idle for that; 0: resources.gpu_idle_s; seconds", reload=True)] = 0.0
     open: Annotated[bool, text("takes submissions", reload=True)] = True
     started: Annotated[bool, text("starts jobs", reload=True)] = True
 
@@ -115,6 +119,24 @@ class ResourcesConfig(Section, frozen=True, kw_only=True):
     cpus_reserved: Annotated[int, whole("logical processors kept back for the system", 0, 100_000)] = 0
     memory_reserve_bytes: Annotated[int, whole("memory kept back for the system; -1: automatic, by the size of the machine; bytes", -1, EXABYTE)] = -1
     disk_reserve_bytes: Annotated[int, whole("of the state directory's disk, kept back; bytes", 0, EXABYTE)] = 1 << 30
+    foreign_use: Annotated[
+        Literal["avoid", "ignore"], text("a GPU on which a process runs that AIOS did not start: avoid gives it to no job until it is free", reload=True)
+    ] = "avoid"
+    foreign_graphics_bytes: Annotated[
+        int, whole("what only draws (a desktop), or serves the driver, is no foreign use up to this memory; bytes", 0, EXABYTE, reload=True)
+    ] = 512 << 20
+    gpu_memory_tolerance_permille: Annotated[
+        int, whole("how far a job may go beyond its share of a GPU's memory; thousandths of the share", 0, 1_000_000, reload=True)
+    ] = 50
+    gpu_memory_patience_s: Annotated[
+        float, seconds("how long a job is warned before it is stopped, when it uses more of a GPU than its share; seconds", reload=True)
+    ] = 10.0
+    gpu_idle_s: Annotated[float, seconds("without any use, after which a GPU that a job holds is reported as idle; seconds", 1, reload=True)] = 900.0
+    mps: Annotated[
+        Literal["off", "auto"],
+        text("MPS for jobs that share a GPU; auto: where its control daemon runs in a directory of root or of the daemon's user"),
+    ] = "auto"
+    mps_directory: Annotated[str, text("the pipe directory of MPS; an absolute path")] = "/tmp/nvidia-mps"  # noqa: S108  # NVIDIA's default
     device: Annotated[tuple[DeviceConfig, ...], text("declared devices, each a [[resources.device]]")] = ()
 
 
@@ -122,6 +144,9 @@ class MonitoringConfig(Section, frozen=True, kw_only=True):
     """How closely running work is looked at. Nothing is sampled while nothing runs."""
 
     period_s: Annotated[float, seconds("between two samples of the running jobs; seconds", 0.1, 3600, reload=True)] = 5.0
+    gpu_period_s: Annotated[
+        float, seconds("between two looks at the GPUs while a job holds one, else five times less often; seconds", 0.1, 10, reload=True)
+    ] = 1.0
 
 
 class Config(Section, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from aiosd.config import Config
 from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.monitoring.looks import DeviceSettings
 from aiosd.resources.settings import DeclaredDevice, ResourceSettings
 
 
@@ -29,4 +30,17 @@ def resource_settings(config: Config) -> ResourceSettings:
         cpus_reserved=resources.cpus_reserved,
         disk_reserve_bytes=resources.disk_reserve_bytes,
         devices=tuple(DeclaredDevice(d.kind, d.count, d.paths, d.model, d.memory_bytes) for d in resources.device),
+    )
+
+
+def device_settings(config: Config) -> DeviceSettings:
+    """Of the rules about GPUs."""
+    resources, monitoring = config.resources, config.monitoring
+    return DeviceSettings(
+        avoid_foreign=resources.foreign_use == "avoid",
+        foreign_graphics_bytes=resources.foreign_graphics_bytes,
+        memory_tolerance_permille=resources.gpu_memory_tolerance_permille,
+        memory_patience_s=resources.gpu_memory_patience_s,
+        idle_s=resources.gpu_idle_s,
+        period_s=monitoring.gpu_period_s,
     )

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from aiosd import __version__, logs, settings_text
-from aiosd.domain_settings import jobs_settings
-from aiosd.host import isolation
+from aiosd.domain_settings import device_settings, jobs_settings
+from aiosd.host import isolation, mps
 from aiosd.host.groups import members_of
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
@@ -16,9 +16,11 @@ from aiosd.jobs import reserving
 from aiosd.jobs.actions import QueueChange, Reserve
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
+from aiosd.monitoring.device_service import DeviceService
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
+from aiosd.resources.isolation import Isolation
 from aiosd.rpc.needs import NodeReport, Reloaded
 from aiosd.scheduling.reservations import Reservation
 from aiosd.settings_file import Loaded
@@ -40,6 +42,7 @@ class Node:
     started_at_s: float
     survey: Callable[[], Awaitable[Survey]]  # asks every probe again
     warnings: tuple[str, ...] = ()  # of the last survey
+    devices: DeviceService | None = None
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -54,17 +57,23 @@ class Node:
             memory_bytes=resident_bytes(),
             log_file=log_file(),
         )
-        inventory = self.inventory
+        inventory, devices = self.inventory, self.devices
         out_of_use = (f"{device.name} ({device.id}) {device.trouble}" for device in inventory.devices if device.trouble)
         short = reserving.warnings(self.jobs.state, self.jobs.clock.now()).values()
-        view = replace(view, warnings=(*view.warnings, *self.warnings, *out_of_use, *short))
+        view = replace(view, warnings=(*view.warnings, *self.warnings, *(devices.warnings if devices else ()), *out_of_use, *short))
         reservations = tuple(self.jobs.state.reservations.values())
-        return NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, isolation.report(inventory), self._load.look(), reservations)
+        report = NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, self._isolation(inventory), self._load.look(), reservations)
+        return replace(report, foreign_use=tuple(devices.foreign_use), idle_devices=tuple(devices.idle_devices)) if devices else report
 
     @property
     def inventory(self) -> Inventory:
         """The machine as the engine knows it now."""
         return self.jobs.state.pool.inventory
+
+    def _isolation(self, inventory: Inventory) -> tuple[Isolation, ...]:
+        resources = self.loaded.config.resources
+        mps_directory = mps.pipe_directory(resources.mps, resources.mps_directory)
+        return (*isolation.report(inventory), *mps.gpu_memory_line(inventory, mps_directory, resources.foreign_use))
 
     async def drain(self, reason: str) -> None:
         await self.jobs.set_drained(True, reason)
@@ -112,6 +121,8 @@ class Node:
             self.loaded = Loaded(self.loaded.config.taking_over(new.config), new.file, new.origins)
             self.jobs.use(jobs_settings(self.loaded.config))
             self.monitor.use(self.loaded.config.monitoring.period_s)
+            if self.devices is not None:
+                self.devices.use(device_settings(self.loaded.config))
             await self._survey()
             log.info("reloaded", applied=applied, needs_restart=needs_restart)
         finally:

@@ -16,6 +16,7 @@ def contradictions(config: Config) -> list[str]:
 
 def _places(config: Config) -> Iterator[str]:
     paths = {"daemon.state_directory": config.daemon.state_directory, "daemon.runtime_directory": config.daemon.runtime_directory}
+    paths["resources.mps_directory"] = config.resources.mps_directory
     if config.rpc.socket_path:
         paths["rpc.socket_path"] = config.rpc.socket_path
     for key, path in paths.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from aiosd.clock import Clock
-from aiosd.host.gpu_meter import GpuMeter, GpuUse
+from aiosd.host.gpu_meter import GpuUse, GpuUses, NoGpus
 from aiosd.monitoring.ports import WatchedRun
 from aiosd.monitoring.series import Totals
 
@@ -45,9 +45,9 @@ class ProcMeter:
     Pages shared by fork and not yet written count for each process.
     """
 
-    def __init__(self, clock: Clock, gpus: GpuMeter | None = None) -> None:
+    def __init__(self, clock: Clock, gpus: GpuUses | None = None) -> None:
         self._clock = clock
-        self._gpus = gpus or GpuMeter()
+        self._gpus = gpus or NoGpus()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="meter")
 
     async def measure(self, runs: Sequence[WatchedRun]) -> Mapping[str, Totals]:

@@ -58,6 +58,8 @@ class QueueChange:
     started: bool | None = None
     default_time_limit_s: float | None = None
     max_time_limit_s: float | None = None
+    idle_gpus: str | None = None
+    idle_gpus_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,16 @@ class StopRun:
     cause: StopCause
     reason: str
     force: bool = False  # SIGKILL at once
+
+
+@dataclass(frozen=True, slots=True)
+class WarnRun:
+    """Tell a running job's owner something as its reason; "" takes back what was said `before`. Nothing happens when that attempt does not run."""
+
+    job_id: JobId
+    attempt: int
+    text: str
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +138,7 @@ class SetDevice:
     reason: str = ""
 
 
-Asked = Submit | SteerJob | UpdateJob | StopRun
+Asked = Submit | SteerJob | UpdateJob | StopRun | WarnRun
 Operated = SetQueue | SetPolicy | SetDrained | InventoryChanged | SetDevice | Reserve | Unreserve
 Event = Asked | Operated | Launched | RunEnded | LaunchFailed
 

@@ -27,6 +27,7 @@ from aiosd.jobs.actions import (
     Submit,
     Unreserve,
     UpdateJob,
+    WarnRun,
 )
 from aiosd.jobs.admit import check_priority
 from aiosd.jobs.explain import Why, why
@@ -90,8 +91,8 @@ class Engine:
                 return steering.steer(state, event, now)
             case UpdateJob():
                 return steering.update(state, event.job_id, event.change, now)
-            case StopRun():
-                running.stop_run(state, event, now)
+            case StopRun() | WarnRun():
+                running.on_watch(state, event, now)
             case Launched():
                 running.launched(state, event, now)
             case RunEnded():
@@ -218,6 +219,8 @@ def _check_queue(queue: QueueSettings) -> None:
     if not isfinite(queue.default_time_limit_s) or not isfinite(queue.max_time_limit_s):
         raise InvalidArgument(f"the time limits of queue {queue.name!r} must be numbers of seconds", hint="0 means no limit")
     check_priority(queue.priority)
+    if queue.idle_gpus not in ("report", "requeue", "cancel") or not 0 <= queue.idle_gpus_after_s < float("inf"):
+        raise InvalidArgument(f"queue {queue.name!r} cannot do {queue.idle_gpus!r} about idle GPUs", hint="report, requeue or cancel, after 0 or more seconds")
     if queue.max_running < 0 or queue.default_time_limit_s < 0 or queue.max_time_limit_s < 0:
         raise InvalidArgument(f"the limits of queue {queue.name!r} cannot be negative", hint="0 means no limit")
     if queue.max_time_limit_s and queue.default_time_limit_s > queue.max_time_limit_s:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs import arrays, devices, memory, staging
-from aiosd.jobs.actions import Forget, Signal, StopRun
+from aiosd.jobs.actions import Forget, Signal, StopRun, WarnRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
 from aiosd.jobs.job import Dependency, DependencyKind, Job, Outcome, Phase, Stop, StopCause
@@ -216,11 +216,21 @@ def stop(state: State, job: Job, cause: StopCause, reason: str, now: Instant, *,
     return job
 
 
-def stop_run(state: State, event: StopRun, now: Instant) -> None:
-    """What monitoring asks for."""
+def on_watch(state: State, event: StopRun | WarnRun, now: Instant) -> None:
+    """What monitoring asks for, of a run that goes on."""
     job = state.jobs.get(event.job_id)
-    if job is not None and job.attempt == event.attempt and job.phase in (Phase.RUNNING, Phase.SUSPENDED):
+    if job is None or job.attempt != event.attempt:
+        return
+    if isinstance(event, WarnRun):
+        _warn(state, job, event)
+    elif job.phase in (Phase.RUNNING, Phase.SUSPENDED):
         stop(state, job, event.cause, event.reason, now, force=event.force)
+
+
+def _warn(state: State, job: Job, event: WarnRun) -> None:
+    """What its owner should know; another reason that was set since then stays when this one is over."""
+    if job.phase is Phase.RUNNING and (event.text or job.reason == event.before):
+        state.put(replace(job, reason=event.text), lazy=True)
 
 
 def send_stop(state: State, job: Job) -> None:

@@ -15,6 +15,8 @@ class QueueSettings:
     started: bool = True
     default_time_limit_s: float = 0.0
     max_time_limit_s: float = 0.0
+    idle_gpus: str = "report"  # or requeue or cancel: what becomes of a job all of whose GPUs are idle
+    idle_gpus_after_s: float = 0.0  # 0: as soon as they are reported
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from aiosd.monitoring.looks import DeviceLook, GpuRun
 from aiosd.monitoring.series import Totals
 from aiosd.monitoring.stats import Progress, ReportedSeries
 
@@ -33,3 +34,24 @@ class Reports(Protocol):
 
     async def series(self, path: str, max_points: int = 512) -> Sequence[ReportedSeries]:
         """Every metric over its steps, thinned out to at most `max_points`."""
+
+
+class GpuProbe(Protocol):
+    async def look(self, runs: Mapping[str, int]) -> Sequence[DeviceLook] | None:
+        """Every watched GPU now; `runs` has the pid of the process above all of a run's, by key.
+
+        None: there is no look. An answer of the driver is waited for only a while, and the next call waits for the same one.
+        """
+
+
+class DeviceKeeper(Protocol):
+    """What is done about what was seen. Raises AiosError when it cannot be done now: it is asked for again."""
+
+    async def set_device(self, device_id: str, *, health: str | None = None, busy: str | None = None) -> None:
+        """None: as it was. `health`: "ok", or what is wrong; `busy`: who uses it besides AIOS, "" for nobody."""
+
+    async def warn(self, run: GpuRun, text: str, before: str) -> None:
+        """Tell the owner of a run; "": what was said `before` is over."""
+
+    async def stop(self, run: GpuRun, how: str, reason: str) -> None:
+        """`how`: overuse, requeue or cancel."""

@@ -16,10 +16,13 @@ THREAD_VARIABLES = (
 )
 
 
-def grant_variables(grant: Grant, inventory: Inventory) -> dict[str, str]:
-    """The variables of a grant. Only THREAD_VARIABLES may be overridden by the job's own environment: they are advice."""
+def grant_variables(grant: Grant, inventory: Inventory, mps_directory: str = "") -> dict[str, str]:
+    """The variables of a grant. Only THREAD_VARIABLES may be overridden by the job's own environment: they are advice.
+
+    mps_directory   through which NVIDIA's MPS is reached; "" where it does not run
+    """
     variables = dict.fromkeys(THREAD_VARIABLES, str(max(1, -(-grant.cpu_millis // WHOLE))))
-    return variables | _nvidia(grant, inventory) | _others(grant, inventory)
+    return variables | _nvidia(grant, inventory, mps_directory) | _others(grant, inventory)
 
 
 def is_nvidia(device_id: str) -> bool:
@@ -27,7 +30,7 @@ def is_nvidia(device_id: str) -> bool:
     return device_id.startswith(("GPU-", "MIG-"))
 
 
-def _nvidia(grant: Grant, inventory: Inventory) -> dict[str, str]:
+def _nvidia(grant: Grant, inventory: Inventory, mps_directory: str) -> dict[str, str]:
     """CUDA sees exactly what was granted; on a machine with GPUs a job that was granted none sees none."""
     granted = [device for device in grant.devices if is_nvidia(device.device_id)]
     if not granted and not any(is_nvidia(device.id) for device in inventory.devices):
@@ -37,7 +40,18 @@ def _nvidia(grant: Grant, inventory: Inventory) -> dict[str, str]:
     parts = _parts(granted)
     if parts:
         variables["AIOS_GPU_MEMORY_BYTES"] = str(min(parts.values()))
+    if parts and mps_directory and not any(device.device_id.startswith("MIG-") for device in granted):  # an instance has an MPS of its own
+        variables |= _mps(granted, parts, mps_directory)
     return variables
+
+
+def _mps(granted: list[DeviceGrant], parts: dict[str, int], directory: str) -> dict[str, str]:
+    """Memory by the number that the job's programs know a GPU by; threads by the smallest part, because there is one number for all."""
+    visible = list(dict.fromkeys(device.device_id for device in granted))
+    limits = [f"{visible.index(device_id)}={memory_bytes >> 20}M" for device_id, memory_bytes in parts.items() if memory_bytes >> 20]
+    millis = [sum(d.millis for d in granted if d.device_id == device_id) for device_id in parts]
+    threads = {"CUDA_MPS_PIPE_DIRECTORY": directory, "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": str(max(1, min(millis) * 100 // WHOLE))}
+    return threads | ({"CUDA_MPS_PINNED_DEVICE_MEM_LIMIT": ",".join(limits)} if limits else {})
 
 
 def _parts(granted: list[DeviceGrant]) -> dict[str, int]:

@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from aios.v1 import node_pb2 as pb
-from aios.v1.resources_pb2 import Reservation as Wire
+from aios.v1 import resources_pb2 as pb2
 from aiosd.jobs.actions import Reserve
+from aiosd.monitoring.looks import ForeignUse
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.rpc.convert_resources import from_request, to_grant, to_inventory, to_request
 from aiosd.rpc.fields import needed, printable, seconds, text, texts
@@ -39,8 +40,8 @@ def from_reserve(wire: pb.ReserveRequest) -> Reserve:
     )
 
 
-def to_reservation(made: Reservation) -> Wire:
-    return Wire(
+def to_reservation(made: Reservation) -> pb2.Reservation:
+    return pb2.Reservation(
         id=made.id,
         from_s=made.from_s,
         until_s=made.until_s,
@@ -66,7 +67,14 @@ def to_status(report: NodeReport) -> pb.NodeStatus:
         warnings=[printable(warning) for warning in report.view.warnings],
         cpu_busy_permille=report.load.cpu_busy_permille,
         reservations=[to_reservation(each) for each in report.reservations],
+        foreign_use=[_to_foreign_use(use) for use in report.foreign_use],
+        idle_devices=[pb2.IdleDevice(device_id=i.device_id, job_id=i.job_id, idle_s=i.idle_s) for i in report.idle_devices],
     )
+
+
+def _to_foreign_use(use: ForeignUse) -> pb2.ForeignUse:
+    program = printable(use.program)
+    return pb2.ForeignUse(device_id=use.device_id, pid=use.pid, user=printable(use.user), program=program, memory_bytes=use.memory_bytes)
 
 
 def _to_daemon(info: DaemonInfo) -> pb.DaemonStatus:

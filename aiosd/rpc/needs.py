@@ -11,6 +11,7 @@ from aiosd.jobs.job import Job, Owner
 from aiosd.jobs.ports import JobFilter
 from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.views import JobEvent, LogPiece, LogWish, NodeView, Page, QueueState, Steered
+from aiosd.monitoring.looks import ForeignUse, IdleDevice
 from aiosd.monitoring.machine import DaemonInfo, MachineLoad
 from aiosd.monitoring.stats import JobStatistics, Progress
 from aiosd.resources.grant import Grant
@@ -69,6 +70,8 @@ class NodeReport:
     isolation: tuple[Isolation, ...] = ()
     load: MachineLoad = field(default_factory=MachineLoad)
     reservations: tuple[Reservation, ...] = ()
+    foreign_use: tuple[ForeignUse, ...] = ()
+    idle_devices: tuple[IdleDevice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
 """Every probe: on trees of files as known machines have them, and on the machine at hand."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from aiosd.errors import ConfigError
-from aiosd.host.probes import PROBES, discover, survey
+from aiosd.host.probes import PROBES, _ask, discover, survey
 from aiosd.host.probes.cpu import probe_cpu_model, probe_cpus, probe_numa_nodes
 from aiosd.host.probes.declared import probe_declared
 from aiosd.host.probes.disk import probe_disk
+from aiosd.host.probes.found import Found
 from aiosd.host.probes.fpga import probe_fpga
 from aiosd.host.probes.kernel_files import parse_list
 from aiosd.host.probes.memory import probe_memory
@@ -227,6 +229,26 @@ def test_devices_are_numbered_by_kind_and_found_once(two_sockets: Path) -> None:
     found = survey(settings, two_sockets, ALL).inventory
     assert [(device.id, device.model) for device in found.devices if device.kind != "gpu"] == [("fpga-0", "declared"), ("npu-0", ""), ("fpga-1", "another")]
     assert (found.hostname, found.kernel, found.cpu_millis) == ("quick", "6.8.0", 8000)
+
+
+def test_a_probe_that_a_driver_keeps_costs_only_its_own_devices() -> None:
+    hangs = threading.Event()
+
+    def probe(settings: ResourceSettings, root: Path) -> Found:
+        hangs.wait(60)
+        return Found()
+
+    found = _ask("nvidia", probe, ResourceSettings(state_directory="/"), Path("/"), patience_s=0.05)
+    hangs.set()
+    assert found == Found(warnings=("the nvidia probe has no answer after 0 s: its devices are not known",))
+
+
+def test_an_error_in_a_probe_is_no_answer_of_the_machine() -> None:
+    def probe(settings: ResourceSettings, root: Path) -> Found:
+        raise KeyError("a slip")
+
+    with pytest.raises(KeyError):
+        _ask("nvidia", probe, ResourceSettings(state_directory="/"), Path("/"))
 
 
 def test_a_probe_that_trips_costs_only_its_own_devices(two_sockets: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,21 @@
 """NVIDIA's management library, playing recorded answers: an 8-GPU NVLink box, a card split by MIG, a card that fails."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 
-NOT_SUPPORTED, NOT_FOUND, DRIVER_NOT_LOADED, GPU_IS_LOST, UNKNOWN = 3, 6, 9, 15, 999
-_WORDS = {NOT_SUPPORTED: "Not Supported", NOT_FOUND: "Not Found", DRIVER_NOT_LOADED: "Driver Not Loaded", GPU_IS_LOST: "GPU is lost", UNKNOWN: "Unknown Error"}
+NOT_SUPPORTED, NOT_FOUND, DRIVER_NOT_LOADED, TIMEOUT, GPU_IS_LOST, UNKNOWN = 3, 6, 9, 10, 15, 999
+RECORDINGS = Path(__file__).parent / "recordings"
+_WORDS = {
+    NOT_SUPPORTED: "Not Supported",
+    NOT_FOUND: "Not Found",
+    DRIVER_NOT_LOADED: "Driver Not Loaded",
+    TIMEOUT: "Timeout",
+    GPU_IS_LOST: "GPU is lost",
+    UNKNOWN: "Unknown Error",
+}
 GIB = 1 << 30
 
 
@@ -37,6 +48,12 @@ class Card:
     gi: int = -1
     ci: int = -1
     errors: Mapping[str, int] = field(default_factory=dict)
+    compute: tuple[tuple[int, int | None], ...] = ()  # pid and bytes
+    graphics: tuple[tuple[int, int | None], ...] = ()
+    utilisation: int | None = None  # percent; None: not supported
+    samples: tuple[tuple[int, int, int], ...] | None = None  # pid, percent, microseconds; None: not supported
+    ecc_errors: int | None = None
+    xids: tuple[int, ...] = ()  # reported once
 
 
 class FakeNvml:
@@ -48,6 +65,8 @@ class FakeNvml:
         self._cards = cards
         self._links = dict(links or {})
         self._init_error = init_error
+        self._frame, self._reported_frame = 0, -1
+        self.registered: set[tuple[str, int]] = set()
         self.open = False
 
     def _check(self, card: Card, function: str) -> Card:
@@ -117,6 +136,61 @@ class FakeNvml:
         level = self._between(a, b)
         return level if isinstance(level, int) else 50
 
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Card:
+        for card in self._cards:
+            for known in (card, *(part for part in card.mig or () if part is not None)):
+                if known.uuid == uuid:
+                    return self._check(known, "handle")
+        raise FakeNvmlError(NOT_FOUND)
+
+    def nvmlDeviceGetComputeRunningProcesses(self, card: Card) -> list[SimpleNamespace]:
+        return [SimpleNamespace(pid=pid, usedGpuMemory=memory) for pid, memory in self._check(card, "processes").compute]
+
+    def nvmlDeviceGetGraphicsRunningProcesses(self, card: Card) -> list[SimpleNamespace]:
+        return [SimpleNamespace(pid=pid, usedGpuMemory=memory) for pid, memory in self._check(card, "processes").graphics]
+
+    def nvmlDeviceGetProcessUtilization(self, card: Card, since_us: int) -> list[SimpleNamespace]:
+        samples = self._check(card, "samples").samples
+        if samples is None:
+            raise FakeNvmlError(NOT_SUPPORTED)
+        new = [SimpleNamespace(pid=pid, smUtil=percent, timeStamp=at_us) for pid, percent, at_us in samples if at_us > since_us]
+        if not new:
+            raise FakeNvmlError(NOT_FOUND)
+        return new
+
+    def nvmlDeviceGetUtilizationRates(self, card: Card) -> SimpleNamespace:
+        if self._check(card, "utilisation").utilisation is None:
+            raise FakeNvmlError(NOT_SUPPORTED)
+        return SimpleNamespace(gpu=card.utilisation)
+
+    def nvmlDeviceGetTotalEccErrors(self, card: Card, error_type: int, counter_type: int) -> int:
+        assert (error_type, counter_type) == (1, 0), "uncorrected, volatile"
+        found = self._check(card, "ecc").ecc_errors
+        if found is None:
+            raise FakeNvmlError(NOT_SUPPORTED)
+        return found
+
+    def nvmlEventSetCreate(self) -> list[SimpleNamespace]:
+        return []
+
+    def nvmlDeviceRegisterEvents(self, card: Card, kinds: int, events: list[SimpleNamespace]) -> None:
+        self._check(card, "events")
+        self.registered.add((card.uuid, kinds))
+
+    def nvmlEventSetWait_v2(self, events: list[SimpleNamespace], timeout_ms: int) -> SimpleNamespace:
+        assert timeout_ms == 0, "the look must not wait"
+        events += self._new_events()
+        if not events:
+            raise FakeNvmlError(TIMEOUT)
+        return events.pop(0)
+
+    def _new_events(self) -> list[SimpleNamespace]:
+        """Those of the frame that is played, once, of cards whose events were registered."""
+        if self._reported_frame == self._frame:
+            return []
+        self._reported_frame = self._frame
+        return [SimpleNamespace(device=c, eventType=8, eventData=xid) for c in self._cards for xid in c.xids if (c.uuid, 8) in self.registered]
+
     def _between(self, a: Card, b: Card) -> int | str:
         return self._links.get((a.uuid, b.uuid), 50)
 
@@ -152,3 +226,45 @@ def mig_card() -> FakeNvml:
 def failing_card() -> FakeNvml:
     """Three cards: one fell off the bus, one cannot even be opened, one is well."""
     return FakeNvml((a100(0, errors=dict.fromkeys(("memory", "mig", "pci"), GPU_IS_LOST)), a100(1, errors={"handle": UNKNOWN}), a100(2)))
+
+
+class PlayedNvml(FakeNvml):
+    """Plays a recording, frame by frame: `advance` goes on to the next; the last one stays."""
+
+    def __init__(self, frames: Sequence[Sequence[Card]]) -> None:
+        self.frames = frames
+        super().__init__()
+
+    @property
+    def _cards(self) -> tuple[Card, ...]:
+        return tuple(self.frames[self._frame])
+
+    @_cards.setter
+    def _cards(self, cards: tuple[Card, ...]) -> None:
+        """What the first frame has is what there is."""
+
+    def advance(self) -> None:
+        self._frame = min(self._frame + 1, len(self.frames) - 1)
+
+
+def played(name: str, pids: Mapping[int, int] | None = None) -> PlayedNvml:
+    """A recording of tests/fakes/recordings; `pids` puts processes of this machine in the place of recorded ones."""
+    return PlayedNvml(frames_of(json.loads((RECORDINGS / f"{name}.json").read_text(encoding="utf-8")), pids or {}))
+
+
+def frames_of(recording: Mapping[str, object], pids: Mapping[int, int]) -> list[list[Card]]:
+    frames = recording["frames"]
+    assert isinstance(frames, list)
+    return [[card_of(card, pids) for card in frame["cards"]] for frame in frames]
+
+
+def card_of(record: Mapping[str, object], pids: Mapping[int, int]) -> Card:
+    """A card as it was recorded: `record_nvml.py` says what each field is."""
+    fields = dict(record)
+    for name in ("compute", "graphics", "samples"):
+        if fields.get(name) is not None:
+            fields[name] = tuple((pids.get(pid, pid), *rest) for pid, *rest in fields[name])  # type: ignore[attr-defined]
+    if fields.get("mig") is not None:
+        fields["mig"] = tuple(None if part is None else card_of(part, pids) for part in fields["mig"])  # type: ignore[attr-defined]
+    fields["xids"] = tuple(fields.get("xids", ()))  # type: ignore[arg-type]
+    return Card(**fields)  # type: ignore[arg-type]

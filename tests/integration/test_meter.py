@@ -8,12 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from aiosd.clock import SystemClock
-from aiosd.host.gpu_meter import GpuMeter, GpuUse
+from aiosd.host.gpu_meter import GpuUse, GpuUses
 from aiosd.host.meter import ProcMeter, parse_stat
 from aiosd.monitoring.ports import WatchedRun
 from aiosd.monitoring.series import Totals
@@ -35,7 +34,7 @@ def shim(code: str) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def measure(*pids: int, gpus: GpuMeter | None = None) -> dict[str, Totals]:
+def measure(*pids: int, gpus: GpuUses | None = None) -> dict[str, Totals]:
     meter = ProcMeter(SystemClock(), gpus)
     try:
         return dict(asyncio.run(meter.measure([WatchedRun(f"run{n}", pid, "", 0.0, uses_gpu=gpus is not None) for n, pid in enumerate(pids)])))
@@ -123,58 +122,8 @@ def test_a_name_may_hold_anything() -> None:
     assert parse_stat(line) == (3, b"S", 11, 12, 13, 14, 5, 6)
 
 
-class NvmlError(Exception):
-    pass
-
-
-def fake_nvml(asked_since: list[int]) -> SimpleNamespace:
-    """Two GPUs, the second in MIG mode, and the questions that are asked."""
-
-    def utilisation(handle: int, since: int) -> list[SimpleNamespace]:
-        if handle == 1:
-            raise NvmlError("not in MIG mode")
-        asked_since.append(since)
-        return [SimpleNamespace(pid=10, smUtil=util, timeStamp=500 + util) for util in (40, 60)]
-
-    def running(handle: int) -> list[SimpleNamespace]:
-        return [SimpleNamespace(pid=10, usedGpuMemory=100 * (handle + 1)), SimpleNamespace(pid=11 + handle, usedGpuMemory=None)]
-
-    return SimpleNamespace(
-        NVMLError=NvmlError,
-        nvmlInit=lambda: None,
-        nvmlDeviceGetCount=lambda: 2,
-        nvmlDeviceGetHandleByIndex=lambda number: number,
-        nvmlDeviceGetComputeRunningProcesses=running,
-        nvmlDeviceGetProcessUtilization=utilisation,
-    )
-
-
-def test_gpus_by_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked_since: list[int] = []
-    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml(asked_since))
-    meter = GpuMeter()
-    assert meter.by_process() == {10: GpuUse(300, 500), 11: GpuUse(), 12: GpuUse()}
-    meter.by_process()
-    assert asked_since == [0, 560]
-
-
-def test_no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried = []
-
-    def no_library() -> None:
-        tried.append(1)
-        raise NvmlError("library not found")
-
-    nvml = fake_nvml([])
-    nvml.nvmlInit = no_library
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    meter = GpuMeter()
-    assert meter.by_process() == meter.by_process() == {}
-    assert tried == [1]
-
-
 def test_gpu_use_is_summed_over_the_tree() -> None:
-    class Gpus(GpuMeter):
+    class Gpus:
         def by_process(self) -> dict[int, GpuUse]:
             return {int(name): GpuUse(10, 100) for name in os.listdir("/proc") if name.isdigit()}
 

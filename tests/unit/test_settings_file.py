@@ -132,6 +132,7 @@ def test_variables_that_are_no_settings_are_left_alone_but_slips_are_not(tmp_pat
         ("[queues.gpu]\ndefault_time_limit_s = 9\nmax_time_limit_s = 3", "queues.gpu.default_time_limit_s = 9 is more than"),
         ('[[resources.device]]\nkind = "cpu"\ncount = 1', "resources.device[0] (cpu) has a kind that is taken"),
         ('[[resources.device]]\nkind = "fpga"', "resources.device[0] (fpga) must have either a count or paths"),
+        ('[resources]\nmps_directory = "mps"', "resources.mps_directory = 'mps' is not allowed: it must be an absolute path"),
         ('[[resources.device]]\nkind = "fpga"\npaths = ["dev/x"]', "has a path 'dev/x' that is not absolute"),
     ],
 )

@@ -1,6 +1,8 @@
 """What this machine has: every probe, and the inventory they make together. A new kind of device is one line in PROBES."""
 
 import os
+import queue
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -18,6 +20,7 @@ from aiosd.resources.inventory import Device, Inventory
 from aiosd.resources.settings import ResourceSettings
 
 DeviceProbe = Callable[[ResourceSettings, Path], Found]
+PATIENCE_S = 60.0  # with one probe: a driver may take long to wake its devices, but not for ever
 
 PROBES: dict[str, DeviceProbe] = {
     "nvidia": probe_nvidia,
@@ -60,12 +63,26 @@ def survey(settings: ResourceSettings, root: Path = Path("/"), affinity: frozens
     return Survey(inventory, tuple(warning for answer in found.values() for warning in answer.warnings))
 
 
-def _ask(name: str, probe: DeviceProbe, settings: ResourceSettings, root: Path) -> Found:
-    """A probe that trips over the machine costs its own devices, not the daemon."""
+def _ask(name: str, probe: DeviceProbe, settings: ResourceSettings, root: Path, patience_s: float = PATIENCE_S) -> Found:
+    """A probe that trips over the machine, or is kept by a driver that hangs, costs its own devices, not the daemon."""
+    answers: queue.SimpleQueue[Found | Exception] = queue.SimpleQueue()
+
+    def answer() -> None:
+        try:
+            answers.put(probe(settings, root))
+        except Exception as error:  # noqa: BLE001  # it is raised where the answer is waited for
+            answers.put(error)
+
+    threading.Thread(target=answer, name=f"probe-{name}", daemon=True).start()  # nothing waits for it at the end
     try:
-        return probe(settings, root)
-    except (OSError, ValueError) as error:
-        return Found(warnings=(f"the {name} probe failed: {error}",))
+        found = answers.get(timeout=patience_s)
+    except queue.Empty:
+        return Found(warnings=(f"the {name} probe has no answer after {patience_s:.0f} s: its devices are not known",))
+    if isinstance(found, OSError | ValueError):
+        return Found(warnings=(f"the {name} probe failed: {found}",))
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _once(devices: Iterable[Device]) -> list[Device]:

@@ -122,10 +122,18 @@ def test_why_says_it_first_and_then_from_what(cli) -> None:  # type: ignore[no-u
     ]  # fmt: skip
 
 
-def test_stats_sets_used_against_asked(cli) -> None:  # type: ignore[no-untyped-def]
+def test_stats_sets_used_against_asked(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    fake.known = {"42": make_job()}
     lines = cli("stats", "42").out.splitlines()
     assert "  cpu     2 asked, 1.00 used on average: 50 %" in lines
     assert "  memory  4 GiB asked, 1 GiB used at most: 25 %" in lines
+
+
+def test_stats_begin_with_what_the_daemon_warns_of(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    fake.known = {"42": make_job(reason="gpu 0 is idle for 15m or longer")}
+    assert cli("stats", "42").out.splitlines()[0] == "warning: gpu 0 is idle for 15m or longer"
+    fake.known = {"42": make_job(state=State.FAILED, reason="exit code 3")}
+    assert "warning" not in cli("stats", "42").out
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import pytest
 
 from aios import daemon as process
 from aios import errors
+from aios.node import ForeignUse, IdleDevice
 from aios.records import State
 from aiosctl.top import bar, screen
-from tests.unit.aiosctl.fake_client import NODE, NOW_S, RESERVATION, make_job, make_run
+from tests.unit.aiosctl.fake_client import NODE, NOW_S, RESERVATION, FakeClient, make_job, make_run
 
 
 def test_node_shows_what_is_held_and_what_is_enforced(cli) -> None:  # type: ignore[no-untyped-def]
@@ -67,6 +68,16 @@ def test_drain_says_what_still_runs_and_waits_for_it(cli, fake, monkeypatch) -> 
     jobs = [replace(job, time_limit_s=3600.0, grace_s=30.0), replace(job, id="8", time_limit_s=60.0)]
     assert drain.what_runs(jobs, NOW_S).startswith("2 jobs still run: 7, 8; all have ended by 20")
     assert drain.what_runs([replace(jobs[0], state=State.SUSPENDED)], NOW_S).endswith("job 7 is suspended")
+
+
+def test_node_and_top_show_who_else_uses_a_device_and_who_holds_one_for_nothing(cli, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    foreign = (ForeignUse("GPU-1", 4242, "bob", "python3", 3 << 30), ForeignUse("GPU-9", 7, "", "", 0))
+    node = replace(NODE, foreign_use=foreign, idle_devices=(IdleDevice("GPU-1", "42", 960.0),))
+    monkeypatch.setattr(FakeClient, "node", lambda self: node)
+    lines = cli("node").out.splitlines()
+    assert lines[lines.index("Used by others") + 1 :][:2] == ["  gpu 0  3 GiB by pid 4242 of bob (python3)", "  GPU-9  - by pid 7 of an unknown user"]
+    assert lines[lines.index("Idle") + 1] == "  gpu 0  held by job 42, unused for 16m"
+    assert any(line.endswith("used by bob  idle: held by job 42, unused for 16m") for line in screen(node, [], NOW_S, 200))
 
 
 def test_drain_and_resume(cli, fake) -> None:  # type: ignore[no-untyped-def]

@@ -4,9 +4,9 @@ import pytest
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.actions import InventoryChanged, QueueChange, SetPolicy, SetQueue, Steer, StopRun, UpdateJob
+from aiosd.jobs.actions import InventoryChanged, QueueChange, SetPolicy, SetQueue, Steer, StopRun, UpdateJob, WarnRun
 from aiosd.jobs.draft import JobChange, RequestDraft, RetryDraft
-from aiosd.jobs.job import StopCause
+from aiosd.jobs.job import Job, StopCause
 from aiosd.jobs.ports import Launched, Loaded
 from tests.unit.jobs.world import World, draft, machine
 
@@ -178,3 +178,58 @@ def test_a_run_is_stopped_for_what_was_seen_of_it(cause: StopCause, phase: str) 
     assert world.phase(1) == phase and world.ended[JobId(1)].reason.startswith("it used 2GiB of its 1GiB")
     world.do(StopRun(JobId(1), 1, cause, "too late"))
     assert world.phase(1) == phase
+
+
+@pytest.mark.parametrize(("cause", "phase"), [(StopCause.REQUEUE, "running"), (StopCause.CANCEL, "cancelled")])
+def test_what_a_run_holds_is_taken_back(cause: StopCause, phase: str) -> None:
+    world = World()
+    world.submit(draft("a"))
+    world.begin()
+    world.do(WarnRun(JobId(1), 1, "gpu 0 is idle"))
+    world.do(StopRun(JobId(1), 1, cause, "its GPUs were idle"))
+    assert world.phase(1) == "stopping" and (JobId(1), "TERM") in world.signals
+    world.finish(JobId(1), None, signal=15)
+    world.begin()
+    assert world.phase(1) == phase
+    if cause is StopCause.CANCEL:
+        assert world.ended[JobId(1)].reason == "its GPUs were idle"
+    else:
+        assert world.engine.state.job(JobId(1)).attempt == 2
+
+
+def test_a_warning_does_not_outlive_its_run() -> None:
+    world = World()
+    world.submit(draft())
+    world.begin()
+    world.do(WarnRun(JobId(1), 1, "gpu 0 is idle"))
+    world.finish(JobId(1))
+    assert (str(world.ended[JobId(1)].phase), world.ended[JobId(1)].reason) == ("succeeded", "")
+
+
+def test_a_running_job_is_told_something_and_another_reason_is_not_taken_back() -> None:
+    world = World()
+    world.submit(draft())
+    world.begin()
+
+    def job() -> Job:
+        return world.engine.state.job(JobId(1))
+
+    revision = job().revision
+    world.do(WarnRun(JobId(1), 2, "another attempt's"))
+    world.do(WarnRun(JobId(9), 1, "no such job"))
+    assert job().reason == "" and job().revision == revision
+    world.do(WarnRun(JobId(1), 1, "gpu 0 is idle"))
+    assert (job().reason, str(job().phase)) == ("gpu 0 is idle", "running")
+    world.do(WarnRun(JobId(1), 1, "", "something else"))
+    assert job().reason == "gpu 0 is idle"
+    world.do(WarnRun(JobId(1), 1, "", "gpu 0 is idle"))
+    assert job().reason == ""
+    world.steer(Steer.SUSPEND, JobId(1))
+    world.do(WarnRun(JobId(1), 1, "gpu 0 is idle"))
+    assert job().reason == "suspended by its user"
+
+
+@pytest.mark.parametrize("change", [QueueChange(idle_gpus="sell"), QueueChange(idle_gpus_after_s=-1.0), QueueChange(idle_gpus_after_s=float("nan"))])
+def test_a_queue_can_only_do_what_there_is_about_idle_gpus(change: QueueChange) -> None:
+    with pytest.raises(InvalidArgument, match="idle GPUs"):
+        World().do(SetQueue("default", change))

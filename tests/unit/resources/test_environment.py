@@ -60,3 +60,18 @@ def test_other_kinds_give_their_numbers_and_files() -> None:
     assert variables["AIOS_NPU_X_DEVICES"] == "/dev/npu1,/dev/npu1ctl"
     assert variables["AIOS_LICENSE_INDICES"] == "0"
     assert "AIOS_LICENSE_DEVICES" not in variables
+
+
+def test_parts_go_through_mps_where_it_runs() -> None:
+    parts = (DeviceGrant("GPU-1", "gpu", 1, 500, 20 * GIB), DeviceGrant("GPU-0", "gpu", 0, 250, 10 * GIB))
+    variables = grant_variables(grant(*parts), MACHINE, "/run/mps")
+    assert variables["CUDA_VISIBLE_DEVICES"] == "GPU-1,GPU-0"
+    assert variables["CUDA_MPS_PIPE_DIRECTORY"] == "/run/mps"
+    assert variables["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] == "25"
+    assert variables["CUDA_MPS_PINNED_DEVICE_MEM_LIMIT"] == "0=20480M,1=10240M"
+
+
+@pytest.mark.parametrize("devices", [(), (whole(0),), (DeviceGrant("MIG-0", "gpu", 0, 500, GIB),)], ids=["none", "whole", "instance"])
+def test_what_is_not_a_part_of_a_gpu_does_not_go_through_mps(devices: tuple[DeviceGrant, ...]) -> None:
+    assert not [name for name in grant_variables(grant(*devices), MACHINE, "/run/mps") if "MPS" in name]
+    assert not [name for name in grant_variables(grant(DeviceGrant("GPU-0", "gpu", 0, 500, GIB)), MACHINE) if "MPS" in name]

@@ -9,6 +9,7 @@ from aiosd.jobs.actions import QueueChange
 from aiosd.jobs.draft import RequestDraft
 from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.views import NodeView, QueueState
+from aiosd.monitoring.looks import ForeignUse, IdleDevice
 from aiosd.monitoring.machine import DaemonInfo, MachineLoad
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Cpu, Device, DeviceLink, Inventory, NumaNode
@@ -45,6 +46,8 @@ def test_a_node_is_told_whole() -> None:
         (Isolation("cpu", "watched", "no cgroup"),),
         MachineLoad(0.5, 11, 12.0),
         (Reservation(1, 2.0, 3.0, ("ann", "@lab"), frozenset({"ann"}), Request(1000, 5, (DeviceRequest("gpu", 2000),)), "demo", "root"),),
+        foreign_use=(ForeignUse("GPU-1", 4242, "bob \udcff", "python3 \udcff", 3 << 30),),
+        idle_devices=(IdleDevice("GPU-1", "42", 900.0),),
     )
     wire = convert_node.to_status(report)
     for part in (
@@ -57,6 +60,8 @@ def test_a_node_is_told_whole() -> None:
         wire.used,
         wire.used.devices[0],
         wire.reservations[0],
+        wire.foreign_use[0],
+        wire.idle_devices[0],
     ):
         missing = {field.name for field in part.DESCRIPTOR.fields} - {field.name for field, _ in part.ListFields()}
         assert missing <= {"index"}, missing  # 0 is the first
