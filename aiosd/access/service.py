@@ -14,7 +14,7 @@ from aiosd.access.limits import UserLimits
 from aiosd.access.ports import AccessChanges, AccessStore, GroupsOf
 from aiosd.access.principal import Principal, Role
 from aiosd.access.tokens import TokenRecord
-from aiosd.access.users import RoleInForce, RoleRules, UserRecord, role_in_force
+from aiosd.access.users import RoleInForce, RoleRules, UserRecord
 from aiosd.errors import AiosError, AlreadyExists, Denied, DiskFull, FailedPrecondition, NotFound, StorageUnwritable, Unavailable
 
 GATHER_S = 0.25  # how long a record of the trail may wait for others before they are committed together
@@ -25,6 +25,7 @@ GROUPS_S = 30.0  # how long the groups of a user are believed
 MOST_GROUPS = 4096
 USED_S = 60.0  # how exact the last use of a token is
 HEAD_EVERY = 1000  # records between two mentions of the trail's head in the log
+RECORDED = frozenset({"Access.SetUser", "Access.CreateToken", "Access.RevokeToken"})  # are in the trail with what they made durable
 TROUBLE = (DiskFull, StorageUnwritable, Unavailable, AlreadyExists)  # the last: somebody else has written in the trail
 
 log = structlog.get_logger("access")
@@ -114,9 +115,7 @@ class AccessService:
         return self.role_in_force(uid, gid, name).role
 
     def role_in_force(self, uid: int, gid: int, name: str) -> RoleInForce:
-        record = self._users.get(name)
-        decided = uid in self.rules.admins or (record is not None and record.role is not None) or not self.rules.groups
-        return role_in_force(self.rules, uid, record, frozenset() if decided else self._groups_of(name, gid))
+        return self.rules.decide(uid, self._users.get(name), lambda: self._groups_of(name, gid))
 
     def token(self, secret: str) -> Principal | None:
         """Whoever shows this secret; None when it opens nothing. A token never has more than its user has itself."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from aiosd.access.limits import UserLimits
 from aiosd.ids import JobId
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.job import Environment, Job, Owner, Phase, StopCause
@@ -80,6 +81,14 @@ class SetDrained:
 
 
 @dataclass(frozen=True, slots=True)
+class SetLimits:
+    """What a user may have at once from now on; None: the defaults of the configuration. Stored elsewhere, by who keeps the users."""
+
+    user: str
+    limits: UserLimits | None
+
+
+@dataclass(frozen=True, slots=True)
 class StopRun:
     """End a run for what monitoring has seen of it; nothing happens when that attempt is over, or is told to stop already."""
 
@@ -95,7 +104,7 @@ class InventoryChanged:
     inventory: Inventory
 
 
-Event = Submit | SteerJob | UpdateJob | StopRun | SetQueue | SetPolicy | SetDrained | InventoryChanged | Launched | RunEnded | LaunchFailed
+Event = Submit | SteerJob | UpdateJob | StopRun | SetQueue | SetPolicy | SetDrained | SetLimits | InventoryChanged | Launched | RunEnded | LaunchFailed
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priorit
 from aiosd.jobs.draft import JobChange
 from aiosd.jobs.job import Job, JobSpec, Outcome, Phase, StopCause
 from aiosd.jobs.lifecycle import Cue, move
+from aiosd.jobs.limiting import check_request
 from aiosd.jobs.running import become_eligible, drop_pending, finish, may_not_start_yet, stop, waiting_reason
 from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.state import NOT_BEGUN, State
@@ -175,6 +176,7 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
     spec = _changed(state, job, change)
     if spec.request != job.spec.request:
         state.pool.check_ever_fits(spec.request)
+        check_request(state, job.owner.name, spec.request)
     state.dirty = True
     job = replace(job, spec=spec)
     startable = job.phase is Phase.QUEUED or (_pending_array(job) and job.phase is Phase.RUNNING)

@@ -9,6 +9,7 @@ from aiosd.ids import JobId
 from aiosd.resources.grant import Grant
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import Request
+from aiosd.scheduling.budgets import Budget
 
 
 class ClassKey(NamedTuple):
@@ -53,12 +54,14 @@ class Snapshot:
     usage: Mapping[str, float] = field(default_factory=dict)  # decayed dominant share-seconds by user, see fairshare
     shares: Mapping[str, float] = field(default_factory=dict)  # by user; absent: 1.0
     max_starts: int = 1000  # a pass may stop there; the engine asks again at once
+    budgets: Mapping[str, Budget] = field(default_factory=dict)  # by user; absent: no limit
 
 
 class WaitKind(StrEnum):
     RESOURCES = "resources"  # it does not fit beside what runs
     BEHIND = "behind"  # it would fit, but another goes first
     QUEUE_LIMIT = "queue-limit"
+    USER_LIMIT = "user-limit"  # it is its own user's other jobs that keep it waiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from aiosd.access import service as module
 from aiosd.access.audit import AuditFilter, Head
 from aiosd.access.limits import UserLimits
 from aiosd.access.principal import Principal, Role
+from aiosd.access.roles import GroupRoles
 from aiosd.access.service import AccessService
 from aiosd.access.users import RoleRules, UserRecord
 from aiosd.errors import Denied, DiskFull, FailedPrecondition, InvalidArgument, NotFound, Unavailable
@@ -18,7 +19,7 @@ from tests.fakes.access import FakeAccessStore
 ROOT = Principal(0, 0, "root", Role.ADMIN, "socket", "pid 1")
 ALICE = Principal(1000, 1000, "alice", Role.USER)
 FULL = DiskFull("the disk of the database x is full", hint="free some space")
-RULES = RoleRules(Role.USER, {"wheel": Role.ADMIN, "ops": Role.OPERATOR})
+RULES = RoleRules(GroupRoles({Role.ADMIN: frozenset({"wheel"}), Role.OPERATOR: frozenset({"ops"})}))
 
 
 @dataclass

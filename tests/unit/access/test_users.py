@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from aiosd.access.limits import UserLimits, check_limits
 from aiosd.access.principal import Role
-from aiosd.access.users import RoleRules, UserRecord, role_in_force
+from aiosd.access.roles import GroupRoles
+from aiosd.access.users import RoleRules, UserRecord
 from aiosd.errors import InvalidArgument
 
-RULES = RoleRules(Role.VIEWER, {"wheel": Role.ADMIN, "staff": Role.USER, "ops": Role.OPERATOR}, frozenset({0, 990}))
+GROUPS = {Role.ADMIN: frozenset({"wheel"}), Role.USER: frozenset({"staff"}), Role.OPERATOR: frozenset({"ops", "night"})}
+RULES = RoleRules(GroupRoles(GROUPS, Role.VIEWER), frozenset({0, 990}))
 roles = st.sampled_from(Role)
+names = st.frozensets(st.text(max_size=3))
 
 
 @pytest.mark.parametrize(
@@ -29,19 +32,17 @@ roles = st.sampled_from(Role)
     ],
 )
 def test_the_role_in_force(uid: int, record: UserRecord | None, groups: tuple[str, ...], role: Role, source: str) -> None:
-    found = role_in_force(RULES, uid, record, frozenset(groups))
+    found = RULES.decide(uid, record, lambda: frozenset(groups))
     assert (found.role, found.source) == (role, source)
 
 
-@given(st.dictionaries(st.text(max_size=3), roles), st.frozensets(st.text(max_size=3)), roles, st.none() | roles)
-def test_what_is_set_counts_and_a_group_never_takes_away(groups: dict[str, Role], of: frozenset[str], default: Role, chosen: Role | None) -> None:
-    rules = RoleRules(default, groups)
-    found = role_in_force(rules, 1000, UserRecord("al", 1000, chosen), of)
-    if chosen is not None:
-        assert found.role is chosen
-    else:
-        mine = [groups[name] for name in of & groups.keys()]
-        assert found.role is (max(mine) if mine else default)
+@given(st.dictionaries(roles, names), names, roles, st.none() | roles)
+def test_what_is_set_counts_else_the_highest_of_the_groups(
+    groups: dict[Role, frozenset[str]], mine: frozenset[str], default: Role, chosen: Role | None
+) -> None:
+    found = RoleRules(GroupRoles(groups, default)).decide(1000, UserRecord("al", 1000, chosen), lambda: mine)
+    given_by_groups = [role for role, names in groups.items() if names & mine]
+    assert found.role is (chosen or max(given_by_groups, default=default))
 
 
 def test_no_limit_is_false_and_only_some_bound_runs() -> None:
