@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiosd import logs
+from aiosd.access.principal import Principal, Role
+from aiosd.access.service import AccessService
+from aiosd.access.users import RoleRules
+from aiosd.accounts import Accounts
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
 from aiosd.domain_settings import jobs_settings, resource_settings
@@ -20,6 +24,7 @@ from aiosd.host.meter import ProcMeter
 from aiosd.host.notify import Notifier, notifier_from
 from aiosd.host.output import FileOutputReader
 from aiosd.host.paths import prepare_directory
+from aiosd.host.people import People
 from aiosd.host.probes import Survey, survey
 from aiosd.host.reports import ReportReader
 from aiosd.host.runfile import boot_id
@@ -34,6 +39,7 @@ from aiosd.monitoring.service import MonitorService
 from aiosd.node import Node
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.inventory import Inventory
+from aiosd.rpc.access import AccessServicer
 from aiosd.rpc.auth import SameUser
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.jobs import Beside, JobsServicer
@@ -43,6 +49,7 @@ from aiosd.rpc.server import Listening, RpcServer, Servicers
 from aiosd.runs import RunInputs, RunMeter, RunWatcher
 from aiosd.scheduling.registry import POLICIES
 from aiosd.settings_file import Loaded
+from aiosd.storage.access import SqlAccess
 from aiosd.storage.journal import SqlJournal
 
 DONE, FAILED = 0, 1
@@ -89,6 +96,7 @@ class Daemon:
     """Everything that was opened and built; `stopping` is set when it is to end."""
 
     jobs: JobService
+    access: AccessService
     monitor: MonitorService
     server: RpcServer
     node: Node
@@ -101,6 +109,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
         daemon = await _open(loaded, reread, closing)
         async with asyncio.TaskGroup() as roots:
             turns = roots.create_task(daemon.jobs.run(), name="jobs")
+            trail = roots.create_task(daemon.access.run(), name="access")
             others = [roots.create_task(daemon.monitor.run(), name="monitoring"), roots.create_task(_feed_watchdog(daemon), name="watchdog")]
             signals.listen(asyncio.get_running_loop(), stop=daemon.stopping.set, reload=lambda: _reload(roots, daemon.node))
             await daemon.server.start()
@@ -113,6 +122,8 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
             await daemon.server.stop(daemon.node.loaded.config.daemon.stop_grace_s)
             daemon.jobs.stop()
             await turns
+            daemon.access.stop()
+            await trail
             for task in others:
                 task.cancel()
     log.info("stopped")
@@ -137,12 +148,14 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     found = await asyncio.to_thread(survey, resource_settings(config))
     _log_survey(found)
     doors = await _open_doors(config, found.inventory, clock, closing)
-    jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
+    people = People()
+    access = await _start_access(doors, people, clock)
+    jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors, access)
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
-    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings)
-    server = _server(config, jobs, reader, node, runs, doors)
+    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings, lambda: access.warnings)
+    server = _server(config, jobs, reader, node, runs, doors, Accounts(access, jobs, people.named, clock))
     closing.push_async_callback(server.stop, 0.0)
-    return Daemon(jobs, monitor, server, node, notifier, stopping)
+    return Daemon(jobs, access, monitor, server, node, notifier, stopping)
 
 
 async def _open_doors(config: Config, inventory: Inventory, clock: Clock, closing: AsyncExitStack) -> Doors:
@@ -158,11 +171,21 @@ async def _open_doors(config: Config, inventory: Inventory, clock: Clock, closin
     return doors
 
 
-async def _start_services(config: Config, inventory: Inventory, clock: Clock, doors: Doors) -> tuple[JobService, MonitorService, RunMeter]:
+async def _start_access(doors: Doors, people: People, clock: Clock) -> AccessService:
+    """Before the jobs, whose limits it knows. Whoever owns the daemon is an admin of it."""
+    rules = RoleRules(admins=frozenset({0, os.getuid()}))
+    access = AccessService(SqlAccess(doors.journal), people.groups_of, lambda: clock.now().wall_s, rules)
+    await access.start()
+    return access
+
+
+async def _start_services(
+    config: Config, inventory: Inventory, clock: Clock, doors: Doors, access: AccessService
+) -> tuple[JobService, MonitorService, RunMeter]:
     settings, boot, layout = jobs_settings(config), boot_id(), _layout(config)
 
     def make_engine(remembered: Remembered) -> Engine:
-        return Engine.load(remembered, settings, inventory, boot, clock.now())
+        return Engine.load(remembered, settings, inventory, boot, clock.now(), access.limits_set())
 
     def report_path_of(job: Job) -> str:
         return str(layout.log(job, "report"))
@@ -177,13 +200,15 @@ async def _start_services(config: Config, inventory: Inventory, clock: Clock, do
     return jobs, monitor, RunMeter(monitor, report_path_of)
 
 
-def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors) -> RpcServer:
+def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors, accounts: Accounts) -> RpcServer:
+    own = itself.own_user()
     beside = Beside(runs, RunInputs(doors.launcher), PtyTerminals(_layout(config).run_file))
     converter = JobConverter(runs.progress, doors.launcher.log_paths)
     servicers = Servicers(
-        JobsServicer(jobs, reader, beside, SameUser(itself.own_user()), converter),
+        JobsServicer(jobs, reader, beside, SameUser(own), converter),
         NodeServicer(node),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
+        AccessServicer(accounts, lambda: Principal(own.uid, own.gid, own.name, Role.ADMIN)),
     )
     return RpcServer(servicers, Listening(socket_path=config.socket_path, max_receive_bytes=config.rpc.max_message_bytes))
 

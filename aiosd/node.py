@@ -35,6 +35,7 @@ class Node:
     notifier: Notifier
     started_at_s: float
     warnings: tuple[str, ...] = ()
+    further_warnings: Callable[[], tuple[str, ...]] = tuple  # those of this moment
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -49,7 +50,7 @@ class Node:
             memory_bytes=resident_bytes(),
             log_file=log_file(),
         )
-        view = replace(view, warnings=(*view.warnings, *self.warnings))
+        view = replace(view, warnings=(*view.warnings, *self.warnings, *self.further_warnings()))
         return NodeReport(self.inventory, self.jobs.state.pool.used(), view, daemon, isolation.report(self.inventory), self._load.look())
 
     async def drain(self, reason: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aiosd.access.limits import UserLimits
+from aiosd.access.limits import NAMES, UserLimits, UserUse
 from aiosd.access.principal import Role
 from aiosd.access.roles import GroupRoles
 
@@ -44,3 +44,39 @@ class RoleRules:
         if record is not None and record.role is not None:
             return RoleInForce(record.role, "set")
         return RoleInForce(*self.by_groups.role_of(groups()))
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A user as an operator sees it: what is in force, why, and what it uses now."""
+
+    name: str
+    uid: int
+    role: RoleInForce
+    limits: UserLimits
+    limits_set: bool  # for this user; else the defaults
+    use: UserUse = UserUse()
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What to set for a user; None and False leave it as it is."""
+
+    role: Role | None = None
+    role_by_groups: bool = False  # what was set is forgotten
+    limits: UserLimits | None = None  # all of them
+    default_limits: bool = False  # what was set is forgotten
+
+    def applied_to(self, record: UserRecord) -> UserRecord:
+        role = None if self.role_by_groups else record.role if self.role is None else self.role
+        limits = None if self.default_limits else record.limits if self.limits is None else self.limits
+        return UserRecord(record.name, record.uid, role, limits)
+
+    def __str__(self) -> str:
+        """For the audit trail: "role operator, running_jobs 4"."""
+        said = ["role by groups"] if self.role_by_groups else [f"role {self.role}"] if self.role is not None else []
+        if self.default_limits:
+            said.append("default limits")
+        elif self.limits is not None:
+            said += [f"{name} {value:g}" for name in NAMES if (value := getattr(self.limits, name))] or ["no limits"]
+        return ", ".join(said)
