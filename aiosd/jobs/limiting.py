@@ -220,8 +220,8 @@ def limited(state: "State", job: Job, wait: Wait, now: Instant) -> Limited:
         return Limited(text, resource, flag)
     asked, free = amount(dimension, need[dimension]), amount(dimension, max(0, budget.left[dimension]))
     if dimension is Dimension.RUNS:
-        text = f"{user} runs as many jobs at once as its limit allows: {allowed}"
-    elif need[dimension] > allowed:
+        return Limited(f"{user} runs as many jobs at once as its limit allows: {allowed}", resource, flag)
+    if need[dimension] > allowed:
         text = f"it asks for {asked}, and {user} may have {amount(dimension, allowed)} at once: it cannot start under this limit"
     else:
         text = f"it asks for {asked}, and of the {amount(dimension, allowed)} that {user} may have at once {free} are left"
