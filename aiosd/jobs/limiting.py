@@ -143,6 +143,8 @@ def check_submission(state: "State", user: str, specs: Sequence[JobSpec]) -> Non
     limits = limits_of(state, user)
     if not limits:
         return
+    for request in {spec.request for spec in specs}:
+        check_request(state, user, request)
     asked, waiting = sum(len(spec.array.indices) if spec.array is not None else 1 for spec in specs), state.holdings.queued[user]
     if limits.queued_jobs and waiting + asked > limits.queued_jobs:
         raise Exhausted(
@@ -153,8 +155,6 @@ def check_submission(state: "State", user: str, specs: Sequence[JobSpec]) -> Non
             asked=asked,
             allowed=limits.queued_jobs,
         )
-    for request in {spec.request for spec in specs}:
-        check_request(state, user, request)
 
 
 def check_request(state: "State", user: str, request: Request) -> None:
