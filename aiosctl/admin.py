@@ -7,8 +7,15 @@ import click
 from aiosctl.failures import leave
 from aiosctl.lazy import Nouns, verb
 
+TABLE = {
+    "user": ("aiosctl.users:user", "Users: ls, show, set: roles, limits, what they use"),
+    "token": ("aiosctl.tokens:token", "Bearer tokens: create, ls, revoke"),
+    "audit": ("aiosctl.audit:audit", "Who did what; is the trail of it whole?"),
+    "check": ("aiosctl.admin:check", "Check the daemon's database; also a damaged one"),
+}
 
-@click.group(cls=Nouns, table={"check": ("aiosctl.admin:check", "Check the daemon's database; also a damaged one")})
+
+@click.group(cls=Nouns, table=TABLE)
 def admin() -> None:
     """Look after the daemon's state."""
 

@@ -27,7 +27,7 @@ COMMANDS = {
     "queue": ("aiosctl.queues:queue", "Queues: ls, show, set"),
     "policy": ("aiosctl.policy:policy", "The order in which jobs go: show, set"),
     "daemon": ("aiosctl.daemon:daemon", "Your own daemon: start, stop, status, logs, reload"),
-    "admin": ("aiosctl.admin:admin", "Maintenance: check"),
+    "admin": ("aiosctl.admin:admin", "Users, tokens, audit trail; maintenance: check"),
     "completion": ("aiosctl.completion:completion", "Print the completion script of a shell"),
     "version": ("aiosctl.version:version", "The version of aiosctl, and of the daemon"),
 }

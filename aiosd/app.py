@@ -9,6 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from aiosd import logs
+from aiosd.access.principal import Principal, Role
+from aiosd.access.service import AccessService
+from aiosd.access.users import RoleRules
+from aiosd.accounts import Accounts
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
 from aiosd.domain_settings import device_settings, jobs_settings, resource_settings
@@ -23,6 +27,7 @@ from aiosd.host.meter import ProcMeter
 from aiosd.host.notify import Notifier, notifier_from
 from aiosd.host.output import FileOutputReader
 from aiosd.host.paths import prepare_directory
+from aiosd.host.people import People
 from aiosd.host.probes import Survey, survey
 from aiosd.host.reports import ReportReader
 from aiosd.host.runfile import boot_id
@@ -39,6 +44,7 @@ from aiosd.node import Node
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
+from aiosd.rpc.access import AccessServicer
 from aiosd.rpc.auth import SameUser
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.jobs import Beside, JobsServicer
@@ -48,6 +54,7 @@ from aiosd.rpc.server import Listening, RpcServer, Servicers
 from aiosd.runs import RunInputs, RunMeter, RunWatcher
 from aiosd.scheduling.registry import POLICIES
 from aiosd.settings_file import Loaded
+from aiosd.storage.access import SqlAccess
 from aiosd.storage.journal import SqlJournal
 
 DONE, FAILED = 0, 1
@@ -94,6 +101,7 @@ class Daemon:
     """Everything that was opened and built; `stopping` is set when it is to end."""
 
     jobs: JobService
+    access: AccessService
     monitor: MonitorService
     devices: DeviceService
     server: RpcServer
@@ -107,6 +115,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
         daemon = await _open(loaded, reread, closing)
         async with asyncio.TaskGroup() as roots:
             turns = roots.create_task(daemon.jobs.run(), name="jobs")
+            trail = roots.create_task(daemon.access.run(), name="access")
             others = [
                 roots.create_task(daemon.monitor.run(), name="monitoring"),
                 roots.create_task(daemon.devices.run(), name="devices"),
@@ -123,6 +132,8 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
             await daemon.server.stop(daemon.node.loaded.config.daemon.stop_grace_s)
             daemon.jobs.stop()
             await turns
+            daemon.access.stop()
+            await trail
             for task in others:
                 task.cancel()
     log.info("stopped")
@@ -160,16 +171,19 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     found = await asyncio.to_thread(survey, resource_settings(config))
     _log_survey(found)
     doors = await _open_doors(config, found.inventory, clock, closing)
+    people = People()
+    access = await _start_access(doors, people, clock)
     gpu_runs = GpuRuns(lambda: jobs.state)
     doors.launcher.subscribe(gpu_runs.on_event)  # as early as the rest, see `_start_services`
-    jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
+    jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors, access)
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
     look = partial(asyncio.to_thread, survey, resource_settings(config))
-    node = Node(jobs, reader, monitor, loaded, reread, stopping.set, notifier, started_at_s, look, found.warnings, devices)
-    server = _server(config, jobs, reader, node, runs, doors)
+    further = lambda: (*access.warnings, *devices.warnings)  # noqa: E731
+    node = Node(jobs, reader, monitor, loaded, reread, stopping.set, notifier, started_at_s, look, found.warnings, further, devices)
+    server = _server(config, jobs, reader, node, runs, doors, Accounts(access, jobs, people.named, clock))
     closing.push_async_callback(server.stop, 0.0)
-    return Daemon(jobs, monitor, devices, server, node, notifier, stopping)
+    return Daemon(jobs, access, monitor, devices, server, node, notifier, stopping)
 
 
 async def _open_doors(config: Config, inventory: Inventory, clock: Clock, closing: AsyncExitStack) -> Doors:
@@ -188,11 +202,21 @@ async def _open_doors(config: Config, inventory: Inventory, clock: Clock, closin
     return doors
 
 
-async def _start_services(config: Config, inventory: Inventory, clock: Clock, doors: Doors) -> tuple[JobService, MonitorService, RunMeter]:
+async def _start_access(doors: Doors, people: People, clock: Clock) -> AccessService:
+    """Before the jobs, whose limits it knows. Whoever owns the daemon is an admin of it."""
+    rules = RoleRules(admins=frozenset({0, os.getuid()}))
+    access = AccessService(SqlAccess(doors.journal), people.groups_of, lambda: clock.now().wall_s, rules)
+    await access.start()
+    return access
+
+
+async def _start_services(
+    config: Config, inventory: Inventory, clock: Clock, doors: Doors, access: AccessService
+) -> tuple[JobService, MonitorService, RunMeter]:
     settings, boot, layout = jobs_settings(config), boot_id(), _layout(config)
 
     def make_engine(remembered: Remembered) -> Engine:
-        return Engine.load(remembered, settings, inventory, boot, clock.now())
+        return Engine.load(remembered, settings, inventory, boot, clock.now(), access.limits_set())
 
     def report_path_of(job: Job) -> str:
         return str(layout.log(job, "report"))
@@ -208,14 +232,16 @@ async def _start_services(config: Config, inventory: Inventory, clock: Clock, do
     return jobs, monitor, RunMeter(monitor, report_path_of)
 
 
-def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors) -> RpcServer:
+def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors, accounts: Accounts) -> RpcServer:
+    own = itself.own_user()
     beside = Beside(runs, RunInputs(doors.launcher), PtyTerminals(_layout(config).run_file))
-    auth = SameUser(itself.own_user())
+    auth = SameUser(own)
     converter = JobConverter(runs.progress, doors.launcher.log_paths)
     servicers = Servicers(
         JobsServicer(jobs, reader, beside, auth, converter),
         NodeServicer(node, auth),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
+        AccessServicer(accounts, lambda: Principal(own.uid, own.gid, own.name, Role.ADMIN)),
     )
     return RpcServer(servicers, Listening(socket_path=config.socket_path, max_receive_bytes=config.rpc.max_message_bytes))
 

@@ -88,6 +88,18 @@ class JobsConfig(Section, frozen=True, kw_only=True):
     max_queued: Annotated[int, whole("jobs and arrays that have not ended, all together", 1, 100_000_000, reload=True)] = 2_000_000
 
 
+class LimitsConfig(Section, frozen=True, kw_only=True):
+    """What each user may have at once; 0: no limit. `aiosctl admin user set` gives one user limits of its own, and those last."""
+
+    queued_jobs: Annotated[int, whole("jobs that have not begun, elements of arrays one by one; more are refused", 0, 1_000_000_000, reload=True)] = 0
+    running_jobs: Annotated[int, whole("jobs that run at once", 0, 1_000_000, reload=True)] = 0
+    cpu_millis: Annotated[int, whole("processors of running jobs; thousandths of one", 0, 1_000_000_000, reload=True)] = 0
+    memory_bytes: Annotated[int, whole("memory of running jobs; bytes", 0, EXABYTE, reload=True)] = 0
+    gpu_millis: Annotated[int, whole("GPUs of running jobs; thousandths of one", 0, 1_000_000_000, reload=True)] = 0
+    gpu_hours_per_day: Annotated[float, number("GPU hours of the last 24 hours; jobs wait when they are used up", 0, 1_000_000, reload=True)] = 0.0
+    model_bytes: Annotated[int, whole("stored models; bytes", 0, EXABYTE, reload=True)] = 0
+
+
 class QueueConfig(Section, frozen=True, kw_only=True):
     """A queue. `aiosctl queue set` changes one live, and that lasts; what the file says of it counts when it changes."""
 
@@ -157,6 +169,7 @@ class Config(Section, frozen=True, kw_only=True):
     storage: StorageConfig = StorageConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     jobs: JobsConfig = JobsConfig()
+    limits: LimitsConfig = LimitsConfig()
     queues: dict[str, QueueConfig] = {}
     resources: ResourcesConfig = ResourcesConfig()
     monitoring: MonitoringConfig = MonitoringConfig()

@@ -1,5 +1,6 @@
 """The configuration as the records that the domains take, which need no configuration file to be tested."""
 
+from aiosd.access.limits import UserLimits
 from aiosd.config import Config
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.monitoring.looks import DeviceSettings
@@ -17,6 +18,7 @@ def jobs_settings(config: Config) -> JobsSettings:
         shares=scheduler.shares,
         max_starts_per_pass=scheduler.max_starts_per_pass,
         queues=queues,
+        limits=UserLimits(**{f: getattr(config.limits, f) for f in config.limits.__struct_fields__}),
         **{f: getattr(jobs, f) for f in jobs.__struct_fields__},
     )
 

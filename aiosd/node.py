@@ -42,6 +42,7 @@ class Node:
     started_at_s: float
     survey: Callable[[], Awaitable[Survey]]  # asks every probe again
     warnings: tuple[str, ...] = ()  # of the last survey
+    further_warnings: Callable[[], tuple[str, ...]] = tuple  # those of this moment
     devices: DeviceService | None = None
     _load: LoadMeter = field(default_factory=LoadMeter)
 
@@ -60,7 +61,7 @@ class Node:
         inventory, devices = self.inventory, self.devices
         out_of_use = (f"{device.name} ({device.id}) {device.trouble}" for device in inventory.devices if device.trouble)
         short = reserving.warnings(self.jobs.state, self.jobs.clock.now()).values()
-        view = replace(view, warnings=(*view.warnings, *self.warnings, *(devices.warnings if devices else ()), *out_of_use, *short))
+        view = replace(view, warnings=(*view.warnings, *self.warnings, *self.further_warnings(), *out_of_use, *short))
         reservations = tuple(self.jobs.state.reservations.values())
         report = NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, self._isolation(inventory), self._load.look(), reservations)
         return replace(report, foreign_use=tuple(devices.foreign_use), idle_devices=tuple(devices.idle_devices)) if devices else report

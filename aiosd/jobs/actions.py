@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from aiosd.access.limits import UserLimits
 from aiosd.ids import JobId
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft
 from aiosd.jobs.job import Environment, Job, Owner, Phase, StopCause
@@ -82,6 +83,14 @@ class SetDrained:
 
 
 @dataclass(frozen=True, slots=True)
+class SetLimits:
+    """What a user may have at once from now on; None: the defaults of the configuration. Stored elsewhere, by who keeps the users."""
+
+    user: str
+    limits: UserLimits | None
+
+
+@dataclass(frozen=True, slots=True)
 class StopRun:
     """End a run for what monitoring has seen of it; nothing happens when that attempt is over, or is told to stop already."""
 
@@ -139,7 +148,7 @@ class SetDevice:
 
 
 Asked = Submit | SteerJob | UpdateJob | StopRun | WarnRun
-Operated = SetQueue | SetPolicy | SetDrained | InventoryChanged | SetDevice | Reserve | Unreserve
+Operated = SetQueue | SetPolicy | SetDrained | SetLimits | InventoryChanged | SetDevice | Reserve | Unreserve
 Event = Asked | Operated | Launched | RunEnded | LaunchFailed
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from aiosd.clock import Instant
-from aiosd.jobs import reserving
+from aiosd.jobs import limiting, reserving
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
@@ -31,6 +31,7 @@ def _start_what_can(state: State, now: Instant) -> None:
         plan = _plan(state, now)
         _start_all(state, plan.starts, now)
         state.waits = plan.waits
+        limiting.look_again(state, plan.waits, now)
         state.dirty = plan.more and bool(plan.starts)
 
 
@@ -38,15 +39,17 @@ def _plan(state: State, now: Instant) -> Plan:
     slots = {name: max(0, q.max_running - state.active_in[name]) for name, q in state.queues.items() if q.max_running}
     stopped = {name for name, q in state.queues.items() if not q.started}
     keeper = reserving.keeper(state, now)
+    classes = [c for c in state.backlog.classes.values() if c.count and c.key.queue not in stopped]
     with state.pool.trial() as pool:
         plan = POLICIES[state.policy].policy(
             Snapshot(
                 now_s=now.wall_s,
-                classes=[c for c in state.backlog.classes.values() if c.count and c.key.queue not in stopped],
+                classes=classes,
                 pool=pool,
                 slots=slots,
                 usage=state.ledger.usage(now.wall_s),
                 shares=state.settings.shares,
+                budgets=limiting.budgets(state, {c.key.user for c in classes}, now),
                 max_starts=state.settings.max_starts_per_pass,
                 keeper=keeper,
             )
@@ -63,5 +66,6 @@ def _start_all(state: State, starts: Sequence[Start], now: Instant) -> None:
         assert job.run is not None
         share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
         state.ledger.begin(job.owner.name, share, now.wall_s)
+        state.holdings.begin(job)
         open_line(state, job, now)
         state.actions.append(Launch(job))

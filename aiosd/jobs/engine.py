@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import assert_never
 
+from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
@@ -20,6 +21,7 @@ from aiosd.jobs.actions import (
     Set,
     SetDevice,
     SetDrained,
+    SetLimits,
     SetPolicy,
     SetQueue,
     SteerJob,
@@ -55,8 +57,13 @@ class Engine:
     _ledger_saved_s: float = 0.0
 
     @classmethod
-    def load(cls, loaded: Loaded, settings: JobsSettings, inventory: Inventory, boot_id: str, now: Instant) -> "Engine":
-        """The engine as it was when `loaded` was committed. The launcher's recovery says what became of the active runs."""
+    def load(
+        cls, loaded: Loaded, settings: JobsSettings, inventory: Inventory, boot_id: str, now: Instant, limits: Mapping[str, UserLimits] | None = None
+    ) -> "Engine":
+        """The engine as it was when `loaded` was committed. The launcher's recovery says what became of the active runs.
+
+        limits  of users who have some of their own
+        """
         stored = {name: json.loads(value) for name, value in loaded.settings.items()}
         queues = {name: settings.queues[name] for name in settings.queues}
         queues |= {name.removeprefix("queue."): QueueSettings(**value) for name, value in stored.items() if name.startswith("queue.")}
@@ -76,6 +83,8 @@ class Engine:
             revision=loaded.revision + REVISION_GAP,
             submissions={(s.uid, s.key): s for s in loaded.submissions},
         )
+        state.holdings.limits.update(limits or {})
+        state.holdings.restore(stored)
         for job in loaded.jobs:
             _adopt(state, job, boot_id, now)
         return cls(state)
@@ -112,6 +121,8 @@ class Engine:
                 return self._set_queue(event.name, event.change, now)
             case SetDrained():
                 self._set_drained(event, now)
+            case SetLimits():
+                self._set_limits(event, now)
             case InventoryChanged():
                 devices.inventory_changed(self.state, event.inventory, now)
             case SetDevice():
@@ -132,15 +143,16 @@ class Engine:
         if now.steady_s - self._ledger_saved_s >= LEDGER_PERIOD_S and self.state.actions:
             self._ledger_saved_s = now.steady_s
             self.state.actions.append(Set("usage", json.dumps(self.state.ledger.to_dict())))
+        if self.state.holdings.changed:
+            self.state.actions += self.state.holdings.remember()
 
     def take_actions(self) -> list[Action]:
         return self.state.take_actions()
 
     def next_wake_in_s(self, now: Instant) -> float | None:
         """Seconds until `dispatch` has something to do although nothing happened; None: never."""
-        check_at_s = self.state.staging.check_at_s
-        check_s = None if check_at_s is None else max(0.0, check_at_s - now.steady_s)
-        waits = (self.state.timers.next_in_s(now), check_s, reserving.next_end_in_s(self.state, now))
+        checks_s = [max(0.0, at_s - now.steady_s) for at_s in (self.state.staging.check_at_s, self.state.holdings.check_at_s) if at_s is not None]
+        waits = (*checks_s, self.state.timers.next_in_s(now), reserving.next_end_in_s(self.state, now))
         return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 
     def hand_over(self, ended: JobId, attempt: int, durable_revision: int) -> Job | None:
@@ -187,6 +199,14 @@ class Engine:
         state.actions.append(Set(f"queue.{name}", json.dumps({f: getattr(new, f) for f in QueueSettings.__slots__})))
         return new
 
+    def _set_limits(self, event: SetLimits, now: Instant) -> None:
+        staging.call_back_all(self.state, now)
+        if event.limits is None:
+            self.state.holdings.limits.pop(event.user, None)
+        else:
+            self.state.holdings.limits[event.user] = event.limits
+        self.state.dirty = True
+
     def _set_drained(self, event: SetDrained, now: Instant) -> None:
         staging.call_back_all(self.state, now)
         self.state.drain_reason = (event.reason or "drained by the operator") if event.drained else None
@@ -202,6 +222,7 @@ def _adopt(state: State, job: Job, boot_id: str, now: Instant) -> None:
         state.pool.adopt(job.run.grant)
         share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
         state.ledger.begin(job.owner.name, share, job.run.dispatched_at_s)
+        state.holdings.begin(job)
         if job.run.boot_id != boot_id:
             return  # the machine restarted: the steady clock began anew, and recovery will say that the run is over
     state.arm(job, now)

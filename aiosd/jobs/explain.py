@@ -13,6 +13,7 @@ from aiosd.jobs import reserving
 from aiosd.jobs.dependencies import describe
 from aiosd.jobs.devices import out_of_use
 from aiosd.jobs.job import Job, Phase, RetryCondition
+from aiosd.jobs.limiting import Limited, limited
 from aiosd.jobs.memory import flag, suggested
 from aiosd.resources.request import Request
 from aiosd.resources.shortage import CPU, MEMORY, Shortage
@@ -34,6 +35,7 @@ class WhyKind(StrEnum):
     BEHIND = "behind"
     QUEUE_LIMIT = "queue-limit"
     RESERVATION = "reservation"
+    POLICY_LIMIT = "policy-limit"
     ARRAY_LIMIT = "array-limit"
     DEPENDENCY = "dependency"
     BEGIN_TIME = "begin-time"
@@ -144,12 +146,19 @@ def _reached_limit(state: State, job: Job) -> int:
 
 
 def _ranks(state: State, job: Job, now: Instant) -> Callable[[ClassKey], Rank | None]:
-    """The policy's order, without the queues of others that start nothing now."""
+    """The policy's order, without the queues of others that start nothing now, and without users who have all that they may."""
     world = Snapshot(now.wall_s, (), state.pool, usage=state.ledger.usage(now.wall_s), shares=state.settings.shares)
     rank = POLICIES[state.policy].ranking(world, state.class_key(job))
     full = {name for name, q in state.queues.items() if q.max_running and state.active_in[name] >= q.max_running}
     still = {name for name, q in state.queues.items() if not q.started} | full - {job.spec.queue}
-    return lambda key: None if key.queue in still else rank(key)
+    user = job.owner.name
+
+    def place(key: ClassKey) -> Rank | None:
+        wait = state.waits.get(key) if key.user != user else None
+        own_limit = wait is not None and wait.kind is WaitKind.USER_LIMIT  # whom only its own limit keeps waiting is in nobody's way
+        return None if own_limit or key.queue in still else rank(key)
+
+    return place
 
 
 def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | None, ahead: list[JobId], ahead_count: int, now: Instant) -> Why:
@@ -157,6 +166,8 @@ def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | Non
     if reservation is not None and wait is not None:
         return _reserved(state, job, wait, reservation, now)
     kind, text = WhyKind.BEHIND, "it is next: it starts in the next pass"
+    if wait is not None and wait.kind is WaitKind.USER_LIMIT:
+        return _under_limit(state, job, limited(state, job, wait, now))
     if wait is not None and wait.kind is WaitKind.QUEUE_LIMIT:
         kind, text = WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r} runs as many jobs at once as it may"
     elif shortage is not None:
@@ -194,6 +205,19 @@ def _reserved(state: State, job: Job, wait: Wait, reservation: Reservation, now:
         resource=wait.resource,
         suggestions=reserving.with_latest_start(state, reservation.id, job.spec, now),
         estimated_start_at_s=reservation.until_s,
+    )
+
+
+def _under_limit(state: State, job: Job, limit: Limited) -> Why:
+    return Why(
+        job.id,
+        WhyKind.POLICY_LIMIT,
+        limit.sentence,
+        state.policy,
+        resource=limit.resource,
+        asked=limit.asked,
+        free=limit.free,
+        suggestions=(f"`aiosctl admin user set {job.owner.name} {limit.flag} N` raises the limit, or lifts it with 0; that takes an admin",),
     )
 
 
@@ -272,6 +296,8 @@ def _in_short(state: State, job: Job) -> str:
         return "queue limit"
     if wait.kind is WaitKind.RESERVATION:
         return f"reservation {wait.reservation}"
+    if wait.kind is WaitKind.USER_LIMIT:
+        return f"user limit: {wait.resource}"
     if wait.kind is WaitKind.RESOURCES:
         return f"waits for {wait.resource}"
     if wait.blocker is None or wait.blocker.whole == job.id.whole:

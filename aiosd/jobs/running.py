@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays, devices, memory, staging
+from aiosd.jobs import arrays, devices, limiting, memory, staging
 from aiosd.jobs.actions import Forget, Signal, StopRun, WarnRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
@@ -89,6 +89,7 @@ def release(state: State, job: Job, now: Instant) -> None:
     assert job.run is not None
     state.pool.give_back(job.run.grant)
     state.ledger.finish(job.owner.name, state.shares.pop(job.id), job.run.dispatched_at_s, now.wall_s)
+    state.holdings.finish(job, now)
     if not staging.succeed(state, job, now):
         state.dirty = True
 
@@ -255,7 +256,7 @@ def _again(state: State, job: Job, end: Ending, now: Instant) -> None:
         eligible_at_s=0.0 if retried else now.wall_s,
     )
     if end.out_of_memory and job.run is not None:
-        again = memory.raised(again, job.run.grant.memory_bytes, state.pool.inventory.memory_bytes)
+        again = memory.raised(again, job.run.grant.memory_bytes, limiting.most_memory_bytes(state, job.owner.name))
     _put_back(state, again, now)
 
 
@@ -269,6 +270,7 @@ def _put_back(state: State, job: Job, now: Instant) -> None:
 
 def fire_timers(state: State, now: Instant) -> None:
     staging.check(state, now)
+    limiting.check(state, now)
     state.timers.prune(lambda job_id, attempt: job_id in state.jobs and state.jobs[job_id].attempt == attempt)
     for job_id, attempt, due in state.timers.pop_due(now):
         job = state.jobs.get(job_id)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aiosd.access.limits import UserLimits
+
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
@@ -36,4 +38,5 @@ class JobsSettings:
     max_environment_bytes: int = 1 << 20
     max_jobs_per_submit: int = 10_000
     max_queued: int = 2_000_000
+    limits: UserLimits = UserLimits()  # of each user who has none of its own
     queues: Mapping[str, QueueSettings] = field(default_factory=lambda: {"default": QueueSettings("default")})

@@ -14,7 +14,7 @@ from itertools import islice
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays
+from aiosd.jobs import arrays, limiting
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.backlog import QueuedClass
 from aiosd.jobs.job import Exit, Job, Phase, Run
@@ -87,6 +87,8 @@ def _waiting(state: State) -> list[QueuedClass]:
 def _depth(state: State, key: ClassKey) -> int:
     """How many may wait behind a run of this class."""
     pace_s = state.staging.paces.get(key, SHORT_S * 2)
+    if not limiting.may_follow(state, key):
+        return 0
     return min(LONGEST_LINE, int(HORIZON_S / max(pace_s, 1e-3))) if pace_s <= SHORT_S else 0
 
 
@@ -132,6 +134,7 @@ def succeed(state: State, ended: Job, now: Instant) -> bool:
     share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
     state.ledger.begin(job.owner.name, share, now.wall_s)
     job = state.put(replace(job, run=replace(job.run, after=None, dispatched_at_s=now.wall_s)), lazy=True)
+    state.holdings.begin(job)
     if line.handed:
         line.handed -= 1
     else:

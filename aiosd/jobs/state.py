@@ -10,6 +10,7 @@ from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, End, Forget, Save, Withdraw
 from aiosd.jobs.backlog import Backlog, Entry
 from aiosd.jobs.job import Job, Phase
+from aiosd.jobs.limiting import Holdings
 from aiosd.jobs.lines import Staging
 from aiosd.jobs.ports import Submission
 from aiosd.jobs.settings import JobsSettings, QueueSettings
@@ -51,6 +52,7 @@ class State:
     reservations: dict[int, Reservation] = field(default_factory=dict)
     next_reservation: int = 1
     reserved_devices: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of the reservations in force, as of the last pass
+    holdings: Holdings = field(default_factory=Holdings)
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
@@ -160,9 +162,12 @@ class State:
 
     def _count(self, job: Job, sign: int) -> None:
         if job.array is not None:
-            self.phases[_pending_phase(job)] += sign * len(job.array.pending)
+            pending = sign * len(job.array.pending)
+            self.phases[_pending_phase(job)] += pending
+            self.holdings.queued[job.owner.name] += pending
         else:
             self.phases[job.phase] += sign
+            self.holdings.queued[job.owner.name] += sign * (job.phase in NOT_BEGUN)
             self.active_in[job.spec.queue] += sign * job.phase.active
 
     def _unlink(self, target: JobId, waiting: JobId) -> None:

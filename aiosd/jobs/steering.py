@@ -12,6 +12,7 @@ from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priorit
 from aiosd.jobs.draft import JobChange
 from aiosd.jobs.job import Job, JobSpec, Outcome, Phase, StopCause
 from aiosd.jobs.lifecycle import Cue, move
+from aiosd.jobs.limiting import check_request
 from aiosd.jobs.running import become_eligible, drop_pending, finish, may_not_start_yet, stop, waiting_reason
 from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.state import NOT_BEGUN, State
@@ -176,6 +177,7 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
     changed = replace(job, spec=spec, memory_bytes=0 if change.memory_bytes is not None else job.memory_bytes)
     if changed.request != job.request:
         state.pool.check_ever_fits(changed.request)
+        check_request(state, job.owner.name, changed.request)
     if spec.time_limit_s != job.spec.time_limit_s:
         reserving.check_longer(state, changed, now)
     state.dirty = True

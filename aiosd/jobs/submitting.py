@@ -10,6 +10,7 @@ from aiosd.jobs.actions import Remember, Submit
 from aiosd.jobs.admit import admit, dependencies
 from aiosd.jobs.dependencies import Verdict, describe, on_end, refuse_rings
 from aiosd.jobs.job import ArrayProgress, Dependency, DependencyKind, Job, JobSpec, Owner, Phase
+from aiosd.jobs.limiting import check_submission
 from aiosd.jobs.ports import Submission
 from aiosd.jobs.running import skip, waiting_reason
 from aiosd.jobs.state import State
@@ -30,6 +31,7 @@ def submit(state: State, event: Submit, now: Instant) -> Sequence[Job]:
     numbers = range(state.next_number, state.next_number + len(specs))
     wanted = [dependencies(draft, at, numbers) for at, draft in enumerate(event.drafts)]
     refuse_rings(wanted, numbers)
+    check_submission(state, event.owner.name, specs)
     _check_room(state, specs)
     _check_elements(specs, wanted, numbers)
     verdicts = [_open_dependencies(state, event, deps, numbers) for deps in wanted]

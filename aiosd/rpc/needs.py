@@ -4,6 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from aiosd.access.audit import AuditFilter, AuditRecord, Verdict
+from aiosd.access.principal import Principal, Role
+from aiosd.access.tokens import TokenRecord
+from aiosd.access.users import UserChange, UserView
 from aiosd.jobs.actions import QueueChange, Reserve, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why
@@ -105,6 +109,29 @@ class NodeControl(Protocol):
 
     async def stop(self) -> None:
         """Ask the daemon to stop; returns at once, so that the call can be answered."""
+
+
+class AccountCalls(Protocol):
+    """Users and their limits, tokens, the audit trail. What changes something is durable when it returns."""
+
+    async def users(self) -> Sequence[UserView]:
+        """Who has jobs, or something set; by name."""
+
+    async def user(self, name: str) -> UserView:
+        """Raises NotFound for one whom neither the machine nor AIOS knows."""
+
+    async def set_user(self, name: str, change: UserChange, by: Principal) -> UserView: ...
+
+    async def create_token(self, user: str, role: Role | None, lifetime_s: float, comment: str, by: Principal) -> tuple[TokenRecord, str]:
+        """The token and its secret. `role` None: the user's own, at most that of `by`; a lifetime of 0 seconds never ends."""
+
+    def tokens(self, *, ended: bool = False) -> Sequence[TokenRecord]: ...
+
+    async def revoke_token(self, token_id: str, by: Principal) -> TokenRecord: ...
+
+    async def audit(self, wanted: AuditFilter) -> Sequence[AuditRecord]: ...
+
+    async def verify_audit(self) -> Verdict: ...
 
 
 class JobMeter(Protocol):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiosd.ids import JobId
 from aiosd.resources.grant import Grant
 from aiosd.resources.request import Request
+from aiosd.scheduling.budgets import Need, need_of, short_of
 from aiosd.scheduling.policy import ClassKey, Plan, Snapshot, Start, Wait, WaitKind
 
 
@@ -36,6 +37,8 @@ class Pass:
         self._world = world
         self._pool = world.pool
         self._slots = dict(world.slots)
+        self._budgets = {user: list(budget.left) for user, budget in world.budgets.items()}
+        self._needs: dict[Request, Need] = {}
         self._starts: list[Start] = []
         self._waits: dict[ClassKey, Wait] = {}
         self._keeper = world.keeper
@@ -50,11 +53,30 @@ class Pass:
         return len(self._starts) >= self._world.max_starts
 
     def has_slot(self, key: ClassKey) -> bool:
-        """Whether the queue may start one more; when not, the class is noted as waiting for that."""
-        if self._slots.get(key.queue, 1) > 0:
+        """Whether the queue and the user may start one more; when not, the class is noted as waiting for that.
+
+        Such a class holds nothing back from other users. What its own user has too little of is withheld from that user's later
+        classes, so that its small jobs do not starve its big one.
+        """
+        if self._slots.get(key.queue, 1) <= 0:
+            self._waits[key] = Wait(WaitKind.QUEUE_LIMIT)
+            return False
+        left = self._budgets.get(key.user)
+        if left is None:
             return True
-        self._waits[key] = Wait(WaitKind.QUEUE_LIMIT)
+        need = self._need(key.request)
+        short = short_of(left, need)
+        if short is None:
+            return True
+        self._waits[key] = Wait(WaitKind.USER_LIMIT, str(short))
+        if need[short] <= self._world.budgets[key.user].allowed[short]:  # else it can never start, and must not be waited for
+            left[short] = 0
         return False
+
+    def _need(self, request: Request) -> Need:
+        if request not in self._needs:
+            self._needs[request] = need_of(request, self._pool.inventory)
+        return self._needs[request]
 
     def start(self, key: ClassKey, job_id: JobId) -> bool:
         """Start the job if the pool has what it asks for; when not, the class is noted as waiting."""
@@ -68,6 +90,9 @@ class Pass:
         self._starts.append(Start(job_id, grant))
         if key.queue in self._slots:
             self._slots[key.queue] -= 1
+        if key.user in self._budgets:
+            left, need = self._budgets[key.user], self._need(key.request)
+            left[:] = [has - takes for has, takes in zip(left, need, strict=True)]
         if self._holders:
             self._beside_holds.append(grant)
         return True

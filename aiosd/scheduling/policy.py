@@ -9,6 +9,7 @@ from aiosd.ids import JobId
 from aiosd.resources.grant import Grant
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import Request
+from aiosd.scheduling.budgets import Budget
 from aiosd.scheduling.reservations import Keeper
 
 
@@ -56,6 +57,7 @@ class Snapshot:
     shares: Mapping[str, float] = field(default_factory=dict)  # by user; absent: 1.0
     max_starts: int = 1000  # a pass may stop there; the engine asks again at once
     keeper: Keeper | None = None  # of what is reserved; None: nothing is
+    budgets: Mapping[str, Budget] = field(default_factory=dict)  # by user; absent: no limit
 
 
 class WaitKind(StrEnum):
@@ -63,6 +65,7 @@ class WaitKind(StrEnum):
     BEHIND = "behind"  # it would fit, but another goes first
     QUEUE_LIMIT = "queue-limit"
     RESERVATION = "reservation"  # what it needs is kept for others
+    USER_LIMIT = "user-limit"  # it is its own user's other jobs that keep it waiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, select, text, t
 from aiosd.errors import FailedPrecondition, NotFound, StorageCorrupt
 from aiosd.ids import JobId
 from aiosd.jobs.job import ENDED, Phase
-from aiosd.storage import jobs, postgres, rows, schema, sqlite
+from aiosd.storage import access, jobs, postgres, rows, schema, sqlite
 from aiosd.storage.database import Place, place_of, stored_revision
 from aiosd.storage.failures import explained
 
@@ -63,7 +63,7 @@ def _contents(tx: Connection, place: Place) -> Iterator[Finding]:
     if found != schema.REVISION:
         yield Finding("version", f"the database has version {found or 'none'}, this aiosd has {schema.REVISION}")
         return
-    for problems in (_in_both(tx), _wrong_phases(tx), _bad_submissions(tx), _unreadable(tx)):
+    for problems in (_in_both(tx), _wrong_phases(tx), _bad_submissions(tx), _unreadable(tx), _access(tx)):
         yield from problems
 
 
@@ -120,3 +120,15 @@ def _each_unreadable(tx: Connection, page: list[rows.StoredRow]) -> Iterator[Fin
             jobs.jobs_of(tx, [row])
         except StorageCorrupt as error:
             yield Finding(f"job {JobId(row[0], row[1])}", str(error))
+
+
+def _access(tx: Connection) -> Iterator[Finding]:
+    """Users and tokens as the daemon would read them, and the audit trail from its first record to its last."""
+    try:
+        access.load(tx)
+        found = access.verify_trail(tx)
+    except (StorageCorrupt, ValueError) as error:
+        yield Finding("access", str(error))
+        return
+    if not found.intact:
+        yield Finding("audit trail", found.problem)

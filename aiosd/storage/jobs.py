@@ -25,7 +25,7 @@ _prune_submissions = delete(schema.submission).where(schema.submission.c.at_s < 
 
 
 @cache
-def _upsert(dialect: str, table: Table) -> Insert:
+def upsert(dialect: str, table: Table) -> Insert:
     """Insert, or replace the row that has the same key."""
     statement = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     changed = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
@@ -49,7 +49,7 @@ def add_specs(tx: Connection, written: Written) -> None:
 def save(tx: Connection, jobs: Sequence[rows.JobRow]) -> None:
     """Insert or replace the rows of live jobs."""
     if jobs:  # an empty executemany is not a no-op
-        tx.execute(_upsert(tx.dialect.name, schema.job), jobs)
+        tx.execute(upsert(tx.dialect.name, schema.job), jobs)
 
 
 def end(tx: Connection, jobs: Sequence[rows.JobRow]) -> None:
@@ -68,7 +68,7 @@ def withdraw(tx: Connection, ids: Sequence[JobId]) -> None:
 def save_submissions(tx: Connection, submissions: Sequence[Submission]) -> None:
     if submissions:
         tx.execute(
-            _upsert(tx.dialect.name, schema.submission),
+            upsert(tx.dialect.name, schema.submission),
             [{"uid": s.uid, "key": s.key, "digest": s.digest, "first": s.first, "count": s.count, "at_s": s.at_s} for s in submissions],
         )
 
@@ -79,7 +79,7 @@ def prune_submissions(tx: Connection, since_s: float) -> None:
 
 def save_settings(tx: Connection, settings: Mapping[str, str]) -> None:
     if settings:
-        tx.execute(_upsert(tx.dialect.name, schema.setting), [{"name": name, "value": value} for name, value in settings.items()])
+        tx.execute(upsert(tx.dialect.name, schema.setting), [{"name": name, "value": value} for name, value in settings.items()])
 
 
 def load_live(tx: Connection) -> list[tuple[Job, int]]:

@@ -82,6 +82,19 @@ class SqlJournal:
     async def changed_since(self, revision: int, job_filter: JobFilter, limit: int) -> Sequence[Job]:
         return await self._read(jobs.read_changed, job_filter, revision, limit)
 
+    async def write(self, work: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """One transaction of another domain on the writer's connection."""
+
+        def do() -> R:
+            with self._database.transaction() as tx:
+                return work(tx, *args, **kwargs)
+
+        return await self._write(do)
+
+    async def read(self, question: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """A question of another domain."""
+        return await self._read(question, *args, **kwargs)
+
     async def check(self) -> list[Finding]:
         """What is wrong with the database; nothing, one hopes. Reads all of it."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, check_database, self._url)

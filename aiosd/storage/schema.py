@@ -1,8 +1,8 @@
 """The whole database on one page: what is remembered, and which questions its indexes answer."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, literal_column
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, literal_column
 
-REVISION = "0001"  # of the newest file in migrations/versions; a test compares them
+REVISION = "0002"  # of the newest file in migrations/versions; a test compares them
 
 metadata = MetaData()
 
@@ -79,3 +79,50 @@ setting = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+# What was set for a user; whoever has no row here is what the groups and the configuration say. `limits`: JSON.
+user = Table(
+    "user",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("uid", BigInteger, nullable=False),
+    Column("role", Integer),
+    Column("limits", Text),
+)
+
+# Bearer tokens: of the secret only the hash. Times of 0: never.
+token = Table(
+    "token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("secret_hash", Text, nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("gid", BigInteger, nullable=False),
+    Column("role", Integer, nullable=False),
+    Column("created_at_s", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at_s", Double, nullable=False),
+    Column("revoked_at_s", Double, nullable=False),
+    Column("last_used_at_s", Double, nullable=False),
+    Column("comment", Text, nullable=False),
+)
+
+# Who did what: rows are added and never changed, which triggers of the database enforce. `digest` chains each to the one before;
+# where the trail ends is in the setting "audit.head" too.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", _row_id, primary_key=True, autoincrement=False),
+    Column("at_s", Double, nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("allowed", Boolean, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+)
+Index("audit_by_user", audit.c.user_name, audit.c.number)

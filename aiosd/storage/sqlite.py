@@ -13,7 +13,7 @@ from aiosd.storage.failures import corrupt, unwritable
 
 _MAGIC = b"SQLite format 3\0"
 _SMALL_BYTES = 16 << 20  # a file up to this size is checked whole at each start, in some tens of milliseconds
-_HOT_TABLES = ("job", "submission", "setting")
+_HOT_TABLES = ("job", "submission", "setting", "user", "token")
 _BUSY_S = 10.0
 
 # WAL: readers never wait for the writer. FULL: a commit is on the disk when it returns. No mmap: with it, a bad sector

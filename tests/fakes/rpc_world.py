@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 
+from aiosd.access.principal import Principal, Role
 from aiosd.errors import AiosError, NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import QueueChange, Reserve, Steer
@@ -22,6 +23,7 @@ from aiosd.monitoring.stats import JobStatistics, Sample
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.request import Request
+from aiosd.rpc.access import AccessServicer
 from aiosd.rpc.auth import SameUser
 from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.needs import NodeReport, Reloaded, Terminal
@@ -29,6 +31,7 @@ from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import Listening, RpcServer, Servicers
 from aiosd.scheduling.reservations import Reservation
+from tests.fakes.accounts import FakeAccounts
 from tests.unit.rpc.records import OWNER, QUEUED, RUNNING
 
 
@@ -70,6 +73,8 @@ class World:
     notes: list[str] = field(default_factory=list)
     noted: asyncio.Condition = field(default_factory=asyncio.Condition)
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    caller: Principal = Principal(OWNER.uid, OWNER.gid, OWNER.name, Role.ADMIN, "socket", "pid 7")
     events: "asyncio.Queue[JobEvent]" = field(default_factory=asyncio.Queue)
 
     def note(self, what: str) -> None:
@@ -216,6 +221,7 @@ def server_of(world: World, socket_path: Path, **listening: int) -> RpcServer:
         JobsServicer(world, world, Beside(world, world, world), SameUser(OWNER)),
         NodeServicer(world, SameUser(OWNER)),
         QueuesServicer(world, world, {"fifo": "in order"}),
+        AccessServicer(world.accounts, lambda: world.caller),
     )
     return RpcServer(servicers, Listening(socket_path=str(socket_path), **listening))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from aiosd import app, domain_settings
+from aiosd.access.limits import UserLimits
 from aiosd.errors import StorageCorrupt
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.settings_file import load
@@ -26,6 +27,13 @@ EVERY_JOBS_SETTING = {
     "AIOSD_JOBS__MAX_JOBS_PER_SUBMIT": "7",
     "AIOSD_JOBS__MAX_QUEUED": "8",
     "AIOSD_QUEUES__NIGHT__PRIORITY": "9",
+    "AIOSD_LIMITS__QUEUED_JOBS": "10",
+    "AIOSD_LIMITS__RUNNING_JOBS": "11",
+    "AIOSD_LIMITS__CPU_MILLIS": "12",
+    "AIOSD_LIMITS__MEMORY_BYTES": "13",
+    "AIOSD_LIMITS__GPU_MILLIS": "14",
+    "AIOSD_LIMITS__GPU_HOURS_PER_DAY": "1.5",
+    "AIOSD_LIMITS__MODEL_BYTES": "16",
 }
 
 
@@ -48,6 +56,7 @@ def test_every_setting_of_jobs_reaches_them() -> None:
         max_jobs_per_submit=7,
         max_queued=8,
         queues={"night": QueueSettings("night", priority=9), "default": QueueSettings("default")},
+        limits=UserLimits(queued_jobs=10, running_jobs=11, cpu_millis=12, memory_bytes=13, gpu_millis=14, gpu_hours_per_day=1.5, model_bytes=16),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
+from aios.access import AuditRecord, AuditVerdict, NewToken, Token, User, UserLimits
 from aios.errors import NotFound
 from aios.jobs import EventKind, Job, JobEvent, LogChunk, Steered
 from aios.node import DaemonStatus, Isolation, NodeStatus, Reservation
@@ -52,6 +53,12 @@ NODE = NodeStatus(
 RESERVATION = Reservation(3, NOW_S, NOW_S + 3600, ("alice", "@vision"), Request(4000, 16 << 30, (DeviceRequest("gpu", 2000),)), "demo", "root")
 POLICY = Policy("fair", "least used first", (PolicyChoice("fifo", "strict order"), PolicyChoice("fair", "least used first")))
 QUEUE = Queue("default", 0, 0, True, True, 0.0, 7200.0, 3, 1, 61.0)
+USER = User("ada", 1000, "operator", "group wheel", UserLimits(running_jobs=4, gpu_hours_per_day=24), True, 3, 2, 1500, 1 << 30, 500, 1.25)
+TOKEN = Token("00aa11bb22", "ada", "user", NOW_S, 0.0, 0.0, 0.0, "root", "ci")
+TRAIL = (
+    AuditRecord(7, NOW_S, "ada", 1000, "socket", "pid 9", "Jobs.Cancel", "job 4", True, "", "ab" * 32),
+    AuditRecord(8, NOW_S + 1, "", 4294967295, "", "", "Jobs.Submit", "", False, "no pass\x1b[2J", "cd" * 32),
+)
 WHY = Why("42", "it needs 2 of gpu; 1 is free", "resources", "gpu", "2", "1", "4", ("40", "41"), 7, ("ask for 1 gpu",), "fair", 0.0)
 
 
@@ -173,3 +180,41 @@ class FakeClient:
     def set_policy(self, name: str) -> Policy:
         self._note("set_policy", name)
         return POLICY
+
+    # users, tokens, the audit trail
+
+    verdict = AuditVerdict(2, True, 0, "", "cd" * 32)
+    trails: tuple[tuple[AuditRecord, ...], ...] = (TRAIL,)  # what each call of `audit` answers; then KeyboardInterrupt
+
+    def users(self) -> list[User]:
+        return [USER]
+
+    def user(self, name: str = "") -> User:
+        self._note("user", name)
+        return USER
+
+    def set_user(self, name: str, **changes: Any) -> User:
+        self._note("set_user", name, **changes)
+        return USER
+
+    def create_token(self, user: str, **options: Any) -> NewToken:
+        self._note("create_token", user, **options)
+        return NewToken(TOKEN, "aios_00aa11bb22_secret")
+
+    def tokens(self, *, include_ended: bool = False) -> list[Token]:
+        self._note("tokens", include_ended=include_ended)
+        return [TOKEN]
+
+    def revoke_token(self, id: str) -> Token:
+        self._note("revoke_token", id)
+        return TOKEN
+
+    def audit(self, **question: Any) -> Iterator[AuditRecord]:
+        nth = len(self.called("audit"))
+        self._note("audit", **question)
+        if nth >= len(self.trails):
+            raise KeyboardInterrupt
+        return iter(self.trails[nth])
+
+    def verify_audit(self) -> AuditVerdict:
+        return self.verdict

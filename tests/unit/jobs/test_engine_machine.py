@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
 from aiosd.errors import AiosError
 from aiosd.ids import JobId
@@ -17,6 +18,7 @@ from aiosd.jobs.actions import (
     Reserve,
     Set,
     SetDrained,
+    SetLimits,
     SetPolicy,
     SetQueue,
     Steer,
@@ -53,6 +55,8 @@ def fingerprint(state: State) -> dict[str, object]:
         "queued": state.queued,
         "used": state.pool.used(),
         "shares": state.shares.keys(),
+        "held by users": state.holdings.held,
+        "queued of users": +state.holdings.queued,
     }
 
 
@@ -185,6 +189,10 @@ class EngineMachine(RuleBasedStateMachine):
     def set_queue(self, most: int, started: bool, priority: int) -> None:
         self.do(SetQueue("default", QueueChange(max_running=most, started=started, priority=priority)))
 
+    @rule(user=st.sampled_from(["alice", "bob"]), running=st.integers(0, 2), cpus=st.integers(0, 3), queued=st.sampled_from([0, 0, 20]))
+    def set_limits(self, user: str, running: int, cpus: int, queued: int) -> None:
+        self.do(SetLimits(user, UserLimits(running_jobs=running, cpu_millis=1000 * cpus, queued_jobs=queued)))
+
     @rule(drained=st.booleans())
     def drain(self, drained: bool) -> None:
         self.do(SetDrained(drained))
@@ -248,7 +256,12 @@ class EngineMachine(RuleBasedStateMachine):
         queue = state.queues["default"]
         next_number = max([0, *(i.number for i in (*world.saved, *world.ended))]) + 1
         world.engine = Engine.load(
-            Loaded(tuple(world.saved.values()), (), kept, next_number, world.last_revision), world.settings, world.inventory, f"boot-{self.boot}", world.now
+            Loaded(tuple(world.saved.values()), (), kept, next_number, world.last_revision),
+            world.settings,
+            world.inventory,
+            f"boot-{self.boot}",
+            world.now,
+            dict(state.holdings.limits),
         )
         world.engine.state.queues["default"] = queue
         world.engine.state.requeue_classes("default")
@@ -277,6 +290,7 @@ class EngineMachine(RuleBasedStateMachine):
                 if job.run is not None and job.run.after is None:
                     anew.pool.adopt(job.run.grant)
                     anew.shares[job.id] = 0.0
+                    anew.holdings.begin(job)
             assert fingerprint(state) == fingerprint(anew)
 
     @invariant()
@@ -298,6 +312,16 @@ class EngineMachine(RuleBasedStateMachine):
             engine.state.dirty = True
             engine.dispatch(self.world.now)
             assert not engine.take_actions()
+
+    @invariant()
+    def nobody_is_staged_for_a_user_who_has_too_much(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        state = self.world.engine.state
+        for job_id, line in state.staging.behind.items():
+            held, limits = state.holdings.held[line.key.user], state.holdings.limits.get(line.key.user, UserLimits())
+            within = held.runs <= (limits.running_jobs or held.runs) and held.cpu_millis <= (limits.cpu_millis or held.cpu_millis)
+            assert within or job_id in list(line.waiting)[: line.handed]
 
     @invariant()
     def lines_agree_with_the_jobs(self) -> None:
@@ -351,6 +375,8 @@ class EngineMachine(RuleBasedStateMachine):
         for number in list(self.world.engine.state.reservations):
             self.do(Unreserve(number))
         self.do(SetQueue("default", QueueChange(max_running=0, started=True)))
+        self.do(SetLimits("alice", None))
+        self.do(SetLimits("bob", UserLimits(running_jobs=1)))
         self.drain_world()
         for job in sorted(self.live(), key=lambda j: j.id):
             if job.phase is Phase.HELD and job.id in self.world.engine.state.jobs:

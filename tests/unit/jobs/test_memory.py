@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from aiosd.access.limits import UserLimits
 from aiosd.errors import InvalidArgument, NeverFits
 from aiosd.ids import JobId
-from aiosd.jobs.actions import UpdateJob
+from aiosd.jobs.actions import SetLimits, UpdateJob
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
 from aiosd.jobs.explain import WhyKind, why_out_of_memory
 from aiosd.jobs.memory import flag
@@ -156,3 +157,14 @@ def test_nonsense_is_refused(factor: float, most: int) -> None:
 
 def test_a_size_is_said_as_the_command_line_takes_it() -> None:
     assert (flag(6 * GIB), flag(1280 * MIB)) == ("6G", "1280M")
+
+
+def test_no_attempt_asks_for_more_than_its_user_may_have() -> None:
+    w = World()
+    w.do(SetLimits("alice", UserLimits(memory_bytes=5 * GIB)))
+    (job,) = w.submit(hungry(retries=2))
+    had = [granted(w, job.id)]
+    for _ in range(2):
+        oom(w, job.id)
+        had.append(granted(w, job.id))
+    assert had == [4 * GIB, 5 * GIB, 5 * GIB]

@@ -7,6 +7,7 @@ from aiosd.ids import JobId
 from aiosd.resources.inventory import Cpu, Device, Inventory
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import DeviceRequest, Request
+from aiosd.scheduling.budgets import Budget
 from aiosd.scheduling.policy import ClassKey, Plan, Policy, Snapshot
 
 GIB = 1 << 30
@@ -65,10 +66,11 @@ def decide(
     usage: Mapping[str, float] | None = None,
     shares: Mapping[str, float] | None = None,
     max_starts: int = 1000,
+    budgets: Mapping[str, Budget] | None = None,
 ) -> Plan:
     """What the policy plans; the pool is afterwards as it was before."""
     with pool.trial():
-        return policy(Snapshot(0.0, classes, pool, slots or {}, usage or {}, shares or {}, max_starts))
+        return policy(Snapshot(0.0, classes, pool, slots or {}, usage or {}, shares or {}, max_starts, budgets=budgets or {}))
 
 
 def started(plan: Plan) -> list[int]:
