@@ -36,7 +36,7 @@ def told(job: Job) -> str:
 
 def with_advice(job: Job, end: Ending, exit_: Exit | None, inventory: Inventory) -> Ending:
     """An end for good says what each attempt had, and what to ask for next time where it was not enough."""
-    if end.cue in (Cue.RETRY, Cue.REQUEUE) or job.run is None:
+    if end.cue in (Cue.RETRY, Cue.REQUEUE) or job.run is None or not (job.ran_out or end.cue is Cue.RUN_OUT_OF_MEMORY):
         return end
     parts = [end.reason] if end.reason else []
     if job.ran_out:

@@ -8,7 +8,7 @@ import pytest
 from aiosd.errors import NeverFits, NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, InventoryChanged, Set, SetDevice, Warn
-from aiosd.jobs.devices import GONE
+from aiosd.jobs.devices import GONE, carried_over
 from aiosd.jobs.draft import JobDraft, RequestDraft, RetryDraft
 from aiosd.jobs.explain import WhyKind
 from aiosd.jobs.job import Job
@@ -167,3 +167,12 @@ def test_a_short_job_does_not_follow_on_a_device_in_quarantine() -> None:
     w.begin(running)
     w.finish(running, run_s=0.002)
     assert not w.engine.state.shares
+
+
+def test_what_was_seen_of_devices_outlives_an_engine_that_is_made_anew() -> None:
+    """When a full disk has room again: quarantines are as they were committed, health and foreign use as they were seen."""
+    w = world()
+    w.do(SetDevice("GPU-0", busy="python (pid 7) of bob"))
+    w.do(SetDevice("GPU-1", quarantined=True))  # was never committed
+    after = carried_over(machine(4, gpus=2), w.engine.state.pool.inventory)
+    assert [(d.busy, d.quarantined) for d in after.devices] == [("python (pid 7) of bob", False), ("", False)]
