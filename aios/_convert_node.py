@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from aios import _convert, resources
-from aios.node import DaemonStatus, ForeignUse, IdleDevice, Isolation, NodeStatus
+from aios.node import DaemonStatus, ForeignUse, IdleDevice, Isolation, NodeStatus, Reservation
 from aios.queues import Policy, PolicyChoice, Queue
 from aios.v1 import node_pb2, queues_pb2, resources_pb2
 
@@ -36,9 +36,14 @@ def node_status(wire: node_pb2.NodeStatus) -> NodeStatus:
         memory_available_bytes=wire.memory_available_bytes,
         warnings=tuple(wire.warnings),
         cpu_busy_permille=wire.cpu_busy_permille,
+        reservations=tuple(reservation(one) for one in wire.reservations),
         foreign_use=tuple(ForeignUse(one.device_id, one.pid, one.user, one.program, one.memory_bytes) for one in wire.foreign_use),
         idle_devices=tuple(IdleDevice(one.device_id, one.job_id, one.idle_s) for one in wire.idle_devices),
     )
+
+
+def reservation(wire: resources_pb2.Reservation) -> Reservation:
+    return Reservation(wire.id, wire.from_s, wire.until_s, tuple(wire.users), _convert.request(wire.request), wire.reason, wire.created_by)
 
 
 def inventory(wire: resources_pb2.Inventory) -> resources.Inventory:

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 from aios._calls import Calls
 
 if TYPE_CHECKING:
-    from aios.node import NodeStatus, Reloaded
+    from collections.abc import Iterable
+
+    from aios.node import NodeStatus, Reloaded, Reservation
+    from aios.spec import Amount, Devices, Duration, Moment, Size
 
 
 class NodeCalls(Calls):
@@ -38,6 +41,44 @@ class NodeCalls(Calls):
 
         request = pb.SetDeviceRequest(device_id=device_id, quarantined=quarantined, reason=reason)
         return _convert_node.node_status(self._channel.unary("Node/SetDevice", request, pb.NodeStatus, timeout))
+
+    def reserve(
+        self,
+        begin: "Moment",
+        length: "Duration",
+        users: "str | Iterable[str]",
+        *,
+        cpus: "Amount | None" = None,
+        memory: "Size | None" = None,
+        gpus: str | float | None = None,
+        gres: "Devices | None" = None,
+        disk: "Size | None" = None,
+        exclusive: bool = False,
+        reason: str = "",
+        timeout: float | None = None,
+    ) -> "Reservation":
+        """Keep a part of the machine for `users` ("alice", "@group") from `begin` on; what is asked reads as in `submit`.
+
+        Without `cpus` it is a processor for each device; `exclusive` is the whole machine. Raises NeverFits and Conflict.
+        """
+        from aios import _convert_node
+        from aios._requests import reservation
+        from aios.spec import JobSpec
+        from aios.v1 import node_pb2 as pb
+        from aios.v1 import resources_pb2
+
+        what = JobSpec("", cpus=cpus, memory=memory, gpus=gpus, gres=gres, disk=disk, exclusive=exclusive)
+        request = pb.ReserveRequest(reservation=reservation(begin, length, users, what, reason))
+        return _convert_node.reservation(self._channel.unary("Node/Reserve", request, resources_pb2.Reservation, timeout, repeatable=False))
+
+    def unreserve(self, number: int, *, timeout: float | None = None) -> "Reservation":
+        """End a reservation, or take it back. Raises NotFound."""
+        from aios import _convert_node
+        from aios.v1 import node_pb2 as pb
+        from aios.v1 import resources_pb2
+
+        request = pb.UnreserveRequest(id=number)
+        return _convert_node.reservation(self._channel.unary("Node/Unreserve", request, resources_pb2.Reservation, timeout, repeatable=False))
 
     def reload(self, *, timeout: float | None = None) -> "Reloaded":
         """Have the daemon read its configuration again, as SIGHUP does."""

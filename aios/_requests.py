@@ -9,7 +9,7 @@ from aios.jobs import JobChanges
 from aios.moments import parse_time
 from aios.records import JobRecord, State
 from aios.resources import DeviceRequest
-from aios.spec import JobSpec
+from aios.spec import Duration, JobSpec, Moment
 from aios.units import parse_bytes, parse_count, parse_millis, parse_seconds
 from aios.v1 import jobs_pb2 as pb
 from aios.v1 import resources_pb2
@@ -176,6 +176,19 @@ def _request(spec: JobSpec) -> resources_pb2.Request:
         devices=[_device(one) for one in devices],
         disk_bytes=0 if spec.disk is None else parse_bytes(spec.disk, what="disk"),
         exclusive=spec.exclusive,
+    )
+
+
+def reservation(begin: Moment, length: Duration, users: str | Iterable[str], what: JobSpec, reason: str) -> resources_pb2.Reservation:
+    """`what` is a job that asks for what is to be kept."""
+    names = users.split(",") if isinstance(users, str) else list(users)
+    from_s = parse_time(begin, what="begin")
+    return resources_pb2.Reservation(
+        from_s=from_s,
+        until_s=from_s + parse_seconds(length, what="length"),
+        users=[_text(name.strip(), "users") for name in names if name.strip()],
+        request=_request(what),
+        reason=_text(reason, "reason"),
     )
 
 

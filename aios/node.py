@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aios.resources import Grant, Inventory
+from aios.resources import Grant, Inventory, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,19 @@ class DaemonStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """A part of the machine that is kept for somebody for some time."""
+
+    id: int
+    from_s: float
+    until_s: float
+    users: tuple[str, ...]  # "@group" is a Unix group
+    request: Request
+    reason: str = ""
+    created_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
     inventory: Inventory
     used: Grant
@@ -59,6 +72,7 @@ class NodeStatus:
     memory_available_bytes: int
     warnings: tuple[str, ...]
     cpu_busy_permille: float
+    reservations: tuple[Reservation, ...] = ()
     foreign_use: tuple[ForeignUse, ...] = ()
     idle_devices: tuple[IdleDevice, ...] = ()
 

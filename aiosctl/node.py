@@ -15,8 +15,10 @@ from aiosctl.output import Column, Shape, coloured, colourful, escaped, print_on
 
 TABLE = {
     "show": ("aiosctl.node:show", "Inventory, topology, health, isolation in force"),
-    "drain": ("aiosctl.node:drain", "Let running jobs finish and start nothing new"),
+    "drain": ("aiosctl.drain:drain", "Let running jobs finish and start nothing new"),
     "resume": ("aiosctl.node:resume", "The end of a drain"),
+    "reserve": ("aiosctl.reservations:reserve", "Keep a part of the machine for somebody, for some time"),
+    "unreserve": ("aiosctl.reservations:unreserve", "End a reservation"),
     "device": ("aiosctl.devices:device", "Take a device out of use, or let it be handed out again"),
 }
 
@@ -34,15 +36,6 @@ def node(ctx: click.Context) -> None:
 def show(shape: Shape) -> None:
     """Show what the machine has, what is free, what is enforced, and how the daemon does."""
     _show(shape)
-
-
-@verb("aiosctl node drain --reason 'new GPU on Friday'")
-@click.option("--reason", default="", metavar="TEXT", help="Told to everybody whose job waits for it.")
-@output_options
-def drain(reason: str, shape: Shape) -> None:
-    """Let running jobs finish and start nothing new."""
-    with session.connect() as client:
-        print_one(client.drain(reason), layout, _name, shape)
 
 
 @verb("aiosctl node resume")
@@ -73,6 +66,11 @@ def layout(status: NodeStatus, wide: bool) -> Iterator[str]:
         yield from (f"  {line}" for line in table(status.inventory.devices, _device_columns(status, wide)))
     yield from section("Used by others", ((device_name(status, use.device_id), _foreign(use)) for use in status.foreign_use))
     yield from section("Idle", ((device_name(status, idle.device_id), idle_text(idle)) for idle in status.idle_devices))
+    if status.reservations:
+        from aiosctl.reservations import COLUMNS
+
+        yield coloured("Reservations", "bold", colourful_out())
+        yield from (f"  {line}" for line in table(status.reservations, COLUMNS))
     yield from section("Isolation", ((i.resource, i.state + (f" ({i.detail})" if i.detail else "")) for i in status.isolation))
     yield from section("Daemon", _daemon(status))
     if wide:

@@ -1,5 +1,6 @@
 """The node and its daemon as an operator sees and steers them: status, drain, reload, stop."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -7,10 +8,12 @@ from dataclasses import dataclass, field, replace
 from aiosd import __version__, logs, settings_text
 from aiosd.domain_settings import device_settings, jobs_settings
 from aiosd.host import isolation, mps
+from aiosd.host.groups import members_of
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
 from aiosd.host.probes import Survey
-from aiosd.jobs.actions import QueueChange
+from aiosd.jobs import reserving
+from aiosd.jobs.actions import QueueChange, Reserve
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
 from aiosd.monitoring.device_service import DeviceService
@@ -19,6 +22,7 @@ from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.isolation import Isolation
 from aiosd.rpc.needs import NodeReport, Reloaded
+from aiosd.scheduling.reservations import Reservation
 from aiosd.settings_file import Loaded
 
 log = logs.logger("aiosd.node")
@@ -55,8 +59,10 @@ class Node:
         )
         inventory, devices = self.inventory, self.devices
         out_of_use = (f"{device.name} ({device.id}) {device.trouble}" for device in inventory.devices if device.trouble)
-        view = replace(view, warnings=(*view.warnings, *self.warnings, *(devices.warnings if devices else ()), *out_of_use))
-        report = NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, self._isolation(inventory), self._load.look())
+        short = reserving.warnings(self.jobs.state, self.jobs.clock.now()).values()
+        view = replace(view, warnings=(*view.warnings, *self.warnings, *(devices.warnings if devices else ()), *out_of_use, *short))
+        reservations = tuple(self.jobs.state.reservations.values())
+        report = NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, self._isolation(inventory), self._load.look(), reservations)
         return replace(report, foreign_use=tuple(devices.foreign_use), idle_devices=tuple(devices.idle_devices)) if devices else report
 
     @property
@@ -81,6 +87,19 @@ class Node:
             await self._survey()
         told = f"{reason}, by {by}" if reason else f"by {by}"
         await self.jobs.set_device(device_id, quarantined=quarantined, reason=told if quarantined else "")
+
+    async def reserve(self, wish: Reserve, by: str) -> Reservation:
+        """The reservation as it was made; its reason says, too, what may keep it from being honoured in full."""
+        members = await asyncio.to_thread(members_of, wish.users)
+        made = await self.jobs.reserve(replace(wish, members=members, created_by=by))
+        log.info("reserved", reservation=made.id, users=made.users, from_s=made.from_s, until_s=made.until_s, by=by)
+        warning = reserving.warnings(self.jobs.state, self.jobs.clock.now()).get(made.id)
+        return replace(made, reason=f"{made.reason}; {warning}" if made.reason else warning) if warning else made
+
+    async def unreserve(self, number: int, by: str) -> Reservation:
+        gone = await self.jobs.unreserve(number)
+        log.info("unreserved", reservation=number, by=by)
+        return gone
 
     async def _survey(self) -> None:
         found = await self.survey()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aiosd.ids import JobId
-from aiosd.jobs.draft import JobChange, JobDraft
+from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft
 from aiosd.jobs.job import Environment, Job, Owner, Phase, StopCause
 from aiosd.jobs.ports import Launched, LaunchFailed, RunEnded, Scope, Submission
 from aiosd.resources.inventory import Inventory
@@ -110,6 +110,24 @@ class InventoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserve:
+    """Keep a part of the machine for somebody; `members`: the users that `users` ("alice", "@group") means."""
+
+    from_s: float  # wall; what is past means now
+    until_s: float
+    users: tuple[str, ...]
+    members: frozenset[str]
+    request: RequestDraft
+    reason: str = ""
+    created_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreserve:
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetDevice:
     """What is known of one device now; None: as it was. One that falls ill goes into quarantine, too, unless that is said."""
 
@@ -120,9 +138,9 @@ class SetDevice:
     reason: str = ""
 
 
-Event = (
-    Submit | SteerJob | UpdateJob | StopRun | WarnRun | SetQueue | SetPolicy | SetDrained | InventoryChanged | SetDevice | Launched | RunEnded | LaunchFailed
-)
+Asked = Submit | SteerJob | UpdateJob | StopRun | WarnRun
+Operated = SetQueue | SetPolicy | SetDrained | InventoryChanged | SetDevice | Reserve | Unreserve
+Event = Asked | Operated | Launched | RunEnded | LaunchFailed
 
 
 @dataclass(frozen=True, slots=True)

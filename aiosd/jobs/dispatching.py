@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from aiosd.clock import Instant
+from aiosd.jobs import reserving
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
@@ -36,8 +37,9 @@ def _start_what_can(state: State, now: Instant) -> None:
 def _plan(state: State, now: Instant) -> Plan:
     slots = {name: max(0, q.max_running - state.active_in[name]) for name, q in state.queues.items() if q.max_running}
     stopped = {name for name, q in state.queues.items() if not q.started}
+    keeper = reserving.keeper(state, now)
     with state.pool.trial() as pool:
-        return POLICIES[state.policy].policy(
+        plan = POLICIES[state.policy].policy(
             Snapshot(
                 now_s=now.wall_s,
                 classes=[c for c in state.backlog.classes.values() if c.count and c.key.queue not in stopped],
@@ -46,8 +48,12 @@ def _plan(state: State, now: Instant) -> Plan:
                 usage=state.ledger.usage(now.wall_s),
                 shares=state.settings.shares,
                 max_starts=state.settings.max_starts_per_pass,
+                keeper=keeper,
             )
         )
+    if keeper is not None:
+        state.reserved_devices = dict(keeper.chosen)
+    return plan
 
 
 def _start_all(state: State, starts: Sequence[Start], now: Instant) -> None:

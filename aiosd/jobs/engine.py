@@ -9,12 +9,14 @@ from typing import assert_never
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs import devices, dispatching, running, staging, steering, submitting
+from aiosd.jobs import devices, dispatching, reserving, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
     Event,
     InventoryChanged,
+    Operated,
     QueueChange,
+    Reserve,
     Set,
     SetDevice,
     SetDrained,
@@ -23,6 +25,7 @@ from aiosd.jobs.actions import (
     SteerJob,
     StopRun,
     Submit,
+    Unreserve,
     UpdateJob,
     WarnRun,
 )
@@ -36,11 +39,12 @@ from aiosd.resources.inventory import Inventory
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger, dominant_share
 from aiosd.scheduling.registry import POLICIES
+from aiosd.scheduling.reservations import Reservation
 
 REVISION_GAP = 1 << 20  # a revision that a watcher saw but that a crash kept from the disk is never given out twice
 LEDGER_PERIOD_S = 10.0  # the usage of users is remembered at most so often; a crash forgets no more than this
 
-Reply = Sequence[Job] | range | Job | QueueSettings | str | None  # range: the numbers a repeated submission got before
+Reply = Sequence[Job] | range | Job | QueueSettings | Reservation | str | None  # range: the numbers a repeated submission got before
 
 
 @dataclass(slots=True)
@@ -57,6 +61,7 @@ class Engine:
         queues = {name: settings.queues[name] for name in settings.queues}
         queues |= {name.removeprefix("queue."): QueueSettings(**value) for name, value in stored.items() if name.startswith("queue.")}
         policy = stored.get("policy", settings.policy)
+        reservations, next_reservation = reserving.remembered(stored.get("reservations"))
         state = State(
             settings=settings,
             pool=Pool(devices.remembered(inventory, stored)),
@@ -66,6 +71,8 @@ class Engine:
             boot_id=boot_id,
             drain_reason=stored.get("drained"),
             next_number=loaded.next_number,
+            reservations=reservations,
+            next_reservation=next_reservation,
             revision=loaded.revision + REVISION_GAP,
             submissions={(s.uid, s.key): s for s in loaded.submissions},
         )
@@ -96,7 +103,7 @@ class Engine:
                 return self._operate(event, now)
         return None
 
-    def _operate(self, event: SetPolicy | SetQueue | SetDrained | InventoryChanged | SetDevice, now: Instant) -> Reply:
+    def _operate(self, event: Operated, now: Instant) -> Reply:
         """What concerns the node as a whole."""
         match event:
             case SetPolicy():
@@ -109,6 +116,10 @@ class Engine:
                 devices.inventory_changed(self.state, event.inventory, now)
             case SetDevice():
                 devices.set_device(self.state, event, now)
+            case Reserve():
+                return reserving.reserve(self.state, event, now)
+            case Unreserve():
+                return reserving.unreserve(self.state, event, now)
             case _:
                 assert_never(event)
         return None
@@ -116,6 +127,7 @@ class Engine:
     def dispatch(self, now: Instant) -> None:
         """Let everything happen that is due, then let the policy start what can start."""
         running.fire_timers(self.state, now)
+        reserving.expire(self.state, now)
         dispatching.dispatch(self.state, now)
         if now.steady_s - self._ledger_saved_s >= LEDGER_PERIOD_S and self.state.actions:
             self._ledger_saved_s = now.steady_s
@@ -126,11 +138,10 @@ class Engine:
 
     def next_wake_in_s(self, now: Instant) -> float | None:
         """Seconds until `dispatch` has something to do although nothing happened; None: never."""
-        timer_s, check_at_s = self.state.timers.next_in_s(now), self.state.staging.check_at_s
-        if check_at_s is None:
-            return timer_s
-        check_s = max(0.0, check_at_s - now.steady_s)
-        return check_s if timer_s is None else min(timer_s, check_s)
+        check_at_s = self.state.staging.check_at_s
+        check_s = None if check_at_s is None else max(0.0, check_at_s - now.steady_s)
+        waits = (self.state.timers.next_in_s(now), check_s, reserving.next_end_in_s(self.state, now))
+        return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 
     def hand_over(self, ended: JobId, attempt: int, durable_revision: int) -> Job | None:
         """Who is staged behind this run, to be launched at once; None where nobody is, or not yet remembered for good."""

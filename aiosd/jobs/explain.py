@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
+from aiosd.jobs import reserving
 from aiosd.jobs.dependencies import describe
 from aiosd.jobs.devices import out_of_use
 from aiosd.jobs.job import Job, Phase, RetryCondition
@@ -17,6 +18,7 @@ from aiosd.resources.request import Request
 from aiosd.resources.shortage import CPU, MEMORY, Shortage
 from aiosd.scheduling.policy import ClassKey, Rank, Snapshot, Wait, WaitKind
 from aiosd.scheduling.registry import POLICIES
+from aiosd.scheduling.reservations import Reservation
 from aiosd.units import format_bytes, format_millis, format_seconds
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class WhyKind(StrEnum):
     RESOURCES = "resources"
     BEHIND = "behind"
     QUEUE_LIMIT = "queue-limit"
+    RESERVATION = "reservation"
     ARRAY_LIMIT = "array-limit"
     DEPENDENCY = "dependency"
     BEGIN_TIME = "begin-time"
@@ -150,6 +153,9 @@ def _ranks(state: State, job: Job, now: Instant) -> Callable[[ClassKey], Rank | 
 
 
 def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | None, ahead: list[JobId], ahead_count: int, now: Instant) -> Why:
+    reservation = state.reservations.get(wait.reservation) if wait is not None else None
+    if reservation is not None and wait is not None:
+        return _reserved(state, job, wait, reservation, now)
     kind, text = WhyKind.BEHIND, "it is next: it starts in the next pass"
     if wait is not None and wait.kind is WaitKind.QUEUE_LIMIT:
         kind, text = WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r} runs as many jobs at once as it may"
@@ -175,6 +181,19 @@ def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | Non
         ahead_count=ahead_count,
         suggestions=_suggestions(state, job),
         estimated_start_at_s=_estimate(state, shortage, ahead_count, now),
+    )
+
+
+def _reserved(state: State, job: Job, wait: Wait, reservation: Reservation, now: Instant) -> Why:
+    what = f"the {wait.resource} it needs is" if wait.resource else "what it needs is"
+    return Why(
+        job.id,
+        WhyKind.RESERVATION,
+        f"{what} kept for {reserving.describe(reservation)}",
+        state.policy,
+        resource=wait.resource,
+        suggestions=reserving.with_latest_start(state, reservation.id, job.spec, now),
+        estimated_start_at_s=reservation.until_s,
     )
 
 
@@ -251,6 +270,8 @@ def _in_short(state: State, job: Job) -> str:
         return ""
     if wait.kind is WaitKind.QUEUE_LIMIT:
         return "queue limit"
+    if wait.kind is WaitKind.RESERVATION:
+        return f"reservation {wait.reservation}"
     if wait.kind is WaitKind.RESOURCES:
         return f"waits for {wait.resource}"
     if wait.blocker is None or wait.blocker.whole == job.id.whole:

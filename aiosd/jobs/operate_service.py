@@ -5,11 +5,12 @@ from typing import Protocol
 import structlog
 
 from aiosd.ids import JobId
-from aiosd.jobs.actions import Event, InventoryChanged, QueueChange, SetDevice, SetDrained, SetPolicy, SetQueue, StopRun
+from aiosd.jobs.actions import Event, InventoryChanged, QueueChange, Reserve, SetDevice, SetDrained, SetPolicy, SetQueue, StopRun, Unreserve
 from aiosd.jobs.engine import Reply
 from aiosd.jobs.job import StopCause
 from aiosd.jobs.settings import QueueSettings
 from aiosd.resources.inventory import Inventory
+from aiosd.scheduling.reservations import Reservation
 
 log = structlog.get_logger("jobs")
 
@@ -50,6 +51,17 @@ class Operating(Protocol):
     async def take_inventory(self, inventory: Inventory) -> None:
         """What the probes find now. What they no longer find counts as ill."""
         await self.ask(InventoryChanged(inventory))
+
+    async def reserve(self, wish: Reserve) -> Reservation:
+        """Raises InvalidArgument, NeverFits, Conflict and Exhausted for what cannot be kept."""
+        reply = await self.ask(wish)
+        assert isinstance(reply, Reservation)
+        return reply
+
+    async def unreserve(self, number: int) -> Reservation:
+        reply = await self.ask(Unreserve(number))
+        assert isinstance(reply, Reservation)
+        return reply
 
     async def stop_run(self, job_id: JobId, attempt: int, cause: StopCause, reason: str, *, force: bool = False) -> None:
         """End a run for what was seen of it; `reason` is what its user reads."""

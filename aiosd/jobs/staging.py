@@ -30,6 +30,7 @@ HORIZON_S = 0.1  # of work that a line holds
 LONGEST_LINE = 16
 PATIENCE_S = 0.15  # a line behind a run that takes longer is called back
 CHECK_S = 0.1
+MARGIN_S = 60.0  # between the latest end of a run that is staged and the beginning of a reservation
 NEWEST_WEIGHT = 0.2  # of a run in its class's pace
 MOST_PACES = 256
 
@@ -58,6 +59,8 @@ def stage(state: State, now: Instant) -> None:
     if len(waiting) != 1 or state.queues[waiting[0].key.queue].max_running:
         return
     (queued,) = waiting
+    if _reserved_soon(state, queued.key, now):
+        return
     depth = _depth(state, queued.key)
     lines = [line for line in _lines(state) if line.key == queued.key and 2 * len(line.waiting) <= depth and _may_be_followed(state, line, now)]
     places = [line for nth in range(depth) for line in lines if nth >= len(line.waiting)]  # the shortest are filled first
@@ -67,6 +70,12 @@ def stage(state: State, now: Instant) -> None:
         state.staging.behind[job.id] = line
     if chosen and state.staging.check_at_s is None:
         state.staging.check_at_s = now.steady_s + CHECK_S
+
+
+def _reserved_soon(state: State, key: ClassKey, now: Instant) -> bool:
+    """Whether a grant might be passed on past the beginning of a reservation for others."""
+    soon_s = now.wall_s + key.lasts_s + MARGIN_S
+    return any(key.user not in r.members and (not key.lasts_s or r.from_s < soon_s) for r in state.reservations.values())
 
 
 def _waiting(state: State) -> list[QueuedClass]:

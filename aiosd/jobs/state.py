@@ -1,7 +1,7 @@
 """What the engine knows: every live job, and the indexes that keep a turn's cost independent of how many wait."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aiosd.clock import Instant
@@ -17,6 +17,7 @@ from aiosd.jobs.timers import Due, Timers
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger
 from aiosd.scheduling.policy import ClassKey, Wait
+from aiosd.scheduling.reservations import Reservation
 
 MOST_RECENT = 10_000
 NOT_BEGUN = (Phase.HELD, Phase.WAITING, Phase.QUEUED)
@@ -47,6 +48,9 @@ class State:
     backlog: Backlog = field(default_factory=Backlog)
     timers: Timers = field(default_factory=Timers)
     staging: Staging = field(default_factory=Staging)
+    reservations: dict[int, Reservation] = field(default_factory=dict)
+    next_reservation: int = 1
+    reserved_devices: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of the reservations in force, as of the last pass
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
@@ -118,11 +122,17 @@ class State:
     def class_key(self, job: Job) -> ClassKey:
         spec = job.spec
         queue = self.queues.get(spec.queue)
-        return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority + (queue.priority if queue else 0), job.request)
+        lasts_s = spec.time_limit_s + spec.grace_s if self.reservations and spec.time_limit_s else 0.0
+        return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority + (queue.priority if queue else 0), job.request, lasts_s)
 
     def requeue_classes(self, queue: str) -> None:
         """The priority of a queue has changed: its jobs belong to other classes now."""
         for job_id in [i for i, key in self.backlog.where.items() if key.queue == queue]:
+            self._queue(self.jobs[job_id])
+
+    def requeue_all(self) -> None:
+        """What tells the classes apart has changed."""
+        for job_id in list(self.backlog.where):
             self._queue(self.jobs[job_id])
 
     def _index(self, job: Job) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from aiosd.clock import Instant
 from aiosd.errors import FailedPrecondition, InvalidArgument
 from aiosd.ids import JobId
-from aiosd.jobs import staging
+from aiosd.jobs import reserving, staging
 from aiosd.jobs.actions import Signal, Steer, SteerJob
 from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priority, check_seconds, open_queue, time_limit
 from aiosd.jobs.draft import JobChange
@@ -176,6 +176,8 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
     changed = replace(job, spec=spec, memory_bytes=0 if change.memory_bytes is not None else job.memory_bytes)
     if changed.request != job.request:
         state.pool.check_ever_fits(changed.request)
+    if spec.time_limit_s != job.spec.time_limit_s:
+        reserving.check_longer(state, changed, now)
     state.dirty = True
     job = changed
     startable = job.phase is Phase.QUEUED or (_pending_array(job) and job.phase is Phase.RUNNING)

@@ -1,6 +1,6 @@
 """Which devices are free, in thousandths and in bytes of their memory, and which of them a job should get."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiosd.resources.grant import DeviceGrant
@@ -118,6 +118,11 @@ class Accelerators:
         rooms = [room for room in self.matching(wish.kind, wish.model) if room.device.memory_bytes >= wish.memory_bytes]
         emptiest = sorted(rooms, key=lambda room: -room.millis)[: max(1, wish.millis // WHOLE)]
         return [_grant(room, max(0, min(room.millis, wish.millis)), max(0, min(room.memory_bytes, _most_memory(room.device, wish)))) for room in emptiest]
+
+    def of(self, amounts: Mapping[str, tuple[int, int]]) -> tuple[DeviceGrant, ...]:
+        """So many thousandths and bytes of these devices, as far as they are free."""
+        known = ((self._rooms[device_id], wanted) for device_id, wanted in amounts.items() if device_id in self._rooms)
+        return tuple(_grant(room, max(0, min(room.millis, millis)), max(0, min(room.memory_bytes, memory))) for room, (millis, memory) in known)
 
     def shortage(self, wish: DeviceRequest) -> Shortage | None:
         """What is short for this wish alone; None when, alone, it could be met."""

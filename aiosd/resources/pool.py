@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from enum import Enum
 
 from aiosd.resources.accelerators import Accelerators
+from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.limits import check_sane, never_fits
@@ -124,17 +125,39 @@ class Pool:
                 self._withheld -= 1
                 self._change(grant, +1)
 
-    def hold(self, request: Request) -> None:
-        """Withhold as much of the request as is free, for a job that goes first. Only in a trial, or it would never end."""
+    def hold(self, request: Request, kept: Amounts | None = None) -> None:
+        """Withhold as much of the request as is free, for a job that goes first. Only in a trial, or it would never end.
+
+        kept    what that job may not have either: it stays free for others
+        """
         if not self._trials:
             raise ValueError("hold() outside of a trial would never be undone")
-        if request.exclusive:
-            self._withhold(self.free())
+        if not kept:
+            self._withhold(self._as_much(request))
             return
+        with self.trial():
+            self.keep(kept)
+            held = self._as_much(request)
+        self._withhold(held)
+
+    def _as_much(self, request: Request) -> Grant:
+        if request.exclusive:
+            return self.free()
         devices = self._accelerators.pick_most(request.devices) if request.devices else ()
         cpus = self._processors.pick(min(max(0, request.cpu_millis), self._processors.free_millis), self._accelerators.node_of(devices))
         memory_bytes = min(request.memory_bytes, max(0, self._memory_bytes))
-        self._withhold(Grant(cpus, memory_bytes, devices, min(request.disk_bytes, max(0, self._disk_bytes))))
+        return Grant(cpus, memory_bytes, devices, min(request.disk_bytes, max(0, self._disk_bytes)))
+
+    def keep(self, amounts: Amounts) -> None:
+        """Withhold these amounts, as far as they are free: they are not for whoever asks next. Only in a trial."""
+        if not self._trials:
+            raise ValueError("keep() outside of a trial would never be undone")
+        if not amounts:
+            return
+        cpus = self._processors.pick(min(amounts.cpu_millis, self._processors.free_millis))
+        memory_bytes = min(amounts.memory_bytes, max(0, self._memory_bytes))
+        devices = self._accelerators.of(amounts.devices)
+        self._withhold(Grant(cpus, memory_bytes, devices, min(amounts.disk_bytes, max(0, self._disk_bytes))))
 
     def _withhold(self, grant: Grant) -> None:
         self._withheld += 1

@@ -4,11 +4,14 @@ from typing import NamedTuple
 
 from aios.v1 import node_pb2 as pb
 from aios.v1 import resources_pb2 as pb2
+from aios.v1.resources_pb2 import Reservation as Wire
+from aiosd.jobs.actions import Reserve
 from aiosd.monitoring.looks import ForeignUse
 from aiosd.monitoring.machine import DaemonInfo
-from aiosd.rpc.convert_resources import to_grant, to_inventory
-from aiosd.rpc.fields import needed, printable, text
+from aiosd.rpc.convert_resources import from_request, to_grant, to_inventory, to_request
+from aiosd.rpc.fields import needed, printable, seconds, text, texts
 from aiosd.rpc.needs import NodeReport, Reloaded
+from aiosd.scheduling.reservations import Reservation
 
 
 def from_drain(wire: pb.DrainRequest) -> str:
@@ -26,6 +29,30 @@ def from_set_device(wire: pb.SetDeviceRequest) -> DeviceWish:
     return DeviceWish(needed(wire.device_id, "", "device_id"), wire.quarantined, text(wire.reason, "", "reason"))
 
 
+def from_reserve(wire: pb.ReserveRequest) -> Reserve:
+    asked = wire.reservation
+    return Reserve(
+        from_s=seconds(asked.from_s, "reservation.", "from_s"),
+        until_s=seconds(asked.until_s, "reservation.", "until_s"),
+        users=texts(asked.users, "reservation.", "users"),
+        members=frozenset(),
+        request=from_request(asked.request, "reservation.request."),
+        reason=text(asked.reason, "reservation.", "reason"),
+    )
+
+
+def to_reservation(made: Reservation) -> Wire:
+    return Wire(
+        id=made.id,
+        from_s=made.from_s,
+        until_s=made.until_s,
+        users=map(printable, made.users),
+        request=to_request(made.request),
+        reason=printable(made.reason),
+        created_by=printable(made.created_by),
+    )
+
+
 def to_status(report: NodeReport) -> pb.NodeStatus:
     return pb.NodeStatus(
         inventory=to_inventory(report.inventory),
@@ -40,6 +67,7 @@ def to_status(report: NodeReport) -> pb.NodeStatus:
         memory_available_bytes=report.load.memory_available_bytes,
         warnings=[printable(warning) for warning in report.view.warnings],
         cpu_busy_permille=report.load.cpu_busy_permille,
+        reservations=[to_reservation(each) for each in report.reservations],
         foreign_use=[_to_foreign_use(use) for use in report.foreign_use],
         idle_devices=[pb2.IdleDevice(device_id=i.device_id, job_id=i.job_id, idle_s=i.idle_s) for i in report.idle_devices],
     )

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from aiosd.jobs.actions import QueueChange, Steer
+from aiosd.jobs.actions import QueueChange, Reserve, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why
 from aiosd.jobs.job import Job, Owner
@@ -17,6 +17,7 @@ from aiosd.monitoring.stats import JobStatistics, Progress
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.isolation import Isolation
+from aiosd.scheduling.reservations import Reservation
 
 
 class JobCalls(Protocol):
@@ -68,6 +69,7 @@ class NodeReport:
     daemon: DaemonInfo
     isolation: tuple[Isolation, ...] = ()
     load: MachineLoad = field(default_factory=MachineLoad)
+    reservations: tuple[Reservation, ...] = ()
     foreign_use: tuple[ForeignUse, ...] = ()
     idle_devices: tuple[IdleDevice, ...] = ()
 
@@ -91,6 +93,12 @@ class NodeControl(Protocol):
 
     async def set_device(self, device_id: str, quarantined: bool, reason: str, by: str) -> None:
         """Into quarantine, or out of it. Raises NotFound."""
+
+    async def reserve(self, wish: Reserve, by: str) -> Reservation:
+        """Keep a part of the machine for `wish.users`; whom they mean is found out here. Raises NotFound, NeverFits, Conflict."""
+
+    async def unreserve(self, number: int, by: str) -> Reservation:
+        """Raises NotFound."""
 
     async def reload(self) -> Reloaded:
         """Read the configuration again, as SIGHUP does. Raises ConfigError; then the old one stays in force."""

@@ -4,9 +4,11 @@
 
 from aios.v1 import node_pb2 as pb
 from aios.v1.node_pb2_grpc import NodeServicer as Wire
+from aios.v1.resources_pb2 import Reservation
 from aiosd.rpc import convert_node
 from aiosd.rpc.auth import Authenticator
 from aiosd.rpc.context import Context
+from aiosd.rpc.fields import amount
 from aiosd.rpc.needs import NodeControl
 
 
@@ -30,6 +32,14 @@ class NodeServicer(Wire):
         wish = convert_node.from_set_device(request)
         await self._node.set_device(wish.device_id, wish.quarantined, wish.reason, self._auth.principal(context).name)
         return convert_node.to_status(await self._node.status())
+
+    async def Reserve(self, request: pb.ReserveRequest, context: Context) -> Reservation:
+        wish = convert_node.from_reserve(request)
+        return convert_node.to_reservation(await self._node.reserve(wish, self._auth.principal(context).name))
+
+    async def Unreserve(self, request: pb.UnreserveRequest, context: Context) -> Reservation:
+        number = amount(request.id, "", "id")
+        return convert_node.to_reservation(await self._node.unreserve(number, self._auth.principal(context).name))
 
     async def Reload(self, request: pb.ReloadRequest, context: Context) -> pb.ReloadResponse:
         return convert_node.to_reloaded(await self._node.reload())

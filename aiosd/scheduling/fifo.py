@@ -31,6 +31,10 @@ def fifo(world: Snapshot) -> Plan:
             line.advance()
         else:
             line.drop()
+            if this_pass.kept_out(key):  # strict order would only keep the machine idle until the reservation begins
+                if line and this_pass.must_hold(key):
+                    this_pass.hold(key, job_id)
+                continue
             blockers[key.queue] = job_id
             if line:
                 this_pass.hold(key, job_id)

@@ -11,10 +11,18 @@ from aiosd.scheduling.policy import ClassKey, Plan, Snapshot, Start, Wait, WaitK
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """`resource` was short when it was refused; `holder`: for whom it was withheld, None while nothing was."""
+    """`resource` was short when it was refused; `holder`: for whom it was withheld, None while nothing was.
+
+    `reservation`: it would have fitted but for that; `hopeless`: and so it will be, whatever else ends.
+    """
 
     resource: str
     holder: JobId | None
+    reservation: int = 0
+    hopeless: bool = False
+
+
+Shape = tuple[Request, tuple[int, ...]]  # what is asked, and the reservations that bind who asks
 
 
 class Pass:
@@ -30,7 +38,8 @@ class Pass:
         self._slots = dict(world.slots)
         self._starts: list[Start] = []
         self._waits: dict[ClassKey, Wait] = {}
-        self._refused: dict[Request, _Refusal] = {}
+        self._keeper = world.keeper
+        self._refused: dict[Shape, _Refusal] = {}
         self._unresolved: list[ClassKey] = []  # refused; the reason is worked out at the end
         self._holders: dict[str, JobId] = {}
         self._holding = ExitStack()
@@ -49,11 +58,13 @@ class Pass:
 
     def start(self, key: ClassKey, job_id: JobId) -> bool:
         """Start the job if the pool has what it asks for; when not, the class is noted as waiting."""
-        request = key.request
-        grant = None if request in self._refused else self._pool.take(request)
+        shape = self._shape(key)
+        grant = None if shape in self._refused else self._take(shape)
         if grant is None:
-            self._refuse(key)
+            self._refuse(key, shape)
             return False
+        if self._keeper is not None:
+            self._keeper.started(key.user, key.lasts_s, grant)
         self._starts.append(Start(job_id, grant))
         if key.queue in self._slots:
             self._slots[key.queue] -= 1
@@ -63,15 +74,21 @@ class Pass:
 
     def must_hold(self, key: ClassKey) -> bool:
         """Whether the class was refused for want of a resource of which nothing is withheld yet."""
-        refusal = self._refused.get(key.request)
-        return refusal is not None and refusal.resource not in self._holders and self._waits.get(key) is None
+        refusal = self._refused.get(self._shape(key))
+        return refusal is not None and not refusal.hopeless and refusal.resource not in self._holders and self._waits.get(key) is None
+
+    def kept_out(self, key: ClassKey) -> bool:
+        """Whether nothing but a reservation keeps the class waiting: what is free until that begins is for those who end before."""
+        refusal = self._refused.get(self._shape(key))
+        return refusal is not None and bool(refusal.reservation)
 
     def hold(self, key: ClassKey, job_id: JobId) -> None:
         """From now on nobody gets what this refused job could use, so that no later job delays it."""
         if not self._holders:
             self._holding.enter_context(self._pool.trial())
-        self._pool.hold(key.request)
-        self._holders.setdefault(self._refused[key.request].resource, job_id)
+        shape = self._shape(key)
+        self._pool.hold(key.request, self._keeper.kept(shape[1]) if self._keeper is not None else None)
+        self._holders.setdefault(self._refused[shape].resource, job_id)
 
     def behind(self, key: ClassKey, blocker: JobId) -> None:
         """The class is not even asked: `blocker` goes first."""
@@ -84,14 +101,47 @@ class Pass:
             self._excuse_the_rest()
         return Plan(tuple(self._starts), self._waits, more)
 
-    def _refuse(self, key: ClassKey) -> None:
+    def _shape(self, key: ClassKey) -> Shape:
+        return key.request, self._keeper.binding(key.user, key.lasts_s) if self._keeper is not None else ()
+
+    def _take(self, shape: Shape) -> Grant | None:
+        """A grant beside what is reserved for others."""
+        request, binding = shape
+        if self._keeper is None or not binding:
+            return self._pool.take(request)
+        with self._pool.trial():
+            self._pool.keep(self._keeper.kept(binding))
+            grant = self._pool.take(request)
+        if grant is not None:
+            self._pool.adopt(grant)
+        return grant
+
+    def _refuse(self, key: ClassKey, shape: Shape) -> None:
         self._unresolved.append(key)
-        if key.request in self._refused:
+        if shape in self._refused:
             return
         shortage = self._pool.shortage(key.request)
         resource = shortage.resource if shortage else ""
+        kept_out = self._kept_out(shape, short_anyway=shortage is not None)
+        if kept_out is not None:
+            self._refused[shape] = kept_out
+            return
         holder = self._holders.get(resource, next(iter(self._holders.values()), None))
-        self._refused[key.request] = _Refusal(resource, holder)
+        self._refused[shape] = _Refusal(resource, holder)
+
+    def _kept_out(self, shape: Shape, *, short_anyway: bool) -> _Refusal | None:
+        """The refusal of what only a reservation keeps out now, or will keep out whatever ends before."""
+        request, binding = shape
+        if self._keeper is None or not binding:
+            return None
+        hopeless = self._keeper.hopeless(binding, request)
+        if short_anyway and not hopeless:
+            return None
+        with self._pool.trial():
+            self._pool.keep(self._keeper.kept(binding))
+            shortage = self._pool.shortage(request)
+        resource = shortage.resource if shortage else ""
+        return _Refusal(resource, None, self._keeper.named(binding, resource), hopeless)
 
     def _resolve(self) -> None:
         """Tell those that do not fit beside what runs from those that only what is withheld keeps out.
@@ -101,11 +151,14 @@ class Pass:
         self._holding.close()
         for grant in self._beside_holds:
             self._pool.adopt(grant)
-        reasons = {request: self._reason(request, refusal) for request, refusal in self._refused.items()}
+        reasons = {shape: self._reason(shape, refusal) for shape, refusal in self._refused.items()}
         for key in self._unresolved:
-            self._waits[key] = reasons[key.request]
+            self._waits[key] = reasons[self._shape(key)]
 
-    def _reason(self, request: Request, refusal: _Refusal) -> Wait:
+    def _reason(self, shape: Shape, refusal: _Refusal) -> Wait:
+        request, _ = shape
+        if refusal.reservation:
+            return Wait(WaitKind.RESERVATION, refusal.resource, reservation=refusal.reservation)
         if refusal.holder is None:
             return Wait(WaitKind.RESOURCES, refusal.resource)
         shortage = self._pool.shortage(request)

@@ -9,6 +9,7 @@ from aiosd.ids import JobId
 from aiosd.resources.grant import Grant
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import Request
+from aiosd.scheduling.reservations import Keeper
 
 
 class ClassKey(NamedTuple):
@@ -19,6 +20,7 @@ class ClassKey(NamedTuple):
     account: str
     priority: int
     request: Request
+    lasts_s: float = 0.0  # a run ends after so long at the latest; 0: nobody knows, or nobody asks while nothing is reserved
 
 
 class JobClass(Protocol):
@@ -53,12 +55,14 @@ class Snapshot:
     usage: Mapping[str, float] = field(default_factory=dict)  # decayed dominant share-seconds by user, see fairshare
     shares: Mapping[str, float] = field(default_factory=dict)  # by user; absent: 1.0
     max_starts: int = 1000  # a pass may stop there; the engine asks again at once
+    keeper: Keeper | None = None  # of what is reserved; None: nothing is
 
 
 class WaitKind(StrEnum):
     RESOURCES = "resources"  # it does not fit beside what runs
     BEHIND = "behind"  # it would fit, but another goes first
     QUEUE_LIMIT = "queue-limit"
+    RESERVATION = "reservation"  # what it needs is kept for others
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class Wait:
     kind: WaitKind
     resource: str = ""
     blocker: JobId | None = None
+    reservation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import grpc
 
 from aiosd.errors import AiosError, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.actions import QueueChange, Steer
+from aiosd.jobs.actions import QueueChange, Reserve, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.job import Job, Owner
@@ -21,12 +21,14 @@ from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.stats import JobStatistics, Sample
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
+from aiosd.resources.request import Request
 from aiosd.rpc.auth import SameUser
 from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.needs import NodeReport, Reloaded, Terminal
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import Listening, RpcServer, Servicers
+from aiosd.scheduling.reservations import Reservation
 from tests.unit.rpc.records import OWNER, QUEUED, RUNNING
 
 
@@ -191,6 +193,15 @@ class World:
     async def set_device(self, device_id: str, quarantined: bool, reason: str, by: str) -> None:
         self._maybe_fail()
         self.note(f"device {device_id} {quarantined} {reason} {by}")
+
+    async def reserve(self, wish: Reserve, by: str) -> Reservation:
+        self._maybe_fail()
+        self.note(f"reserve {wish.from_s:g} {wish.until_s:g} {','.join(wish.users)} {wish.request.cpu_millis} {wish.reason} {by}")
+        return Reservation(3, wish.from_s, wish.until_s, wish.users, frozenset(), Request(wish.request.cpu_millis, 1), wish.reason, by)
+
+    async def unreserve(self, number: int, by: str) -> Reservation:
+        self._maybe_fail()
+        return Reservation(number, 1.0, 2.0, ("alice",), frozenset(), Request(1000, 1), "", by)
 
     async def reload(self) -> Reloaded:
         self._maybe_fail()

@@ -14,6 +14,7 @@ from aios.v1 import node_pb2, queues_pb2, resources_pb2
 from aios.v1.jobs_pb2_grpc import JobsStub
 from aios.v1.node_pb2_grpc import NodeStub
 from aios.v1.queues_pb2_grpc import QueuesStub
+from aios.v1.resources_pb2 import Reservation
 from aiosd.errors import Exhausted, NeverFits
 from aiosd.rpc import interceptor
 from tests.fakes.rpc_world import World, daemon, error_of
@@ -73,6 +74,10 @@ def test_every_unary_method_answers(tmp_path: Path) -> None:
             assert f"{verb.lower()} 42,99 r True" in world.notes
         await node.SetDevice(node_pb2.SetDeviceRequest(device_id="gpu-1", quarantined=True, reason="smells"))
         assert f"device gpu-1 True smells {OWNER.name}" in world.notes
+        asked = Reservation(from_s=10, until_s=20, users=["ann", "@lab"], request={"cpu_millis": 2000}, reason="demo")
+        made = await node.Reserve(node_pb2.ReserveRequest(reservation=asked))
+        assert (made.id, list(made.users), made.request.cpu_millis, made.reason, made.created_by) == (3, ["ann", "@lab"], 2000, "demo", OWNER.name)
+        assert (await node.Unreserve(node_pb2.UnreserveRequest(id=7))).id == 7
         assert (await node.Drain(node_pb2.DrainRequest())).drained
         assert not (await node.Resume(node_pb2.ResumeRequest())).drained
         assert (await node.Get(node_pb2.GetNodeRequest())).inventory.hostname == "box"

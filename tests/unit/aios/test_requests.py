@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aios._requests import captured_environment, job_spec, submission, update
+from aios._requests import captured_environment, job_spec, reservation, submission, update
 from aios.errors import InvalidArgument
 from aios.records import JobRecord
 from aios.spec import JobSpec
@@ -36,6 +36,19 @@ def test_every_field() -> None:
     assert (wire.retry.oom_memory_factor, wire.retry.oom_memory_max_bytes) == (2, 64 << 30)
     assert (wire.stdout_path, wire.stderr_path, wire.cwd, wire.checkpoint_signal) == ("/tmp/o-%j", "/e", "/tmp", "USR1")
     assert (wire.nice, wire.priority, wire.held, wire.stdin_open, wire.preemptible, dict(wire.labels)) == (19, -5, True, True, True, {"k": "v"})
+
+
+def test_a_reservation_is_what_a_job_would_ask_for_and_a_length() -> None:
+    wire = reservation(1.8e9, "4h", "ann, @lab", JobSpec("", gpus="a100:2", memory="16G"), "demo")
+    assert (wire.from_s, wire.until_s, list(wire.users), wire.reason) == (1.8e9, 1.8e9 + 4 * 3600, ["ann", "@lab"], "demo")
+    assert (wire.request.memory_bytes, [(d.kind, d.model, d.millis) for d in wire.request.devices]) == (16 << 30, [("gpu", "a100", 2000)])
+    with pytest.raises(InvalidArgument, match="length"):
+        reservation(1.8e9, "soon", ["ann"], JobSpec(""), "")
+
+
+def test_a_memory_factor_out_of_its_bounds_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="retry_memory_factor must be 1 to 100"):
+        job_spec(JobSpec(["true"], retry_memory_factor=0.5))
 
 
 def test_one_environment_is_shared_and_a_jobs_own_is_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from aios.errors import NotFound
 from aios.jobs import EventKind, Job, JobEvent, LogChunk, Steered
-from aios.node import DaemonStatus, Isolation, NodeStatus
+from aios.node import DaemonStatus, Isolation, NodeStatus, Reservation
 from aios.queues import Policy, PolicyChoice, Queue
 from aios.records import ArrayProgress, JobRun, Outcome, State, Stats, Usage, Why
 from aios.resources import Cpu, CpuGrant, Device, DeviceGrant, DeviceRequest, Grant, Inventory, NumaNode, Request
@@ -49,6 +49,7 @@ NODE = NodeStatus(
     daemon=DaemonStatus("1.2", 9, NOW_S, "/state", "", "sqlite", 1 << 26, "/log"), jobs_by_state={"running": 1}, load_average_1m=0.5,
     memory_available_bytes=4 << 30, warnings=(), cpu_busy_permille=500.0,
 )  # fmt: skip
+RESERVATION = Reservation(3, NOW_S, NOW_S + 3600, ("alice", "@vision"), Request(4000, 16 << 30, (DeviceRequest("gpu", 2000),)), "demo", "root")
 POLICY = Policy("fair", "least used first", (PolicyChoice("fifo", "strict order"), PolicyChoice("fair", "least used first")))
 QUEUE = Queue("default", 0, 0, True, True, 0.0, 7200.0, 3, 1, 61.0)
 WHY = Why("42", "it needs 2 of gpu; 1 is free", "resources", "gpu", "2", "1", "4", ("40", "41"), 7, ("ask for 1 gpu",), "fair", 0.0)
@@ -63,6 +64,7 @@ class FakeClient:
         self.chunks: Iterable[LogChunk] = ()
         self.errors: dict[str, Exception] = {}
         self.fed = b""
+        self.status = NODE
 
     def __enter__(self) -> "FakeClient":
         return self
@@ -132,7 +134,7 @@ class FakeClient:
 
     def node(self, **options: Any) -> NodeStatus:
         self._note("node", **options)
-        return NODE
+        return self.status
 
     def drain(self, reason: str) -> NodeStatus:
         self._note("drain", reason)
@@ -145,6 +147,14 @@ class FakeClient:
     def set_device(self, device_id: str, **wish: Any) -> NodeStatus:
         self._note("set_device", device_id, **wish)
         return NODE
+
+    def reserve(self, *wish: Any, **more: Any) -> Reservation:
+        self._note("reserve", *wish, **more)
+        return RESERVATION
+
+    def unreserve(self, number: int) -> Reservation:
+        self._note("unreserve", number)
+        return RESERVATION
 
     def queues(self) -> list[Queue]:
         return [QUEUE]

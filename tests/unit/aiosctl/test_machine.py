@@ -11,8 +11,9 @@ import pytest
 from aios import daemon as process
 from aios import errors
 from aios.node import ForeignUse, IdleDevice
+from aios.records import State
 from aiosctl.top import bar, screen
-from tests.unit.aiosctl.fake_client import NODE, NOW_S, FakeClient, make_job, make_run
+from tests.unit.aiosctl.fake_client import NODE, NOW_S, RESERVATION, FakeClient, make_job, make_run
 
 
 def test_node_shows_what_is_held_and_what_is_enforced(cli) -> None:  # type: ignore[no-untyped-def]
@@ -43,6 +44,40 @@ def test_node_and_top_show_who_else_uses_a_device_and_who_holds_one_for_nothing(
     assert lines[lines.index("Used by others") + 1 :][:2] == ["  gpu 0  3 GiB by pid 4242 of bob (python3)", "  GPU-9  - by pid 7 of an unknown user"]
     assert lines[lines.index("Idle") + 1] == "  gpu 0  held by job 42, unused for 16m"
     assert any(line.endswith("used by bob  idle: held by job 42, unused for 16m") for line in screen(node, [], NOW_S, 200))
+
+
+def test_a_reservation_is_made_shown_and_taken_back(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    line = "node reserve --from 2026-12-01T18:00 --for 4h --gpus 2 --cpus 4 --memory 16G --gres fpga=1 --disk 1G --user alice,@vision --user bob --reason demo"
+    out = cli(*line.split()).out
+    ((begin, length, users), options), *_ = fake.called("reserve")
+    assert (begin > 1.7e9, length, users) == (True, 4 * 3600.0, ["alice", "@vision", "bob"])
+    assert options == {"cpus": "4", "memory": 16 << 30, "gpus": "2", "gres": ["fpga=1"], "disk": 1 << 30, "exclusive": False, "reason": "demo"}
+    assert "Reservation 3" in out and "4 cpus, 16 GiB, 2 gpu" in out and "alice, @vision" in out
+    assert json.loads(cli("node", "unreserve", "3", "-o", "json").out)["id"] == 3 and fake.called("unreserve") == [((3,), {})]
+    fake.status = replace(fake.status, reservations=(RESERVATION,))
+    lines = cli("node").out.splitlines()
+    assert any(line.split()[0] == "3" and "demo" in line for line in lines[lines.index("Reservations") :])
+
+
+@pytest.mark.parametrize(
+    "wrong", ["node reserve --for 4h --gpus 2", "node reserve --gpus 2 --user a", "node reserve --for 1h --user a,,b", "node reserve --for 1h --user @"]
+)
+def test_a_reservation_needs_a_length_and_names(cli, wrong: str) -> None:  # type: ignore[no-untyped-def]
+    assert cli(*wrong.split()).status == 2
+
+
+def test_drain_says_what_still_runs_and_waits_for_it(cli, fake, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    from aiosctl import drain
+
+    monkeypatch.setattr(drain.time, "sleep", lambda seconds: fake.known.clear())
+    assert "nothing runs: the node is empty" in cli("node", "drain").err
+    job = make_job("7", State.RUNNING, time_limit_s=0.0)
+    fake.known = {"7": job}
+    err = cli("node", "drain", "--wait").err
+    assert err.splitlines() == ["1 job still runs: 7; nobody can say for how long: job 7 has no time limit", "nothing runs: the node is empty"]
+    jobs = [replace(job, time_limit_s=3600.0, grace_s=30.0), replace(job, id="8", time_limit_s=60.0)]
+    assert drain.what_runs(jobs, NOW_S).startswith("2 jobs still run: 7, 8; all have ended by 20")
+    assert drain.what_runs([replace(jobs[0], state=State.SUSPENDED)], NOW_S).endswith("job 7 is suspended")
 
 
 def test_drain_and_resume(cli, fake) -> None:  # type: ignore[no-untyped-def]

@@ -14,12 +14,15 @@ from aiosd.jobs.actions import (
     Event,
     InventoryChanged,
     QueueChange,
+    Reserve,
+    Set,
     SetDrained,
     SetPolicy,
     SetQueue,
     Steer,
     SteerJob,
     Submit,
+    Unreserve,
     UpdateJob,
 )
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
@@ -58,6 +61,7 @@ class EngineMachine(RuleBasedStateMachine):
     def begin(self, policy: str) -> None:
         self.world = Bookkeeper(inventory=machine(3))
         self.boot = 1
+        self.reservations: dict[str, str] = {}  # as the settings have them
         self.do(SetPolicy(policy))
         for cpus in (1, 2, 3):  # runs of these classes are known to be short
             self.submit(draft("a", request=RequestDraft(cpu_millis=1000 * cpus)))
@@ -69,6 +73,7 @@ class EngineMachine(RuleBasedStateMachine):
         """One turn, with all that was said before."""
         with suppress(AiosError):
             self.world.turn(*([event] if event is not None else []))
+        self.reservations |= {a.name: a.value for a in self.world.last if isinstance(a, Set) and a.name == "reservations"}
 
     def submit(self, *drafts: JobDraft, bob: bool = False) -> None:
         state = self.world.engine.state
@@ -193,6 +198,15 @@ class EngineMachine(RuleBasedStateMachine):
         self.world.inventory = machine(cpus)
         self.do(InventoryChanged(self.world.inventory))
 
+    @rule(cpus=st.integers(1, 3), begin=st.sampled_from([0.0, 30.0]), users=st.sampled_from([("alice",), ("bob",), ("carol",)]))
+    def reserve(self, cpus: int, begin: float, users: tuple[str, ...]) -> None:
+        now_s = self.world.now.wall_s
+        self.do(Reserve(now_s + begin, now_s + begin + 60.0, users, frozenset(users), RequestDraft(cpu_millis=1000 * cpus, memory_bytes=1)))
+
+    @rule(number=st.integers(1, 4))
+    def unreserve(self, number: int) -> None:
+        self.do(Unreserve(number))
+
     @rule(seconds=st.sampled_from([0.05, 0.12, 0.5, 2.0, 35.0]))
     def wait(self, seconds: float) -> None:
         now = self.world.now
@@ -230,6 +244,7 @@ class EngineMachine(RuleBasedStateMachine):
     def load(self) -> None:
         world, state = self.world, self.world.engine.state
         kept = {"policy": f'"{state.policy}"', "drained": "null" if state.drain_reason is None else '"why"'}
+        kept |= self.reservations
         queue = state.queues["default"]
         next_number = max([0, *(i.number for i in (*world.saved, *world.ended))]) + 1
         world.engine = Engine.load(
@@ -256,7 +271,7 @@ class EngineMachine(RuleBasedStateMachine):
     def indexes_agree_with_the_jobs(self) -> None:
         if hasattr(self, "world"):
             state = self.world.engine.state
-            anew = State(state.settings, state.pool.__class__(self.world.inventory), state.queues, state.policy, state.ledger)
+            anew = State(state.settings, state.pool.__class__(self.world.inventory), state.queues, state.policy, state.ledger, reservations=state.reservations)
             for job in state.jobs.values():
                 anew.adopt(job)
                 if job.run is not None and job.run.after is None:
@@ -333,6 +348,8 @@ class EngineMachine(RuleBasedStateMachine):
         self.world.inventory = machine(3)
         self.do(InventoryChanged(self.world.inventory))
         self.do(SetDrained(False))
+        for number in list(self.world.engine.state.reservations):
+            self.do(Unreserve(number))
         self.do(SetQueue("default", QueueChange(max_running=0, started=True)))
         self.drain_world()
         for job in sorted(self.live(), key=lambda j: j.id):

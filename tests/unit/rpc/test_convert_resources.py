@@ -14,10 +14,11 @@ from aiosd.monitoring.machine import DaemonInfo, MachineLoad
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Cpu, Device, DeviceLink, Inventory, NumaNode
 from aiosd.resources.isolation import Isolation
-from aiosd.resources.request import Request
+from aiosd.resources.request import DeviceRequest, Request
 from aiosd.rpc import convert_node, convert_queues
 from aiosd.rpc import convert_resources as convert
 from aiosd.rpc.needs import NodeReport, Reloaded
+from aiosd.scheduling.reservations import Reservation
 from tests.unit.rpc.records import GRANT, grants, requests
 
 
@@ -35,7 +36,7 @@ def test_a_grant_comes_back(grant: Grant) -> None:
 
 
 def test_a_node_is_told_whole() -> None:
-    device = Device("GPU-1", "gpu", 1, "A100 \udcff", 1 << 34, 1, ("/dev/nvidia0",), "GPU-0", "ok")
+    device = Device("GPU-1", "gpu", 1, "A100 \udcff", 1 << 34, 1, ("/dev/nvidia0",), "GPU-0", "ok", quarantined=True)
     inventory = Inventory("box", (Cpu(1, 2, 3, 4),), 8, 9, (NumaNode(1, (1,), 8),), (device,), (DeviceLink("a", "b", "pix"),), 10, "cpu", "6.1")
     report = NodeReport(
         inventory,
@@ -44,6 +45,7 @@ def test_a_node_is_told_whole() -> None:
         DaemonInfo("0.1", 5, 6.0, "/s", "/c", "sqlite", 7, "/l"),
         (Isolation("cpu", "watched", "no cgroup"),),
         MachineLoad(0.5, 11, 12.0),
+        (Reservation(1, 2.0, 3.0, ("ann", "@lab"), frozenset({"ann"}), Request(1000, 5, (DeviceRequest("gpu", 2000),)), "demo", "root"),),
         foreign_use=(ForeignUse("GPU-1", 4242, "bob \udcff", "python3 \udcff", 3 << 30),),
         idle_devices=(IdleDevice("GPU-1", "42", 900.0),),
     )
@@ -57,6 +59,7 @@ def test_a_node_is_told_whole() -> None:
         wire.isolation[0],
         wire.used,
         wire.used.devices[0],
+        wire.reservations[0],
         wire.foreign_use[0],
         wire.idle_devices[0],
     ):
