@@ -127,9 +127,10 @@ def test_the_one_who_takes_more_than_his_share_is_warned_then_stopped_and_his_ne
     cards.show(busy((pids[0], 30 * GIB), (pids[1], 9 * GIB)))
     ended = eventually(lambda: client.job(greedy).state.ended and client.job(greedy), "the greedy one is stopped")
     assert ended.state.value == "failed" and "it uses 30 GiB of the memory of gpu 0; it was granted 20 GiB" in ended.reason
-    assert any(record.get("event") == "a run is warned" and record.get("job") == greedy for record in played.logged())
+    assert any(record.get("job") == greedy and "it uses 30 GiB" in str(record.get("warning")) for record in played.logged())
     assert client.job(modest).state.value == "running"
-    assert not any(record.get("job") == modest and record.get("event") in ("a run is warned", "a run is stopped") for record in played.logged())
+    told = [record for record in played.logged() if record.get("job") == modest and record.get("logger") == "gpus"]
+    assert not [record for record in told if record["event"] == "a run is stopped" or "it uses" in str(record.get("warning"))]
     used = eventually(lambda: [s for s in client.stats(modest).samples if s.gpu_memory_bytes], "it is measured")
     assert used[-1].gpu_memory_bytes == 9 * GIB
     with stranger() as pid:  # the next daemon knows its own jobs from others
