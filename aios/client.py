@@ -45,6 +45,12 @@ class Client(JobCalls, QueueCalls, NodeCalls):
         self._channel.ensure_daemon(time.monotonic() + self._channel.allowed(timeout), force=True)
         return self
 
+    def credential(self) -> str:
+        """What another gRPC client sends as `authorization: Bearer …` to be known as this one; a pass lasts minutes. "" without any."""
+        for _, value in self._channel.credentials.metadata():
+            return value.removeprefix("Bearer ")
+        return ""
+
     def close(self) -> None:
         self._channel.close()
 

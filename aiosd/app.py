@@ -11,8 +11,9 @@ from aiosd import logs
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
 from aiosd.domain_settings import jobs_settings, resource_settings
+from aiosd.entrance import Entrance, listening
 from aiosd.errors import AiosError
-from aiosd.host import faults, itself, signals
+from aiosd.host import faults, signals
 from aiosd.host.launch import Layout
 from aiosd.host.launcher import ShimLauncher
 from aiosd.host.lock import lock_state
@@ -34,12 +35,11 @@ from aiosd.monitoring.service import MonitorService
 from aiosd.node import Node
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.inventory import Inventory
-from aiosd.rpc.auth import SameUser
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
-from aiosd.rpc.server import Listening, RpcServer, Servicers
+from aiosd.rpc.server import RpcServer, Servicers
 from aiosd.runs import RunInputs, RunMeter, RunWatcher
 from aiosd.scheduling.registry import POLICIES
 from aiosd.settings_file import Loaded
@@ -139,9 +139,12 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     doors = await _open_doors(config, found.inventory, clock, closing)
     jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
-    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings)
-    server = _server(config, jobs, reader, node, runs, doors)
+    entrance = Entrance.of(config)
+    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings, entrance.use)
+    server = _server(config, jobs, reader, node, runs, doors, entrance)
     closing.push_async_callback(server.stop, 0.0)
+    closing.callback(entrance.credentials.close)
+    entrance.credentials.start()  # before the calls' own socket: whoever finds that one finds this one too
     return Daemon(jobs, monitor, server, node, notifier, stopping)
 
 
@@ -177,15 +180,15 @@ async def _start_services(config: Config, inventory: Inventory, clock: Clock, do
     return jobs, monitor, RunMeter(monitor, report_path_of)
 
 
-def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors) -> RpcServer:
+def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors, entrance: Entrance) -> RpcServer:
     beside = Beside(runs, RunInputs(doors.launcher), PtyTerminals(_layout(config).run_file))
     converter = JobConverter(runs.progress, doors.launcher.log_paths)
     servicers = Servicers(
-        JobsServicer(jobs, reader, beside, SameUser(itself.own_user()), converter),
+        JobsServicer(jobs, reader, beside, converter, lambda: node.loaded.config.jobs.max_jobs_per_submit),
         NodeServicer(node),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
     )
-    return RpcServer(servicers, Listening(socket_path=config.socket_path, max_receive_bytes=config.rpc.max_message_bytes))
+    return RpcServer(servicers, listening(config), entrance.gate)
 
 
 def _layout(config: Config) -> Layout:
@@ -195,7 +198,7 @@ def _layout(config: Config) -> Layout:
 def _take_places(config: Config, closing: AsyncExitStack) -> None:
     prepare_directory(config.daemon.state_directory)
     closing.callback(lock_state(config.daemon.state_directory).release)
-    prepare_directory(config.daemon.runtime_directory)
+    prepare_directory(config.daemon.runtime_directory, 0o755 if config.daemon.users == "all" else 0o700)
 
 
 def _log_survey(found: Survey) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from aiosd import __version__, logs, settings_text
+from aiosd.config import Config
 from aiosd.domain_settings import jobs_settings
 from aiosd.host import isolation
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
@@ -35,6 +36,7 @@ class Node:
     notifier: Notifier
     started_at_s: float
     warnings: tuple[str, ...] = ()
+    on_reload: Callable[[Config], None] = lambda _: None  # for what this node does not know
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -72,6 +74,7 @@ class Node:
             self.loaded = Loaded(self.loaded.config.taking_over(new.config), new.file, new.origins)
             self.jobs.use(jobs_settings(self.loaded.config))
             self.monitor.use(self.loaded.config.monitoring.period_s)
+            self.on_reload(self.loaded.config)
             log.info("reloaded", applied=applied, needs_restart=needs_restart)
         finally:
             self.notifier.ready("serving")

@@ -9,9 +9,11 @@ from aiosd.errors import InvalidArgument
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
 from aiosd.jobs.job import ArrayProgress, ArraySpec, Dependency, DependencyKind, Job, JobSpec, Outcome, Phase, RetryCondition, RetryPolicy, Run
 from aiosd.monitoring.stats import Progress
+from aiosd.rpc import slices
 from aiosd.rpc.convert_resources import from_request, to_grant, to_request, to_usage
 from aiosd.rpc.fields import amount, by_name, choice, needed, pairs, printable, seconds, text, texts, turned
 from aiosd.rpc.needs import ProgressReader
+from aiosd.rpc.privacy import redacted
 
 PHASES = by_name(Phase, pb.JobPhase.Value, "JOB_PHASE_")
 DEPENDENCIES = by_name(DependencyKind, pb.Dependency.Kind.Value)
@@ -32,12 +34,21 @@ class SubmitWish:
     digest: str
 
 
-def from_submit(wire: pb.SubmitJobsRequest) -> SubmitWish:
+async def from_submit(wire: pb.SubmitJobsRequest, most: int) -> SubmitWish:
+    """At most `most` jobs, converted slice by slice. Raises InvalidArgument that names the field."""
     if not wire.specs:
         raise InvalidArgument("specs is empty: there is no job to submit", hint="give at least one job", field="specs")
+    if len(wire.specs) > most:
+        raise InvalidArgument(
+            f"specs has {len(wire.specs)} jobs, and a call submits {most} at most",
+            hint="use an array, or several calls",
+            field="specs",
+            given=len(wire.specs),
+            allowed=most,
+        )
     shared = from_environment(wire.environment, "")
     alone = len(wire.specs) == 1  # whoever submits one job does not think of it as the first of a list
-    drafts = [from_spec(spec, "" if alone else f"specs[{place}].", shared) for place, spec in enumerate(wire.specs)]
+    drafts = await slices.each(wire.specs, lambda place, spec: from_spec(spec, "" if alone else f"specs[{place}].", shared))
     key = text(wire.idempotency_key, "", "idempotency_key")
     digest = hashlib.sha256(wire.SerializeToString(deterministic=True)).hexdigest() if key else ""
     return SubmitWish(drafts, key, digest)
@@ -127,12 +138,18 @@ def no_paths(_: Job) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class JobConverter:
-    """Jobs as answers. What a record does not hold is asked for: what a job last reported, where its output is kept."""
+    """Jobs as answers. What a record does not hold is asked for: what a job last reported, where its output is kept.
+
+    hides  whether a job is shown without what is private to its user; None: all is shown
+    """
 
     progress_of: ProgressReader = nothing_reported
     log_paths_of: Callable[[Job], tuple[str, str]] = no_paths
+    hides: Callable[[Job], bool] | None = None
 
     def to_job(self, job: Job, *, with_environment: bool = False) -> pb.Job:
+        if self.hides is not None and self.hides(job):
+            return redacted(job, PHASES[job.phase], _to_array(job.array, job.spec.array) if job.array else None)  # type: ignore[arg-type]
         return pb.Job(
             id=str(job.id),
             spec=to_spec(job.spec, with_environment=with_environment),

@@ -7,6 +7,7 @@ from aios.v1.node_pb2_grpc import NodeServicer as Wire
 from aiosd.rpc import convert_node
 from aiosd.rpc.context import Context
 from aiosd.rpc.needs import NodeControl
+from aiosd.rpc.privacy import redact_node
 
 
 class NodeServicer(Wire):
@@ -14,7 +15,7 @@ class NodeServicer(Wire):
         self._node = node
 
     async def Get(self, request: pb.GetNodeRequest, context: Context) -> pb.NodeStatus:
-        return convert_node.to_status(await self._node.status())
+        return redact_node(convert_node.to_status(await self._node.status()))
 
     async def Drain(self, request: pb.DrainRequest, context: Context) -> pb.NodeStatus:
         await self._node.drain(convert_node.from_drain(request))
