@@ -7,8 +7,13 @@ import click
 from aiosctl.failures import leave
 from aiosctl.lazy import Nouns, verb
 
+TABLE = {
+    "check": ("aiosctl.admin:check", "Check the daemon's database; also a damaged one"),
+    "tls": ("aiosctl.admin_tls:tls", "Keys and certificates for the network: init, server, client"),
+}
 
-@click.group(cls=Nouns, table={"check": ("aiosctl.admin:check", "Check the daemon's database; also a damaged one")})
+
+@click.group(cls=Nouns, table=TABLE)
 def admin() -> None:
     """Look after the daemon's state."""
 

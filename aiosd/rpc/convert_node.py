@@ -2,6 +2,7 @@
 
 from aios.v1 import node_pb2 as pb
 from aiosd.monitoring.machine import DaemonInfo
+from aiosd.rpc import limits
 from aiosd.rpc.convert_resources import to_grant, to_inventory
 from aiosd.rpc.fields import printable, text
 from aiosd.rpc.needs import NodeReport, Reloaded
@@ -9,7 +10,7 @@ from aiosd.rpc.needs import NodeReport, Reloaded
 
 def from_drain(wire: pb.DrainRequest) -> str:
     """The reason."""
-    return text(wire.reason, "", "reason")
+    return text(wire.reason, "", "reason", limits.REASON)
 
 
 def to_status(report: NodeReport) -> pb.NodeStatus:

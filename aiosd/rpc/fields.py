@@ -26,8 +26,10 @@ def text(value: str, at: str, name: str, most: int = 0) -> str:
     return value
 
 
-def texts(values: Iterable[str], at: str, name: str) -> tuple[str, ...]:
+def texts(values: Iterable[str], at: str, name: str, most: int = 0) -> tuple[str, ...]:
     taken = tuple(values)
+    if most:
+        few(taken, at, name, most)
     for place, value in enumerate(taken):
         if "\0" in value:
             text(value, at, f"{name}[{place}]")
@@ -43,11 +45,11 @@ def pairs(values: Mapping[str, str], at: str, name: str) -> dict[str, str]:
     return taken
 
 
-def needed(value: str, at: str, name: str) -> str:
+def needed(value: str, at: str, name: str, most: int = 0) -> str:
     """A text that must be there."""
     if not value:
         raise InvalidArgument(f"{at}{name} is missing", hint=f"give a value for {at}{name}", field=at + name)
-    return text(value, at, name)
+    return text(value, at, name, most)
 
 
 def amount(value: int, at: str, name: str) -> int:

@@ -59,7 +59,7 @@ class JobsServicer(Wire):
 
     async def List(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
         job_filter = narrowed(convert_views.from_filter(request.filter))
-        page = await self._views.list(job_filter, amount(request.page_size, "", "page_size"), text(request.page_token, "", "page_token"))
+        page = await self._views.list(job_filter, amount(request.page_size, "", "page_size"), text(request.page_token, "", "page_token", limits.TEXT))
         return convert_views.to_page(page, self._shown())
 
     async def Watch(self, request: pb.WatchJobsRequest, context: Context) -> AsyncIterator[pb.JobEvent]:
@@ -99,7 +99,7 @@ class JobsServicer(Wire):
         return await self._steer(Steer.REQUEUE, request)
 
     async def Update(self, request: pb.UpdateJobRequest, context: Context) -> pb.Job:
-        ref, change = needed(request.id, "", "id"), convert_jobs.from_update(request)
+        ref, change = needed(request.id, "", "id", limits.TEXT), convert_jobs.from_update(request)
         return self._converter.to_job(await self._jobs.update(await self._checked(ref), change))
 
     async def Why(self, request: pb.GetJobRequest, context: Context) -> pb.WhyResponse:
@@ -136,7 +136,7 @@ class JobsServicer(Wire):
         if first is None:
             raise InvalidArgument("nothing was sent: the first message names the job", hint="send job_id first", field="job_id")
         job = await self._job(first.job_id, "job_id")
-        terminal = await self._beside.terminals.open(job, texts(first.command, "", "command"), first.rows, first.columns)
+        terminal = await self._beside.terminals.open(job, texts(first.command, "", "command", limits.ARGUMENTS), first.rows, first.columns)
         try:
             async with asyncio.TaskGroup() as tasks, closing(terminal.output()) as pieces:
                 typing = tasks.create_task(_type(terminal, first, requests), name=f"typing into a terminal of job {job.id}")
@@ -154,7 +154,7 @@ class JobsServicer(Wire):
 
     async def _ref(self, ref: str, field: str = "id") -> str:
         """A job that may be looked at; names are looked for among the jobs whose names the caller may know."""
-        given = needed(ref, "", field)
+        given = needed(ref, "", field, limits.TEXT)
         if hides() is None or parse_job_id(given) is not None:
             return given
         return str((await self._jobs.get(given, among=as_owner(caller()))).id)
@@ -167,7 +167,7 @@ class JobsServicer(Wire):
 
     async def _checked(self, ref: str) -> str:
         """The same, by its id; whoever may do it to every job need not look for the owner first."""
-        return needed(ref, "", "id") if acts_on_all() else str((await self._job(ref)).id)
+        return needed(ref, "", "id", limits.TEXT) if acts_on_all() else str((await self._job(ref)).id)
 
     async def _steer(self, what: Steer, request: pb.JobSelection) -> pb.SteerJobsResponse:
         refs, reason = convert_views.from_selection(request), text(request.reason, "", "reason", limits.REASON)
