@@ -101,13 +101,13 @@ class RpcServer:
         server = grpc.aio.server(interceptors=(self._guard(),), options=_options(self._listening), maximum_concurrent_rpcs=None)
         self._register(server)
         await self._say(HealthCheckResponse.NOT_SERVING)
+        self.ports = tuple(_bind(server, port) for port in self._listening.secure)  # first: where one fails, no socket is left behind
         with _umask(0o777 & ~self._listening.socket_mode):  # the mode is right from the first moment: no chmod to be ahead of
             try:
                 server.add_insecure_port(self.target)
             except RuntimeError as error:
                 raise ConfigError(f"cannot listen on {path}: {error}", hint="check that its directory exists and can be written", path=path) from error
         self._inode = _inode(path)
-        self.ports = tuple(_bind(server, port) for port in self._listening.secure)
         await server.start()
         self._server = server
         log.info("listening", socket=path, secure=[port.address for port in self._listening.secure] or None)

@@ -196,13 +196,16 @@ class World:
         self.note("asked to stop")
 
 
-def server_of(world: World, socket_path: Path, gate: Gate | None = None, **listening: int) -> RpcServer:
-    servicers = Servicers(
+def servicers_of(world: World) -> Servicers:
+    return Servicers(
         JobsServicer(world, world, Beside(world, world, world)),
         NodeServicer(world),
         QueuesServicer(world, world, {"fifo": "in order"}),
     )
-    return RpcServer(servicers, Listening(socket_path=str(socket_path), **listening), gate or Gate(SameUser(OWNER)))
+
+
+def server_of(world: World, socket_path: Path, gate: Gate | None = None, **listening: int) -> RpcServer:
+    return RpcServer(servicers_of(world), Listening(socket_path=str(socket_path), **listening), gate or Gate(SameUser(OWNER)))
 
 
 @asynccontextmanager
