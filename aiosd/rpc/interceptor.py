@@ -166,6 +166,8 @@ async def _fail(method: str, context: Context, error: Exception) -> NoReturn:
     if context.cancelled() or context.done():
         log.debug("call ended by its client", method=method, error=repr(error))
         raise asyncio.CancelledError from error
+    if isinstance(error, NotImplementedError):  # what the generated class says where ours says nothing
+        await context.abort(StatusCode.UNIMPLEMENTED, f"this daemon does not offer {name_of(method)}")
     incident = secrets.token_hex(4)
     log.error("call crashed", method=method, incident=incident, exc_info=error)
     await context.abort(StatusCode.INTERNAL, f"the daemon failed on this call; its log has the details under incident {incident}")
