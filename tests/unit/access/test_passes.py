@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiosd.access import passes as passes_module
 from aiosd.access.passes import PREFIX, Bearer, Passes
 from aiosd.errors import Unauthenticated
 
@@ -46,3 +47,14 @@ def test_nobody_becomes_root_by_writing_it() -> None:
 def test_a_short_key_signs_nothing() -> None:
     with pytest.raises(ValueError, match="too short"):
         Passes(b"short", 60.0)
+
+
+def test_what_is_remembered_stays_bounded_and_no_pass_outlives_its_time_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes_module, "MOST_KNOWN", 10)
+    passes = Passes(KEY, 60.0)
+    made = [passes.make(Bearer(1, 1, pid), 0.0) for pid in range(35)]
+    for _ in range(2):
+        assert [passes.read(text, 1.0).pid for text in made] == list(range(35))
+    assert len(passes._known) <= 10
+    with pytest.raises(Unauthenticated, match="expired"):
+        passes.read(made[-1], 61.0)

@@ -14,6 +14,7 @@ from aiosd.access.permissions import FOR_ANYBODY, RULES, check, may, name_of, ne
 from aiosd.access.principal import Principal, Role
 from aiosd.errors import Denied
 from aiosd.rpc import server
+from tests.arch.source import ROOT
 
 methods = st.one_of(st.sampled_from(sorted(RULES)), st.text(max_size=30))
 uids = st.integers(0, 5)
@@ -107,3 +108,13 @@ def test_what_only_looks_changes_nothing() -> None:
     looking = {"Get", "List", "Watch", "Wait", "Why", "Logs", "Stats", "GetPolicy", "WhoAmI", "GetUser", "ListUsers", "ListTokens", "Audit", "VerifyAudit"}
     for name, rule in permissions.RULES.items():
         assert rule.changes != (name.rpartition(".")[2] in looking | {"ServerReflectionInfo"}), name
+
+
+def test_the_document_says_what_the_table_says() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    told = [line for line in text.splitlines() if line.startswith("| `") and line.count("|") == 5]
+    expected = [
+        f"| `{name}` | {rule.own} | {'the same' if rule.own == rule.others else rule.others} | {'yes' if rule.changes else ''} |"
+        for name, rule in RULES.items()
+    ]
+    assert told == expected
