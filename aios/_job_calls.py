@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Ref = str | int | JobRecord  # 42, "42.7", a unique name, or a Job
 PAGE_SIZE = 1000
-MOST_SELECTED = 5000  # jobs steered in one call; the daemon takes 10,000
+MOST_SELECTED = 1000  # jobs steered in one call; more are steered in several
 
 
 class JobCalls(Calls):

@@ -71,6 +71,9 @@ class AccessConfig(Section, frozen=True, kw_only=True):
     calls_per_s: Annotated[float, number("calls of one viewer or user each second, on the average", 0.1, 1e6, reload=True)] = 50.0
     burst: Annotated[int, whole("calls of one viewer or user at once, before they are slowed down", 1, 1_000_000, reload=True)] = 200
     loop_share: Annotated[float, number("the part of the daemon's time that the calls of one may take", 0.01, 1.0, reload=True)] = 0.25
+    jobs_per_call: Annotated[int, whole("jobs that one call of a user submits or steers; operators: jobs.max_jobs_per_submit", 1, 1_000_000, reload=True)] = (
+        1000
+    )
     open_calls: Annotated[int, whole("calls of one that are open at once; watches, waits and followed logs are", 1, 100_000, reload=True)] = 200
 
 

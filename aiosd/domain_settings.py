@@ -48,4 +48,6 @@ def role_named(name: str) -> Role:
 def allowance(config: Config) -> Allowance:
     """What the calls of one user may take of the daemon."""
     access = config.access
-    return Allowance(calls_per_s=access.calls_per_s, burst=access.burst, loop_share=access.loop_share, open_calls=access.open_calls)
+    return Allowance(
+        calls_per_s=access.calls_per_s, burst=access.burst, loop_share=access.loop_share, open_calls=access.open_calls, jobs_per_call=access.jobs_per_call
+    )

@@ -19,6 +19,7 @@ class Allowance:
     loop_burst_s: float = 2.0
     open_calls: int = 200
     longest_wait_s: float = 10.0
+    jobs_per_call: int = 1000  # submitted or steered; what a call leads to is one turn of the engine, which nothing interrupts
 
 
 class Bucket:

@@ -63,6 +63,10 @@ class Call:
         if self.rates is not None:
             self.rates.spend(self.principal.uid, loop_s, time.monotonic())
 
+    def most_jobs(self, of_anybody: int) -> int:
+        """How many jobs this call may be about, where anybody's may be about `of_anybody`."""
+        return of_anybody if self.rates is None else min(of_anybody, self.rates.allowance.jobs_per_call)
+
     def refused(self, about: str, error: AiosError) -> None:
         """A part of what was asked was denied."""
         self.trail.record(self.principal, self.method, about, False, str(error))

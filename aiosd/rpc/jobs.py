@@ -48,7 +48,7 @@ class JobsServicer(Wire):
 
     async def Submit(self, request: pb.SubmitJobsRequest, context: Context) -> pb.SubmitJobsResponse:
         call = current()
-        wish = await convert_jobs.from_submit(request, self._most_jobs())
+        wish = await convert_jobs.from_submit(request, call.most_jobs(self._most_jobs()))
         call.spend(len(wish.drafts) * TURN_S_A_JOB)
         jobs = await self._jobs.submit(wish.drafts, owner=as_owner(call.principal), key=wish.key, digest=wish.digest)
         call.about = _named(jobs)
@@ -60,7 +60,7 @@ class JobsServicer(Wire):
     async def List(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
         job_filter = narrowed(convert_views.from_filter(request.filter))
         page = await self._views.list(job_filter, amount(request.page_size, "", "page_size"), text(request.page_token, "", "page_token", limits.TEXT))
-        return convert_views.to_page(page, self._shown())
+        return await convert_views.to_page(page, self._shown())
 
     async def Watch(self, request: pb.WatchJobsRequest, context: Context) -> AsyncIterator[pb.JobEvent]:
         job_filter = narrowed(convert_views.from_filter(request.filter))
@@ -170,7 +170,7 @@ class JobsServicer(Wire):
         return needed(ref, "", "id", limits.TEXT) if acts_on_all() else str((await self._job(ref)).id)
 
     async def _steer(self, what: Steer, request: pb.JobSelection) -> pb.SteerJobsResponse:
-        refs, reason = convert_views.from_selection(request), text(request.reason, "", "reason", limits.REASON)
+        refs, reason = convert_views.from_selection(request, current().most_jobs(limits.SELECTED)), text(request.reason, "", "reason", limits.REASON)
         current().spend(len(refs) * TURN_S_A_JOB)
         chosen = [Chosen(ref, ref) for ref in refs] if acts_on_all() else [await self._choose(ref) for ref in refs]
         allowed = [each.id for each in chosen if each.error is None]

@@ -243,14 +243,21 @@ def test_open_streams_are_counted_and_given_back(tmp_path: Path) -> None:
     with_gate(tmp_path, talk, rates)
 
 
-def test_a_large_submission_is_refused_early_by_its_field(tmp_path: Path) -> None:
+def test_a_call_about_too_many_jobs_is_refused_early_by_its_field(tmp_path: Path) -> None:
     async def talk(channel: grpc.aio.Channel, world: World) -> None:
-        request = pb.SubmitJobsRequest(specs=[pb.JobSpec(command=["a"])] * 10_001)
-        said = await refused(JobsStub(channel).Submit(request, metadata=says("ada")), grpc.StatusCode.INVALID_ARGUMENT)
-        assert "specs has 10001 jobs" in said
+        jobs = JobsStub(channel)
+        for user, most in (("ada", 1000), ("root", 10_000)):
+            submission, selection = pb.SubmitJobsRequest(specs=[pb.JobSpec(command=["a"])] * (most + 1)), pb.JobSelection(ids=["42"] * (most + 1))
+            said = await refused(jobs.Submit(submission, metadata=says(user)), grpc.StatusCode.INVALID_ARGUMENT)
+            assert f"specs has {most + 1} jobs" in said
+            said = await refused(jobs.Cancel(selection, metadata=says(user)), grpc.StatusCode.INVALID_ARGUMENT)
+            assert f"ids has {most + 1} items" in said
         assert not world.submitted
+        assert not world.notes
+        await jobs.Submit(pb.SubmitJobsRequest(specs=[pb.JobSpec(command=["a"])] * 1000), metadata=says("ada"))
+        assert len(world.submitted) == 1
 
-    with_gate(tmp_path, talk)
+    with_gate(tmp_path, talk, Rates(Allowance()))
 
 
 @pytest.mark.parametrize(
