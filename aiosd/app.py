@@ -21,6 +21,7 @@ from aiosd.host.meter import ProcMeter
 from aiosd.host.notify import Notifier, notifier_from
 from aiosd.host.output import FileOutputReader
 from aiosd.host.paths import prepare_directory
+from aiosd.host.people import People
 from aiosd.host.probes import Survey, survey
 from aiosd.host.reports import ReportReader
 from aiosd.host.runfile import boot_id
@@ -139,8 +140,8 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     doors = await _open_doors(config, found.inventory, clock, closing)
     jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
-    entrance = Entrance.of(config)
-    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings, entrance.use)
+    entrance = Entrance.of(config, People())
+    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings, on_reload=entrance.use)
     server = _server(config, jobs, reader, node, runs, doors, entrance)
     closing.push_async_callback(server.stop, 0.0)
     closing.callback(entrance.credentials.close)

@@ -29,12 +29,12 @@ class Entrance:
 
     gate: Gate
     credentials: CredentialSocket
-    people: People
+    access: AccessCalls
 
     @classmethod
-    def of(cls, config: Config, access: AccessCalls | None = None) -> "Entrance":
+    def of(cls, config: Config, people: People, access: AccessCalls | None = None) -> "Entrance":
         """`access` knows roles and bearer tokens, and keeps the trail; without it roles come from Unix groups alone."""
-        people, own = People(), _own_person()
+        own = _own_person()
         passes = Passes(secrets.token_bytes(KEY_BYTES), config.access.pass_lifetime_s)
         access = access or ByGroups(group_roles(config), people.groups_of)
         everyone = config.daemon.users == "all"
@@ -46,12 +46,14 @@ class Entrance:
             return passes.make(bearer, time.monotonic())
 
         socket = CredentialSocket(credential_path(config.socket_path), socket_mode(config), passes.lifetime_s, make_pass)
-        return cls(Gate(identities, access, Rates(allowance(config))), socket, people)
+        return cls(Gate(identities, access, Rates(allowance(config))), socket, access)
 
     def use(self, config: Config) -> None:
         """Take over what a reload changes."""
         if self.gate.rates is not None:
             self.gate.rates.use(allowance(config))
+        if isinstance(self.access, ByGroups):
+            self.access.roles = group_roles(config)
 
 
 def socket_mode(config: Config) -> int:

@@ -72,6 +72,9 @@ RULES: dict[str, Rule] = {
 FOR_ANYBODY = frozenset({"grpc.health.v1.Health.Check", "grpc.health.v1.Health.Watch", "grpc.health.v1.Health.List"})
 """Needs no identity: that the daemon is there and serves is told to whoever can connect."""
 
+RECORDED_THERE = frozenset({"Access.SetUser", "Access.CreateToken", "Access.RevokeToken"})
+"""Those whose success is in the audit trail by whoever does it, in one commit with what was done."""
+
 SEES_ALL = OPERATOR
 """The least role to which nothing of other users' jobs is hidden: command line, directory, names, labels, outputs, what it reports."""
 

@@ -80,7 +80,7 @@ class Call:
             self.rates.leave(self.principal.uid)
         if isinstance(error, Denied):
             self.trail.record(self.principal, self.method, self.about, False, str(error))
-        elif permissions.rule_of(self.method).changes:
+        elif permissions.rule_of(self.method).changes and not (kind is None and self.method in permissions.RECORDED_THERE):
             failed = error.reason if isinstance(error, AiosError) else kind.__name__ if kind is not None else ""
             self.trail.record(self.principal, self.method, self.about, True, f"failed: {failed}" if failed else self.detail)
 
