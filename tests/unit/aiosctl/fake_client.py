@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from aios.errors import NotFound
+from aios.identity import Identity
 from aios.jobs import EventKind, Job, JobEvent, LogChunk, Steered
 from aios.node import DaemonStatus, Isolation, NodeStatus
 from aios.queues import Policy, PolicyChoice, Queue
@@ -63,6 +64,7 @@ class FakeClient:
         self.chunks: Iterable[LogChunk] = ()
         self.errors: dict[str, Exception] = {}
         self.fed = b""
+        self.pass_ = "aiosp1.secret"
 
     def __enter__(self) -> "FakeClient":
         return self
@@ -133,6 +135,15 @@ class FakeClient:
     def node(self, **options: Any) -> NodeStatus:
         self._note("node", **options)
         return NODE
+
+    def whoami(self, **options: Any) -> Identity:
+        return Identity("ada", 1000, "operator", "socket")
+
+    def connect(self) -> "FakeClient":
+        return self
+
+    def credential(self) -> str:
+        return self.pass_
 
     def drain(self, reason: str) -> NodeStatus:
         self._note("drain", reason)
