@@ -66,10 +66,11 @@ RULES: dict[str, Rule] = {
     "Access.VerifyAudit": Rule(ADMIN, ADMIN),
     "Admin.Backup": Rule(ADMIN, ADMIN, changes=True),
     "Admin.Check": Rule(ADMIN, ADMIN, changes=True),
+    "grpc.health.v1.Health.Watch": Rule(VIEWER, VIEWER),  # a stream is held open, and that is a resource
     "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": Rule(VIEWER, VIEWER),
 }
 
-FOR_ANYBODY = frozenset({"grpc.health.v1.Health.Check", "grpc.health.v1.Health.Watch", "grpc.health.v1.Health.List"})
+FOR_ANYBODY = frozenset({"grpc.health.v1.Health.Check", "grpc.health.v1.Health.List"})
 """Needs no identity: that the daemon is there and serves is told to whoever can connect."""
 
 RECORDED_THERE = frozenset({"Access.SetUser", "Access.CreateToken", "Access.RevokeToken"})

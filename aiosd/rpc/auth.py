@@ -128,7 +128,8 @@ class Gate:
 
     async def _wait_turn(self, call: Call, rates: Rates, request_bytes: int) -> None:
         uid = call.principal.uid
-        entry = rates.enter(uid, 1 + request_bytes / BYTES_A_CALL, time.monotonic())
+        calls = min(1 + request_bytes / BYTES_A_CALL, rates.allowance.burst)  # whoever has called nothing for a while may send the largest
+        entry = rates.enter(uid, calls, time.monotonic())
         if entry.refused:
             raise Exhausted(
                 f"user {call.principal.name} calls too much: {entry.refused}", hint="call less often, with more in one call", user=call.principal.name

@@ -34,7 +34,8 @@ def every_method() -> list[str]:
 def test_every_rpc_has_a_row_and_every_row_an_rpc() -> None:
     found = every_method()
     assert len(found) > 40
-    assert set(found) | {"grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo"} == set(RULES)
+    assert set(found) | {"grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo", "grpc.health.v1.Health.Watch"} == set(RULES)
+    assert {"grpc.health.v1.Health.Check", "grpc.health.v1.Health.List"} == FOR_ANYBODY
 
 
 def test_every_service_that_is_served_is_in_the_table() -> None:
