@@ -92,6 +92,10 @@ class Rates:
         """A call took so much of the loop's time."""
         self._account(key, now_s).loop.take(loop_s, now_s)
 
+    def owed_s(self, key: Hashable, now_s: float) -> float:
+        """For how long somebody has to rest who took more of the loop's time than is theirs."""
+        return self._account(key, now_s).loop.take(0.0, now_s)
+
     def leave(self, key: Hashable) -> None:
         self._accounts[key].open -= 1
 

@@ -19,7 +19,10 @@ from aiosd.rpc.needs import Trail
 
 T = TypeVar("T")
 BYTES_A_CALL = 64 << 10  # a larger request counts as so many calls more
-ANONYMOUS_PER_S, ANONYMOUS_BURST = 5.0, 50.0  # refusals of strangers that are written into the audit trail
+STRANGERS_PER_S, STRANGERS_BURST = 5.0, 50.0  # refusals of strangers that are answered at once, and written into the audit trail
+LINGER_S = 1.0  # others are answered so late, so that whoever is refused in a loop turns slowly
+MOST_LINGERING = 1000  # calls; beyond that, memory is dearer than time
+LONGEST_REST_S = 5.0
 
 
 class Authenticator(Protocol):
@@ -63,6 +66,12 @@ class Call:
         if self.rates is not None:
             self.rates.spend(self.principal.uid, loop_s, time.monotonic())
 
+    async def pace(self) -> None:
+        """Between two messages of a stream: it rests when its user has taken more of the loop's time than is theirs."""
+        owed_s = self.rates.owed_s(self.principal.uid, time.monotonic()) if self.rates is not None else 0.0
+        if owed_s:
+            await asyncio.sleep(min(owed_s, LONGEST_REST_S))
+
     def most_jobs(self, of_anybody: int) -> int:
         """How many jobs this call may be about, where anybody's may be about `of_anybody`."""
         return of_anybody if self.rates is None else min(of_anybody, self.rates.allowance.jobs_per_call)
@@ -95,7 +104,8 @@ class Gate:
     authenticator: Authenticator
     trail: Trail = field(default_factory=NoTrail)
     rates: Rates | None = None
-    _strangers: Bucket = field(default_factory=lambda: Bucket(ANONYMOUS_PER_S, ANONYMOUS_BURST, time.monotonic()))
+    _strangers: Bucket = field(default_factory=lambda: Bucket(STRANGERS_PER_S, STRANGERS_BURST, time.monotonic()))
+    _lingering: int = 0
 
     async def admit(self, path: str, context: Context, request_bytes: int = 0, about: Callable[[], str] = str) -> Call | None:
         """The call, to be entered by `with`; None for what anybody may ask. Raises Unauthenticated, Denied or Exhausted.
@@ -107,21 +117,24 @@ class Gate:
             return None
         principal = await self._identified(method, context)
         call = Call(principal, method, self.trail)
+        if self.rates is not None and principal.role < permissions.UNLIMITED:
+            await self._wait_turn(call, self.rates, request_bytes)
         try:
             permissions.check(principal, method)
         except Denied as error:
+            if call.rates is not None:
+                call.rates.leave(principal.uid)
             call.refused(about(), error)
             raise
-        if self.rates is not None and principal.role < permissions.UNLIMITED:
-            await self._wait_turn(call, self.rates, request_bytes)
         return call
 
     async def _identified(self, method: str, context: Context) -> Principal:
         try:
             return await self.authenticator.principal(context)
         except (Unauthenticated, Denied) as error:
-            if self._strangers.take(1.0, time.monotonic()):  # what anybody can make happen must not fill the disk
+            if self._strangers.take(1.0, time.monotonic()):  # what anybody can make happen must not fill the disk, nor keep the loop busy
                 self._strangers.give_back(1.0)
+                await self._linger()
             else:
                 self.trail.record(None, method, "", False, f"{error} (from {context.peer()})")
             raise
@@ -131,6 +144,7 @@ class Gate:
         calls = min(1 + request_bytes / BYTES_A_CALL, rates.allowance.burst)  # whoever has called nothing for a while may send the largest
         entry = rates.enter(uid, calls, time.monotonic())
         if entry.refused:
+            await self._linger()
             raise Exhausted(
                 f"user {call.principal.name} calls too much: {entry.refused}", hint="call less often, with more in one call", user=call.principal.name
             )
@@ -141,6 +155,21 @@ class Gate:
                 rates.leave(uid)
                 raise
         call.rates = rates
+
+    async def _linger(self) -> None:
+        if self._lingering < MOST_LINGERING:
+            self._lingering += 1
+            try:
+                await asyncio.sleep(LINGER_S)
+            finally:
+                self._lingering -= 1
+
+
+async def pace() -> None:
+    """Let the stream that is being served rest, when it should."""
+    call = _current.get(None)
+    if call is not None:
+        await call.pace()
 
 
 def current() -> Call:
@@ -175,4 +204,4 @@ def hides() -> Callable[[Job], bool] | None:
     principal = caller()
     if principal.role >= permissions.SEES_ALL:
         return None
-    return lambda job: job.owner.uid != principal.uid
+    return lambda job: not permissions.sees(principal, job.owner.uid)

@@ -14,7 +14,7 @@ from grpc.aio import AbortError
 
 from aiosd.access.permissions import name_of
 from aiosd.errors import AiosError, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unauthenticated, Unavailable
-from aiosd.rpc.auth import Gate
+from aiosd.rpc.auth import Gate, pace
 from aiosd.rpc.concerns import concern
 from aiosd.rpc.context import Context, Handler, Interceptor
 from aiosd.rpc.status import abort, code_of
@@ -141,6 +141,7 @@ def _reader(handler: Handler) -> Read:
     async def each(packed: AsyncIterator[bytes]) -> AsyncIterator[Message]:
         async for message in packed:
             yield one(message)
+            await pace()
 
     return cast(Read, each if handler.request_streaming else one)
 
@@ -150,6 +151,7 @@ def _written(generate: Generate) -> Write:
         async with closing(generate(request, context)) as messages:
             async for message in messages:
                 await context.write(message)  # returns when the client's window has room: nothing piles up here
+                await pace()
 
     return write
 

@@ -17,6 +17,7 @@ from aiosd.access.principal import Principal, Role
 from aiosd.access.rates import Allowance, Rates
 from aiosd.errors import NotFound, Unauthenticated
 from aiosd.jobs.job import Job, Owner
+from aiosd.rpc import auth
 from aiosd.rpc.auth import Gate
 from aiosd.rpc.context import Context
 from tests.fakes.rpc_world import World, daemon, error_of
@@ -91,7 +92,8 @@ async def everything(call: AsyncIterator[object]) -> list[object]:
     return [message async for message in call]
 
 
-def test_a_stranger_gets_nothing_but_health(tmp_path: Path) -> None:
+def test_a_stranger_gets_nothing_but_health(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "LINGER_S", 0.001)
     from grpc_health.v1 import health_pb2, health_pb2_grpc
     from grpc_reflection.v1alpha import reflection_pb2
     from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
