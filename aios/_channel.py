@@ -11,9 +11,10 @@ import grpc
 from google.protobuf.message import Message
 
 from aios import _autostart, _target
+from aios._credentials import Credentials, tls_credentials
 from aios._status import error_of
 from aios._target import Origin, Target
-from aios.errors import AiosError, DaemonUnreachable, InvalidArgument, Timeout, Unavailable
+from aios.errors import AiosError, DaemonUnreachable, InvalidArgument, Timeout, Unauthenticated, Unavailable
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -55,7 +56,8 @@ class Channel:
         self.target = target
         self.timeout_s = timeout_s
         self._autostart = autostart and _autostart.may_start(target)
-        self._credentials = credentials
+        self._tls = credentials
+        self.credentials = Credentials(target)
         self._lock = threading.Lock()
         self._channel: grpc.Channel | None = None
         self._pid = os.getpid()
@@ -74,14 +76,19 @@ class Channel:
         deadline = time.monotonic() + allowed_s
         pauses = Pauses(deadline)
         away: AiosError | None = None
+        renewed = False
         while True:
+            if self.ensure_daemon(deadline, force=not repeatable, revive=revive):
+                deadline = time.monotonic() + allowed_s  # starting it had a time of its own
             try:
-                if self.ensure_daemon(deadline, force=not repeatable, revive=revive):
-                    deadline = time.monotonic() + allowed_s  # starting it had a time of its own
                 call = self._opened().unary_unary(f"/aios.v1.{method}", type(request).SerializeToString, answer.FromString)
-                got: Answer = call(request, timeout=max(0.0, deadline - time.monotonic()))
-            except grpc.RpcError as failure:
-                error = self.failed(failure, method)
+                got: Answer = call(request, timeout=max(0.0, deadline - time.monotonic()), metadata=self.credentials.metadata())
+            except (grpc.RpcError, Unavailable) as failure:
+                error = self.failed(failure, method) if isinstance(failure, grpc.RpcError) else failure
+                if isinstance(error, Unauthenticated) and not renewed:  # refused before it was looked at, so it may be sent again
+                    renewed = True
+                    self.credentials.forget()
+                    continue
                 if isinstance(error, Timeout) and away is not None:
                     raise away from None  # the time went by while it was away: that says more
                 if not repeatable or not isinstance(error, Unavailable) or not pauses.pause():
@@ -93,23 +100,32 @@ class Channel:
 
     def stream(self, method: str, request: Message, answer: type[Answer], deadline: float | None = None) -> Iterator[Answer]:
         """One server stream, opened once; its errors are typed. It ends with this generator."""
-        call = self._opened().unary_stream(f"/aios.v1.{method}", type(request).SerializeToString, answer.FromString)
-        answers = call(request, timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
-        try:
-            for one in answers:
-                self._met = self._certain = True
-                yield one
-        except grpc.RpcError as failure:
-            raise self.failed(failure, method) from None
-        finally:
-            answers.cancel()
+        renewed = False
+        while True:
+            call = self._opened().unary_stream(f"/aios.v1.{method}", type(request).SerializeToString, answer.FromString)
+            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+            answers = call(request, timeout=timeout, metadata=self.credentials.metadata())
+            try:
+                for one in answers:
+                    self._met = self._certain = renewed = True
+                    yield one
+            except grpc.RpcError as failure:
+                error = self.failed(failure, method)
+                if not isinstance(error, Unauthenticated) or renewed:
+                    raise error from None
+                renewed = True
+                self.credentials.forget()
+            else:
+                return
+            finally:
+                answers.cancel()
 
     def upload(self, method: str, requests: Iterator[Message], answer: type[Answer], timeout: float | None) -> Answer:
         """One client stream; sent once, because what was taken of it cannot be known."""
         self.ensure_daemon(time.monotonic() + self.timeout_s, force=True)
         call = self._opened().stream_unary(f"/aios.v1.{method}", _serialize, answer.FromString)
         try:
-            taken: Answer = call(requests, timeout=None if timeout is None else self.allowed(timeout))
+            taken: Answer = call(requests, timeout=None if timeout is None else self.allowed(timeout), metadata=self.credentials.metadata(fresh=True))
         except grpc.RpcError as failure:
             raise self.failed(failure, method) from None
         return taken
@@ -117,7 +133,7 @@ class Channel:
     def duplex(self, method: str, requests: Iterator[Message], answer: type[Answer]) -> "grpc.CallIterator[Answer]":
         """Both directions at once; the caller cancels it, and types its errors with `failed`."""
         self.ensure_daemon(time.monotonic() + self.timeout_s, force=True)
-        return self._opened().stream_stream(f"/aios.v1.{method}", _serialize, answer.FromString)(requests)
+        return self._opened().stream_stream(f"/aios.v1.{method}", _serialize, answer.FromString)(requests, metadata=self.credentials.metadata(fresh=True))
 
     def resuming(self, open_stream: Callable[[], Iterator[Answer]], deadline: float | None, at_end: Callable[[], bool]) -> Iterator[Answer]:
         """A stream that goes on after its daemon went away: `open_stream` asks for the rest of what was seen; over when `at_end`.
@@ -192,10 +208,10 @@ class Channel:
                 raise InvalidArgument("this client is closed", hint="make a new aios.Client")
             if self._channel is None:
                 address = self.target.address
-                if self._credentials is None:
+                if self.target.socket_path:
                     self._channel = grpc.insecure_channel(address, _OPTIONS)
-                else:
-                    self._channel = grpc.secure_channel(address, self._credentials, _OPTIONS)
+                else:  # never in the clear: what a network sees, others see
+                    self._channel = grpc.secure_channel(address, self._tls or tls_credentials(), _OPTIONS)
             return self._channel
 
     def _unreachable(self) -> DaemonUnreachable:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Ref = str | int | JobRecord  # 42, "42.7", a unique name, or a Job
 PAGE_SIZE = 1000
+MOST_SELECTED = 1000  # jobs steered in one call; more are steered in several
 
 
 class JobCalls(Calls):
@@ -110,12 +111,14 @@ class JobCalls(Calls):
             verb = Steer(str(what).lower())
         except ValueError:
             raise InvalidArgument(f"{what!r} is not something to do with a job", hint=f"allowed: {', '.join(Steer)}") from None
-        request = pb.JobSelection(ids=[_ref(ref) for ref in refs], reason=reason, force=force)
-        answer = self._channel.unary(f"Jobs/{verb.capitalize()}", request, pb.SteerJobsResponse, timeout, repeatable=False)
-        return [
-            Steered(one.id, error=result_error(one.error_reason, one.error, one.hint)) if one.error else Steered(one.id, self._job(one.job))
-            for one in answer.results
-        ]
+        ids, steered = [_ref(ref) for ref in refs], list[Steered]()
+        for at in range(0, max(1, len(ids)), MOST_SELECTED):
+            request = pb.JobSelection(ids=ids[at : at + MOST_SELECTED], reason=reason, force=force)
+            answer = self._channel.unary(f"Jobs/{verb.capitalize()}", request, pb.SteerJobsResponse, timeout, repeatable=False)
+            for one in answer.results:
+                error = result_error(one.error_reason, one.error, one.hint) if one.error else None
+                steered.append(Steered(one.id, error=error) if error else Steered(one.id, self._job(one.job)))
+        return steered
 
     def cancel(self, *refs: Ref, force: bool = False, reason: str = "", timeout: float | None = None) -> list[Steered]:
         return self.steer(Steer.CANCEL, refs, reason=reason, force=force, timeout=timeout)

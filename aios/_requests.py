@@ -19,6 +19,7 @@ _OF_ONE_JOB = frozenset({
     "AIOS_JOB_ID", "AIOS_JOB_NAME", "AIOS_ARRAY_INDEX", "AIOS_ATTEMPT", "AIOS_SCRATCH", "AIOS_CHECKPOINT_DIR", "AIOS_CHECKPOINT_SIGNAL",
     "AIOS_CPUS", "AIOS_CPU_MILLIS", "AIOS_MEMORY_BYTES", "AIOS_DEVICES", "AIOS_REPORT_FILE", "AIOS_QUEUE", "AIOS_RUN_KEY", "AIOS_SUBMIT_DIR",
 })  # fmt: skip
+_SECRET = frozenset({"AIOS_TOKEN"})  # would be kept with the job; on the machine itself a job needs none
 # Thread counts that a job was given by its grant: a job submitted from inside it has a grant of its own.
 _OF_ONE_GRANT = frozenset({
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
@@ -82,7 +83,7 @@ def job_spec(spec: JobSpec) -> pb.JobSpec:
 
 def captured_environment() -> dict[str, str]:
     """This process's environment, less what belongs to the job it may be, and less what is not text and cannot travel."""
-    left_out = _OF_ONE_JOB | _OF_ONE_GRANT if "AIOS_JOB_ID" in os.environ else _OF_ONE_JOB
+    left_out = _SECRET | _OF_ONE_JOB | _OF_ONE_GRANT if "AIOS_JOB_ID" in os.environ else _SECRET | _OF_ONE_JOB
     return {name: value for name, value in os.environ.items() if name not in left_out and _is_text(name) and _is_text(value)}
 
 

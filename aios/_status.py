@@ -15,7 +15,7 @@ _BY_CODE: dict[grpc.StatusCode, type[errors.AiosError]] = {
     grpc.StatusCode.ALREADY_EXISTS: errors.AlreadyExists,
     grpc.StatusCode.FAILED_PRECONDITION: errors.FailedPrecondition,
     grpc.StatusCode.PERMISSION_DENIED: errors.Denied,
-    grpc.StatusCode.UNAUTHENTICATED: errors.Denied,
+    grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.Exhausted,
     grpc.StatusCode.ABORTED: errors.Conflict,
     grpc.StatusCode.UNAVAILABLE: errors.DaemonUnreachable,

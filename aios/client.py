@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from aios._access_calls import AccessCalls
+from aios._identity_calls import IdentityCalls
 from aios._job_calls import JobCalls
 from aios._node_calls import NodeCalls
 from aios._queue_calls import QueueCalls
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
     import grpc
 
 
-class Client(JobCalls, QueueCalls, NodeCalls, AccessCalls):
+class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls):
     """Finds its daemon by `target`, then AIOS_TARGET, then the system's socket if it may use it, then the user's own.
 
     target       "unix:/path", "/path" or "host:port"
     timeout      seconds that a call may take, and that an absence of the daemon may last; every call has its own `timeout=`
     autostart    start the user's own daemon when it is asked for and there is none (AIOSD_AUTOSTART=0 forbids it too)
-    credentials  for a host and port: `grpc.ssl_channel_credentials(...)`
+    credentials  for a host and port: `grpc.ssl_channel_credentials(...)`; without it TLS as AIOS_TLS_CA, AIOS_TLS_CERT and AIOS_TLS_KEY say
+
+    On this machine the daemon knows by itself who calls; a host and port takes the token in AIOS_TOKEN, or a client certificate.
 
     Connects at the first call. Threads may share a client; after a fork the child's first call makes a connection of its own.
     """

@@ -53,6 +53,10 @@ class Denied(AiosError):
     """The caller may not do this."""
 
 
+class Unauthenticated(Denied):
+    """The daemon cannot tell who calls: a token is missing, or is worth nothing (any more)."""
+
+
 class Exhausted(AiosError):
     """A limit or the disk is full; it may work later, or with less."""
 
@@ -119,6 +123,7 @@ BY_REASON: dict[str, type[AiosError]] = {
     "FAILED_PRECONDITION": FailedPrecondition,
     "ALREADY_RUNNING": AlreadyRunning,
     "DENIED": Denied,
+    "UNAUTHENTICATED": Unauthenticated,
     "EXHAUSTED": Exhausted,
     "DISK_FULL": DiskFull,
     "UNAVAILABLE": Unavailable,

@@ -168,6 +168,7 @@ class JobRecord:
     run: JobRun | None = None
     outcome: Outcome | None = None
     revision: int = 0
+    redacted: bool = False  # another user's: name, command, directory, labels, outputs and reports are not shown
 
     @property
     def ended(self) -> bool:

@@ -12,6 +12,7 @@ TABLE = {
     "token": ("aiosctl.tokens:token", "Bearer tokens: create, ls, revoke"),
     "audit": ("aiosctl.audit:audit", "Who did what; is the trail of it whole?"),
     "check": ("aiosctl.admin:check", "Check the daemon's database; also a damaged one"),
+    "tls": ("aiosctl.admin_tls:tls", "Keys and certificates for the network: init, server, client"),
 }
 
 

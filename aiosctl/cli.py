@@ -27,8 +27,9 @@ COMMANDS = {
     "queue": ("aiosctl.queues:queue", "Queues: ls, show, set"),
     "policy": ("aiosctl.policy:policy", "The order in which jobs go: show, set"),
     "daemon": ("aiosctl.daemon:daemon", "Your own daemon: start, stop, status, logs, reload"),
-    "admin": ("aiosctl.admin:admin", "Users, tokens, audit trail; maintenance: check"),
+    "admin": ("aiosctl.admin:admin", "Users, tokens, audit trail, keys for the network; maintenance: check"),
     "completion": ("aiosctl.completion:completion", "Print the completion script of a shell"),
+    "whoami": ("aiosctl.whoami:whoami", "Whom the daemon takes you for, and your role"),
     "version": ("aiosctl.version:version", "The version of aiosctl, and of the daemon"),
 }
 SECTIONS = {"run": "Work", "cancel": "Steer", "top": "The machine", "daemon": "Upkeep"}

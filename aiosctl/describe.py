@@ -154,9 +154,21 @@ def reason(job: JobRecord) -> str:
     return progress(job) or job.reason if job.state.active else ", ".join(p for p in (progress(job), job.reason) if p)
 
 
+def name(job: JobRecord) -> str:
+    return private(job, job.name)
+
+
+def private(job: JobRecord, text: str) -> str:
+    """`text`, or `-` where the daemon does not tell it because the job is somebody else's."""
+    return NONE if job.redacted else text
+
+
 def command(job: JobRecord) -> str:
-    """The command as one would type it; a script by its name."""
+    """The command as one would type it; a script by its name; `-` of somebody else's job."""
     import shlex
+
+    if job.redacted:
+        return NONE
 
     words = shlex.join(job.command)
     return f"{job.name} {words}".rstrip() if job.script else words

@@ -15,7 +15,7 @@ COLUMNS: list[Column[JobRecord]] = [
     Column("TIME", lambda j: time.strftime("%H:%M:%S", time.localtime(changed_at_s(j))) if changed_at_s(j) else describe.NONE),
     Column("ID", lambda j: j.id),
     Column("STATE", lambda j: j.state.value, colour=describe.state_colour),
-    Column("NAME", lambda j: j.name, cut=True),
+    Column("NAME", describe.name, cut=True),
     Column("USER", lambda j: j.user),
     Column("QUEUE", lambda j: j.queue, wide=True),
     Column("REVISION", lambda j: str(j.revision), right=True, wide=True),

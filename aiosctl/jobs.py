@@ -15,7 +15,7 @@ def job_columns(now_s: float) -> list[Column[JobRecord]]:
     """The columns of a list of jobs, as seen at `now_s`."""
     return [
         Column("ID", describe.job_id),
-        Column("NAME", lambda j: j.name, cut=True),
+        Column("NAME", describe.name, cut=True),
         Column("USER", lambda j: j.user),
         Column("STATE", lambda j: j.state.value, colour=describe.state_colour),
         Column("TIME", lambda j: describe.run_time(j, now_s), right=True),

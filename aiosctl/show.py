@@ -61,7 +61,8 @@ def _sections(job: JobRecord, wide: bool, now_s: float) -> Iterator[tuple[str, I
         yield "Array", _array(job)
     yield "Progress", [("said", describe.progress(job) if not job.array else ""), ("at", describe.moment(job.progress.at_s) if job.progress else "")]
     yield "End", _end(job)
-    yield "Output", [("stdout", job.run.stdout_path if job.run else ""), ("stderr", job.run.stderr_path if job.run else "")]
+    if job.run:
+        yield "Output", [("stdout", describe.private(job, job.run.stdout_path)), ("stderr", describe.private(job, job.run.stderr_path))]
     if job.environment or wide:
         yield "Environment", sorted(job.environment.items())
     if wide and job.script:
@@ -71,8 +72,9 @@ def _sections(job: JobRecord, wide: bool, now_s: float) -> Iterator[tuple[str, I
 def _identity(job: JobRecord) -> list[tuple[str, str]]:
     labels = " ".join(f"{name}={value}" for name, value in sorted(job.labels.items()))
     return [
-        ("name", job.name), ("user", job.user), ("state", job.state.value), ("reason", job.reason), ("command", describe.command(job)), ("directory", job.cwd),
-        ("queue", job.queue), ("account", job.account), ("priority", str(job.priority)), ("labels", labels),
+        ("name", describe.name(job)), ("user", job.user), ("state", job.state.value), ("reason", job.reason), ("command", describe.command(job)),
+        ("directory", describe.private(job, job.cwd)), ("queue", job.queue), ("account", job.account), ("priority", str(job.priority)),
+        ("labels", describe.private(job, labels)),
     ]  # fmt: skip
 
 

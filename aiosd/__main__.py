@@ -22,9 +22,9 @@ example:     aiosd --print-config > ~/.config/aios/aiosd.toml"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 done, 1 failed, 2 wrong usage or configuration."""
-    options = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _perform(options)
+        return _admin_tls(words[1:]) if words[:1] == ["admin-tls"] else _perform(_parser().parse_args(words))
     except ConfigError as error:
         return _complain(error, WRONG_USAGE)
     except AiosError as error:
@@ -96,6 +96,17 @@ def _admin_check(loaded: Loaded) -> int:
     if not findings:
         print(f"ok: {settings_text.without_password(loaded.config.database_url)}")
     return FAILED if findings else DONE
+
+
+def _admin_tls(words: Sequence[str]) -> int:
+    from aiosd import tls_command
+
+    options = tls_command.parser().parse_args(words)
+    places = SYSTEM if options.system else user_places(os.environ, os.getuid(), os.path.expanduser("~"))
+    file = Path(options.config) if options.config is not None else places.config_file
+    config = settings_file.load(file, os.environ, places.defaults(), must_exist=options.config is not None).config
+    print("\n".join(tls_command.perform(options, config)))
+    return DONE
 
 
 def _complain(error: AiosError, status: int) -> int:

@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from aiosd import logs
-from aiosd.access.principal import Principal, Role
 from aiosd.access.service import AccessService
 from aiosd.access.users import RoleRules
 from aiosd.accounts import Accounts
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
-from aiosd.domain_settings import device_settings, jobs_settings, resource_settings
+from aiosd.domain_settings import device_settings, group_roles, jobs_settings, resource_settings
+from aiosd.entrance import Entrance, listening
 from aiosd.errors import AiosError
 from aiosd.gpus import GpuRuns, JobHand
-from aiosd.host import faults, itself, mps, signals
+from aiosd.host import faults, mps, signals
 from aiosd.host.gpu_watch import NvmlWatch, watched
 from aiosd.host.launch import Layout
 from aiosd.host.launcher import ShimLauncher
@@ -45,12 +45,12 @@ from aiosd.resources.environment import grant_variables
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.rpc.access import AccessServicer
-from aiosd.rpc.auth import SameUser
+from aiosd.rpc.auth import caller
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
-from aiosd.rpc.server import Listening, RpcServer, Servicers
+from aiosd.rpc.server import RpcServer, Servicers
 from aiosd.runs import RunInputs, RunMeter, RunWatcher
 from aiosd.scheduling.registry import POLICIES
 from aiosd.settings_file import Loaded
@@ -172,7 +172,7 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     _log_survey(found)
     doors = await _open_doors(config, found.inventory, clock, closing)
     people = People()
-    access = await _start_access(doors, people, clock)
+    access = await _start_access(config, doors, people, clock)
     gpu_runs = GpuRuns(lambda: jobs.state)
     doors.launcher.subscribe(gpu_runs.on_event)  # as early as the rest, see `_start_services`
     jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors, access)
@@ -180,9 +180,12 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
     look = partial(asyncio.to_thread, survey, resource_settings(config))
     further = lambda: (*access.warnings, *devices.warnings)  # noqa: E731
-    node = Node(jobs, reader, monitor, loaded, reread, stopping.set, notifier, started_at_s, look, found.warnings, further, devices)
-    server = _server(config, jobs, reader, node, runs, doors, Accounts(access, jobs, people.named, clock))
+    entrance = Entrance.of(config, people, access)
+    node = Node(jobs, reader, monitor, loaded, reread, stopping.set, notifier, started_at_s, look, found.warnings, further, devices, entrance.use)
+    server = _server(config, jobs, reader, node, runs, doors, entrance, Accounts(access, jobs, people.named, clock))
     closing.push_async_callback(server.stop, 0.0)
+    closing.callback(entrance.credentials.close)
+    entrance.credentials.start()  # before the calls' own socket: whoever finds that one finds this one too
     return Daemon(jobs, access, monitor, devices, server, node, notifier, stopping)
 
 
@@ -202,9 +205,9 @@ async def _open_doors(config: Config, inventory: Inventory, clock: Clock, closin
     return doors
 
 
-async def _start_access(doors: Doors, people: People, clock: Clock) -> AccessService:
+async def _start_access(config: Config, doors: Doors, people: People, clock: Clock) -> AccessService:
     """Before the jobs, whose limits it knows. Whoever owns the daemon is an admin of it."""
-    rules = RoleRules(admins=frozenset({0, os.getuid()}))
+    rules = RoleRules(group_roles(config), frozenset({0, os.getuid()}))
     access = AccessService(SqlAccess(doors.journal), people.groups_of, lambda: clock.now().wall_s, rules)
     await access.start()
     return access
@@ -232,18 +235,16 @@ async def _start_services(
     return jobs, monitor, RunMeter(monitor, report_path_of)
 
 
-def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors, accounts: Accounts) -> RpcServer:
-    own = itself.own_user()
+def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors, entrance: Entrance, accounts: Accounts) -> RpcServer:
     beside = Beside(runs, RunInputs(doors.launcher), PtyTerminals(_layout(config).run_file))
-    auth = SameUser(own)
     converter = JobConverter(runs.progress, doors.launcher.log_paths)
     servicers = Servicers(
-        JobsServicer(jobs, reader, beside, auth, converter),
-        NodeServicer(node, auth),
+        JobsServicer(jobs, reader, beside, converter, lambda: node.loaded.config.jobs.max_jobs_per_submit),
+        NodeServicer(node),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
-        AccessServicer(accounts, lambda: Principal(own.uid, own.gid, own.name, Role.ADMIN)),
+        AccessServicer(accounts, caller),
     )
-    return RpcServer(servicers, Listening(socket_path=config.socket_path, max_receive_bytes=config.rpc.max_message_bytes))
+    return RpcServer(servicers, listening(config), entrance.gate)
 
 
 def _layout(config: Config) -> Layout:
@@ -253,7 +254,7 @@ def _layout(config: Config) -> Layout:
 def _take_places(config: Config, closing: AsyncExitStack) -> None:
     prepare_directory(config.daemon.state_directory)
     closing.callback(lock_state(config.daemon.state_directory).release)
-    prepare_directory(config.daemon.runtime_directory)
+    prepare_directory(config.daemon.runtime_directory, 0o755 if config.daemon.users == "all" else 0o700)
 
 
 def _log_survey(found: Survey) -> None:

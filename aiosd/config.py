@@ -10,6 +10,8 @@ from msgspec import Meta, Struct, structs
 
 YEAR_S = 365 * 24 * 3600
 EXABYTE = 1 << 60
+RoleName = Literal["viewer", "user", "operator", "admin"]
+ADDRESS = r"^([^\s/]+:[0-9]{1,5})?$"
 
 
 def text(help_text: str, *, reload: bool = False, pattern: str | None = None) -> Meta:
@@ -38,16 +40,41 @@ class DaemonConfig(Section, frozen=True, kw_only=True):
 
     state_directory: Annotated[str, text("what must survive a restart: database, job records, outputs; an absolute path")] = "/var/lib/aios"
     runtime_directory: Annotated[str, text("what need not survive a reboot: the socket; an absolute path")] = "/run/aios"
+    users: Annotated[Literal["own", "all"], text("whose daemon it is: its own user's (and root's), or every user's of this machine")] = "own"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], text("the least severe message that is logged", reload=True)] = "info"
     log_format: Annotated[Literal["auto", "console", "json"], text("auto: console on a terminal, JSON lines otherwise")] = "auto"
     stop_grace_s: Annotated[float, seconds("how long open calls may take to end when the daemon stops; seconds", 0, 3600, reload=True)] = 5.0
 
 
 class RpcConfig(Section, frozen=True, kw_only=True):
-    """The way in: gRPC over a Unix socket."""
+    """The way in: gRPC over a Unix socket, and over TLS where it is configured."""
 
     socket_path: Annotated[str, text("the socket; empty: aiosd.sock in the runtime directory")] = ""
+    listen: Annotated[str, text("host:port for callers with a bearer token, always with TLS; empty: nothing listens", pattern=ADDRESS)] = ""
+    listen_certificates: Annotated[str, text("host:port for callers with a client certificate, always with TLS; empty: nothing listens", pattern=ADDRESS)] = ""
+    tls_certificate: Annotated[str, text("file of the server's certificate (PEM); empty: tls/server.pem in the state directory")] = ""
+    tls_key: Annotated[str, text("file of the server's private key (PEM); empty: tls/server.key in the state directory")] = ""
+    tls_client_authority: Annotated[str, text("file of the certificates that sign those of clients (PEM); empty: tls/ca.pem in the state directory")] = ""
     max_message_bytes: Annotated[int, whole("the largest request or response; bytes", 64 << 10, 1 << 30)] = 64 << 20
+
+
+class AccessConfig(Section, frozen=True, kw_only=True):
+    """Who may do what: roles by Unix groups, and how much one user's calls may take. Root and the daemon's own user are admins."""
+
+    admin_groups: Annotated[tuple[str, ...], text("Unix groups whose members are admins", reload=True)] = ()
+    operator_groups: Annotated[tuple[str, ...], text("Unix groups whose members are operators", reload=True)] = ()
+    user_groups: Annotated[tuple[str, ...], text("Unix groups whose members are users", reload=True)] = ()
+    viewer_groups: Annotated[tuple[str, ...], text("Unix groups whose members are viewers", reload=True)] = ()
+    default_role: Annotated[RoleName, text("the role of whoever is in none of these groups", reload=True)] = "user"
+    certificate_role: Annotated[RoleName, text("the most that the holder of a client certificate may be")] = "user"
+    pass_lifetime_s: Annotated[float, seconds("how long a pass of the credential socket is good; seconds", 1, 24 * 3600)] = 300.0
+    calls_per_s: Annotated[float, number("calls of one viewer or user each second, on the average", 0.1, 1e6, reload=True)] = 50.0
+    burst: Annotated[int, whole("calls of one viewer or user at once, before they are slowed down", 1, 1_000_000, reload=True)] = 200
+    loop_share: Annotated[float, number("the part of the daemon's time that the calls of one may take", 0.01, 1.0, reload=True)] = 0.25
+    jobs_per_call: Annotated[int, whole("jobs that one call of a user submits or steers; operators: jobs.max_jobs_per_submit", 1, 1_000_000, reload=True)] = (
+        1000
+    )
+    open_calls: Annotated[int, whole("calls of one that are open at once; watches, waits and followed logs are", 1, 100_000, reload=True)] = 200
 
 
 class StorageConfig(Section, frozen=True, kw_only=True):
@@ -166,6 +193,7 @@ class Config(Section, frozen=True, kw_only=True):
 
     daemon: DaemonConfig = DaemonConfig()
     rpc: RpcConfig = RpcConfig()
+    access: AccessConfig = AccessConfig()
     storage: StorageConfig = StorageConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
     jobs: JobsConfig = JobsConfig()

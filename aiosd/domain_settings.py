@@ -1,6 +1,9 @@
 """The configuration as the records that the domains take, which need no configuration file to be tested."""
 
 from aiosd.access.limits import UserLimits
+from aiosd.access.principal import Role
+from aiosd.access.rates import Allowance
+from aiosd.access.roles import GroupRoles
 from aiosd.config import Config
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.monitoring.looks import DeviceSettings
@@ -45,4 +48,22 @@ def device_settings(config: Config) -> DeviceSettings:
         memory_patience_s=resources.gpu_memory_patience_s,
         idle_s=resources.gpu_idle_s,
         period_s=monitoring.gpu_period_s,
+    )
+
+
+def group_roles(config: Config) -> GroupRoles:
+    access = config.access
+    names = {Role.VIEWER: access.viewer_groups, Role.USER: access.user_groups, Role.OPERATOR: access.operator_groups, Role.ADMIN: access.admin_groups}
+    return GroupRoles({role: frozenset(groups) for role, groups in names.items()}, role_named(access.default_role))
+
+
+def role_named(name: str) -> Role:
+    return Role[name.upper()]
+
+
+def allowance(config: Config) -> Allowance:
+    """What the calls of one user may take of the daemon."""
+    access = config.access
+    return Allowance(
+        calls_per_s=access.calls_per_s, burst=access.burst, loop_share=access.loop_share, open_calls=access.open_calls, jobs_per_call=access.jobs_per_call
     )

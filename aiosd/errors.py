@@ -40,6 +40,10 @@ class Denied(AiosError):
     """The caller may not do this."""
 
 
+class Unauthenticated(AiosError):
+    """It cannot be told who calls: no credential came, or one that is worth nothing (any more); fetch another."""
+
+
 class Exhausted(AiosError):
     """A limit or the disk is full; it may work later, or with less."""
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from aiosd import __version__, logs, settings_text
+from aiosd.config import Config
 from aiosd.domain_settings import device_settings, jobs_settings
 from aiosd.host import isolation, mps
 from aiosd.host.groups import members_of
@@ -44,6 +45,7 @@ class Node:
     warnings: tuple[str, ...] = ()  # of the last survey
     further_warnings: Callable[[], tuple[str, ...]] = tuple  # those of this moment
     devices: DeviceService | None = None
+    on_reload: Callable[[Config], None] = lambda _: None  # for what this node does not know
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -125,6 +127,7 @@ class Node:
             if self.devices is not None:
                 self.devices.use(device_settings(self.loaded.config))
             await self._survey()
+            self.on_reload(self.loaded.config)
             log.info("reloaded", applied=applied, needs_restart=needs_restart)
         finally:
             self.notifier.ready("serving")

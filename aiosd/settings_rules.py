@@ -11,7 +11,7 @@ TAKEN_KINDS = ("cpu", "memory", "disk")
 
 def contradictions(config: Config) -> list[str]:
     """Every rule that is broken, each as one sentence with the keys and the values; empty when all is well."""
-    return [*_places(config), *_storage(config), *_jobs(config), *_queues(config), *_devices(config)]
+    return [*_places(config), *_network(config), *_storage(config), *_jobs(config), *_queues(config), *_devices(config)]
 
 
 def _places(config: Config) -> Iterator[str]:
@@ -27,6 +27,19 @@ def _places(config: Config) -> Iterator[str]:
             f"the socket's path {config.socket_path!r} is longer than the {SOCKET_PATH_BYTES} bytes that the kernel allows: "
             "set a shorter rpc.socket_path or daemon.runtime_directory"
         )
+
+
+def _network(config: Config) -> Iterator[str]:
+    rpc = config.rpc
+    for key in ("listen", "listen_certificates"):
+        port = getattr(rpc, key).rpartition(":")[2]
+        if port and not 0 < int(port) < 65536:
+            yield f"rpc.{key} = {getattr(rpc, key)!r} is not allowed: a port is a number from 1 to 65535"
+    if rpc.listen and rpc.listen == rpc.listen_certificates:
+        yield f"rpc.listen and rpc.listen_certificates are both {rpc.listen!r}: a port takes tokens or certificates, not both"
+    for key in ("tls_certificate", "tls_key", "tls_client_authority"):
+        if getattr(rpc, key) and not getattr(rpc, key).startswith("/"):
+            yield f"rpc.{key} = {getattr(rpc, key)!r} is not allowed: it must be an absolute path"
 
 
 def _storage(config: Config) -> Iterator[str]:

@@ -23,7 +23,7 @@ class GroupRoles:
         return self.default, "default"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ByGroups:
     """Roles by groups alone: nothing is set for single users, there are no bearer tokens, and no trail is kept."""
 

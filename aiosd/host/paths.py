@@ -18,13 +18,14 @@ class Places:
     state_directory: str
     runtime_directory: str
     config_file: Path
+    users: str = "own"  # or "all"
 
     def defaults(self) -> dict[str, str]:
         """As `settings_file.load` takes them."""
-        return {"state_directory": self.state_directory, "runtime_directory": self.runtime_directory}
+        return {"state_directory": self.state_directory, "runtime_directory": self.runtime_directory, "users": self.users}
 
 
-SYSTEM = Places("/var/lib/aios", "/run/aios", Path("/etc/aios/aiosd.toml"))
+SYSTEM = Places("/var/lib/aios", "/run/aios", Path("/etc/aios/aiosd.toml"), users="all")
 
 
 def user_places(environment: Mapping[str, str], uid: int, home: str) -> Places:

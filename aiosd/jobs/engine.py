@@ -33,7 +33,7 @@ from aiosd.jobs.actions import (
 )
 from aiosd.jobs.admit import check_priority
 from aiosd.jobs.explain import Why, why
-from aiosd.jobs.job import Job, Phase
+from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.jobs.state import State
@@ -163,9 +163,9 @@ class Engine:
         """Why a live job waits. Raises NotFound."""
         return why(self.state, job_id, now)
 
-    def resolve(self, ref: str) -> JobId | None:
-        """The live job of that name; None when there is none. Raises InvalidArgument when there are several."""
-        found = self.state.names.get(ref)
+    def resolve(self, ref: str, among: Owner | None = None) -> JobId | None:
+        """The live job of that name (of that owner); None when there is none. Raises InvalidArgument when there are several."""
+        found = {i for i in self.state.names.get(ref, ()) if among is None or self.state.jobs[i].owner.uid == among.uid}
         if not found:
             return None
         if len(found) > 1:

@@ -8,7 +8,7 @@ from aiosd.clock import Clock
 from aiosd.errors import AiosError, InvalidArgument, NotFound
 from aiosd.ids import JobId, parse_job_id
 from aiosd.jobs.engine import Engine
-from aiosd.jobs.job import Job, Outcome, Phase
+from aiosd.jobs.job import Job, Outcome, Owner, Phase
 from aiosd.jobs.ports import JobFilter, Journal
 
 MOST_NAMED = 10  # ids listed when a name is not unique
@@ -31,10 +31,13 @@ class JobFinder:
         self._committed.set()
         self._committed = asyncio.Event()
 
-    async def get(self, ref: str) -> Job:
-        """Raises NotFound, and InvalidArgument where a name is not unique. A live job comes before the ended ones of its name."""
-        job_id = parse_job_id(ref) or self.engine().resolve(ref)
-        return await (self._by_name(ref) if job_id is None else self._by_id(job_id, ref))
+    async def get(self, ref: str, among: Owner | None = None) -> Job:
+        """Raises NotFound, and InvalidArgument where a name is not unique. A live job comes before the ended ones of its name.
+
+        among  whose jobs a name is looked for; None: everybody's
+        """
+        job_id = parse_job_id(ref) or self.engine().resolve(ref, among)
+        return await (self._by_name(ref, among) if job_id is None else self._by_id(job_id, ref))
 
     async def _by_id(self, job_id: JobId, ref: str) -> Job:
         live = self._live(job_id)
@@ -50,11 +53,11 @@ class JobFinder:
             raise self._missing(f"there is no job {ref}", ref)
         return found
 
-    async def _by_name(self, name: str) -> Job:
+    async def _by_name(self, name: str, among: Owner | None) -> Job:
         """The one job of that name that has ended."""
         if any(job.spec.name == name for job in self.committing.values()):
             await self._committed.wait()
-        found = await self.journal.history(JobFilter(name=name, include_ended=True), None, MOST_NAMED + 1)
+        found = await self.journal.history(JobFilter(name=name, users=frozenset({among.name} if among else ()), include_ended=True), None, MOST_NAMED + 1)
         if not found:
             raise self._missing(f"there is no job named {name!r}", name)
         if len(found) > 1:

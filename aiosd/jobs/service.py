@@ -315,9 +315,9 @@ class JobService(Operating):
         assert isinstance(reply, list)
         return reply
 
-    async def get(self, ref: str) -> Job:
-        """A job by id or by name, live or ended. Raises NotFound, or InvalidArgument where a name is not unique."""
-        return await self._finder.get(ref)
+    async def get(self, ref: str, among: Owner | None = None) -> Job:
+        """A job by id or by name, live or ended. Raises NotFound, or InvalidArgument where a name is not unique (`among` one's own)."""
+        return await self._finder.get(ref, among)
 
     async def steer(self, what: Steer, refs: Sequence[str], reason: str = "", force: bool = False) -> Sequence[Steered]:
         """Do it to each; what cannot be done to one does not keep it from the others."""

@@ -1,7 +1,7 @@
 """Jobs between wire and records: what is asked, as drafts, and what is known of a job, as answers."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aios.v1 import jobs_pb2 as pb
@@ -9,9 +9,11 @@ from aiosd.errors import InvalidArgument
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
 from aiosd.jobs.job import ArrayProgress, ArraySpec, Dependency, DependencyKind, Job, JobSpec, Outcome, Phase, RetryCondition, RetryPolicy, Run
 from aiosd.monitoring.stats import Progress
+from aiosd.rpc import limits, slices
 from aiosd.rpc.convert_resources import from_request, to_grant, to_request, to_usage
-from aiosd.rpc.fields import amount, by_name, choice, needed, pairs, printable, seconds, text, texts, turned
+from aiosd.rpc.fields import amount, by_name, choice, few, needed, pairs, printable, seconds, text, texts, turned
 from aiosd.rpc.needs import ProgressReader
+from aiosd.rpc.privacy import redacted
 
 PHASES = by_name(Phase, pb.JobPhase.Value, "JOB_PHASE_")
 DEPENDENCIES = by_name(DependencyKind, pb.Dependency.Kind.Value)
@@ -32,26 +34,39 @@ class SubmitWish:
     digest: str
 
 
-def from_submit(wire: pb.SubmitJobsRequest) -> SubmitWish:
+async def from_submit(wire: pb.SubmitJobsRequest, most: int) -> SubmitWish:
+    """At most `most` jobs, converted slice by slice. Raises InvalidArgument that names the field."""
     if not wire.specs:
         raise InvalidArgument("specs is empty: there is no job to submit", hint="give at least one job", field="specs")
+    if len(wire.specs) > most:
+        raise InvalidArgument(
+            f"specs has {len(wire.specs)} jobs, and a call submits {most} at most",
+            hint="use an array, or several calls",
+            field="specs",
+            given=len(wire.specs),
+            allowed=most,
+        )
     shared = from_environment(wire.environment, "")
     alone = len(wire.specs) == 1  # whoever submits one job does not think of it as the first of a list
-    drafts = [from_spec(spec, "" if alone else f"specs[{place}].", shared) for place, spec in enumerate(wire.specs)]
-    key = text(wire.idempotency_key, "", "idempotency_key")
+    drafts = await slices.each(wire.specs, lambda place, spec: from_spec(spec, "" if alone else f"specs[{place}].", shared))
+    key = text(wire.idempotency_key, "", "idempotency_key", limits.NAME)
     digest = hashlib.sha256(wire.SerializeToString(deterministic=True)).hexdigest() if key else ""
     return SubmitWish(drafts, key, digest)
 
 
 def from_spec(wire: pb.JobSpec, at: str = "", shared: Mapping[str, str] | None = None) -> JobDraft:
     """`at` is put before the names of fields in errors; `shared` is the environment of a spec that brings none."""
+    few(wire.command, at, "command", limits.ARGUMENTS)
+    few(wire.dependencies, at, "dependencies", limits.SELECTED)
+    few(wire.labels, at, "labels", limits.CHOICES)
+    few(wire.request.devices, at, "request.devices", limits.CHOICES)
     return JobDraft(
-        name=text(wire.name, at, "name"),
+        name=text(wire.name, at, "name", limits.TEXT),
         command=texts(wire.command, at, "command"),
-        cwd=text(wire.cwd, at, "cwd"),
+        cwd=text(wire.cwd, at, "cwd", limits.PATH),
         environment=from_environment(wire.environment, at) if wire.environment or shared is None else shared,
         request=from_request(wire.request, at + "request.") if wire.HasField("request") else _NO_REQUEST,
-        array=text(wire.array, at, "array"),
+        array=text(wire.array, at, "array", limits.RANGES),
         dependencies=tuple(_from_dependency(each, f"{at}dependencies[{place}].") for place, each in enumerate(wire.dependencies)),
         time_limit_s=seconds(wire.time_limit_s, at, "time_limit_s"),
         grace_s=seconds(wire.grace_s, at, "grace_s"),
@@ -60,22 +75,23 @@ def from_spec(wire: pb.JobSpec, at: str = "", shared: Mapping[str, str] | None =
         deadline_at_s=seconds(wire.deadline_at_s, at, "deadline_at_s"),
         priority=wire.priority,
         nice=wire.nice,
-        queue=text(wire.queue, at, "queue"),
-        account=text(wire.account, at, "account"),
+        queue=text(wire.queue, at, "queue", limits.TEXT),
+        account=text(wire.account, at, "account", limits.TEXT),
         labels=pairs(wire.labels, at, "labels"),
         held=wire.held,
-        stdout_path=text(wire.stdout_path, at, "stdout_path"),
-        stderr_path=text(wire.stderr_path, at, "stderr_path"),
+        stdout_path=text(wire.stdout_path, at, "stdout_path", limits.PATH),
+        stderr_path=text(wire.stderr_path, at, "stderr_path", limits.PATH),
         stdin_open=wire.stdin_open,
         preemptible=wire.preemptible,
-        checkpoint_signal=text(wire.checkpoint_signal, at, "checkpoint_signal"),
-        notify_command=text(wire.notify_command, at, "notify_command"),
+        checkpoint_signal=text(wire.checkpoint_signal, at, "checkpoint_signal", limits.TEXT),
+        notify_command=text(wire.notify_command, at, "notify_command", limits.COMMAND_TEXT),
         script=text(wire.script, at, "script"),
     )
 
 
-def from_environment(wire: Iterable[pb.EnvironmentVariable], at: str) -> dict[str, str]:
+def from_environment(wire: Sequence[pb.EnvironmentVariable], at: str) -> dict[str, str]:
     """A variable named twice has its last value, as execve and every shell have it."""
+    few(wire, at, "environment", limits.VARIABLES)
     variables: dict[str, str] = {}
     for place, variable in enumerate(wire):
         name, value = variable.name, variable.value
@@ -87,10 +103,11 @@ def from_environment(wire: Iterable[pb.EnvironmentVariable], at: str) -> dict[st
 
 
 def _from_dependency(wire: pb.Dependency, at: str) -> tuple[str, str]:
-    return choice(_DEPENDENCY_OF, wire.kind, at, "kind").value, needed(wire.job_id, at, "job_id")
+    return choice(_DEPENDENCY_OF, wire.kind, at, "kind").value, needed(wire.job_id, at, "job_id", limits.TEXT)
 
 
 def _from_retry(wire: pb.RetryPolicy, at: str) -> RetryDraft:
+    few(wire.conditions, at, "conditions", limits.CHOICES)
     return RetryDraft(
         retries=wire.retries,
         conditions=tuple(choice(_CONDITION_OF, each, at, f"conditions[{place}]").value for place, each in enumerate(wire.conditions)),
@@ -104,13 +121,14 @@ def _from_retry(wire: pb.RetryPolicy, at: str) -> RetryDraft:
 def from_update(wire: pb.UpdateJobRequest) -> JobChange:
     """What the request changes; what it does not mention stays."""
     has = wire.HasField
+    few(wire.labels, "", "labels", limits.CHOICES)
     return JobChange(
         priority=wire.priority if has("priority") else None,
         time_limit_s=seconds(wire.time_limit_s, "", "time_limit_s") if has("time_limit_s") else None,
         begin_at_s=seconds(wire.begin_at_s, "", "begin_at_s") if has("begin_at_s") else None,
         deadline_at_s=seconds(wire.deadline_at_s, "", "deadline_at_s") if has("deadline_at_s") else None,
-        queue=text(wire.queue, "", "queue") if has("queue") else None,
-        name=text(wire.name, "", "name") if has("name") else None,
+        queue=text(wire.queue, "", "queue", limits.TEXT) if has("queue") else None,
+        name=text(wire.name, "", "name", limits.TEXT) if has("name") else None,
         cpu_millis=amount(wire.cpu_millis, "", "cpu_millis") if has("cpu_millis") else None,
         memory_bytes=amount(wire.memory_bytes, "", "memory_bytes") if has("memory_bytes") else None,
         array_limit=amount(wire.array_limit, "", "array_limit") if has("array_limit") else None,
@@ -129,12 +147,18 @@ def no_paths(_: Job) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class JobConverter:
-    """Jobs as answers. What a record does not hold is asked for: what a job last reported, where its output is kept."""
+    """Jobs as answers. What a record does not hold is asked for: what a job last reported, where its output is kept.
+
+    hides  whether a job is shown without what is private to its user; None: all is shown
+    """
 
     progress_of: ProgressReader = nothing_reported
     log_paths_of: Callable[[Job], tuple[str, str]] = no_paths
+    hides: Callable[[Job], bool] | None = None
 
     def to_job(self, job: Job, *, with_environment: bool = False) -> pb.Job:
+        if self.hides is not None and self.hides(job):
+            return redacted(job, PHASES[job.phase], _to_array(job.array, job.spec.array) if job.array else None)  # type: ignore[arg-type]
         return pb.Job(
             id=str(job.id),
             spec=to_spec(_as_it_asks_now(job), with_environment=with_environment),

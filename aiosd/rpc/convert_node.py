@@ -7,6 +7,7 @@ from aios.v1 import resources_pb2 as pb2
 from aiosd.jobs.actions import Reserve
 from aiosd.monitoring.looks import ForeignUse
 from aiosd.monitoring.machine import DaemonInfo
+from aiosd.rpc import limits
 from aiosd.rpc.convert_resources import from_request, to_grant, to_inventory, to_request
 from aiosd.rpc.fields import needed, printable, seconds, text, texts
 from aiosd.rpc.needs import NodeReport, Reloaded
@@ -15,7 +16,7 @@ from aiosd.scheduling.reservations import Reservation
 
 def from_drain(wire: pb.DrainRequest) -> str:
     """The reason."""
-    return text(wire.reason, "", "reason")
+    return text(wire.reason, "", "reason", limits.REASON)
 
 
 class DeviceWish(NamedTuple):

@@ -9,9 +9,10 @@ from aiosd.jobs.job import Job
 from aiosd.jobs.ports import JobFilter
 from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, Page, Steered
 from aiosd.monitoring.stats import JobStatistics, Sample
+from aiosd.rpc import limits, slices
 from aiosd.rpc.convert_jobs import PHASES, JobConverter
 from aiosd.rpc.convert_resources import to_grant, to_request, to_usage
-from aiosd.rpc.fields import amount, by_name, choice, job_id, needed, pairs, printable, text, texts, turned
+from aiosd.rpc.fields import amount, by_name, choice, few, job_id, needed, pairs, printable, text, texts, turned
 
 CHANGES = by_name(ChangeKind, pb.JobEvent.Kind.Value)
 _PHASE_OF = turned(PHASES)
@@ -23,23 +24,27 @@ LARGEST_CHUNK_BYTES = 64 * 1024
 
 def from_filter(wire: pb.JobFilter) -> JobFilter:
     at = "filter."
+    few(wire.ids, at, "ids", limits.SELECTED)
+    for name in ("phases", "users", "queues", "labels"):
+        few(getattr(wire, name), at, name, limits.CHOICES)
     return JobFilter(
         ids=tuple(job_id(each, at, f"ids[{place}]") for place, each in enumerate(wire.ids)),
         phases=frozenset(choice(_PHASE_OF, each, at, f"phases[{place}]") for place, each in enumerate(wire.phases)),
         users=frozenset(texts(wire.users, at, "users")),
         queues=frozenset(texts(wire.queues, at, "queues")),
         labels=pairs(wire.labels, at, "labels"),
-        name=text(wire.name, at, "name"),
+        name=text(wire.name, at, "name", limits.TEXT),
         include_ended=wire.include_ended,
         include_elements=wire.include_elements,
     )
 
 
-def from_selection(wire: pb.JobSelection) -> tuple[str, ...]:
-    """The refs of the jobs to steer, at least one."""
+def from_selection(wire: pb.JobSelection, most: int = limits.SELECTED) -> tuple[str, ...]:
+    """The refs of the jobs to steer, at least one and at most `most`."""
     if not wire.ids:
         raise InvalidArgument("ids is empty: no job is named", hint="name at least one job", field="ids")
-    return tuple(needed(each, "", f"ids[{place}]") for place, each in enumerate(wire.ids))
+    few(wire.ids, "", "ids", most)
+    return tuple(needed(each, "", f"ids[{place}]", limits.TEXT) for place, each in enumerate(wire.ids))
 
 
 def from_logs(wire: pb.JobLogsRequest) -> LogWish:
@@ -61,8 +66,9 @@ def from_logs(wire: pb.JobLogsRequest) -> LogWish:
     )
 
 
-def to_page(page: Page, jobs: JobConverter) -> pb.ListJobsResponse:
-    return pb.ListJobsResponse(jobs=[jobs.to_job(job) for job in page.jobs], next_page_token=page.next_page_token, revision=page.revision)
+async def to_page(page: Page, jobs: JobConverter) -> pb.ListJobsResponse:
+    wires = await slices.each(page.jobs, lambda _, job: jobs.to_job(job))
+    return pb.ListJobsResponse(jobs=wires, next_page_token=page.next_page_token, revision=page.revision)
 
 
 def to_event(event: JobEvent, jobs: JobConverter) -> pb.JobEvent:

@@ -1,6 +1,6 @@
 """What every field from the wire must pass before it becomes part of a record; each refusal names the field."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from enum import StrEnum
 from math import inf, isfinite
 from typing import TypeVar
@@ -11,16 +11,25 @@ from aiosd.ids import JobId, parse_job_id
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-def text(value: str, at: str, name: str) -> str:
-    """`value`, which may be empty but holds no NUL: neither paths nor arguments can. `at` + `name` is the field."""
+def text(value: str, at: str, name: str, most: int = 0) -> str:
+    """`value`, which may be empty but holds no NUL: neither paths nor arguments can. `at` + `name` is the field.
+
+    most  characters that are allowed; 0: whatever a message holds
+    """
+    if 0 < most < len(value):
+        raise InvalidArgument(
+            f"{at}{name} has {len(value)} characters, and {most} are allowed", hint="make it shorter", field=at + name, given=len(value), allowed=most
+        )
     if "\0" in value:
         place = value.index("\0")
         raise InvalidArgument(f"{at}{name} has a NUL character at position {place}", hint="remove it: neither commands nor paths can hold one", field=at + name)
     return value
 
 
-def texts(values: Iterable[str], at: str, name: str) -> tuple[str, ...]:
+def texts(values: Iterable[str], at: str, name: str, most: int = 0) -> tuple[str, ...]:
     taken = tuple(values)
+    if most:
+        few(taken, at, name, most)
     for place, value in enumerate(taken):
         if "\0" in value:
             text(value, at, f"{name}[{place}]")
@@ -36,11 +45,11 @@ def pairs(values: Mapping[str, str], at: str, name: str) -> dict[str, str]:
     return taken
 
 
-def needed(value: str, at: str, name: str) -> str:
+def needed(value: str, at: str, name: str, most: int = 0) -> str:
     """A text that must be there."""
     if not value:
         raise InvalidArgument(f"{at}{name} is missing", hint=f"give a value for {at}{name}", field=at + name)
-    return text(value, at, name)
+    return text(value, at, name, most)
 
 
 def amount(value: int, at: str, name: str) -> int:
@@ -56,6 +65,14 @@ def seconds(value: float, at: str, name: str) -> float:
         what = "cannot be negative" if isfinite(value) else "is not a number of seconds"
         raise InvalidArgument(f"{at}{name} is {value}, and {what}", hint="give seconds, 0 or more", field=at + name, given=value)
     return value
+
+
+def few(values: Sized, at: str, name: str, most: int) -> None:
+    """Raises InvalidArgument when a list or a map has more than `most` items."""
+    if len(values) > most:
+        raise InvalidArgument(
+            f"{at}{name} has {len(values)} items, and {most} are allowed", hint="give fewer, in several calls", field=at + name, given=len(values), allowed=most
+        )
 
 
 def choice(table: Mapping[int, Choice], value: int, at: str, name: str) -> Choice:

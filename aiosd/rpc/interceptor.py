@@ -1,10 +1,10 @@
-"""What surrounds every call: errors become statuses, the unexpected gets an incident id, and streams are closed."""
+"""What surrounds every call: the gate, errors become statuses, the unexpected gets an incident id, and streams are closed."""
 
 import asyncio
 import inspect
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from typing import NoReturn, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
+from typing import Any, NoReturn, TypeVar, cast
 
 import grpc
 import structlog
@@ -12,7 +12,10 @@ from google.protobuf.message import DecodeError, Message
 from grpc import HandlerCallDetails, StatusCode
 from grpc.aio import AbortError
 
-from aiosd.errors import AiosError, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from aiosd.access.permissions import name_of
+from aiosd.errors import AiosError, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unauthenticated, Unavailable
+from aiosd.rpc.auth import Gate, pace
+from aiosd.rpc.concerns import concern
 from aiosd.rpc.context import Context, Handler, Interceptor
 from aiosd.rpc.status import abort, code_of
 from aiosd.rpc.streams import OpenCalls, closing
@@ -20,11 +23,13 @@ from aiosd.rpc.streams import OpenCalls, closing
 Packed = bytes | AsyncIterator[bytes]
 Incoming = Message | AsyncIterator[Message]
 Read = Callable[[Packed], Incoming]
-Answer = Callable[[Incoming, Context], Awaitable[Message]]
-Write = Callable[[Incoming, Context], Awaitable[None]]
+Given = TypeVar("Given")
+Work = Callable[[Incoming, Context], Coroutine[Any, Any, Given]]
+Answer = Work[Message]
+Write = Work[None]
 Generate = Callable[[Incoming, Context], AsyncIterator[Message]]
-GuardedAnswer = Callable[[Packed, Context], Awaitable[Message]]
-GuardedWrite = Callable[[Packed, Context], Awaitable[None]]
+GuardedAnswer = Callable[[Packed, Context], Coroutine[Any, Any, Message]]
+GuardedWrite = Callable[[Packed, Context], Coroutine[Any, Any, None]]
 
 _MAKERS = {
     (False, False): grpc.unary_unary_rpc_method_handler,
@@ -32,7 +37,14 @@ _MAKERS = {
     (True, False): grpc.stream_unary_rpc_method_handler,
     (True, True): grpc.stream_stream_rpc_method_handler,
 }
-QUIET = (InvalidArgument, NotFound, AlreadyExists, FailedPrecondition, Unavailable)  # the caller's own doing, or logged by whoever is unavailable
+QUIET = (
+    InvalidArgument,
+    NotFound,
+    AlreadyExists,
+    FailedPrecondition,
+    Unavailable,
+    Unauthenticated,
+)  # the caller's own doing, or logged by whoever is unavailable
 
 log = structlog.get_logger("aiosd.rpc")
 
@@ -40,7 +52,8 @@ log = structlog.get_logger("aiosd.rpc")
 class CallGuard(Interceptor):
     """`open_calls` gets every streaming call, and those of `waiting_methods`: unary ones that last ("/aios.v1.Jobs/Wait")."""
 
-    def __init__(self, open_calls: OpenCalls, waiting_methods: Collection[str] = ()) -> None:
+    def __init__(self, gate: Gate, open_calls: OpenCalls, waiting_methods: Collection[str] = ()) -> None:
+        self._gate = gate
         self._open_calls = open_calls
         self._waiting_methods = frozenset(waiting_methods)
         self._guarded: dict[str, Handler] = {}
@@ -69,14 +82,14 @@ class CallGuard(Interceptor):
     def _guard_answer(self, method: str, read: Read, answer: Answer, lasts: bool) -> GuardedAnswer:
         async def brief(request: Packed, context: Context) -> Message:
             try:
-                return await answer(read(request), context)
+                return await self._answered(method, read, answer, request, context)
             except Exception as error:  # noqa: BLE001  (the last net)
                 await _fail(method, context, error)
 
         async def lasting(request: Packed, context: Context) -> Message:
             try:
                 with self._open_calls.one():
-                    return await answer(read(request), context)
+                    return await self._answered(method, read, answer, request, context)
             except Exception as error:  # noqa: BLE001  (the last net)
                 await _fail(method, context, error)
 
@@ -89,11 +102,30 @@ class CallGuard(Interceptor):
         async def stream(request: Packed, context: Context) -> None:
             try:
                 with self._open_calls.one():
-                    await write(read(request), context)
+                    await self._answered(method, read, write, request, context)
             except Exception as error:  # noqa: BLE001  (the last net)
                 await _fail(method, context, error)
 
         return stream
+
+    async def _answered(self, method: str, read: Read, work: Work[Given], request: Packed, context: Context) -> Given:
+        """Through the gate, and only then unpacked and worked on."""
+
+        def about() -> str:
+            return concern(name_of(method), cast(Message, read(request))) if isinstance(request, bytes) else ""
+
+        call = await self._gate.admit(method, context, len(request) if isinstance(request, bytes) else 0, about)
+        if call is None:
+            return await work(read(request), context)
+
+        async def unpacked() -> Given:
+            message = read(request)
+            if isinstance(message, Message):
+                call.about = concern(call.method, message)
+            return await work(message, context)
+
+        with call:
+            return await call.run(unpacked())
 
 
 def _reader(handler: Handler) -> Read:
@@ -109,6 +141,7 @@ def _reader(handler: Handler) -> Read:
     async def each(packed: AsyncIterator[bytes]) -> AsyncIterator[Message]:
         async for message in packed:
             yield one(message)
+            await pace()
 
     return cast(Read, each if handler.request_streaming else one)
 
@@ -118,6 +151,7 @@ def _written(generate: Generate) -> Write:
         async with closing(generate(request, context)) as messages:
             async for message in messages:
                 await context.write(message)  # returns when the client's window has room: nothing piles up here
+                await pace()
 
     return write
 
@@ -134,6 +168,8 @@ async def _fail(method: str, context: Context, error: Exception) -> NoReturn:
     if context.cancelled() or context.done():
         log.debug("call ended by its client", method=method, error=repr(error))
         raise asyncio.CancelledError from error
+    if isinstance(error, NotImplementedError):  # what the generated class says where ours says nothing
+        await context.abort(StatusCode.UNIMPLEMENTED, f"this daemon does not offer {name_of(method)}")
     incident = secrets.token_hex(4)
     log.error("call crashed", method=method, incident=incident, exc_info=error)
     await context.abort(StatusCode.INTERNAL, f"the daemon failed on this call; its log has the details under incident {incident}")

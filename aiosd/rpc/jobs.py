@@ -2,21 +2,27 @@
 
 # ruff: noqa: N802  (gRPC spells its methods with capitals)
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from aios.v1 import jobs_pb2 as pb
 from aios.v1.jobs_pb2_grpc import JobsServicer as Wire
-from aiosd.errors import InvalidArgument
+from aiosd.errors import AiosError, Denied, InvalidArgument
+from aiosd.ids import parse_job_id
 from aiosd.jobs.actions import Steer
 from aiosd.jobs.job import Job
-from aiosd.rpc import convert_jobs, convert_views
-from aiosd.rpc.auth import Authenticator
+from aiosd.jobs.views import Steered
+from aiosd.rpc import convert_jobs, convert_views, limits, slices
+from aiosd.rpc.auth import acts_on_all, as_owner, caller, check_owner, current, hides
 from aiosd.rpc.context import Context
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.fields import amount, needed, seconds, text, texts
 from aiosd.rpc.needs import InputWriter, JobCalls, JobMeter, JobViews, Terminal, Terminals
+from aiosd.rpc.privacy import narrowed, redacted_why
 from aiosd.rpc.streams import closing
+
+MOST_JOBS = 10_000
+TURN_S_A_JOB = 50e-6  # of the loop, that the engine takes for each: it is charged to whoever asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,43 +35,50 @@ class Beside:
 
 
 class JobsServicer(Wire):
-    def __init__(self, jobs: JobCalls, views: JobViews, beside: Beside, auth: Authenticator, converter: JobConverter | None = None) -> None:
+    """`most_jobs` says how many jobs one submission may have."""
+
+    def __init__(
+        self, jobs: JobCalls, views: JobViews, beside: Beside, converter: JobConverter | None = None, most_jobs: Callable[[], int] = lambda: MOST_JOBS
+    ) -> None:
         self._jobs = jobs
         self._views = views
         self._beside = beside
-        self._auth = auth
         self._converter = converter or JobConverter()
+        self._most_jobs = most_jobs
 
     async def Submit(self, request: pb.SubmitJobsRequest, context: Context) -> pb.SubmitJobsResponse:
-        wish = convert_jobs.from_submit(request)
-        jobs = await self._jobs.submit(wish.drafts, owner=self._auth.principal(context), key=wish.key, digest=wish.digest)
-        return pb.SubmitJobsResponse(jobs=[self._converter.to_job(job) for job in jobs])
+        call = current()
+        wish = await convert_jobs.from_submit(request, call.most_jobs(self._most_jobs()))
+        call.spend(len(wish.drafts) * TURN_S_A_JOB)
+        jobs = await self._jobs.submit(wish.drafts, owner=as_owner(call.principal), key=wish.key, digest=wish.digest)
+        call.about = _named(jobs)
+        return pb.SubmitJobsResponse(jobs=await slices.each(jobs, lambda _, job: self._converter.to_job(job)))
 
     async def Get(self, request: pb.GetJobRequest, context: Context) -> pb.Job:
-        return self._converter.to_job(await self._views.get(needed(request.id, "", "id")), with_environment=request.with_environment)
+        return self._shown().to_job(await self._views.get(await self._ref(request.id)), with_environment=request.with_environment)
 
     async def List(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
-        job_filter = convert_views.from_filter(request.filter)
-        page = await self._views.list(job_filter, amount(request.page_size, "", "page_size"), text(request.page_token, "", "page_token"))
-        return convert_views.to_page(page, self._converter)
+        job_filter = narrowed(convert_views.from_filter(request.filter))
+        page = await self._views.list(job_filter, amount(request.page_size, "", "page_size"), text(request.page_token, "", "page_token", limits.TEXT))
+        return await convert_views.to_page(page, self._shown())
 
     async def Watch(self, request: pb.WatchJobsRequest, context: Context) -> AsyncIterator[pb.JobEvent]:
-        job_filter = convert_views.from_filter(request.filter)
-        since = amount(request.since_revision, "", "since_revision")
+        job_filter = narrowed(convert_views.from_filter(request.filter))
+        since, shown = amount(request.since_revision, "", "since_revision"), self._shown()
         async with closing(self._views.watch(job_filter, since)) as events:
             async for event in events:
-                yield convert_views.to_event(event, self._converter)
+                yield convert_views.to_event(event, shown)
 
     async def Logs(self, request: pb.JobLogsRequest, context: Context) -> AsyncIterator[pb.LogChunk]:
-        wish = convert_views.from_logs(request)
-        async with closing(self._views.logs(needed(request.id, "", "id"), wish)) as pieces:
+        wish, shown = convert_views.from_logs(request), self._shown()
+        async with closing(self._views.logs(await self._checked(request.id), wish)) as pieces:
             async for piece in pieces:
-                for chunk in convert_views.to_chunks(piece, self._converter):
+                for chunk in convert_views.to_chunks(piece, shown):
                     yield chunk
 
     async def Wait(self, request: pb.WaitJobRequest, context: Context) -> pb.Job:
         timeout_s = seconds(request.timeout_s, "", "timeout_s")
-        return self._converter.to_job(await self._views.wait(needed(request.id, "", "id"), timeout_s))
+        return self._shown().to_job(await self._views.wait(await self._ref(request.id), timeout_s))
 
     async def Cancel(self, request: pb.JobSelection, context: Context) -> pb.SteerJobsResponse:
         return await self._steer(Steer.CANCEL, request)
@@ -86,10 +99,14 @@ class JobsServicer(Wire):
         return await self._steer(Steer.REQUEUE, request)
 
     async def Update(self, request: pb.UpdateJobRequest, context: Context) -> pb.Job:
-        return self._converter.to_job(await self._jobs.update(needed(request.id, "", "id"), convert_jobs.from_update(request)))
+        ref, change = needed(request.id, "", "id", limits.TEXT), convert_jobs.from_update(request)
+        return self._converter.to_job(await self._jobs.update(await self._checked(ref), change))
 
     async def Why(self, request: pb.GetJobRequest, context: Context) -> pb.WhyResponse:
-        return convert_views.to_why(await self._jobs.why(needed(request.id, "", "id")))
+        ref, hidden = await self._ref(request.id), hides()
+        told = await self._jobs.why(ref)
+        is_hidden = hidden is not None and hidden(await self._jobs.get(ref))
+        return convert_views.to_why(redacted_why(told) if is_hidden else told)
 
     async def Stats(self, request: pb.GetJobRequest, context: Context) -> pb.JobStats:
         job = await self._job(request.id)
@@ -119,7 +136,7 @@ class JobsServicer(Wire):
         if first is None:
             raise InvalidArgument("nothing was sent: the first message names the job", hint="send job_id first", field="job_id")
         job = await self._job(first.job_id, "job_id")
-        terminal = await self._beside.terminals.open(job, texts(first.command, "", "command"), first.rows, first.columns)
+        terminal = await self._beside.terminals.open(job, texts(first.command, "", "command", limits.ARGUMENTS), first.rows, first.columns)
         try:
             async with asyncio.TaskGroup() as tasks, closing(terminal.output()) as pieces:
                 typing = tasks.create_task(_type(terminal, first, requests), name=f"typing into a terminal of job {job.id}")
@@ -130,13 +147,60 @@ class JobsServicer(Wire):
         finally:
             await terminal.close()
 
+    def _shown(self) -> JobConverter:
+        """Jobs as the caller may see them."""
+        hidden = hides()
+        return self._converter if hidden is None else replace(self._converter, hides=hidden)
+
+    async def _ref(self, ref: str, field: str = "id") -> str:
+        """A job that may be looked at; names are looked for among the jobs whose names the caller may know."""
+        given = needed(ref, "", field, limits.TEXT)
+        if hides() is None or parse_job_id(given) is not None:
+            return given
+        return str((await self._jobs.get(given, among=as_owner(caller()))).id)
+
     async def _job(self, ref: str, field: str = "id") -> Job:
-        return await self._jobs.get(needed(ref, "", field))
+        """A job that the current call may be made on. Raises Denied."""
+        job = await self._jobs.get(await self._ref(ref, field))
+        check_owner(job.owner.uid, f"job {job.id}")
+        return job
+
+    async def _checked(self, ref: str) -> str:
+        """The same, by its id; whoever may do it to every job need not look for the owner first."""
+        return needed(ref, "", "id", limits.TEXT) if acts_on_all() else str((await self._job(ref)).id)
 
     async def _steer(self, what: Steer, request: pb.JobSelection) -> pb.SteerJobsResponse:
-        refs = convert_views.from_selection(request)
-        results = await self._jobs.steer(what, refs, reason=text(request.reason, "", "reason"), force=request.force)
-        return pb.SteerJobsResponse(results=[convert_views.to_result(each, self._converter) for each in results])
+        refs, reason = convert_views.from_selection(request, current().most_jobs(limits.SELECTED)), text(request.reason, "", "reason", limits.REASON)
+        current().spend(len(refs) * TURN_S_A_JOB)
+        chosen = [Chosen(ref, ref) for ref in refs] if acts_on_all() else [await self._choose(ref) for ref in refs]
+        allowed = [each.id for each in chosen if each.error is None]
+        done = iter(await self._jobs.steer(what, allowed, reason=reason, force=request.force) if allowed else ())
+        results = [replace(next(done), ref=each.ref) if each.error is None else Steered(each.ref, error=each.error) for each in chosen]
+        shown = self._shown()
+        return pb.SteerJobsResponse(results=[convert_views.to_result(each, shown) for each in results])
+
+    async def _choose(self, ref: str) -> "Chosen":
+        try:
+            return Chosen(ref, str((await self._job(ref)).id))
+        except Denied as error:
+            current().refused(f"job {ref}", error)
+            return Chosen(ref, "", error)
+        except AiosError as error:
+            return Chosen(ref, "", error)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One of a selection: its id, or why it is left out."""
+
+    ref: str
+    id: str
+    error: AiosError | None = None
+
+
+def _named(jobs: Sequence[Job]) -> str:
+    first, last = str(jobs[0].id), str(jobs[-1].id)  # numbers of one submission are contiguous
+    return f"job {first}" if len(jobs) == 1 else f"jobs {first} to {last}"
 
 
 async def _type(terminal: Terminal, first: pb.AttachRequest, requests: AsyncIterator[pb.AttachRequest]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiosd.access.audit import AuditFilter, AuditRecord, Verdict
+from aiosd.access.person import Person
 from aiosd.access.principal import Principal, Role
 from aiosd.access.tokens import TokenRecord
 from aiosd.access.users import UserChange, UserView
@@ -29,7 +30,8 @@ class JobCalls(Protocol):
 
     async def submit(self, drafts: Sequence[JobDraft], *, owner: Owner, key: str = "", digest: str = "") -> Sequence[Job]: ...
 
-    async def get(self, ref: str) -> Job: ...
+    async def get(self, ref: str, among: Owner | None = None) -> Job:
+        """A name is looked for among the jobs of `among`; None: of everybody."""
 
     async def steer(self, what: Steer, refs: Sequence[str], reason: str = "", force: bool = False) -> Sequence[Steered]: ...
 
@@ -178,3 +180,29 @@ class Terminals(Protocol):
         rows, columns   0: the usual 24 and 80
         raises          FailedPrecondition when the job is not running
         """
+
+
+class Trail(Protocol):
+    """Who did what. Returns at once; what is recorded is written soon after."""
+
+    def record(self, principal: Principal | None, method: str, object_: str, allowed: bool, detail: str = "") -> None: ...
+
+
+class AccessCalls(Trail, Protocol):
+    """What the door asks about users and their tokens; it answers from memory."""
+
+    def role_of(self, uid: int, gid: int, name: str) -> Role: ...
+
+    def token(self, secret: str) -> Principal | None:
+        """Whom a bearer token stands for; None when there is no such token, or it is not active."""
+
+
+class Directory(Protocol):
+    """The users of this machine. `remembered` answers at once; the others may block for as long as a network takes."""
+
+    def remembered(self, uid: int) -> Person | None: ...
+
+    def person(self, uid: int, gid: int) -> Person:
+        """The user of that number, also of one without an entry."""
+
+    def named(self, name: str) -> Person | None: ...

@@ -6,19 +6,19 @@ from aios.v1 import node_pb2 as pb
 from aios.v1.node_pb2_grpc import NodeServicer as Wire
 from aios.v1.resources_pb2 import Reservation
 from aiosd.rpc import convert_node
-from aiosd.rpc.auth import Authenticator
+from aiosd.rpc.auth import caller
 from aiosd.rpc.context import Context
 from aiosd.rpc.fields import amount
 from aiosd.rpc.needs import NodeControl
+from aiosd.rpc.privacy import redact_node
 
 
 class NodeServicer(Wire):
-    def __init__(self, node: NodeControl, auth: Authenticator) -> None:
+    def __init__(self, node: NodeControl) -> None:
         self._node = node
-        self._auth = auth
 
     async def Get(self, request: pb.GetNodeRequest, context: Context) -> pb.NodeStatus:
-        return convert_node.to_status(await self._node.status())
+        return redact_node(convert_node.to_status(await self._node.status()))
 
     async def Drain(self, request: pb.DrainRequest, context: Context) -> pb.NodeStatus:
         await self._node.drain(convert_node.from_drain(request))
@@ -30,16 +30,16 @@ class NodeServicer(Wire):
 
     async def SetDevice(self, request: pb.SetDeviceRequest, context: Context) -> pb.NodeStatus:
         wish = convert_node.from_set_device(request)
-        await self._node.set_device(wish.device_id, wish.quarantined, wish.reason, self._auth.principal(context).name)
+        await self._node.set_device(wish.device_id, wish.quarantined, wish.reason, caller().name)
         return convert_node.to_status(await self._node.status())
 
     async def Reserve(self, request: pb.ReserveRequest, context: Context) -> Reservation:
         wish = convert_node.from_reserve(request)
-        return convert_node.to_reservation(await self._node.reserve(wish, self._auth.principal(context).name))
+        return convert_node.to_reservation(await self._node.reserve(wish, caller().name))
 
     async def Unreserve(self, request: pb.UnreserveRequest, context: Context) -> Reservation:
         number = amount(request.id, "", "id")
-        return convert_node.to_reservation(await self._node.unreserve(number, self._auth.principal(context).name))
+        return convert_node.to_reservation(await self._node.unreserve(number, caller().name))
 
     async def Reload(self, request: pb.ReloadRequest, context: Context) -> pb.ReloadResponse:
         return convert_node.to_reloaded(await self._node.reload())

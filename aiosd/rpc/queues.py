@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from aios.v1 import queues_pb2 as pb
 from aios.v1.queues_pb2_grpc import QueuesServicer as Wire
-from aiosd.rpc import convert_queues
+from aiosd.rpc import convert_queues, limits
 from aiosd.rpc.context import Context
 from aiosd.rpc.fields import needed
 from aiosd.rpc.needs import JobCalls, JobViews
@@ -23,15 +23,15 @@ class QueuesServicer(Wire):
         return pb.ListQueuesResponse(queues=[convert_queues.to_queue(queue) for queue in self._views.queues()])
 
     async def Get(self, request: pb.GetQueueRequest, context: Context) -> pb.Queue:
-        return convert_queues.to_queue(self._views.queue(needed(request.name, "", "name")))
+        return convert_queues.to_queue(self._views.queue(needed(request.name, "", "name", limits.TEXT)))
 
     async def Set(self, request: pb.SetQueueRequest, context: Context) -> pb.Queue:
         change = convert_queues.from_set_queue(request)
-        settings = await self._jobs.set_queue(needed(request.name, "", "name"), change)
+        settings = await self._jobs.set_queue(needed(request.name, "", "name", limits.TEXT), change)
         return convert_queues.to_queue(self._views.queue(settings.name))
 
     async def GetPolicy(self, request: pb.GetPolicyRequest, context: Context) -> pb.Policy:
         return convert_queues.to_policy(self._views.policy(), self._policies)
 
     async def SetPolicy(self, request: pb.SetPolicyRequest, context: Context) -> pb.Policy:
-        return convert_queues.to_policy(await self._jobs.set_policy(needed(request.name, "", "name")), self._policies)
+        return convert_queues.to_policy(await self._jobs.set_policy(needed(request.name, "", "name", limits.TEXT)), self._policies)

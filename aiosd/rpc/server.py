@@ -1,9 +1,9 @@
-"""The gRPC server on its Unix socket: how it is bound, who may open it, how it begins and ends."""
+"""The gRPC server on its Unix socket, and over TLS where that is configured: how it is bound, how it begins and ends."""
 
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha import reflection
 from aios.v1 import access_pb2, access_pb2_grpc, jobs_pb2, jobs_pb2_grpc, node_pb2, node_pb2_grpc, queues_pb2, queues_pb2_grpc
 from aiosd.errors import AlreadyRunning, ConfigError
 from aiosd.rpc.access import AccessServicer
+from aiosd.rpc.auth import Gate
 from aiosd.rpc.interceptor import CallGuard
 from aiosd.rpc.jobs import JobsServicer
 from aiosd.rpc.node import NodeServicer
@@ -50,6 +51,23 @@ class Servicers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecurePort:
+    """A "host:port" with TLS, in PEM. With `client_authority` it takes only who shows a certificate of that authority.
+
+    One port cannot do both: gRPC's Python server either demands a certificate or does not look at any.
+    """
+
+    address: str
+    key: bytes
+    certificate: bytes
+    client_authority: bytes | None = None
+
+    def credentials(self) -> grpc.ServerCredentials:
+        pairs = [(self.key, self.certificate)]
+        return grpc.ssl_server_credentials(pairs, self.client_authority, require_client_auth=self.client_authority is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
     """Where and how to listen. A request larger than `max_receive_bytes` is refused by gRPC as RESOURCE_EXHAUSTED."""
 
@@ -57,18 +75,21 @@ class Listening:
     socket_mode: int = 0o600
     max_receive_bytes: int = 16 * 1024 * 1024
     least_ping_interval_s: float = 10.0  # clients that ping more often are sent away
+    secure: Sequence[SecurePort] = ()
 
 
 class RpcServer:
     """Accepts calls from `start` to `stop`. Whoever starts it holds the lock of the state directory."""
 
-    def __init__(self, servicers: Servicers, listening: Listening) -> None:
+    def __init__(self, servicers: Servicers, listening: Listening, gate: Gate) -> None:
         self._servicers = servicers
+        self._gate = gate
         self._listening = listening
         self._open_calls = OpenCalls()
         self._server: grpc.aio.Server | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs leave the asyncio half out
         self._inode: tuple[int, int] | None = None
+        self.ports: tuple[int, ...] = ()  # of `listening.secure`, as they were bound: port 0 is any that is free
 
     @property
     def target(self) -> str:
@@ -80,9 +101,10 @@ class RpcServer:
         path = self._listening.socket_path
         check_path(path)
         remove_stale(path)
-        server = grpc.aio.server(interceptors=(CallGuard(self._open_calls, WAITING_METHODS),), options=_options(self._listening), maximum_concurrent_rpcs=None)
+        server = grpc.aio.server(interceptors=(self._guard(),), options=_options(self._listening), maximum_concurrent_rpcs=None)
         self._register(server)
         await self._say(HealthCheckResponse.NOT_SERVING)
+        self.ports = tuple(_bind(server, port) for port in self._listening.secure)  # first: where one fails, no socket is left behind
         with _umask(0o777 & ~self._listening.socket_mode):  # the mode is right from the first moment: no chmod to be ahead of
             try:
                 server.add_insecure_port(self.target)
@@ -91,7 +113,10 @@ class RpcServer:
         self._inode = _inode(path)
         await server.start()
         self._server = server
-        log.info("listening", socket=path)
+        log.info("listening", socket=path, secure=[port.address for port in self._listening.secure] or None)
+
+    def _guard(self) -> CallGuard:
+        return CallGuard(self._gate, self._open_calls, WAITING_METHODS)
 
     async def serving(self) -> None:
         """From now on the health service says so."""
@@ -124,6 +149,18 @@ class RpcServer:
         access_pb2_grpc.add_AccessServicer_to_server(self._servicers.access, server)
         add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
+
+
+def _bind(server: grpc.aio.Server, port: SecurePort) -> int:
+    """Raises ConfigError for an address that cannot be had, and for keys or certificates that TLS does not take."""
+    hint = "is the address one of this machine, its port free, and do the files rpc.tls_certificate and rpc.tls_key belong together?"
+    try:
+        bound = server.add_secure_port(port.address, port.credentials())
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"cannot listen on {port.address}: {error}", hint=hint, address=port.address) from error
+    if not bound:
+        raise ConfigError(f"cannot listen on {port.address}", hint=hint, address=port.address)
+    return bound
 
 
 def target_of(path: str) -> str:

@@ -131,6 +131,10 @@ class Daemon:
         self._clients.append(client)
         return client
 
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What a call by bare gRPC carries, so that the daemon knows who calls."""
+        return (("authorization", f"Bearer {self.client().credential()}"),)
+
     def aiosctl(self, *arguments: str, input: bytes = b"", patience_s: float = PATIENCE_S, **more: str) -> "subprocess.CompletedProcess[bytes]":
         return subprocess.run(
             [sys.executable, "-m", "aiosctl", *arguments], env={**self.environment, "AIOS_TARGET": self.target, **more}, input=input,

@@ -196,7 +196,7 @@ def test_health_and_reflection_answer(shared: Daemon) -> None:
             answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE_S)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING, service
         ask = [reflection_pb2.ServerReflectionRequest(list_services="")]
-        (answer,) = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter(ask), timeout=PATIENCE_S)
+        (answer,) = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter(ask), timeout=PATIENCE_S, metadata=shared.metadata())
         assert {"aios.v1.Jobs", "aios.v1.Node", "aios.v1.Queues"} <= {s.name for s in answer.list_services_response.service}
 
 

@@ -65,7 +65,7 @@ def test_a_slow_reader_costs_no_memory_and_holds_nobody_up(daemon: Daemon) -> No
     job = client.submit(["sh", "-c", f"head -c {100 << 20} /dev/zero"], cpus=1, env={}, inherit_env=False)
     with grpc.insecure_channel(daemon.target) as channel:
         logs = channel.unary_stream("/aios.v1.Jobs/Logs", pb.JobLogsRequest.SerializeToString, pb.LogChunk.FromString)
-        answers = logs(pb.JobLogsRequest(id=job.id, follow=True))
+        answers = logs(pb.JobLogsRequest(id=job.id, follow=True), metadata=daemon.metadata())
         read = len(next(answers).data)
         assert job.wait().state is aios.State.SUCCEEDED  # the job is not held up
         assert client.submit(["true"], **PLAIN).wait().state is aios.State.SUCCEEDED

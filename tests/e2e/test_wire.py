@@ -19,7 +19,7 @@ Spec = pb.JobSpec
 
 def call(daemon: Daemon, method: str, payload: bytes) -> bytes:
     with grpc.insecure_channel(daemon.target, [("grpc.max_send_message_length", -1)]) as channel:
-        return channel.unary_unary(f"/aios.v1.{method}")(payload, timeout=PATIENCE_S)
+        return channel.unary_unary(f"/aios.v1.{method}")(payload, timeout=PATIENCE_S, metadata=daemon.metadata())
 
 
 def refused(daemon: Daemon, method: str, payload: bytes) -> tuple[grpc.StatusCode, str, errors_pb2.ErrorDetail]:

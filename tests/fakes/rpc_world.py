@@ -24,7 +24,7 @@ from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.request import Request
 from aiosd.rpc.access import AccessServicer
-from aiosd.rpc.auth import SameUser
+from aiosd.rpc.auth import Gate, SameUser
 from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.needs import NodeReport, Reloaded, Terminal
 from aiosd.rpc.node import NodeServicer
@@ -102,7 +102,7 @@ class World:
         self.submitted.append((drafts, owner, key, digest))
         return [replace(QUEUED, id=JobId(n)) for n, _ in enumerate(drafts, 42)]
 
-    async def get(self, ref: str) -> Job:
+    async def get(self, ref: str, among: Owner | None = None) -> Job:
         self._maybe_fail()
         if ref == "99":
             raise NotFound("there is no job 99", hint="see `aiosctl ps -a`", job=99)
@@ -216,20 +216,23 @@ class World:
         self.note("asked to stop")
 
 
-def server_of(world: World, socket_path: Path, **listening: int) -> RpcServer:
-    servicers = Servicers(
-        JobsServicer(world, world, Beside(world, world, world), SameUser(OWNER)),
-        NodeServicer(world, SameUser(OWNER)),
+def servicers_of(world: World) -> Servicers:
+    return Servicers(
+        JobsServicer(world, world, Beside(world, world, world)),
+        NodeServicer(world),
         QueuesServicer(world, world, {"fifo": "in order"}),
         AccessServicer(world.accounts, lambda: world.caller),
     )
-    return RpcServer(servicers, Listening(socket_path=str(socket_path), **listening))
+
+
+def server_of(world: World, socket_path: Path, gate: Gate | None = None, **listening: int) -> RpcServer:
+    return RpcServer(servicers_of(world), Listening(socket_path=str(socket_path), **listening), gate or Gate(SameUser(OWNER)))
 
 
 @asynccontextmanager
-async def daemon(directory: Path, world: World, **listening: int) -> AsyncIterator[tuple[RpcServer, grpc.aio.Channel]]:
+async def daemon(directory: Path, world: World, gate: Gate | None = None, **listening: int) -> AsyncIterator[tuple[RpcServer, grpc.aio.Channel]]:
     """A started server and a channel to it."""
-    server = server_of(world, directory / "aiosd.sock", **listening)
+    server = server_of(world, directory / "aiosd.sock", gate, **listening)
     await server.start()
     await server.serving()
     async with grpc.aio.insecure_channel(server.target) as channel:

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from aios.access import AuditRecord, AuditVerdict, NewToken, Token, User, UserLimits
 from aios.errors import NotFound
+from aios.identity import Identity
 from aios.jobs import EventKind, Job, JobEvent, LogChunk, Steered
 from aios.node import DaemonStatus, Isolation, NodeStatus, Reservation
 from aios.queues import Policy, PolicyChoice, Queue
@@ -72,6 +73,7 @@ class FakeClient:
         self.errors: dict[str, Exception] = {}
         self.fed = b""
         self.status = NODE
+        self.pass_ = "aiosp1.secret"
 
     def __enter__(self) -> "FakeClient":
         return self
@@ -142,6 +144,15 @@ class FakeClient:
     def node(self, **options: Any) -> NodeStatus:
         self._note("node", **options)
         return self.status
+
+    def whoami(self, **options: Any) -> Identity:
+        return Identity("ada", 1000, "operator", "socket")
+
+    def connect(self) -> "FakeClient":
+        return self
+
+    def credential(self) -> str:
+        return self.pass_
 
     def drain(self, reason: str) -> NodeStatus:
         self._note("drain", reason)

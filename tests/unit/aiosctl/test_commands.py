@@ -37,6 +37,7 @@ VERBS_OF_PRODUCT = [
     "daemon",
     "admin",
     "completion",
+    "whoami",
     "version",
 ]
 

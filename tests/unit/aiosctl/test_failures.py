@@ -15,7 +15,7 @@ from tests.unit.aiosctl.fake_client import make_array, make_job, make_outcome
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (errors.NotFound("x"), 3), (errors.Denied("x"), 4), (errors.Unavailable("x"), 5), (errors.DaemonUnreachable("x"), 5), (errors.InvalidArgument("x"), 1), (errors.NeverFits("x"), 1),
+        (errors.NotFound("x"), 3), (errors.Denied("x"), 4), (errors.Unauthenticated("x"), 4), (errors.Unavailable("x"), 5), (errors.DaemonUnreachable("x"), 5), (errors.InvalidArgument("x"), 1), (errors.NeverFits("x"), 1),
         (errors.DiskFull("x"), 1), (errors.Timeout("x"), 1), (errors.FailedPrecondition("x"), 1), (click.UsageError("x"), 2), (OSError(28, "No space left on device"), 1),
         (KeyboardInterrupt(), 130), (RuntimeError("x"), 1), (click.exceptions.Exit(7), 7),
     ],

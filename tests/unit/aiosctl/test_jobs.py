@@ -38,6 +38,18 @@ def test_the_table_of_ps() -> None:
     assert "\n".join(table(five_jobs(), columns)) == GOLDEN
 
 
+def test_what_is_private_of_others_is_a_dash(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    others = make_job(name="", command=(), cwd="", redacted=True, run=make_run(stdout_path="", stderr_path=""))
+    columns = job_columns(NOW_S)
+    header, line = table([others], columns)
+    assert line.split()[:4] == ["42", "-", "ada", "running"]
+    assert line[header.index("COMMAND") :].split()[0] == "-"
+    fake.known = {"42": others}
+    shown = [line.split() for line in cli("show", "42").out.splitlines()]
+    for private in ("name", "command", "directory", "labels", "stdout", "stderr"):
+        assert [private, "-"] in shown, private
+
+
 def test_ps_asks_what_the_flags_say(cli, fake) -> None:  # type: ignore[no-untyped-def]
     result = cli("ps", "-a", "--user", "ada", "--user", "bob", "--label", "team=vision", "--queue", "night", "--elements", "--name", "net")
     assert (result.status, result.out, result.err) == (0, "", "no jobs\n")

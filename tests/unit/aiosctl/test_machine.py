@@ -169,6 +169,31 @@ def test_admin_check_passes_words_and_status_through(cli, monkeypatch: pytest.Mo
     assert called == [[sys.executable, "-m", "aiosd", "admin-check", "--state", "/var/lib/aios"]]
 
 
+def test_whoami_says_whom_the_daemon_sees(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    assert [line.split() for line in cli("whoami").out.splitlines()[1:]] == [["uid", "1000"], ["role", "operator"], ["known", "by", "socket"]]
+    assert json.loads(cli("whoami", "-o", "json").out)["role"] == "operator"
+    assert cli("whoami", "--pass").out == "aiosp1.secret\n"
+    fake.pass_ = ""
+    refused = cli("whoami", "--pass")
+    assert (refused.status, "asks for no credential" in refused.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "passed"),
+    [
+        (["init", "--host", "a", "--host", "b"], ["init", "--host", "a", "--host", "b"]),
+        (["init", "--system", "--force"], ["--system", "init", "--force"]),
+        (["server", "--force"], ["server", "--force"]),
+        (["client", "ada", "--days", "9"], ["client", "ada", "--days", "9"]),
+    ],
+)
+def test_admin_tls_is_done_by_a_process_of_its_own(cli, monkeypatch: pytest.MonkeyPatch, words: list[str], passed: list[str]) -> None:  # type: ignore[no-untyped-def]
+    called: list[list[str]] = []
+    monkeypatch.setattr("subprocess.call", lambda argv: called.append(argv) or 1)
+    assert cli("admin", "tls", *words).status == 1
+    assert called[0][1:] == ["-m", "aiosd", "admin-tls", *passed]
+
+
 def test_version_without_a_daemon_is_no_error(cli, fake) -> None:  # type: ignore[no-untyped-def]
     fake.errors["node"] = errors.DaemonUnreachable("no daemon answers")
     result = cli("version")

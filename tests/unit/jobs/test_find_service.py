@@ -9,6 +9,7 @@ import pytest
 from aiosd.errors import DiskFull, FailedPrecondition, InvalidArgument, NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import QueueChange, Steer
+from aiosd.jobs.job import Owner
 from aiosd.jobs.ports import JobFilter
 from tests.unit.jobs.serving import ALICE, Bench, draft, serving
 
@@ -50,6 +51,26 @@ def test_a_name_of_several_that_ended_lists_them_newest_first() -> None:
             assert refused.value.hint == "use the id"
             with pytest.raises(NotFound, match="there is no job named 'day'"):
                 await bench.service.get("day")
+
+    run(scenario())
+
+
+def test_a_name_is_looked_for_among_ones_own_jobs_where_it_is_asked_so() -> None:
+    bob = Owner(ALICE.uid + 1, 1, "bob")
+
+    async def scenario() -> None:
+        async with serving() as bench:
+            (hers,) = await bench.service.submit([draft("x", name="night")], owner=ALICE)
+            (his,) = await bench.service.submit([draft("x", name="night")], owner=bob)
+            with pytest.raises(InvalidArgument, match="not unique"):
+                await bench.service.get("night")
+            assert (await bench.service.get("night", among=ALICE)).id == hers.id
+            assert (await bench.service.get("night", among=bob)).id == his.id
+            assert (await bench.service.get(str(his.id), among=ALICE)).id == his.id  # an id is no secret
+            gone = await ended(bench, "day")
+            assert (await bench.service.get("day", among=ALICE)).id == gone
+            with pytest.raises(NotFound, match="there is no job named 'day'"):
+                await bench.service.get("day", among=bob)
 
     run(scenario())
 

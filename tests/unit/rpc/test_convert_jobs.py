@@ -1,5 +1,6 @@
 """Jobs survive the way over the wire in both directions, and what is wrong is refused by its name."""
 
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from math import inf, nan
@@ -18,6 +19,10 @@ from aiosd.monitoring.stats import Progress
 from aiosd.rpc import convert_jobs as convert
 from aiosd.rpc.convert_jobs import JobConverter
 from tests.unit.rpc.records import ARRAY, ENDED, QUEUED, RUNNING, SPEC, specs
+
+
+def from_submit(request: pb.SubmitJobsRequest, most: int = 10) -> convert.SubmitWish:
+    return asyncio.run(convert.from_submit(request, most))
 
 
 def draft_of(spec: JobSpec) -> JobDraft:
@@ -101,14 +106,14 @@ def test_a_shared_environment_goes_to_the_specs_that_bring_none() -> None:
     request.specs.add(command=["a"])
     request.specs.add(command=["b"], environment=[pb.EnvironmentVariable(name="O", value="own")])
     request.specs.add(command=["c"])
-    first, second, third = convert.from_submit(request).drafts
+    first, second, third = from_submit(request).drafts
     assert (first.environment, second.environment) == ({"S": "shared"}, {"O": "own"})
     assert third.environment is first.environment  # kept once, however many jobs share it
 
 
 def test_the_digest_tells_requests_apart_and_knows_the_same_again() -> None:
     def digest(command: str, key: str = "k", **labels: str) -> str:
-        return convert.from_submit(pb.SubmitJobsRequest(specs=[pb.JobSpec(command=[command], labels=labels)], idempotency_key=key)).digest
+        return from_submit(pb.SubmitJobsRequest(specs=[pb.JobSpec(command=[command], labels=labels)], idempotency_key=key)).digest
 
     assert digest("a", x="1", y="2") == digest("a", y="2", x="1")
     assert digest("a") != digest("b")
@@ -140,17 +145,17 @@ def test_the_digest_tells_requests_apart_and_knows_the_same_again() -> None:
 )
 def test_what_is_wrong_is_named_as_its_author_sees_it(spec: pb.JobSpec, field: str) -> None:
     with pytest.raises(InvalidArgument) as alone:
-        convert.from_submit(pb.SubmitJobsRequest(specs=[spec]))
+        from_submit(pb.SubmitJobsRequest(specs=[spec]))
     assert str(alone.value).startswith(f"{field} ")
     assert alone.value.hint
     with pytest.raises(InvalidArgument) as among:
-        convert.from_submit(pb.SubmitJobsRequest(specs=[pb.JobSpec(), pb.JobSpec(), spec]))
+        from_submit(pb.SubmitJobsRequest(specs=[pb.JobSpec(), pb.JobSpec(), spec]))
     assert among.value.facts["field"] == f"specs[2].{field}"
 
 
 def test_a_submission_of_nothing_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="specs is empty"):
-        convert.from_submit(pb.SubmitJobsRequest())
+        from_submit(pb.SubmitJobsRequest())
 
 
 @given(st.binary(max_size=200))
@@ -161,7 +166,7 @@ def test_any_bytes_are_a_draft_or_an_error_that_is_typed(packed: bytes) -> None:
     except DecodeError:  # not protobuf at all: the interceptor's matter
         return
     with suppress(InvalidArgument):
-        convert.from_submit(request)
+        from_submit(request)
 
 
 def test_unknown_fields_do_not_matter() -> None:

@@ -1,0 +1,31 @@
+"""What a request is about, in two or three words for the audit trail: "job 42", "queue night"."""
+
+from google.protobuf.message import Message
+
+NOUNS = {"Jobs": "job", "Queues": "queue", "Node": "node", "Access": "user", "Admin": "state"}
+OF_METHODS = {
+    "Queues.SetPolicy": "policy",
+    "Access.RevokeToken": "token",
+    "Node.SetDevice": "device",
+    "Node.Unreserve": "reservation",
+    "Node.Reserve": "reservation",
+}
+NAMED_BY = ("ids", "id", "job_id", "name", "device_id", "user", "path")
+MOST_IDS = 20
+
+
+def concern(method: str, request: Message) -> str:
+    """The noun of the method with what the request names; "" for a submission, which has no id yet."""
+    if method == "Jobs.Submit":
+        return ""
+    noun = OF_METHODS.get(method) or NOUNS.get(method.partition(".")[0], "")
+    for field in NAMED_BY:
+        value = getattr(request, field, None)
+        if value:
+            return f"{noun} {_listed(list(value)) if field == 'ids' else value}"
+    return noun
+
+
+def _listed(ids: list[str]) -> str:
+    more = f" and {len(ids) - MOST_IDS} more" if len(ids) > MOST_IDS else ""
+    return ", ".join(ids[:MOST_IDS]) + more
