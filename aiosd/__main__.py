@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from aiosd import __version__, settings_file, settings_text
-from aiosd.errors import AiosError, ConfigError
+from aiosd.errors import AiosError, AlreadyRunning, ConfigError, FailedPrecondition, StorageCorrupt
 from aiosd.host.paths import SYSTEM, Places, user_places
 from aiosd.settings_file import Loaded
 
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
+DONE, FAILED, WRONG_USAGE, NEEDS_A_PERSON = 0, 1, 2, 3
 
 EPILOG = """\
 environment: AIOSD_SECTION__KEY=value sets any setting, and wins over the file (AIOSD_SCHEDULER__POLICY=fifo)
@@ -21,17 +21,23 @@ example:     aiosd --print-config > ~/.config/aios/aiosd.toml"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 1 failed, 2 wrong usage or configuration."""
+    """Returns the exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 no restart will help; the units of systemd know 2 and 3."""
     options = _parser().parse_args(argv)
     try:
         return _perform(options)
     except ConfigError as error:
         return _complain(error, WRONG_USAGE)
     except AiosError as error:
-        return _complain(error, FAILED)
+        return _complain(error, _status_of(error, options.verb is None))
     except BrokenPipeError:  # `aiosd --print-config | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _status_of(error: AiosError, is_daemon: bool) -> int:
+    """Another daemon may end, a disk may be mounted, a server may come up: for those a daemon is tried again."""
+    lasting = isinstance(error, StorageCorrupt | FailedPrecondition) and not isinstance(error, AlreadyRunning)
+    return NEEDS_A_PERSON if is_daemon and lasting else FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
