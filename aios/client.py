@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from aios._admin_calls import AdminCalls
 from aios._job_calls import JobCalls
 from aios._node_calls import NodeCalls
 from aios._queue_calls import QueueCalls
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import grpc
 
 
-class Client(JobCalls, QueueCalls, NodeCalls):
+class Client(JobCalls, QueueCalls, NodeCalls, AdminCalls):
     """Finds its daemon by `target`, then AIOS_TARGET, then the system's socket if it may use it, then the user's own.
 
     target       "unix:/path", "/path" or "host:port"

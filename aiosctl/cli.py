@@ -26,8 +26,8 @@ COMMANDS = {
     "node": ("aiosctl.node:node", "The machine: inventory, health, isolation; drain, resume"),
     "queue": ("aiosctl.queues:queue", "Queues: ls, show, set"),
     "policy": ("aiosctl.policy:policy", "The order in which jobs go: show, set"),
-    "daemon": ("aiosctl.daemon:daemon", "Your own daemon: start, stop, status, logs, reload"),
-    "admin": ("aiosctl.admin:admin", "Maintenance: check"),
+    "daemon": ("aiosctl.daemon:daemon", "The daemon: start, stop, status, logs, reload, install"),
+    "admin": ("aiosctl.admin:admin", "Maintenance: backup, restore, check"),
     "completion": ("aiosctl.completion:completion", "Print the completion script of a shell"),
     "version": ("aiosctl.version:version", "The version of aiosctl, and of the daemon"),
 }

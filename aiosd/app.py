@@ -34,6 +34,7 @@ from aiosd.monitoring.service import MonitorService
 from aiosd.node import Node
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.inventory import Inventory
+from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import SameUser
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.jobs import Beside, JobsServicer
@@ -44,6 +45,7 @@ from aiosd.runs import RunInputs, RunMeter, RunWatcher
 from aiosd.scheduling.registry import POLICIES
 from aiosd.settings_file import Loaded
 from aiosd.storage.journal import SqlJournal
+from aiosd.upkeep import Upkeep
 
 DONE, FAILED = 0, 1
 
@@ -184,6 +186,7 @@ def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, run
         JobsServicer(jobs, reader, beside, SameUser(itself.own_user()), converter),
         NodeServicer(node),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
+        AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
     )
     return RpcServer(servicers, Listening(socket_path=config.socket_path, max_receive_bytes=config.rpc.max_message_bytes))
 

@@ -30,6 +30,7 @@ class Layout:
         self.runs = f"{state}/runs"
         self.scratches = f"{state}/scratch"
         self.checkpoints = f"{state}/checkpoints"
+        self.logs = f"{state}/logs"
 
     def run_file(self, key: str) -> str:
         return f"{self.runs}/{key}"

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from aiosd.findings import BackedUp, Checked
 from aiosd.jobs.actions import QueueChange, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why
@@ -91,6 +92,14 @@ class NodeControl(Protocol):
 
     async def stop(self) -> None:
         """Ask the daemon to stop; returns at once, so that the call can be answered."""
+
+
+class StateCare(Protocol):
+    """The daemon's own state, looked after while everything goes on. Raises any AiosError."""
+
+    async def backup(self, path: str) -> BackedUp: ...
+
+    async def check(self, repair: bool) -> Checked: ...
 
 
 class JobMeter(Protocol):

@@ -155,7 +155,7 @@ def test_damage_is_told_by_aiosctl_too_and_the_file_is_kept(daemon: Daemon) -> N
     database.write_bytes(content)
     for side in database.parent.glob("aiosd.db-*"):
         side.unlink()
-    assert daemon.start(ready=False).died() == 1
+    assert daemon.start(ready=False).died() == 3
     assert "is damaged" in daemon.said(5)
     assert "Traceback" not in daemon.said(100)
     assert database.read_bytes() == content

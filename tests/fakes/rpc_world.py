@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 
 from aiosd.errors import AiosError, NotFound
+from aiosd.findings import BackedUp, Checked, Finding
 from aiosd.ids import JobId
 from aiosd.jobs.actions import QueueChange, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
@@ -21,6 +22,7 @@ from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.stats import JobStatistics, Sample
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
+from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import SameUser
 from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.needs import NodeReport, Reloaded, Terminal
@@ -195,12 +197,24 @@ class World:
     async def stop(self) -> None:
         self.note("asked to stop")
 
+    # StateCare
+
+    async def backup(self, path: str) -> BackedUp:
+        self._maybe_fail()
+        self.note(f"backup {path}")
+        return BackedUp(path, 10, 2, 0.5, "ab" * 32)
+
+    async def check(self, repair: bool) -> Checked:
+        self._maybe_fail()
+        return Checked([Finding("job 1", "is lost", repair, "done" if repair else "")], 7)
+
 
 def server_of(world: World, socket_path: Path, **listening: int) -> RpcServer:
     servicers = Servicers(
         JobsServicer(world, world, Beside(world, world, world), SameUser(OWNER)),
         NodeServicer(world),
         QueuesServicer(world, world, {"fifo": "in order"}),
+        AdminServicer(world),
     )
     return RpcServer(servicers, Listening(socket_path=str(socket_path), **listening))
 

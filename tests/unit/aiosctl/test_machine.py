@@ -111,6 +111,14 @@ def test_admin_check_passes_words_and_status_through(cli, monkeypatch: pytest.Mo
     monkeypatch.setattr(subprocess, "call", call)
     assert cli("admin", "check", "--state", "/var/lib/aios").status == 7
     assert called == [[sys.executable, "-m", "aiosd", "admin-check", "--state", "/var/lib/aios"]]
+    assert cli("admin", "check", "--offline", "--repair").status == 7
+    assert cli("admin", "restore", "/b.tar.gz", "--force", "--system").status == 7
+    assert cli("admin", "backup", "/b.tar.gz").status == 7  # no daemon runs here
+    assert [words[3:] for words in called[1:]] == [
+        ["admin-check", "--repair"],
+        ["admin-restore", "/b.tar.gz", "--force", "--system"],
+        ["admin-backup", "/b.tar.gz"],
+    ]
 
 
 def test_version_without_a_daemon_is_no_error(cli, fake) -> None:  # type: ignore[no-untyped-def]
