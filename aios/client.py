@@ -11,7 +11,11 @@ from aios._target import find_target
 from aios.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import grpc
+
+    from aios.errors import AiosError
 
 
 class Client(JobCalls, QueueCalls, NodeCalls, AdminCalls):
@@ -21,18 +25,32 @@ class Client(JobCalls, QueueCalls, NodeCalls, AdminCalls):
     timeout      seconds that a call may take, and that an absence of the daemon may last; every call has its own `timeout=`
     autostart    start the user's own daemon when it is asked for and there is none (AIOSD_AUTOSTART=0 forbids it too)
     credentials  for a host and port: `grpc.ssl_channel_credentials(...)`
+    patience     seconds that a follower (logs, watch, wait) waits for a daemon that went away; None: ten minutes for the system's, else `timeout`
+    on_away      called once with the error when a daemon that was here has been away for two seconds
 
     Connects at the first call. Threads may share a client; after a fork the child's first call makes a connection of its own.
     """
 
     def __init__(
-        self, target: str | None = None, *, timeout: float = 30.0, autostart: bool = True, credentials: "grpc.ChannelCredentials | None" = None
+        self,
+        target: str | None = None,
+        *,
+        timeout: float = 30.0,
+        autostart: bool = True,
+        credentials: "grpc.ChannelCredentials | None" = None,
+        patience: float | None = None,
+        on_away: "Callable[[AiosError], None] | None" = None,
     ) -> None:
         from aios._channel import Channel
 
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e10:
-            raise InvalidArgument(f"timeout {timeout!r} is not a number of seconds", hint="allowed: more than 0, for example 30")
-        self._channel = Channel(find_target(target), timeout_s=float(timeout), autostart=autostart, credentials=credentials)
+        self._channel = Channel(
+            find_target(target),
+            timeout_s=_seconds("timeout", timeout),
+            autostart=autostart,
+            credentials=credentials,
+            patience_s=None if patience is None else _seconds("patience", patience),
+            on_away=on_away,
+        )
 
     @property
     def target(self) -> str:
@@ -54,3 +72,9 @@ class Client(JobCalls, QueueCalls, NodeCalls, AdminCalls):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _seconds(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e10:
+        raise InvalidArgument(f"{name} {value!r} is not a number of seconds", hint="allowed: more than 0, for example 30")
+    return float(value)
