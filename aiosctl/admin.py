@@ -1,7 +1,9 @@
 """`admin`: maintenance of the daemon's state, also while no daemon can run."""
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -14,12 +16,29 @@ from aiosctl.output import Column, Shape, escaped, print_one, print_rows, sectio
 if TYPE_CHECKING:
     from aios.admin import Backup, Finding
 
+F = TypeVar("F", bound=Callable[..., Any])
 TABLE = {
     "backup": ("aiosctl.admin:backup", "Back the daemon's state up into a file, while all goes on"),
     "restore": ("aiosctl.admin:restore", "Put a backup in place, while no daemon runs"),
     "check": ("aiosctl.admin:check", "Check the daemon's state, and repair it; also a damaged one"),
 }
-_RAW = {"ignore_unknown_options": True}
+
+
+def _place_options(function: F) -> F:
+    """Whose state it is, where no daemon is asked; handed over as `place`, the words for `python -m aiosd`."""
+
+    @wraps(function)
+    def placed(*args: Any, system: bool, state_directory: str | None, config: str | None, **kwargs: Any) -> Any:
+        named = (("--state-directory", state_directory), ("--config", config))
+        return function(*args, place=[*(["--system"] if system else []), *(word for pair in named if pair[1] for word in pair)], **kwargs)
+
+    for option in (
+        click.option("--config", metavar="FILE", help="Without a daemon: by this configuration file."),
+        click.option("--state-directory", metavar="DIR", help="Without a daemon: of this directory."),
+        click.option("--system", is_flag=True, help="Without a daemon: of the machine's, not of your own."),
+    ):
+        placed = option(placed)
+    return cast(F, placed)
 
 
 @click.group(cls=Nouns, table=TABLE)
@@ -27,19 +46,18 @@ def admin() -> None:
     """Look after the daemon's state."""
 
 
-@verb("aiosctl admin backup /var/backups/aios.tar.gz", "aiosctl admin backup --system --offline aios.tar.gz", context_settings=_RAW)
+@verb("aiosctl admin backup /var/backups/aios.tar.gz", "aiosctl admin backup --system --offline aios.tar.gz")
 @click.argument("file", type=click.Path(resolve_path=True))
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
 @click.option("--offline", is_flag=True, help="Do not ask the daemon; also the way where none runs.")
+@_place_options
 @output_options
-def backup(file: str, arguments: tuple[str, ...], offline: bool, shape: Shape) -> None:
+def backup(file: str, place: list[str], offline: bool, shape: Shape) -> None:
     """Back everything up into a new FILE on the daemon's machine: database, the ends of runs, and the outputs that it keeps.
 
     Nothing stops for it. Not in it: checkpoints, scratch, secrets and keys, files that jobs were told to write elsewhere.
-    Without a daemon, ARGS go to `python -m aiosd admin-backup FILE`: --system, --state-directory DIR, --config FILE.
     """
-    if arguments or offline or not _daemon_answers():
-        leave(_by_itself("admin-backup", file, *arguments))
+    if offline or not _daemon_answers():
+        leave(_by_itself("admin-backup", file, *place))
     with session.connect(autostart=False) as client:
         done = client.backup(file)
     print_one(done, _layout, lambda d: d.path, shape)
@@ -52,32 +70,31 @@ def _layout(done: "Backup", wide: bool) -> list[str]:
     return section(f"Backup {escaped(done.path)}", rows)
 
 
-@verb("sudo aiosctl admin restore --system /var/backups/aios.tar.gz", "aiosctl admin restore --force aios.tar.gz", context_settings=_RAW)
+@verb("sudo aiosctl admin restore --system /var/backups/aios.tar.gz", "aiosctl admin restore --force aios.tar.gz")
 @click.argument("file", type=click.Path(resolve_path=True))
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
-def restore(file: str, arguments: tuple[str, ...]) -> None:
+@click.option("--force", is_flag=True, help="Into a state directory that is used, too.")
+@_place_options
+def restore(file: str, force: bool, place: list[str]) -> None:
     """Put the backup FILE in place, while no daemon runs; every digest is verified before anything is touched.
 
     Jobs that ran when it was made end as lost, or are tried again where their --retries say so; jobs that waited go on waiting.
     A state directory that is used is refused without --force, which moves what is there aside and removes nothing.
-    ARGS go to `python -m aiosd admin-restore FILE`: --system (the machine's), --force, --state-directory DIR, --config FILE.
     """
-    leave(_by_itself("admin-restore", file, *arguments))
+    leave(_by_itself("admin-restore", file, *(["--force"] if force else []), *place))
 
 
-@verb("aiosctl admin check", "aiosctl admin check --repair", "sudo aiosctl admin check --system --repair --offline", context_settings=_RAW)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+@verb("aiosctl admin check", "aiosctl admin check --repair", "sudo aiosctl admin check --system --repair --offline")
 @click.option("--repair", is_flag=True, help="Do something about what can be repaired, and say what was done.")
 @click.option("--offline", is_flag=True, help="Do not ask the daemon. Rows of the database are repaired only so.")
+@_place_options
 @output_options
-def check(arguments: tuple[str, ...], repair: bool, offline: bool, shape: Shape) -> None:
+def check(place: list[str], repair: bool, offline: bool, shape: Shape) -> None:
     """Check every row, file, directory and process against the others: by the daemon, or where none runs by a process of its own.
 
-    Without a daemon, ARGS go to `python -m aiosd admin-check`: --system, --state-directory DIR, --config FILE.
     Exit status: 0 all is well, or was repaired; 1 something is wrong.
     """
-    if arguments or offline or not _daemon_answers():
-        leave(_by_itself("admin-check", *(["--repair"] if repair else []), *arguments))
+    if offline or not _daemon_answers():
+        leave(_by_itself("admin-check", *(["--repair"] if repair else []), *place))
     with session.connect(autostart=False) as client:
         found = client.check(repair=repair)
     columns: list[Column[Finding]] = [

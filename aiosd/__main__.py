@@ -28,7 +28,7 @@ example:     aiosd --print-config > ~/.config/aios/aiosd.toml"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 no restart will help; the units of systemd know 2 and 3."""
-    options = _parser().parse_args(argv)
+    options = _parser().parse_intermixed_args(argv)
     try:
         return _perform(options)
     except ConfigError as error:

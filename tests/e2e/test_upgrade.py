@@ -9,6 +9,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 import aios
 import aiosd
 from aios.errors import AiosError
@@ -16,6 +18,7 @@ from aios.spec import SubmitOptions
 from tests.arch.source import ROOT
 from tests.e2e.daemon import Daemon, eventually
 
+pytestmark = pytest.mark.timeout(300)  # several daemons start one after another
 PLAIN = SubmitOptions(cpus=0.1, memory="16M", env={}, inherit_env=False, cwd="/")
 LINES = 60
 OLD = "0.0.9"
