@@ -27,6 +27,7 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 SYSTEM_PATIENCE_S = 600.0  # the machine's daemon comes back: somebody upgrades it, or systemd starts it again
+_RESTART_S = 5.0  # longer than a restart of the system's daemon takes
 _TOLD_AFTER_S = 2.0  # an absence; most restarts are over by then
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
@@ -162,19 +163,21 @@ class Channel:
     def ensure_daemon(self, deadline: float, *, force: bool = False, revive: bool = True) -> bool:
         """Return when a daemon takes connections, True when it had to be started. Raises DaemonUnreachable.
 
-        One that was met before, or that runs the job we are in, is waited for: it restarts. Any other that is away is away.
+        One that was met before, or that runs the job we are in, is waited for: it restarts. So may the system's, for some
+        seconds. Any other that is away is away.
         """
         path = self.target.socket_path
         if (self._certain and not force and self._pid == os.getpid()) or not path:
             return False
-        pauses, started = Pauses(deadline), False
+        pauses, started, began = Pauses(deadline), False, time.monotonic()
         while not _target.answers(path):
             if self._autostart and (revive or not self._met):
                 _autostart.start(timeout=_autostart.START_TIMEOUT_S)
                 started = True
             else:
                 self._away()
-                if not (self._met or "AIOS_JOB_ID" in os.environ) or not pauses.pause():
+                restarts = self.target.origin is Origin.SYSTEM and time.monotonic() - began < _RESTART_S
+                if not (self._met or restarts or "AIOS_JOB_ID" in os.environ) or not pauses.pause():
                     raise self._unreachable()
         self._certain = True
         return started

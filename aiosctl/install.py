@@ -11,7 +11,7 @@ import click
 from aiosctl import placing
 from aiosctl.failures import DENIED, Refused, WrongUsage
 from aiosctl.lazy import verb
-from aiosctl.placing import Call, Link, Put, Step, TakeAway, TakeTree
+from aiosctl.placing import Call, Link, Put, Step, TakeAway, TakeEmpty, TakeTree
 
 FILES = Path(__file__).parent / "systemd"
 UNIT = "aiosd.service"
@@ -120,6 +120,8 @@ def removal(place: Place, *, purge: bool) -> Iterator[Step]:
     yield TakeAway(place.record)
     if purge:
         yield from (TakeTree(place.root / directory.lstrip("/")) for directory in (CONFIG, STATE, RUNTIME))
+    elif not place.of_user:
+        yield TakeEmpty(place.root / RUNTIME.lstrip("/"))  # where it is, clients expect the machine's daemon
     if place.live:
         yield place.systemctl("daemon-reload")
 

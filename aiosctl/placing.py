@@ -95,6 +95,22 @@ class TakeTree:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeEmpty:
+    """Remove a directory when nothing is in it."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        if not self.path.exists():
+            return f"{self.path} is gone already"
+        return f"keep {self.path}, which is in use" if any(self.path.iterdir()) else f"remove {self.path}"
+
+    def perform(self) -> None:
+        if self.path.exists() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Run a program. One that is `optional` may fail, or be missing: that is said, and the rest is done."""
 
@@ -118,7 +134,7 @@ class Call:
         print(f"  it did not work, and is not needed: {problem}")
 
 
-Step = Put | Link | TakeAway | TakeTree | Call
+Step = Put | Link | TakeAway | TakeTree | TakeEmpty | Call
 
 
 def perform(steps: Iterable[Step], *, dry_run: bool, say: Callable[[str], None] = print) -> None:

@@ -29,8 +29,8 @@ def older_version(place: Path) -> Path:
     for package in ("aios", "aiosd"):
         shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__"))
     edit(place / "aiosd/__init__.py", aiosd.__version__, OLD)
-    edit(place / "aiosd/host/shim.py", '"version": runfile.VERSION, "key": key,', f'"made_by": "{OLD}", "version": 0, "key": key,')
-    edit(place / "aiosd/host/shim.py", 'end["ended_at"] = time.time()', 'end["ended_at"] = time.time()\n    end["colour"] = "blue"')
+    edit(place / "aiosd/host/runfile.py", "\nVERSION = ", "\nVERSION = -")
+    edit(place / "aiosd/host/runfile.py", "line(fields)", f'line({{**fields, "made_by": "{OLD}"}})')
     return place
 
 

@@ -140,7 +140,8 @@ def test_a_program_that_others_can_replace_does_not_become_roots(tmp_path: Path)
         install._check_owner(program)
 
 
-def test_the_unit_of_a_user_lies_in_the_home_directory(cli) -> None:  # type: ignore[no-untyped-def]
+def test_the_unit_of_a_user_lies_in_the_home_directory(cli, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(install.Place, "live", False)
     home = Path.home()
     assert cli("daemon", "install", "--user").status == 0
     unit = home / ".local/share/systemd/user/aiosd.service"
