@@ -24,7 +24,7 @@ from aiosd.host.paths import prepare_directory
 from aiosd.host.runfile import boot_id
 from aiosd.jobs.job import Job
 from aiosd.storage import backup as database
-from aiosd.storage.check import active_jobs, check_database, job_numbers
+from aiosd.storage.check import VERSION, active_jobs, check_database, job_numbers
 from aiosd.storage.repair import repair_database
 
 log = logs.logger("aiosd.upkeep")
@@ -119,6 +119,8 @@ def check_offline(config: Config, repair: bool) -> Checked:
     lock = lock_state(config.daemon.state_directory) if repair else None
     try:
         rows = repair_database(config.database_url) if repair else check_database(config.database_url)
+        if any(one.subject == VERSION for one in rows):
+            return Checked([*rows, _NOT_COMPARED], len(rows))
         try:
             layout, active = layout_of(config), active_jobs(config.database_url)
             strays, count = _compared(layout, inspection.look(layout), active, config.database_url, False)

@@ -12,6 +12,7 @@ from aiosd.storage import jobs, postgres, rows, schema, sqlite
 from aiosd.storage.database import Place, place_of, stored_revision
 from aiosd.storage.failures import explained
 
+VERSION = "version"  # the subject of the finding that another program's version wrote this
 _SHOWN = 20  # of findings of one kind; a thousand lines help nobody
 _PAGE = 1_000
 
@@ -76,7 +77,7 @@ def _damage(tx: Connection) -> Iterator[Finding]:
 def _contents(tx: Connection, place: Place) -> Iterator[Finding]:
     found = stored_revision(tx, place)
     if found != schema.REVISION:
-        yield Finding("version", f"the database has version {found or 'none'}, this aiosd has {schema.REVISION}")
+        yield Finding(VERSION, f"the database has version {found or 'none'}, this aiosd has {schema.REVISION}")
         return
     for problems in (_in_both(tx), _wrong_phases(tx), _bad_submissions(tx), _unreadable(tx)):
         yield from problems

@@ -20,6 +20,8 @@ from aiosd.storage.failures import corrupt, explained
 
 _REASON = "the database said of it what cannot be, and was repaired"
 _BEYOND = "not touched: the file itself is damaged; restore a backup: aiosctl admin restore FILE"
+_CANNOT = "it cannot be repaired: what is missing is nowhere else"
+_OTHER = "not touched: another version's aiosd wrote it; this one migrates an older database when it starts, and refuses a newer one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +41,29 @@ def repair_database(url: str) -> list[Finding]:
     found = check.check_database(url)
     if not found:
         return []
+    if any(one.subject == check.VERSION for one in found):
+        return [replace(one, action=_OTHER) for one in found]
     place, stamp = place_of(url), time.strftime("%Y%m%d-%H%M%S")
     kept = _keep_copy(place.path, stamp) if place.path else ""
     aside = Path(f"{place.path or Path.cwd() / 'aiosd'}.set-aside-{stamp}.jsonl")
     did: list[Finding] = []
+    why_not = _CANNOT
     try:
         with explained(place.name, place.path):
             did = _mend(place, aside)
     except StorageCorrupt:
-        did = []
-    left = {(one.subject, one.problem) for one in check.check_database(url)}
+        why_not = _BEYOND
+    left = {(one.subject, one.problem): why_not for one in check.check_database(url)}
     return _told(found, did, left, f"; the database as it was: {kept}" if kept else "")
 
 
-def _told(found: list[Finding], did: list[Finding], left: set[tuple[str, str]], kept: str) -> list[Finding]:
-    """Each finding with what was done about its subject; then what only came to light on the way."""
+def _told(found: list[Finding], did: list[Finding], left: dict[tuple[str, str], str], kept: str) -> list[Finding]:
+    """Each finding with what was done about its subject, or why not (`left`); then what only came to light on the way."""
     actions = {one.subject: one.action for one in did}
     told = []
     for one in found:
-        if (one.subject, one.problem) in left:
-            told.append(replace(one, action=_BEYOND + kept))
+        if why_not := left.get((one.subject, one.problem)):
+            told.append(replace(one, action=why_not + kept))
         else:
             action = actions.get(one.subject, "the indexes were made anew" if one.subject == "file" else "it went with the rows that named it")
             told.append(replace(one, repaired=True, action=action + kept))

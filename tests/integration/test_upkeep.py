@@ -310,6 +310,15 @@ def test_a_running_daemon_does_not_repair_rows(config: Config) -> None:
         assert "\n".join(db.iterdump()) == before
 
 
+def test_the_files_of_a_database_of_another_version_are_left_alone(config: Config) -> None:
+    before = tree(Path(config.daemon.state_directory))
+    with closing(sqlite3.connect(f"{config.daemon.state_directory}/aiosd.db")) as db, db:
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert [f.subject for f in upkeep.check_offline(config, True).findings] == ["version", "files"]
+    left = {name for name in tree(Path(config.daemon.state_directory)) if not name.startswith("aiosd.db-")}  # SQLite's own, of who reads
+    assert left == before.keys() | {"aiosd.pid"}
+
+
 def test_what_is_there_for_a_moment_only_is_no_finding(config: Config) -> None:
     state = Path(config.daemon.state_directory)
     (state / "runs/4.-1.1").unlink()

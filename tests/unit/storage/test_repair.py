@@ -105,3 +105,12 @@ def test_a_damaged_file_is_not_made_worse(filled: Store) -> None:
     assert filled.path.read_bytes() == bytes(data)
     (copy,) = filled.path.parent.glob("*.before-repair-*[0-9]")
     assert copy.read_bytes() == bytes(data)
+
+
+def test_a_database_of_another_version_is_not_touched(filled: Store) -> None:
+    damage(filled.path, "UPDATE alembic_version SET version_num = '9999'")
+    data = filled.path.read_bytes()
+    (finding,) = repair_database(filled.url)
+    assert (finding.subject, finding.repaired, "another version" in finding.action) == ("version", False, True)
+    assert filled.path.read_bytes() == data
+    assert not list(filled.path.parent.glob("*before-repair*"))
