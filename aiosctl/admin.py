@@ -115,8 +115,11 @@ def _daemon_answers() -> bool:
 
 
 def _by_itself(*words: str) -> int:
-    """A process that has the daemon's code: a daemon does not start on a damaged database."""
+    """A process that has the daemon's code: a daemon does not start on a damaged database.
+
+    -P: root may run this where somebody else put a module of that name.
+    """
     from subprocess import call
 
-    status = call([sys.executable, "-m", "aiosd", *words])
+    status = call([sys.executable, "-P", "-m", "aiosd", *words])
     return status if status >= 0 else 128 - status

@@ -12,7 +12,7 @@ from aios.spec import SubmitOptions
 from tests.e2e.daemon import Daemon
 
 ENDED = 100_000
-ALLOWED_S = 1.0  # of processor time, over a start without history; reading the history would cost some seconds
+SLACK, MORE_S = 1.6, 0.5  # a busy machine's processor time varies; to read the history would cost three times as much as a start
 PLAIN = SubmitOptions(cpus=0.1, memory="16M", env={}, inherit_env=False, cwd="/")
 
 COPIES = """
@@ -43,6 +43,6 @@ def test_a_start_with_much_history_costs_no_more_than_one_without(daemon: Daemon
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # else the first start folds the log into the file
     client = daemon.start().client()
     with_history = processor_s(daemon.pid)
-    assert with_history - without < ALLOWED_S, (without, with_history)
+    assert with_history < SLACK * without + MORE_S, (without, with_history)
     assert int(client.submit(["true"], **PLAIN).wait().id) > ENDED
     assert client.job(50_000).state is aios.State.SUCCEEDED

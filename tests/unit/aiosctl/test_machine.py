@@ -110,11 +110,11 @@ def test_admin_check_passes_words_and_status_through(cli, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(subprocess, "call", call)
     assert cli("admin", "check", "--state-directory", "/var/lib/aios").status == 7
-    assert called == [[sys.executable, "-m", "aiosd", "admin-check", "--state-directory", "/var/lib/aios"]]
+    assert called == [[sys.executable, "-P", "-m", "aiosd", "admin-check", "--state-directory", "/var/lib/aios"]]
     assert cli("admin", "check", "--offline", "--repair").status == 7
     assert cli("admin", "restore", "/b.tar.gz", "--force", "--system").status == 7
     assert cli("admin", "backup", "/b.tar.gz").status == 7  # no daemon runs here
-    assert [words[3:] for words in called[1:]] == [
+    assert [words[4:] for words in called[1:]] == [
         ["admin-check", "--repair"],
         ["admin-restore", "/b.tar.gz", "--force", "--system"],
         ["admin-backup", "/b.tar.gz"],
