@@ -27,6 +27,9 @@ _OPTIONS = (
     ("grpc.enable_http_proxy", 0),  # a proxy meant for the web is in the environment of many a cluster
     ("grpc.use_local_subchannel_pool", 1),
 )
+SYSTEM_PATIENCE_S = 600.0  # the machine's daemon comes back: somebody upgrades it, or systemd starts it again
+_RESTART_S = 5.0  # longer than a restart of the system's daemon takes
+_TOLD_AFTER_S = 2.0  # an absence; most restarts are over by then
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 _abandoned: list[grpc.Channel] = []  # a parent's channels, seen from its forked child: neither used nor closed there
@@ -52,9 +55,22 @@ class Pauses:
 class Channel:
     """Made cheaply, connected at the first call; threads may share it, and a forked child gets a connection of its own."""
 
-    def __init__(self, target: Target, *, timeout_s: float, autostart: bool, credentials: grpc.ChannelCredentials | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        timeout_s: float,
+        autostart: bool,
+        credentials: grpc.ChannelCredentials | None = None,
+        patience_s: float | None = None,
+        on_away: Callable[[AiosError], None] | None = None,
+    ) -> None:
         self.target = target
         self.timeout_s = timeout_s
+        self.patience_s = (max(timeout_s, SYSTEM_PATIENCE_S) if _is_systems(target) else timeout_s) if patience_s is None else patience_s
+        self._on_away = on_away
+        self._away_since: float | None = None
+        self._away_told = False
         self._autostart = autostart and _autostart.may_start(target)
         self._tls = credentials
         self.credentials = Credentials(target)
@@ -95,7 +111,7 @@ class Channel:
                     raise error from None
                 away = error
             else:
-                self._met = self._certain = True
+                self._here()
                 return got
 
     def stream(self, method: str, request: Message, answer: type[Answer], deadline: float | None = None) -> Iterator[Answer]:
@@ -107,7 +123,8 @@ class Channel:
             answers = call(request, timeout=timeout, metadata=self.credentials.metadata())
             try:
                 for one in answers:
-                    self._met = self._certain = renewed = True
+                    self._here()
+                    renewed = True
                     yield one
             except grpc.RpcError as failure:
                 error = self.failed(failure, method)
@@ -138,7 +155,7 @@ class Channel:
     def resuming(self, open_stream: Callable[[], Iterator[Answer]], deadline: float | None, at_end: Callable[[], bool]) -> Iterator[Answer]:
         """A stream that goes on after its daemon went away: `open_stream` asks for the rest of what was seen; over when `at_end`.
 
-        An absence may last as long as one call (the client's timeout); then DaemonUnreachable. No daemon is started for it
+        An absence may last as long as the client's patience; then DaemonUnreachable. No daemon is started for it
         after the first: who stopped the daemon would see it come back for as long as anybody follows a log.
         """
         until = float("inf") if deadline is None else deadline
@@ -156,25 +173,29 @@ class Channel:
                 failure = error
             if time.monotonic() >= until:
                 raise Timeout("the time allowed is over, and the stream is not at its end", hint="allow more with timeout=, or None for no limit")
-            pauses = pauses or Pauses(min(until, time.monotonic() + self.timeout_s))
+            pauses = pauses or Pauses(min(until, time.monotonic() + self.patience_s))
             if not pauses.pause() and time.monotonic() < until:
                 raise failure
 
     def ensure_daemon(self, deadline: float, *, force: bool = False, revive: bool = True) -> bool:
         """Return when a daemon takes connections, True when it had to be started. Raises DaemonUnreachable.
 
-        One that was met before, or that runs the job we are in, is waited for: it restarts. Any other that is away is away.
+        One that was met before, or that runs the job we are in, is waited for: it restarts. So may the system's, for some
+        seconds. Any other that is away is away.
         """
         path = self.target.socket_path
         if (self._certain and not force and self._pid == os.getpid()) or not path:
             return False
-        pauses, started = Pauses(deadline), False
+        pauses, started, began = Pauses(deadline), False, time.monotonic()
         while not _target.answers(path):
             if self._autostart and (revive or not self._met):
                 _autostart.start(timeout=_autostart.START_TIMEOUT_S)
                 started = True
-            elif not (self._met or "AIOS_JOB_ID" in os.environ) or not pauses.pause():
-                raise self._unreachable()
+            else:
+                self._away()
+                restarts = self.target.origin is Origin.SYSTEM and time.monotonic() - began < _RESTART_S
+                if not (self._met or restarts or "AIOS_JOB_ID" in os.environ) or not pauses.pause():
+                    raise self._unreachable()
         self._certain = True
         return started
 
@@ -189,8 +210,27 @@ class Channel:
         self._certain = False
         error = error_of(failure, method, str(self.target))
         if isinstance(error, Timeout) and self.target.socket_path and not _target.answers(self.target.socket_path):
-            return self._unreachable()
+            error = self._unreachable()
+        if isinstance(error, Unavailable):
+            self._away()
         return error
+
+    def patient_until(self) -> float:
+        """Until when, on the monotonic clock, a follower goes on waiting for a daemon that was here; 0: it never was."""
+        return (self._away_since or 0.0) + self.patience_s if self._met else 0.0
+
+    def _here(self) -> None:
+        self._met = self._certain = True
+        self._away_since = None
+
+    def _away(self) -> None:
+        """It has been seen to be away. Of an absence that lasts, whoever wants to know is told once."""
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since, self._away_told = now, False
+        elif self._met and self._on_away is not None and not self._away_told and now - self._away_since >= _TOLD_AFTER_S:
+            self._away_told = True
+            self._on_away(self._unreachable())
 
     def close(self) -> None:
         with self._lock:
@@ -223,6 +263,11 @@ class Channel:
         }
         where = {"target": str(self.target), "origin": str(self.target.origin)}
         return DaemonUnreachable(f"no daemon answers at {self.target}", hint=hints[self.target.origin], facts=where)
+
+
+def _is_systems(target: Target) -> bool:
+    """A daemon that somebody looks after: the machine's, or another machine's."""
+    return target.socket_path in ("", str(_target.SYSTEM_SOCKET))
 
 
 def _serialize(message: Message) -> bytes:

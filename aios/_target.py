@@ -34,12 +34,15 @@ class Target:
 
 
 def find_target(named: str | None = None) -> Target:
-    """The argument, else AIOS_TARGET, else the system's socket if this user may use it, else the user's own."""
+    """The argument, else AIOS_TARGET, else the system's socket if this user may use it, else the user's own.
+
+    The system's also while its daemon is away: a daemon of one's own is no stand-in for it, and jobs would get lost there.
+    """
     if named:
         return parse_target(named, Origin.ARGUMENT)
     if from_environment := os.environ.get("AIOS_TARGET"):
         return parse_target(from_environment, Origin.ENVIRONMENT)
-    if _may_use(SYSTEM_SOCKET):
+    if _may_use(SYSTEM_SOCKET) or _has_run(SYSTEM_SOCKET):
         return parse_target(str(SYSTEM_SOCKET), Origin.SYSTEM)
     if runtime_directory().exists():
         private_directory(runtime_directory())  # else another user could listen there, and be told our environment
@@ -118,3 +121,15 @@ def _may_use(path: Path) -> bool:
         return stat.S_ISSOCK(path.stat().st_mode) and os.access(path, os.R_OK | os.W_OK)
     except OSError:
         return False
+
+
+def _has_run(path: Path) -> bool:
+    """Whether the machine's daemon has run since the last boot and has no socket now: it restarts, or somebody stopped it.
+
+    systemd makes the directory when it starts the service, and keeps it.
+    """
+    try:
+        found = path.parent.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not os.path.lexists(path)

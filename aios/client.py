@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from aios._access_calls import AccessCalls
+from aios._admin_calls import AdminCalls
 from aios._identity_calls import IdentityCalls
 from aios._job_calls import JobCalls
 from aios._node_calls import NodeCalls
@@ -12,16 +13,22 @@ from aios._target import find_target
 from aios.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import grpc
 
+    from aios.errors import AiosError
 
-class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls):
+
+class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminCalls):
     """Finds its daemon by `target`, then AIOS_TARGET, then the system's socket if it may use it, then the user's own.
 
     target       "unix:/path", "/path" or "host:port"
     timeout      seconds that a call may take, and that an absence of the daemon may last; every call has its own `timeout=`
     autostart    start the user's own daemon when it is asked for and there is none (AIOSD_AUTOSTART=0 forbids it too)
     credentials  for a host and port: `grpc.ssl_channel_credentials(...)`; without it TLS as AIOS_TLS_CA, AIOS_TLS_CERT and AIOS_TLS_KEY say
+    patience     seconds that a follower (logs, watch, wait) waits for a daemon that went away; None: ten minutes for the system's, else `timeout`
+    on_away      called once with the error when a daemon that was here has been away for two seconds
 
     On this machine the daemon knows by itself who calls; a host and port takes the token in AIOS_TOKEN, or a client certificate.
 
@@ -29,13 +36,25 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls):
     """
 
     def __init__(
-        self, target: str | None = None, *, timeout: float = 30.0, autostart: bool = True, credentials: "grpc.ChannelCredentials | None" = None
+        self,
+        target: str | None = None,
+        *,
+        timeout: float = 30.0,
+        autostart: bool = True,
+        credentials: "grpc.ChannelCredentials | None" = None,
+        patience: float | None = None,
+        on_away: "Callable[[AiosError], None] | None" = None,
     ) -> None:
         from aios._channel import Channel
 
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e10:
-            raise InvalidArgument(f"timeout {timeout!r} is not a number of seconds", hint="allowed: more than 0, for example 30")
-        self._channel = Channel(find_target(target), timeout_s=float(timeout), autostart=autostart, credentials=credentials)
+        self._channel = Channel(
+            find_target(target),
+            timeout_s=_seconds("timeout", timeout),
+            autostart=autostart,
+            credentials=credentials,
+            patience_s=None if patience is None else _seconds("patience", patience),
+            on_away=on_away,
+        )
 
     @property
     def target(self) -> str:
@@ -57,3 +76,9 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _seconds(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e10:
+        raise InvalidArgument(f"{name} {value!r} is not a number of seconds", hint="allowed: more than 0, for example 30")
+    return float(value)

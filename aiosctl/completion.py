@@ -10,8 +10,13 @@ from aiosctl.lazy import verb
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
     """Print the completion script of a shell; put it where your shell looks, or eval it in its start-up file."""
+    print(script(shell, ctx.find_root().command))
+
+
+def script(shell: str, root: click.Command) -> str:
+    """What a shell sources to complete the command `root`."""
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)
     assert found is not None
-    print(found(ctx.find_root().command, {}, "aiosctl", "_AIOSCTL_COMPLETE").source())
+    return found(root, {}, "aiosctl", "_AIOSCTL_COMPLETE").source()

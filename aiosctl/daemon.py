@@ -18,6 +18,8 @@ TABLE = {
     "status": ("aiosctl.daemon:status", "Whether it runs, and how it does"),
     "logs": ("aiosctl.daemon:logs", "What it logged"),
     "reload": ("aiosctl.daemon:reload", "Have it read its configuration again"),
+    "install": ("aiosctl.install:install", "Put the service and shell completions in place"),
+    "uninstall": ("aiosctl.install:uninstall", "Remove what install put in place"),
 }
 
 

@@ -8,7 +8,7 @@ from aios.records import JobRecord
 from aiosctl import describe, session
 from aiosctl.lazy import verb
 from aiosctl.live import Lines
-from aiosctl.options import Chosen, filter_options, output_options
+from aiosctl.options import Chosen, filter_options, output_options, patience_option
 from aiosctl.output import Column, Shape
 
 COLUMNS: list[Column[JobRecord]] = [
@@ -32,13 +32,14 @@ def changed_at_s(job: JobRecord) -> float:
 @click.option("-f", "--follow", is_flag=True, help="Stay, and print each change as it happens.")
 @click.option("--tail", type=click.IntRange(0, 100_000), default=10, show_default=True, metavar="N", help="Begin with the last change of N jobs.")
 @click.option("--elements", is_flag=True, help="The elements of arrays too.")
+@patience_option
 @filter_options
 @output_options
-def events(follow: bool, tail: int, elements: bool, chosen: Chosen, shape: Shape) -> None:
+def events(follow: bool, tail: int, elements: bool, chosen: Chosen, shape: Shape, patience: float | None) -> None:
     """Print the latest changes of jobs, and with -f every further one. -o json is one object a line."""
     question = chosen.question(ended=True, elements=elements)
     lines = Lines(COLUMNS, shape)
-    with session.connect() as client:
+    with session.connect(patience=patience) as client:
         recent = sorted(client.jobs(limit=max(tail, 1), **question), key=lambda job: job.revision)
         lines.print(recent[len(recent) - min(tail, len(recent)) :])
         if follow:

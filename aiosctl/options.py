@@ -180,6 +180,12 @@ COUNT = Value("number", _bounded(0, 2**31 - 1), "3")
 NICE = Value("nice", _bounded(-20, 19), "10")
 
 
+def patience_option(function: F) -> F:
+    """`--timeout` of what follows, handed over as `patience`: seconds, or None."""
+    help_text = "With -f: how long the daemon may be away, for a restart or an upgrade; else 30s, the system's daemon 10m."
+    return click.option("--timeout", "patience", type=DURATION, help=help_text)(function)
+
+
 def output_options(function: F) -> F:
     """`-o`, `--no-headers` and `-q`, handed to the function as one `shape`."""
 

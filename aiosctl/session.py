@@ -4,8 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from aiosctl.failures import warn
+
 if TYPE_CHECKING:
     from aios import Client
+    from aios.errors import AiosError
 
 
 def target() -> str | None:
@@ -14,8 +17,16 @@ def target() -> str | None:
     return given
 
 
-def connect(*, autostart: bool = True) -> "Client":
-    """A client of the daemon; with `autostart` the user's own daemon is started when there is none."""
+def connect(*, autostart: bool = True, patience: float | None = None) -> "Client":
+    """A client of the daemon; with `autostart` the user's own daemon is started when there is none.
+
+    patience  seconds that a follower waits for a daemon that went away; None: as the SDK has it
+    """
     from aios import Client
 
-    return Client(target(), autostart=autostart)
+    return Client(target(), autostart=autostart, patience=patience, on_away=_tell_absence)
+
+
+def _tell_absence(error: "AiosError") -> None:
+    """Once for each absence, however many streams wait for the daemon."""
+    warn(f"{error}; waiting for it, jobs go on")

@@ -4,16 +4,22 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from aiosd import __version__, settings_file, settings_text
-from aiosd.errors import AiosError, ConfigError
+from aiosd.errors import AiosError, AlreadyRunning, ConfigError, FailedPrecondition, StorageCorrupt
 from aiosd.host.paths import SYSTEM, Places, user_places
 from aiosd.settings_file import Loaded
 
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
+DONE, FAILED, WRONG_USAGE, NEEDS_A_PERSON = 0, 1, 2, 3
 
+VERBS = {
+    "admin-check": "look for damage in the state directory; status 1 when there is",
+    "admin-backup": "back it up into FILE",
+    "admin-restore": "put the backup FILE in place; no daemon may run",
+}
 EPILOG = """\
 environment: AIOSD_SECTION__KEY=value sets any setting, and wins over the file (AIOSD_SCHEDULER__POLICY=fifo)
 signals:     SIGTERM and SIGINT stop the daemon, running jobs go on; SIGHUP reloads the configuration
@@ -21,24 +27,34 @@ example:     aiosd --print-config > ~/.config/aios/aiosd.toml"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 1 failed, 2 wrong usage or configuration."""
+    """Returns the exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 no restart will help; the units of systemd know 2 and 3."""
     words = list(sys.argv[1:] if argv is None else argv)
+    options = None if words[:1] == ["admin-tls"] else _parser().parse_intermixed_args(words)
     try:
-        return _admin_tls(words[1:]) if words[:1] == ["admin-tls"] else _perform(_parser().parse_args(words))
+        return _admin_tls(words[1:]) if options is None else _perform(options)
     except ConfigError as error:
         return _complain(error, WRONG_USAGE)
     except AiosError as error:
-        return _complain(error, FAILED)
+        return _complain(error, _status_of(error, options is not None and options.verb is None))
     except BrokenPipeError:  # `aiosd --print-config | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def _status_of(error: AiosError, is_daemon: bool) -> int:
+    """Another daemon may end, a disk may be mounted, a server may come up: for those a daemon is tried again."""
+    lasting = isinstance(error, StorageCorrupt | FailedPrecondition) and not isinstance(error, AlreadyRunning)
+    return NEEDS_A_PERSON if is_daemon and lasting else FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="aiosd", description="The AIOS daemon, in the foreground.", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("verb", nargs="?", choices=["admin-check"], help="admin-check: look for damage in the database, change nothing; status 1 when there is")
+    parser.add_argument("verb", nargs="?", choices=list(VERBS), help="; ".join(f"{name}: {summary}" for name, summary in VERBS.items()))
+    parser.add_argument("file", nargs="?", metavar="FILE", help="of admin-backup, a new one; of admin-restore, a backup")
+    parser.add_argument("--repair", action="store_true", help="of admin-check: mend what can be, and say what was done")
+    parser.add_argument("--force", action="store_true", help="of admin-restore: also into a state directory that is used; what is there is moved aside")
     parser.add_argument("--config", metavar="FILE", help="the configuration file, instead of the usual one")
     parser.add_argument("--system", action="store_true", help="the machine's daemon: /etc/aios/aiosd.toml, /var/lib/aios, /run/aios, instead of the user's own")
     parser.add_argument("--state-directory", metavar="DIR", help="instead of daemon.state_directory")
@@ -57,8 +73,8 @@ def _perform(options: argparse.Namespace) -> int:
     if options.check_config:
         print(f"ok: {loaded.file or 'no configuration file, the defaults'}")
         return DONE
-    if options.verb == "admin-check":
-        return _admin_check(loaded)
+    if options.verb is not None:
+        return _maintain(options, loaded)
     from aiosd import app  # gRPC, SQLAlchemy and NumPy: only now that they are needed
 
     return app.run(loaded, lambda: load(options, places))
@@ -87,15 +103,37 @@ def _check_policy(loaded: Loaded) -> None:
         )
 
 
-def _admin_check(loaded: Loaded) -> int:
-    from aiosd.storage.check import check_database
+def _maintain(options: argparse.Namespace, loaded: Loaded) -> int:
+    """What is done to the state directory without a daemon."""
+    from aiosd import upkeep
 
-    findings = check_database(loaded.config.database_url)
-    for finding in findings:
-        print(f"{finding.subject}: {finding.problem}")
-    if not findings:
-        print(f"ok: {settings_text.without_password(loaded.config.database_url)}")
-    return FAILED if findings else DONE
+    config = loaded.config
+    if options.verb == "admin-check":
+        return _admin_check(loaded, options.repair)
+    if options.file is None:
+        raise ConfigError(f"{options.verb} needs the name of a file", hint=f"for example: aiosd {options.verb} /var/backups/aios.tar.gz")
+    if options.verb == "admin-backup":
+        done = upkeep.write_backup(config, os.path.abspath(options.file))
+        print(f"ok: {done.path}: {done.jobs} jobs, {done.bytes} bytes, sha256 {done.sha256}")
+    else:
+        manifest = upkeep.restore(config, os.path.abspath(options.file), force=options.force)
+        print(f"ok: {manifest.jobs} jobs as they were on {manifest.hostname} at {_time(manifest.made_at_s)}, in {config.daemon.state_directory}")
+    return DONE
+
+
+def _admin_check(loaded: Loaded, repair: bool) -> int:
+    from aiosd import upkeep
+
+    found = upkeep.check_offline(loaded.config, repair)
+    for one in found.findings:
+        print(f"{one.subject}: {one.problem}" + (f"; {'repaired' if one.repaired else 'not repaired'}: {one.action}" if one.action else ""))
+    if not found.findings:
+        print(f"ok: {settings_text.without_password(loaded.config.database_url)} and what lies beside it: {found.checked} things")
+    return DONE if all(one.repaired for one in found.findings) else FAILED
+
+
+def _time(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat(" ", "seconds")
 
 
 def _admin_tls(words: Sequence[str]) -> int:

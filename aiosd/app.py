@@ -45,6 +45,7 @@ from aiosd.resources.environment import grant_variables
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.rpc.access import AccessServicer
+from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import caller
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.jobs import Beside, JobsServicer
@@ -56,6 +57,7 @@ from aiosd.scheduling.registry import POLICIES
 from aiosd.settings_file import Loaded
 from aiosd.storage.access import SqlAccess
 from aiosd.storage.journal import SqlJournal
+from aiosd.upkeep import Upkeep
 
 DONE, FAILED = 0, 1
 
@@ -243,6 +245,7 @@ def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, run
         NodeServicer(node),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
         AccessServicer(accounts, caller),
+        AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
     )
     return RpcServer(servicers, listening(config), entrance.gate)
 

@@ -12,6 +12,7 @@ from aiosd.jobs.job import Environment, Job
 from aiosd.resources.grant import DeviceGrant, Grant
 
 _PER_DIRECTORY = 1000  # job numbers in one directory of logs
+RESTORED = "restored"  # the file that says so
 _UMASK = 0o022
 _MOST_SHARED = 256
 _PATTERN = re.compile(r"%[jaA%]")
@@ -29,6 +30,7 @@ class Layout:
         self.runs = f"{state}/runs"
         self.scratches = f"{state}/scratch"
         self.checkpoints = f"{state}/checkpoints"
+        self.logs = f"{state}/logs"
 
     def run_file(self, key: str) -> str:
         return f"{self.runs}/{key}"
@@ -54,6 +56,13 @@ class Layout:
         """One of the kept files of the job's current attempt: `out`, `err`, `report`."""
         who = str(job.id.index) if job.id.is_element else "job"
         return f"{self.log_directory(job)}/{who}.{job.attempt}.{ending}"
+
+    def restored_at_s(self) -> float:
+        """When the backup was made that this state was restored from; 0: it never was. What had been dispatched by then is gone."""
+        try:
+            return float(Path(f"{self._state}/{RESTORED}").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return 0.0
 
     def make(self) -> None:
         for name in ("runs", "scratch", "checkpoints", "logs"):

@@ -16,8 +16,8 @@ from aiosd.host.records import RunRecord, read_run
 from aiosd.jobs.job import Exit, Job, Phase
 
 SHIM_KILLED = "its supervisor process was killed"
-_RESTARTED = "the machine restarted while it ran"
 _NEVER_BEGAN = "it had not begun when the daemon stopped"
+_RESTORED = "it ran when the backup was made that this daemon's state was restored from"
 _MISSING = "its run file is missing"
 _VOID_KEPT_S = 3600.0
 _RUN_KEY = re.compile(r"\d+\.-?\d+\.\d+")
@@ -104,10 +104,10 @@ def _find(layout: Layout, job: Job, boot_id: str) -> Finding:
         faults.reached("recover.1-before-bar")
         if runfile.bar(path):
             faults.reached("recover.2-barred")
-            return _barred(job, boot_id, _MISSING)
+            return _barred(job, boot_id, layout.restored_at_s(), _MISSING)
         record = read_run(path)  # the shim was faster
     if record is None or record.void:
-        return _barred(job, boot_id, _NEVER_BEGAN)
+        return _barred(job, boot_id, layout.restored_at_s(), _NEVER_BEGAN)
     return _settle(layout, job.run_key, record, boot_id)
 
 
@@ -116,7 +116,7 @@ def _settle(layout: Layout, key: str, record: RunRecord, boot_id: str) -> Over |
     if record.end is not None:
         return Over(record.end)
     if record.boot_id != boot_id:
-        return Over(None, _RESTARTED)
+        return Over(None, _restarted(record.boot_id, boot_id))
     pidfd = processes.open_shim(record, boot_id)
     if pidfd is not None:
         return Alive(pidfd, record)
@@ -165,10 +165,17 @@ def _remove_part(layout: Layout, name: str, key: str, now_s: float) -> None:
         return
 
 
-def _barred(job: Job, boot_id: str, why: str) -> Finding:
+def _restarted(then: str, now: str) -> str:
+    """Both boots by their ids, as `journalctl --list-boots` has them."""
+    return f"the machine restarted while it ran (boot {then}, now {now})"
+
+
+def _barred(job: Job, boot_id: str, restored_at_s: float, why: str) -> Finding:
     """Whether a run that is barred now can have taken place before: after a power cut its file may be lost, and not the journal."""
     run = job.run
     begun = job.phase in (Phase.RUNNING, Phase.SUSPENDED) or (run is not None and run.started_at_s > 0)
+    if run is not None and run.dispatched_at_s < restored_at_s:
+        return Over(None, _RESTORED)
     if run is not None and run.boot_id not in ("", boot_id):
-        return Over(None, _RESTARTED)
+        return Over(None, _restarted(run.boot_id, boot_id))
     return Over(None, why) if begun else NotBegun(_NEVER_BEGAN)

@@ -26,6 +26,7 @@ def main(fd: int, open_files: int) -> None:
     os.set_inheritable(fd, False)
     daemon = _socket.socket(fileno=fd)
     _reset_signals()
+    _reset_oom_score()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (open_files if hard < 0 else min(open_files, hard), hard))
     shim.warm_up()
@@ -44,6 +45,19 @@ def _reset_signals() -> None:
     _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
     _signal.signal(_signal.SIGUSR1, _signal.SIG_IGN)  # the shim's end-of-input signal, before it can handle it
+
+
+def _reset_oom_score() -> None:
+    """When memory is short the kernel spares the daemon (OOMScoreAdjust in its unit), and none of its jobs."""
+    try:
+        fd = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return  # /proc is not what it usually is
+    try:
+        if int(os.read(fd, 16)) < 0:
+            os.pwrite(fd, b"0", 0)
+    finally:
+        os.close(fd)
 
 
 class _Pool:

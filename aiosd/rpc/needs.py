@@ -9,6 +9,7 @@ from aiosd.access.person import Person
 from aiosd.access.principal import Principal, Role
 from aiosd.access.tokens import TokenRecord
 from aiosd.access.users import UserChange, UserView
+from aiosd.findings import BackedUp, Checked
 from aiosd.jobs.actions import QueueChange, Reserve, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why
@@ -134,6 +135,14 @@ class AccountCalls(Protocol):
     async def audit(self, wanted: AuditFilter) -> Sequence[AuditRecord]: ...
 
     async def verify_audit(self) -> Verdict: ...
+
+
+class StateCare(Protocol):
+    """The daemon's own state, looked after while everything goes on. Raises any AiosError."""
+
+    async def backup(self, path: str) -> BackedUp: ...
+
+    async def check(self, repair: bool) -> Checked: ...
 
 
 class JobMeter(Protocol):

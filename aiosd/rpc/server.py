@@ -16,9 +16,10 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from aios.v1 import access_pb2, access_pb2_grpc, jobs_pb2, jobs_pb2_grpc, node_pb2, node_pb2_grpc, queues_pb2, queues_pb2_grpc
+from aios.v1 import access_pb2, access_pb2_grpc, admin_pb2, admin_pb2_grpc, jobs_pb2, jobs_pb2_grpc, node_pb2, node_pb2_grpc, queues_pb2, queues_pb2_grpc
 from aiosd.errors import AlreadyRunning, ConfigError
 from aiosd.rpc.access import AccessServicer
+from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import Gate
 from aiosd.rpc.interceptor import CallGuard
 from aiosd.rpc.jobs import JobsServicer
@@ -27,7 +28,7 @@ from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.streams import OpenCalls
 
 LONGEST_PATH_BYTES = 107  # sun_path of Linux, less its terminating NUL
-WAITING_METHODS = ("/aios.v1.Jobs/Wait",)
+WAITING_METHODS = ("/aios.v1.Jobs/Wait", "/aios.v1.Admin/Backup", "/aios.v1.Admin/Check")
 SERVICES = tuple(
     file.services_by_name[name].full_name
     for file, name in (
@@ -35,6 +36,7 @@ SERVICES = tuple(
         (node_pb2.DESCRIPTOR, "Node"),
         (queues_pb2.DESCRIPTOR, "Queues"),
         (access_pb2.DESCRIPTOR, "Access"),
+        (admin_pb2.DESCRIPTOR, "Admin"),
         (HEALTH_FILE, "Health"),
     )
 )
@@ -48,6 +50,7 @@ class Servicers:
     node: NodeServicer
     queues: QueuesServicer
     access: AccessServicer
+    admin: AdminServicer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +150,7 @@ class RpcServer:
         node_pb2_grpc.add_NodeServicer_to_server(self._servicers.node, server)
         queues_pb2_grpc.add_QueuesServicer_to_server(self._servicers.queues, server)
         access_pb2_grpc.add_AccessServicer_to_server(self._servicers.access, server)
+        admin_pb2_grpc.add_AdminServicer_to_server(self._servicers.admin, server)
         add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
 

@@ -1,27 +1,20 @@
 """What `aiosctl admin check` asks of the database: is it whole, and does it say nothing that cannot be?"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Table, create_engine, select, text, tuple_
 
 from aiosd.errors import FailedPrecondition, NotFound, StorageCorrupt
+from aiosd.findings import Finding
 from aiosd.ids import JobId
-from aiosd.jobs.job import ENDED, Phase
+from aiosd.jobs.job import ENDED, Job, Phase
 from aiosd.storage import access, jobs, postgres, rows, schema, sqlite
 from aiosd.storage.database import Place, place_of, stored_revision
 from aiosd.storage.failures import explained
 
+VERSION = "version"  # the subject of the finding that another program's version wrote this
 _SHOWN = 20  # of findings of one kind; a thousand lines help nobody
 _PAGE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong: where, and what."""
-
-    subject: str
-    problem: str
 
 
 def check_database(url: str) -> list[Finding]:
@@ -39,6 +32,29 @@ def check_database(url: str) -> list[Finding]:
             return damage or list(_contents(tx, place))
     except (StorageCorrupt, FailedPrecondition) as error:  # so damaged, or so foreign, that nothing more can be said
         return [Finding(place.name, str(error))]
+    finally:
+        engine.dispose()
+
+
+def job_numbers(url: str) -> frozenset[int]:
+    """The number of every job and array that the database has, live or ended."""
+    place = place_of(url)
+    engine = _reader(place)
+    try:
+        with explained(place.name, place.path), engine.connect() as tx:
+            tables = (schema.job, schema.finished_job)
+            return frozenset(number for table in tables for number in tx.scalars(select(table.c.number).where(table.c.idx == text("-1"))))
+    finally:
+        engine.dispose()
+
+
+def active_jobs(url: str) -> list[Job]:
+    """The jobs that hold resources, read without opening the database for writing. Raises StorageCorrupt."""
+    place = place_of(url)
+    engine = _reader(place)
+    try:
+        with explained(place.name, place.path), engine.connect() as tx:
+            return [job for job, _ in jobs.load_live(tx) if job.phase.active and job.run is not None]
     finally:
         engine.dispose()
 
@@ -61,7 +77,7 @@ def _damage(tx: Connection) -> Iterator[Finding]:
 def _contents(tx: Connection, place: Place) -> Iterator[Finding]:
     found = stored_revision(tx, place)
     if found != schema.REVISION:
-        yield Finding("version", f"the database has version {found or 'none'}, this aiosd has {schema.REVISION}")
+        yield Finding(VERSION, f"the database has version {found or 'none'}, this aiosd has {schema.REVISION}")
         return
     for problems in (_in_both(tx), _wrong_phases(tx), _bad_submissions(tx), _unreadable(tx), _access(tx)):
         yield from problems

@@ -117,18 +117,23 @@ def _bring_up(writer: Connection, place: Place, migrations: Migrations) -> Path 
         found = stored_revision(writer, place)
     if found == migrations.head:
         return None
-    known = _known_revisions(migrations)
-    if found is not None and found not in known:
-        raise FailedPrecondition(
-            f"the database {place.name} has version {found}, which this aiosd (version {migrations.head}) does not know; nothing was changed",
-            hint="install the newer aiosd again, or restore a backup that this one wrote",
-            place=place.name,
-            found=found,
-            known=migrations.head,
-        )
+    if found is not None:
+        check_known(found, place.name, migrations)
     backup = sqlite.back_up(place.path, migrations.head) if place.path and found else None
     _migrate(writer, migrations)
     return backup
+
+
+def check_known(found: str, name: str, migrations: Migrations = Migrations()) -> None:
+    """Raise FailedPrecondition when version `found` is not one that this program has, or comes from: never backwards."""
+    if found not in _known_revisions(migrations):
+        raise FailedPrecondition(
+            f"the database {name} has version {found}, which this aiosd (version {migrations.head}) does not know; nothing was changed",
+            hint="install the newer aiosd again, or restore a backup that this one wrote",
+            place=name,
+            found=found,
+            known=migrations.head,
+        )
 
 
 def stored_revision(connection: Connection, place: Place) -> str | None:

@@ -10,11 +10,12 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from aiosd.clock import Clock, SystemClock
+from aiosd.findings import Finding
 from aiosd.ids import JobId
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.ports import Changes, JobFilter, Loaded
 from aiosd.storage import jobs, rows
-from aiosd.storage.check import Finding, check_database
+from aiosd.storage.check import check_database
 from aiosd.storage.database import READERS, Database, describe_url, open_database
 from aiosd.storage.specs import SpecBook, Written
 

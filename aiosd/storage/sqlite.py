@@ -100,8 +100,13 @@ def back_up(path: Path, revision: str) -> Path:
     copy = path.with_name(f"{path.name}.before-{revision}")
     unfinished = path.with_name(f"{copy.name}.part")
     unfinished.unlink(missing_ok=True)
-    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    with closing(connect_read_only(path)) as source, closing(sqlite3.connect(unfinished)) as target:
-        source.backup(target)
+    copy_file(path, unfinished)
     unfinished.replace(copy)
     return copy
+
+
+def copy_file(path: Path, to: Path) -> None:
+    """The database as it is at one moment, into a new file for its owner alone; who writes to it goes on."""
+    os.close(os.open(to, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with closing(connect_read_only(path)) as source, closing(sqlite3.connect(to)) as target:
+        source.backup(target)

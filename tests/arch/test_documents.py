@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import aiosd
+from aiosd import __main__ as aiosd_program
 from tests.arch.source import ROOT
 
 README = ROOT / "README.md"
@@ -34,6 +35,20 @@ def test_units_let_jobs_outlive_the_daemon() -> None:
         lines = (ROOT / unit).read_text(encoding="utf-8").splitlines()
         assert {"Type=notify", "KillMode=process", "Delegate=yes", "Restart=on-failure"} <= set(lines), unit
         assert any(line.startswith("WatchdogSec=") for line in lines), unit
+        assert f"RestartPreventExitStatus={aiosd_program.WRONG_USAGE} {aiosd_program.NEEDS_A_PERSON}" in lines, unit
+
+
+# What a process inherits from its unit, and so every shim and job from the daemon: a job would meet it as a wall.
+_INHERITED = re.compile(
+    r"^(Protect|Private|Restrict|NoNewPrivileges|SystemCall|MemoryDenyWriteExecute|LockPersonality|ReadOnlyPaths|InaccessiblePaths|RemoveIPC"
+    r"|DynamicUser|User=|Nice=|IOScheduling|CPUAffinity|CPUScheduling|LimitMEMLOCK|LimitCORE|AmbientCapabilities|SecureBits|DevicePolicy|DeviceAllow)"
+)
+
+
+def test_the_unit_forbids_nothing_that_jobs_would_inherit() -> None:
+    lines = (ROOT / "systemd/aiosd.service").read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if _INHERITED.match(line)]
+    assert "LimitNOFILE=1024:524288" in lines  # jobs get the soft limit that every program expects
 
 
 def test_generated_code_is_asked_for_in_the_version_that_made_it() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aiosd.host import processes
 from aiosd.host.records import read_run
+from aiosd.host.runfile import boot_id
 from aiosd.jobs.job import Phase
 from aiosd.jobs.ports import LaunchFailed
 from tests.contract.launching import (
@@ -89,7 +90,23 @@ async def test_a_run_of_another_boot_has_an_unknown_end(real: RealWorld) -> None
     async with real.daemon() as ear:
         await ear.launcher.recover([replace(one, run=replace(one.run, boot_id="another"))])
         end = await ear.ended(one)
-    assert (end.exit, "restarted" in end.reason) == (None, True)
+    assert (end.exit, end.reason) == (None, f"the machine restarted while it ran (boot another, now {boot_id()})")
+
+
+@in_loop
+async def test_a_run_that_had_been_dispatched_before_the_backup_has_an_unknown_end(real: RealWorld) -> None:
+    before, after = job("true", number=1), job("true", number=2)
+    assert before.run is not None
+    assert after.run is not None
+    real.state.mkdir(parents=True, exist_ok=True)
+    (real.state / "restored").write_text("1000.5\n")
+    async with real.daemon() as ear:
+        await ear.launcher.recover(
+            [replace(before, run=replace(before.run, dispatched_at_s=1000.0)), replace(after, run=replace(after.run, dispatched_at_s=1001.0))]
+        )
+        end = await ear.ended(before)
+        assert (end.exit, "backup" in end.reason) == (None, True)
+        assert [event for event in ear.events if isinstance(event, LaunchFailed) and event.job_id == after.id]
 
 
 @in_loop

@@ -52,6 +52,23 @@ async def test_each_run_sent_to_a_dying_spawner_takes_place_once_or_is_told_not_
 
 
 @in_loop
+@pytest.mark.root
+async def test_the_kernel_spares_the_daemon_and_not_its_jobs_when_memory_is_short(real: RealWorld, tmp_path: Path) -> None:
+    score = Path("/proc/self/oom_score_adj")
+    before = score.read_text()
+    try:
+        score.write_text("-900")
+    except OSError:
+        pytest.skip("this root may not lower the score (no CAP_SYS_RESOURCE)")
+    try:
+        async with real.daemon() as ear:
+            await ear.run(sh(f"cat /proc/self/oom_score_adj > {tmp_path}/score"))
+    finally:
+        score.write_text(before)
+    assert (tmp_path / "score").read_text() == "0\n"
+
+
+@in_loop
 async def test_an_idle_shim_is_small(real: RealWorld) -> None:
     sleeper = job("sleep", "1000")
     async with real.daemon() as ear:

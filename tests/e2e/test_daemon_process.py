@@ -4,9 +4,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,13 +160,29 @@ def test_a_damaged_database_is_told_and_kept(place: Place) -> None:
     damaged = b"SQLite format 3\0" + b"no pages here" * 400
     (place.state / "aiosd.db").write_bytes(damaged)
     refused = place.run()
-    assert refused.returncode == 1
+    assert refused.returncode == 3
     assert "is damaged" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert (place.state / "aiosd.db").read_bytes() == damaged
     checked = place.run("admin-check")
     assert checked.returncode == 1
     assert "Traceback" not in checked.stderr
+
+
+def test_a_database_of_a_newer_version_is_refused_for_good_and_left_alone(place: Place) -> None:
+    """Status 3: the unit names it, so that systemd does not start the old program again and again."""
+    daemon, _ = place.start()
+    daemon.send_signal(signal.SIGTERM)
+    daemon.wait(PATIENCE_S)
+    with closing(sqlite3.connect(place.state / "aiosd.db")) as db, db:
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+    refused = place.run()
+    assert refused.returncode == 3
+    assert "has version 9999, which this aiosd" in refused.stderr
+    assert "hint: install the newer aiosd again, or restore a backup" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    with closing(sqlite3.connect(place.state / "aiosd.db")) as db:
+        assert db.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
 
 
 def test_a_sound_database_passes_the_check(place: Place) -> None:

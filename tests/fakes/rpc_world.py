@@ -10,6 +10,7 @@ import grpc
 
 from aiosd.access.principal import Principal, Role
 from aiosd.errors import AiosError, NotFound
+from aiosd.findings import BackedUp, Checked, Finding
 from aiosd.ids import JobId
 from aiosd.jobs.actions import QueueChange, Reserve, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
@@ -24,6 +25,7 @@ from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.request import Request
 from aiosd.rpc.access import AccessServicer
+from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import Gate, SameUser
 from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.needs import NodeReport, Reloaded, Terminal
@@ -215,6 +217,17 @@ class World:
     async def stop(self) -> None:
         self.note("asked to stop")
 
+    # StateCare
+
+    async def backup(self, path: str) -> BackedUp:
+        self._maybe_fail()
+        self.note(f"backup {path}")
+        return BackedUp(path, 10, 2, 0.5, "ab" * 32)
+
+    async def check(self, repair: bool) -> Checked:
+        self._maybe_fail()
+        return Checked([Finding("job 1", "is lost", repair, "done" if repair else "")], 7)
+
 
 def servicers_of(world: World) -> Servicers:
     return Servicers(
@@ -222,6 +235,7 @@ def servicers_of(world: World) -> Servicers:
         NodeServicer(world),
         QueuesServicer(world, world, {"fifo": "in order"}),
         AccessServicer(world.accounts, lambda: world.caller),
+        AdminServicer(world),
     )
 
 

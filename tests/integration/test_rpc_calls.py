@@ -9,8 +9,9 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from aios.v1 import admin_pb2, node_pb2, queues_pb2, resources_pb2
 from aios.v1 import jobs_pb2 as pb
-from aios.v1 import node_pb2, queues_pb2, resources_pb2
+from aios.v1.admin_pb2_grpc import AdminStub
 from aios.v1.jobs_pb2_grpc import JobsStub
 from aios.v1.node_pb2_grpc import NodeStub
 from aios.v1.queues_pb2_grpc import QueuesStub
@@ -241,3 +242,16 @@ def test_a_terminal_is_typed_into_resized_and_ends_with_its_exit_code(tmp_path: 
 
 async def _all(call: AsyncIterator[object]) -> list[object]:
     return [message async for message in call]
+
+
+def test_backup_and_check_convert_call_convert(tmp_path: Path) -> None:
+    async def talk(channel: grpc.aio.Channel, world: World) -> None:
+        admin = AdminStub(channel)
+        done = await admin.Backup(admin_pb2.BackupRequest(path="/b"))
+        assert (done.path, done.bytes, done.jobs, done.took_s, len(done.sha256)) == ("/b", 10, 2, 0.5, 64)
+        assert (await refused(admin.Backup(admin_pb2.BackupRequest()))).code() is grpc.StatusCode.INVALID_ARGUMENT
+        found = await admin.Check(admin_pb2.CheckRequest(repair=True))
+        assert [(f.subject, f.problem, f.repaired, f.action) for f in found.findings] == [("job 1", "is lost", True, "done")]
+        assert found.checked == 7
+
+    assert "backup /b" in with_daemon(tmp_path, talk).notes

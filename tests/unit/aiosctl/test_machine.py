@@ -165,8 +165,16 @@ def test_admin_check_passes_words_and_status_through(cli, monkeypatch: pytest.Mo
         return 7
 
     monkeypatch.setattr(subprocess, "call", call)
-    assert cli("admin", "check", "--state", "/var/lib/aios").status == 7
-    assert called == [[sys.executable, "-m", "aiosd", "admin-check", "--state", "/var/lib/aios"]]
+    assert cli("admin", "check", "--state-directory", "/var/lib/aios").status == 7
+    assert called == [[sys.executable, "-P", "-m", "aiosd", "admin-check", "--state-directory", "/var/lib/aios"]]
+    assert cli("admin", "check", "--offline", "--repair").status == 7
+    assert cli("admin", "restore", "/b.tar.gz", "--force", "--system").status == 7
+    assert cli("admin", "backup", "/b.tar.gz").status == 7  # no daemon runs here
+    assert [words[4:] for words in called[1:]] == [
+        ["admin-check", "--repair"],
+        ["admin-restore", "/b.tar.gz", "--force", "--system"],
+        ["admin-backup", "/b.tar.gz"],
+    ]
 
 
 def test_whoami_says_whom_the_daemon_sees(cli, fake) -> None:  # type: ignore[no-untyped-def]
