@@ -25,7 +25,6 @@ GROUPS_S = 30.0  # how long the groups of a user are believed
 MOST_GROUPS = 4096
 USED_S = 60.0  # how exact the last use of a token is
 HEAD_EVERY = 1000  # records between two mentions of the trail's head in the log
-RECORDED = frozenset({"Access.SetUser", "Access.CreateToken", "Access.RevokeToken"})  # are in the trail with what they made durable
 TROUBLE = (DiskFull, StorageUnwritable, Unavailable, AlreadyExists)  # the last: somebody else has written in the trail
 
 log = structlog.get_logger("access")
