@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 
 GENESIS = "0" * 64  # the digest before the first record
 MOST_TEXT = 512  # characters of one field: callers choose some of them, and the trail is kept for ever
@@ -58,12 +59,17 @@ class AuditFilter:
     limit: int = 1000
 
 
-_SIGNED = tuple(f.name for f in fields(AuditRecord) if f.name != "digest")
+_signed = attrgetter(*(f.name for f in fields(AuditRecord) if f.name not in ("number", "digest")))
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 def digest_of(record: AuditRecord, before: str) -> str:
     """SHA-256 over the digest before and every field of the record, in a form that no two records share."""
-    body = json.dumps([before, *(getattr(record, name) for name in _SIGNED)], ensure_ascii=True, separators=(",", ":"))
+    return _digest(record, record.number, before)
+
+
+def _digest(record: AuditRecord, number: int, before: str) -> str:
+    body = _encode([before, number, *_signed(record)])
     return hashlib.sha256(body.encode("ascii")).hexdigest()
 
 
@@ -71,10 +77,9 @@ def chain(records: Iterable[AuditRecord], head: Head) -> tuple[list[AuditRecord]
     """The records with their numbers and digests, as they follow `head`, and the head then."""
     chained = []
     for record in records:
-        numbered = replace(record, number=head.number + 1)
-        digest = digest_of(numbered, head.digest)
-        chained.append(replace(numbered, digest=digest))
-        head = Head(numbered.number, digest)
+        number = head.number + 1
+        head = Head(number, _digest(record, number, head.digest))
+        chained.append(replace(record, number=number, digest=head.digest))
     return chained, head
 
 

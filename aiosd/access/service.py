@@ -25,7 +25,6 @@ GROUPS_S = 30.0  # how long the groups of a user are believed
 MOST_GROUPS = 4096
 USED_S = 60.0  # how exact the last use of a token is
 HEAD_EVERY = 1000  # records between two mentions of the trail's head in the log
-RECORDED = frozenset({"Access.SetUser", "Access.CreateToken", "Access.RevokeToken"})  # are in the trail with what they made durable
 TROUBLE = (DiskFull, StorageUnwritable, Unavailable, AlreadyExists)  # the last: somebody else has written in the trail
 
 log = structlog.get_logger("access")
@@ -81,10 +80,7 @@ class AccessService:
         while not self._stopping:
             await self._awake.wait()
             self._awake.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GATHER_S if self.trouble is None else RETRY_S):
-                    await self._urgent.wait()
-            self._urgent.clear()
+            await self._gather()
             await self._write()
         if self._unwritten:
             await self._write()
@@ -93,6 +89,14 @@ class AccessService:
         if self._pending:
             log.error("audit records are lost: the daemon stops, and they cannot be written", records=len(self._pending))
         log.info("audit trail", records=self._head.number, digest=self._head.digest)
+
+    async def _gather(self) -> None:
+        """Let more come that is committed with it, unless somebody waits, or enough is there; after a failure, let time pass."""
+        if self.trouble is not None or len(self._pending) < MOST_A_COMMIT:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_S if self.trouble is None else RETRY_S):
+                    await self._urgent.wait()
+        self._urgent.clear()
 
     def stop(self) -> None:
         """Let `run` return when all is written."""

@@ -24,8 +24,13 @@ def test_what_was_answered_is_there_after_a_kill_and_who_changes_the_trail_is_fo
     assert client.tokens() == [made.token]
     assert len(client.tokens(include_ended=True)) == 2
     assert client.user().limits.running_jobs == 1
-    assert [record.method for record in client.audit()] == ["Access.CreateToken", "Access.CreateToken", "Access.SetUser", "Access.RevokeToken"]
-    assert client.verify_audit().records == 4
+    assert [record.method for record in client.audit() if record.allowed] == [
+        "Access.CreateToken",
+        "Access.CreateToken",
+        "Access.SetUser",
+        "Access.RevokeToken",
+    ]
+    assert client.verify_audit().intact
     with closing(sqlite3.connect(daemon.state / "aiosd.db", timeout=30)) as db:
         with pytest.raises(sqlite3.IntegrityError, match="only added to"):
             db.execute("DELETE FROM audit WHERE number = 4")

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiosd.access.audit import MOST_TEXT, AuditRecord, Head, chain, digest_of, plain, verify
@@ -32,6 +32,7 @@ def trail(count: int) -> tuple[list[AuditRecord], Head]:
     return chain([record(detail=str(n)) for n in range(count)], Head())
 
 
+@settings(deadline=None)
 @given(st.lists(records, max_size=6))
 def test_what_was_chained_is_intact_in_one_go_or_in_two(made: list[AuditRecord]) -> None:
     whole, head = chain(made, Head())
@@ -42,6 +43,7 @@ def test_what_was_chained_is_intact_in_one_go_or_in_two(made: list[AuditRecord])
     assert (verdict.intact, verdict.records, verdict.last_digest) == (True, len(made), head.digest)
 
 
+@settings(deadline=None)
 @given(st.data(), st.lists(records, min_size=2, max_size=6), records)
 def test_a_change_of_any_field_of_any_record_is_found_where_it_is(data: st.DataObject, made: list[AuditRecord], other: AuditRecord) -> None:
     whole, head = chain(made, Head())
@@ -85,6 +87,7 @@ def test_an_empty_trail_of_which_much_was_written_is_not_intact() -> None:
     assert verify([], Head()).intact
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_plain_text_is_one_printable_line_that_any_database_takes(text: str) -> None:
     shown = plain(text)

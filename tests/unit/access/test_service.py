@@ -247,6 +247,18 @@ def test_records_are_written_together_and_in_order() -> None:
     play(world, scenario)
 
 
+def test_a_burst_is_written_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GATHER_S", 60.0)
+    world = World()
+
+    async def scenario(service: AccessService) -> None:
+        for n in range(5 * module.MOST_A_COMMIT):
+            service.record(ALICE, "Jobs.Submit", f"job {n}", True)
+        await until(lambda: len(world.store.trail) == 5 * module.MOST_A_COMMIT)
+
+    play(world, scenario)
+
+
 def test_what_was_recorded_before_the_end_is_written() -> None:
     world = World()
 

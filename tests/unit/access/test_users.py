@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiosd.access.limits import UserLimits, check_limits
@@ -36,6 +36,7 @@ def test_the_role_in_force(uid: int, record: UserRecord | None, groups: tuple[st
     assert (found.role, found.source) == (role, source)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(roles, names), names, roles, st.none() | roles)
 def test_what_is_set_counts_else_the_highest_of_the_groups(
     groups: dict[Role, frozenset[str]], mine: frozenset[str], default: Role, chosen: Role | None

@@ -281,6 +281,20 @@ def test_runs_of_a_limited_user_are_followed_only_within_the_limit() -> None:
     assert (running(world), len(world.engine.state.staging.behind)) == (2, 0)
 
 
+def test_a_lowered_default_calls_back_who_was_staged_under_the_old_one() -> None:
+    world = World(inventory=machine(2))
+    for number in (1, 2, 3):  # known to be short
+        world.submit(draft())
+        world.begin()
+        world.finish(JobId(number), run_s=SHORT_S)
+    world.submit(*[draft()] * 20)
+    assert (running(world), len(world.engine.state.staging.behind) > 0) == (2, True)
+    world.engine.state.settings = JobsSettings(limits=UserLimits(running_jobs=1))  # as the service takes over what a reload changed
+    world.engine.state.dirty = True
+    world.do()
+    assert (running(world), len(world.engine.state.staging.behind)) == (2, 0)
+
+
 # Whatever happens
 
 

@@ -109,15 +109,17 @@ requests = st.builds(ask, st.integers(1, 6), st.sampled_from([0, 0, 0.5, 1, 2]),
 @given(
     jobs=st.lists(st.tuples(requests, st.sampled_from(["ada", "bob"]), st.integers(0, 2), st.sampled_from(["a", "b"])), min_size=1, max_size=15),
     limits=st.builds(UserLimits, running_jobs=st.integers(0, 4), cpu_millis=st.integers(0, 9000), memory_bytes=st.integers(0, 20 * GIB), gpu_millis=st.integers(0, 2500)),
+    last=st.sampled_from(["ada", "bob"]),
 )  # fmt: skip
-def test_no_pass_starts_more_than_is_left_and_nobody_else_is_delayed(policy, jobs, limits) -> None:  # type: ignore[no-untyped-def]
+def test_no_pass_starts_more_than_is_left_and_nobody_else_is_delayed(policy, jobs, limits, last) -> None:  # type: ignore[no-untyped-def]
     classes: dict[object, Waiting] = {}
     for number, (request, user, priority, queue) in enumerate(jobs, 1):
         class_key = key(request, user=user, priority=priority, queue=queue)
         classes.setdefault(class_key, Waiting(class_key, []))
         classes[class_key].ids = [*classes[class_key].ids, JobId(number)]
     pool = Pool(machine(10, gpus=3, memory_gib=32))
-    limited = decide(policy, pool, list(classes.values()), budgets={"ada": Budget(allowed_by(limits), allowed_by(limits))})
+    usage = {last: 1e12}  # under `fair` one goes before the other: between equals age would decide, and what is refused has one too
+    limited = decide(policy, pool, list(classes.values()), usage=usage, budgets={"ada": Budget(allowed_by(limits), allowed_by(limits))})
     user_of = {number: user for number, (_, user, _, _) in enumerate(jobs, 1)}
     held = [sum(part) for part in zip(*(held_by(s.grant) for s in limited.starts if user_of[s.job_id.number] == "ada"), strict=True)] or [0] * 5
     assert all(has <= most for has, most in zip(held, allowed_by(limits), strict=True))
@@ -125,6 +127,6 @@ def test_no_pass_starts_more_than_is_left_and_nobody_else_is_delayed(policy, job
     given_to_ada = {n for n in started(limited) if user_of[n] == "ada"}
     limiting = {k for k, wait in limited.waits.items() if wait.kind is WaitKind.USER_LIMIT}
     rest = [Waiting(c.key, [i for i in c.ids if c.key not in limiting or i.number in given_to_ada]) for c in classes.values()]
-    alone = decide(policy, pool, [c for c in rest if c.ids])
+    alone = decide(policy, pool, [c for c in rest if c.ids], usage=usage)
     assert started(alone) == started(limited)
     assert {k: w for k, w in alone.waits.items() if k.user == "bob"} == {k: w for k, w in limited.waits.items() if k.user == "bob"}

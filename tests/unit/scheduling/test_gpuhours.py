@@ -1,7 +1,7 @@
 """GPU hours of the last day: as an exact sum has them, over restarts, jumps of the clock and midnights."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiosd.scheduling.gpuhours import HOUR_MILLIS, SLOT_S, SLOTS, GpuLedger, next_slot_in_s
@@ -53,11 +53,13 @@ def test_a_clock_that_goes_back_uses_nothing() -> None:
     assert ledger.hours("ada", NOW_S) == 0.0
 
 
+@settings(deadline=None)
 @given(st.floats(0, 2e9))
 def test_the_next_slot_is_at_most_a_slot_away(now_s: float) -> None:
     assert 0 < next_slot_in_s(now_s) <= SLOT_S
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 40 * HOUR_S), st.floats(0, 30 * HOUR_S), st.sampled_from([100, 500, 1000, 8000])), max_size=8),
     st.floats(0, 80 * HOUR_S),
