@@ -55,8 +55,8 @@ def client(user: str, days: int, system: bool, force: bool) -> None:
 
 
 def _make(system: bool, *words: str, force: bool) -> None:
-    from subprocess import call
+    from subprocess import call  # -P: root may run this where somebody else put a module of that name
 
     flags = ["--system"] if system else []
-    status = call([sys.executable, "-m", "aiosd", "admin-tls", *flags, *words, *(["--force"] if force else [])])
+    status = call([sys.executable, "-P", "-m", "aiosd", "admin-tls", *flags, *words, *(["--force"] if force else [])])
     leave(status if status >= 0 else 128 - status)

@@ -1,7 +1,7 @@
 """Passes: what was made is read back, and nothing else is."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiosd.access import passes as passes_module
@@ -13,6 +13,7 @@ ADA = Bearer(1000, 1001, 77)
 ids = st.integers(0, 2**32 - 1)
 
 
+@settings(deadline=None)
 @given(st.builds(Bearer, ids, ids, ids), st.floats(0, 1e9), st.floats(1, 1e5))
 def test_a_pass_names_whom_it_was_made_for_until_it_expires(bearer: Bearer, now_s: float, lifetime_s: float) -> None:
     passes = Passes(KEY, lifetime_s)
@@ -24,6 +25,7 @@ def test_a_pass_names_whom_it_was_made_for_until_it_expires(bearer: Bearer, now_
     assert "whoami --pass" in caught.value.hint
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_pass_that_was_changed_anywhere_is_worth_nothing(data: st.DataObject) -> None:
     passes = Passes(KEY, 60.0)

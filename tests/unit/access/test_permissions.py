@@ -5,7 +5,7 @@ import pkgutil
 
 import pytest
 from google.protobuf.descriptor import FileDescriptor
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aios.v1
@@ -43,6 +43,7 @@ def test_every_service_that_is_served_is_in_the_table() -> None:
         assert any(name.startswith(name_of(f"/{service}/")) for name in {*RULES, *FOR_ANYBODY}), service
 
 
+@settings(deadline=None)
 @given(principals, methods, st.one_of(st.none(), uids))
 def test_a_higher_role_may_whatever_a_lower_one_may(principal: Principal, method: str, owner: int | None) -> None:
     higher = [Principal(principal.uid, principal.gid, principal.name, role) for role in Role if role >= principal.role]
@@ -51,6 +52,7 @@ def test_a_higher_role_may_whatever_a_lower_one_may(principal: Principal, method
     assert may(higher[-1], method, owner)  # an admin may everything
 
 
+@settings(deadline=None)
 @given(principals, methods, uids)
 def test_what_may_be_done_to_others_may_be_done_to_ones_own(principal: Principal, method: str, owner: int) -> None:
     if may(principal, method, owner):
@@ -60,6 +62,7 @@ def test_what_may_be_done_to_others_may_be_done_to_ones_own(principal: Principal
         assert owner != principal.uid
 
 
+@settings(deadline=None)
 @given(principals, methods, st.one_of(st.none(), uids))
 def test_check_raises_exactly_where_it_may_not(principal: Principal, method: str, owner: int | None) -> None:
     if may(principal, method, owner):

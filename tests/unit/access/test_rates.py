@@ -1,6 +1,6 @@
 """Allowances: who takes more waits, who would wait too long is refused, and nobody pays for another."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiosd.access.rates import MOST_REMEMBERED, Allowance, Bucket, Rates
@@ -18,6 +18,7 @@ def test_a_bucket_gives_its_burst_at_once_and_then_makes_wait() -> None:
     assert [bucket.take(1.0, 10.0) for _ in range(6)][-1] > 0.0  # never more than a burst
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 5)), max_size=40))
 def test_no_more_is_taken_without_a_wait_than_burst_and_rate_allow(steps: list[tuple[float, float]]) -> None:
     bucket, now_s, taken = Bucket(10.0, 5.0, 0.0), 0.0, 0.0

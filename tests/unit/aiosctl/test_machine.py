@@ -199,7 +199,7 @@ def test_admin_tls_is_done_by_a_process_of_its_own(cli, monkeypatch: pytest.Monk
     called: list[list[str]] = []
     monkeypatch.setattr("subprocess.call", lambda argv: called.append(argv) or 1)
     assert cli("admin", "tls", *words).status == 1
-    assert called[0][1:] == ["-m", "aiosd", "admin-tls", *passed]
+    assert called[0][1:] == ["-P", "-m", "aiosd", "admin-tls", *passed]
 
 
 def test_version_without_a_daemon_is_no_error(cli, fake) -> None:  # type: ignore[no-untyped-def]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from aios.v1 import jobs_pb2 as pb
 from aiosd.access.principal import Principal, Role
@@ -34,6 +34,7 @@ def test_nothing_that_its_user_wrote_is_told() -> None:
             assert SECRET.encode() not in told.SerializeToString()
 
 
+@settings(deadline=None)
 @given(specs)
 def test_only_fields_that_were_decided_on_are_told(spec: JobSpec) -> None:
     """Also of a field that a later version adds: it is private until somebody says otherwise."""
