@@ -6,12 +6,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import aios
+from aios.records import JobRecord
 
 client = aios.Client(os.environ.get("AIOS_TARGET") or None, timeout=180.0, autostart=False)
 
@@ -19,8 +20,19 @@ client = aios.Client(os.environ.get("AIOS_TARGET") or None, timeout=180.0, autos
 def record(job: str) -> dict[str, Any]:
     """What the daemon says of a job, as plain values."""
     found = client.job(job, timeout=180.0)
-    told = {name: value for name, value in asdict(found).items() if not name.startswith("_")}
-    return told | {"state": found.state.value, "ended": found.ended}
+    told = {one.name: plain(getattr(found, one.name)) for one in fields(JobRecord)}
+    return {**told, "ended": found.ended}
+
+
+def plain(value: Any) -> Any:
+    """A record of the SDK as what JSON knows."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
 def submit(command: list[str] | str, **options: Any) -> str:

@@ -215,7 +215,7 @@ def the_trail_tells_all_of_it(world: Private) -> Figures:
     """The audit trail holds bob's denied calls, and verifies; alice's own are there as allowed; bob may not read it."""
     done = world.carol.cli("admin", "audit", "--verify")
     assert done.returncode == 0, done.stdout + done.stderr
-    records = world.carol.say("[asdict(one) for one in client.audit(limit=5000)]")
+    records = world.carol.say("[plain(one) for one in client.audit(limit=5000)]")
     denied = [one for one in records if one["user"] == "bob" and not one["allowed"]]
     assert len(denied) >= len(CALLS) // 2, Counter((one["user"], one["allowed"]) for one in records)
     assert [one for one in records if one["user"] == "alice" and one["allowed"] and one["method"].endswith("Submit")]

@@ -132,7 +132,7 @@ class World:
         assert self.daemon_pid == daemon, "the daemon is another one"
         assert not calm.daemon["errors"], calm.daemon
         assert calm.daemon["longest_s"] < 60, calm.daemon
-        assert calm.during > calm.before / 10, calm
+        assert calm.during > calm.before / 20, calm  # starved, it would stand still; the emulated processors share the real ones
 
     def _neighbour_steps(self) -> Callable[[], int]:
         file = Path("/home/bob/steps")
