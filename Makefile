@@ -17,7 +17,7 @@ SERVICES := $(shell grep -l '^service ' $(PROTOS))
 PROTOC = $(BIN)/python -m grpc_tools.protoc -I protos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick soak lint format types imports protos protos-check check bench clean distclean
+.PHONY: help setup demo test quick soak test-vm lint format types imports protos protos-check check bench clean distclean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -36,6 +36,9 @@ quick: $(VENV)/.dev ## the tests that take no time
 
 soak: $(VENV)/.dev ## the end-to-end tests at full size: 1 GB of output, thousands of jobs, more kills (minutes)
 	AIOS_LONG_TESTS=1 $(BIN)/python -m pytest tests/e2e -n $(WORKERS) --dist loadfile $(ARGS)
+
+test-vm: $(VENV)/.dev ## the system service in a booted Debian, under emulation: root, a Debian host, half an hour (tests/vm/README.md)
+	AIOS_VM_TESTS=1 $(BIN)/python -m pytest tests/vm -v $(ARGS)
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -62,8 +65,8 @@ protos-check: $(VENV)/.dev ## aios/v1 is what protos/ makes
 
 check: lint types imports protos-check test ## all that a change must pass
 
-bench: $(VENV)/.dev ## the benchmarks: throughput, latency, footprint
-	@for b in throughput latency footprint; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
+bench: $(VENV)/.dev ## the benchmarks: throughput, latency, footprint, isolation
+	@for b in throughput latency footprint isolation; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
 
 clean: ## removes what the tools leave behind
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-output

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,14 +21,18 @@ _LOOK_S = 0.002
 
 
 class PrivateDaemon:
-    """`state_in`: where its state directory is made, to choose the disk; else beside its socket in the temporary directory."""
+    """`state_in`: where its state directory is made, to choose the disk; else beside its socket in the temporary directory.
 
-    def __init__(self, settings: Mapping[str, str] | None = None, state_in: Path | None = None) -> None:
+    through  a command that ends by executing its arguments, put before the daemon's own: where it is started, so to say
+    """
+
+    def __init__(self, settings: Mapping[str, str] | None = None, state_in: Path | None = None, through: Sequence[str] = ()) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="ab-"))  # short: the path of a socket has at most 107 bytes
         self._state_root = Path(tempfile.mkdtemp(prefix="ab-", dir=state_in)) if state_in else self.root
         self.state = self._state_root / "state" / "aios"
         self.settings = dict(settings or {})  # none: what is measured is the daemon as it comes, with its log
         self.process: subprocess.Popen[bytes] | None = None
+        self._through = through
         for part in ("run", "home", "bin"):
             (self.root / part).mkdir(mode=0o700)
 
@@ -56,8 +60,8 @@ class PrivateDaemon:
         began_s = time.perf_counter()
         with (self.root / "daemon.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "aiosd"], env=self.environment | self.settings, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                [*self._through, sys.executable, "-m", "aiosd"], env=self.environment | self.settings, cwd="/",
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         while not self._listens():
             if self.process.poll() is not None:
@@ -123,8 +127,10 @@ class PrivateDaemon:
 
 
 @contextmanager
-def private_daemon(settings: Mapping[str, str] | None = None, state_in: Path | None = None, *, start: bool = True) -> Iterator[PrivateDaemon]:
-    daemon = PrivateDaemon(settings, state_in)
+def private_daemon(
+    settings: Mapping[str, str] | None = None, state_in: Path | None = None, *, through: Sequence[str] = (), start: bool = True
+) -> Iterator[PrivateDaemon]:
+    daemon = PrivateDaemon(settings, state_in, through)
     try:
         if start:
             daemon.start()

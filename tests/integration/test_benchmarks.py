@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import floors, footprint, latency, machine, peers, throughput
+from benchmarks import floors, footprint, isolation, latency, machine, peers, throughput
 from benchmarks.report import aligned, seconds
 
 pytestmark = pytest.mark.slow
@@ -70,6 +70,16 @@ def test_footprint_weighs_each_thing(capsys: pytest.CaptureFixture[str]) -> None
     assert results["shim"]["private_bytes"] < results["idle"]["private_bytes"]
     assert results["idle_daemon"]["cpu_s_per_minute"] >= 0
     assert {"queued_100", "submit_100", "running_3", "start_history_20", "start_queued_20"} <= results.keys()
+
+
+def test_isolation_compares_each_variant_with_the_bare_shim(capsys: pytest.CaptureFixture[str]) -> None:
+    isolation.main(["-n", "5", "-k", "1", "--variants", "bare", "group", "all", "--running", "3", "--watch", "0.5"])
+    results = found(capsys, "isolation")
+    chosen, _ = isolation.possible(["bare", "group", "all"])
+    assert results.keys() == {*chosen, "watch_group", "watch_measured"}
+    assert results["bare"]["of_bare"] == 1.0
+    assert all(results[key]["jobs_per_s"] > 0 for key in chosen)
+    assert all(0 <= results[key]["share_of_a_core"] < 1 for key in ("watch_group", "watch_measured"))
 
 
 @pytest.mark.parametrize("size", ["0", "-3", "many", "1.5"])
