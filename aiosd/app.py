@@ -10,9 +10,11 @@ from pathlib import Path
 from aiosd import logs
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
-from aiosd.domain_settings import jobs_settings, resource_settings
+from aiosd.domain_settings import cell_settings, jobs_settings, resource_settings
 from aiosd.errors import AiosError
-from aiosd.host import faults, itself, signals
+from aiosd.host import faults, isolation, itself, signals
+from aiosd.host.cells.opening import open_cells
+from aiosd.host.cells.port import Cells
 from aiosd.host.launch import Layout
 from aiosd.host.launcher import ShimLauncher
 from aiosd.host.lock import lock_state
@@ -136,20 +138,23 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     _take_places(config, closing)
     found = await asyncio.to_thread(survey, resource_settings(config))
     _log_survey(found)
-    doors = await _open_doors(config, found.inventory, clock, closing)
+    cells = await asyncio.to_thread(open_cells, Path(config.daemon.state_directory), found.inventory, cell_settings(config))
+    _log_isolation(cells)
+    doors = await _open_doors(config, found.inventory, cells, clock, closing)
     jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
+    held = isolation.report(found.inventory, cells.enforcement, watched=config.isolation.watchdog_period_s > 0)
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
-    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings)
+    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings, held)
     server = _server(config, jobs, reader, node, runs, doors)
     closing.push_async_callback(server.stop, 0.0)
     return Daemon(jobs, monitor, server, node, notifier, stopping)
 
 
-async def _open_doors(config: Config, inventory: Inventory, clock: Clock, closing: AsyncExitStack) -> Doors:
+async def _open_doors(config: Config, inventory: Inventory, cells: Cells, clock: Clock, closing: AsyncExitStack) -> Doors:
     journal = await SqlJournal.open(config.database_url, reached=faults.reached)
     closing.push_async_callback(journal.close)
     state, target = Path(config.daemon.state_directory), f"unix:{config.socket_path}"
-    launcher = ShimLauncher(state, target, lambda grant: grant_variables(grant, inventory), clock)
+    launcher = ShimLauncher(state, target, lambda grant: grant_variables(grant, inventory), clock, cells)
     await launcher.start()
     closing.push_async_callback(launcher.close)
     doors = Doors(journal, launcher, FileOutputReader(), ReportReader(), ProcMeter(clock))
@@ -203,6 +208,11 @@ def _log_survey(found: Survey) -> None:
     log.info("machine", cpus=len(inventory.cpus), memory_bytes=inventory.memory_bytes, devices=[f"{d.kind} {d.model}".strip() for d in inventory.devices])
     for warning in found.warnings:
         log.warning(warning)
+
+
+def _log_isolation(cells: Cells) -> None:
+    enforcement = cells.enforcement
+    log.info("isolation", cgroups=enforcement.version, held=sorted(enforcement.held), lacking=dict(enforcement.lacking))
 
 
 def _reload(roots: asyncio.TaskGroup, node: Node) -> None:

@@ -1,6 +1,7 @@
 """The configuration as the records that the domains take, which need no configuration file to be tested."""
 
 from aiosd.config import Config
+from aiosd.host.cells.limits import CellSettings
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.resources.settings import DeclaredDevice, ResourceSettings
 
@@ -30,3 +31,9 @@ def resource_settings(config: Config) -> ResourceSettings:
         disk_reserve_bytes=resources.disk_reserve_bytes,
         devices=tuple(DeclaredDevice(d.kind, d.count, d.paths, d.model, d.memory_bytes) for d in resources.device),
     )
+
+
+def cell_settings(config: Config) -> CellSettings:
+    """Of the control groups that runs are confined in."""
+    isolation = config.isolation
+    return CellSettings(cgroups=isolation.cgroups, memory_high_permille=isolation.memory_high_permille, pids_max=isolation.pids_max)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 from aiosd import __version__, logs, settings_text
 from aiosd.domain_settings import jobs_settings
-from aiosd.host import isolation
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
 from aiosd.jobs.actions import QueueChange
@@ -15,6 +14,7 @@ from aiosd.jobs.service import JobService
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
+from aiosd.resources.isolation import Isolation
 from aiosd.rpc.needs import NodeReport, Reloaded
 from aiosd.settings_file import Loaded
 
@@ -35,6 +35,7 @@ class Node:
     notifier: Notifier
     started_at_s: float
     warnings: tuple[str, ...] = ()
+    isolation: tuple[Isolation, ...] = ()
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -50,7 +51,7 @@ class Node:
             log_file=log_file(),
         )
         view = replace(view, warnings=(*view.warnings, *self.warnings))
-        return NodeReport(self.inventory, self.jobs.state.pool.used(), view, daemon, isolation.report(self.inventory), self._load.look())
+        return NodeReport(self.inventory, self.jobs.state.pool.used(), view, daemon, self.isolation, self._load.look())
 
     async def drain(self, reason: str) -> None:
         await self.jobs.set_drained(True, reason)
