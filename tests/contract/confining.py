@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from aiosd.host.cells.limits import CellSettings
+from aiosd.host.cells.kernel import KernelCells
+from aiosd.host.cells.limits import CellSettings, Machine
 from aiosd.host.cells.mounts import Mounts, mounts
-from aiosd.host.cells.opening import open_cells, remove_all
+from aiosd.host.cells.opening import device_files, name_of, open_cells, remove_all
 from aiosd.host.cells.port import Cells
+from aiosd.host.cells.trial import try_out
+from aiosd.host.cells.v2 import V2, open_root
 from aiosd.jobs.job import Job
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.inventory import Cpu, Device, Inventory
@@ -69,12 +72,27 @@ def confined(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Confine
         pytest.skip(there)
     state = tmp_path / "state"
     devices = _device_files(tmp_path) if os.geteuid() == 0 else (tmp_path / "a", tmp_path / "b")
-    cells = open_cells(state, inventory(devices), CellSettings(pids_max=PIDS), there)
-    if kind != "none" and not cells.enforcement.version:
-        pytest.skip(f"control groups {kind[:2]}: no controller of them can be had here")
+    settings = CellSettings(pids_max=PIDS)
+    cells = open_cells(state, inventory(devices), settings, there)
+    if kind == "v2" and not cells.enforcement.version:
+        cells = _bare_v2(there.unified, state, inventory(devices), settings)
     world = RealWorld(state, cells)
     yield Confined(world, kind, cells, devices)
     remove_all(state)
+
+
+def _bare_v2(mount: str, state: Path, machine: Inventory, settings: CellSettings) -> Cells:
+    """A daemon leaves a tree without controllers alone; but runs can be killed in it, and kept from devices."""
+    try:
+        tree = V2(open_root(mount, name_of(state)))
+    except OSError as error:
+        pytest.skip(f"the v2 tree cannot be written: {error.strerror}")
+    there = Machine(machine, device_files(machine))
+    enforcement = try_out(tree, there)
+    if not enforcement.version:
+        tree.close()
+        pytest.skip("; ".join(set(enforcement.lacking.values())))
+    return KernelCells(tree, there, settings, enforcement)
 
 
 def inventory(devices: tuple[Path, ...] = ()) -> Inventory:

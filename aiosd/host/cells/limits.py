@@ -1,6 +1,6 @@
 """From a job's grant to the limits of its cell, in the kernel's units and the same for both versions of control groups; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiosd.jobs.job import JobSpec
@@ -102,11 +102,6 @@ def denied_devices(grant: Grant, machine: Machine) -> tuple[DeviceFile, ...]:
     allowed = {file for device in granted for file in machine.devices.get(device, ())}
     files = (file for of_device in machine.devices.values() for file in of_device)
     return tuple(file for file in dict.fromkeys(files) if file not in allowed)
-
-
-def disk_lines(disks: Sequence[str], amount: int) -> list[str]:
-    """One line a disk, as the throttling files of v1 take it."""
-    return [f"{disk} {amount}" for disk in disks]
 
 
 def _quota_us(grant: Grant) -> int:

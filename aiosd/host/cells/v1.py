@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from aiosd.host import cell
 from aiosd.host.cell import Cell
-from aiosd.host.cells.limits import Limits, disk_lines
+from aiosd.host.cells.limits import Limits
 from aiosd.host.cells.mounts import Mounts
 from aiosd.host.cells.port import Packed
 
@@ -31,6 +31,9 @@ class V1:
             self._open(controller, mounts.v1.get(controller, ""), name)
         self._open(UNIFIED, mounts.unified, name)
         self._swap = os.path.exists(f"{self.parents.get('memory', '')}/memory.memsw.limit_in_bytes")
+        self._nodes = _read(f"{self.parents['cpuset']}/cpuset.mems") if "cpuset" in self.parents else ""
+        weights = (name for name in _WEIGHTS if os.path.exists(f"{self.parents.get('blkio', '')}/{name}"))
+        self._weight = next(weights, "")
         self._can_kill = _has_kill(self.parents.get(UNIFIED, ""))
 
     @property
@@ -43,7 +46,7 @@ class V1:
     def lacks(self, resource: str) -> str:
         """Why this resource cannot be limited; empty: it may be tried."""
         missing = [controller for controller in NEEDS[resource] if controller not in self.parents]
-        if not missing and resource == "io weight" and not any(os.path.exists(f"{self.parents['blkio']}/{name}") for name in _WEIGHTS):
+        if not missing and resource == "io weight" and not self._weight:
             return "the kernel has no weights of block I/O (they come with the BFQ scheduler)"
         return "; ".join(self.lacking[controller] for controller in missing)
 
@@ -67,7 +70,7 @@ class V1:
         if "processes" in uses and limits.pids:
             writes.append((f"{group('pids')}/pids.max", str(limits.pids)))
         if limits.io_read_bytes_per_s or limits.io_write_bytes_per_s or limits.io_weight:
-            writes += _io(group("blkio"), limits, uses) if {"io", "io weight"}.intersection(uses) else []
+            writes += self._io(group("blkio"), limits, uses) if {"io", "io weight"}.intersection(uses) else []
         if "devices" in uses and limits.denied:
             devices = group("devices")
             writes += [(f"{devices}/devices.deny", f"{file.kind} {file.major}:{file.minor} rwm") for file in limits.denied]
@@ -107,25 +110,18 @@ class V1:
         return [*((f"{path}/{name}", str(limits.memory_bytes)) for name in names), *soft]
 
     def _cpuset(self, path: str, limits: Limits) -> list[tuple[str, str]]:
-        nodes = ",".join(map(str, limits.nodes)) or _read(f"{self.parents['cpuset']}/cpuset.mems")
+        nodes = ",".join(map(str, limits.nodes)) or self._nodes
         return [(f"{path}/cpuset.mems", nodes), (f"{path}/cpuset.cpus", ",".join(map(str, limits.cpus)))]
+
+    def _io(self, path: str, limits: Limits, uses: Collection[str]) -> list[tuple[str, str]]:
+        rates = (("read", limits.io_read_bytes_per_s), ("write", limits.io_write_bytes_per_s)) if "io" in uses else ()
+        lines = [(f"{path}/blkio.throttle.{way}_bps_device", f"{disk} {amount}") for way, amount in rates if amount for disk in limits.disks]
+        return [*lines, (f"{path}/{self._weight}", str(limits.io_weight))] if limits.io_weight and "io weight" in uses else lines
 
 
 def _cpu(path: str, limits: Limits) -> list[tuple[str, str]]:
     shares = max(2, _SHARES_OF_ONE * limits.cpu_weight // 100)
     return [(f"{path}/cpu.cfs_quota_us", str(limits.quota_us)), (f"{path}/cpu.shares", str(shares))]
-
-
-def _io(path: str, limits: Limits, uses: Collection[str]) -> list[tuple[str, str]]:
-    found = []
-    rates = (("read", limits.io_read_bytes_per_s), ("write", limits.io_write_bytes_per_s)) if "io" in uses else ()
-    for way, amount in rates:
-        if amount:
-            found += [(f"{path}/blkio.throttle.{way}_bps_device", line) for line in disk_lines(limits.disks, amount)]
-    if limits.io_weight and "io weight" in uses:
-        weight = next((name for name in _WEIGHTS if os.path.exists(f"{os.path.dirname(path)}/{name}")), _WEIGHTS[0])
-        found.append((f"{path}/{weight}", str(limits.io_weight)))
-    return found
 
 
 def _has_kill(parent: str) -> bool:
