@@ -26,12 +26,15 @@ from aiosd.host.probes import Survey, survey
 from aiosd.host.reports import ReportReader
 from aiosd.host.runfile import boot_id
 from aiosd.host.terminal import PtyTerminals
+from aiosd.host.watchdog import PssWeigher
 from aiosd.ids import JobId
 from aiosd.jobs.engine import Engine
-from aiosd.jobs.job import Job
+from aiosd.jobs.job import Job, StopCause
 from aiosd.jobs.ports import Loaded as Remembered
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
+from aiosd.monitoring.bounds import Excess
+from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.service import MonitorService
 from aiosd.node import Node
 from aiosd.resources.environment import grant_variables
@@ -42,7 +45,7 @@ from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import Listening, RpcServer, Servicers
-from aiosd.runs import RunInputs, RunMeter, RunWatcher
+from aiosd.runs import BoundsWatcher, RunInputs, RunMeter, RunWatcher
 from aiosd.scheduling.registry import POLICIES
 from aiosd.settings_file import Loaded
 from aiosd.storage.journal import SqlJournal
@@ -92,6 +95,7 @@ class Daemon:
 
     jobs: JobService
     monitor: MonitorService
+    bounds: BoundsService | None  # where the kernel holds no run to its memory
     server: RpcServer
     node: Node
     notifier: Notifier
@@ -104,6 +108,8 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
         async with asyncio.TaskGroup() as roots:
             turns = roots.create_task(daemon.jobs.run(), name="jobs")
             others = [roots.create_task(daemon.monitor.run(), name="monitoring"), roots.create_task(_feed_watchdog(daemon), name="watchdog")]
+            if daemon.bounds is not None:
+                others.append(roots.create_task(daemon.bounds.run(), name="bounds"))
             signals.listen(asyncio.get_running_loop(), stop=daemon.stopping.set, reload=lambda: _reload(roots, daemon.node))
             await daemon.server.start()
             await daemon.server.serving()
@@ -129,6 +135,7 @@ class Doors:
     output: FileOutputReader
     reports: ReportReader
     meter: ProcMeter
+    weigher: PssWeigher
 
 
 async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExitStack) -> Daemon:
@@ -141,13 +148,13 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     cells = await asyncio.to_thread(open_cells, Path(config.daemon.state_directory), found.inventory, cell_settings(config))
     _log_isolation(cells)
     doors = await _open_doors(config, found.inventory, cells, clock, closing)
-    jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
+    jobs, monitor, runs, bounds = await _start_services(config, found.inventory, cells, clock, doors)
     held = isolation.report(found.inventory, cells.enforcement, watched=config.isolation.watchdog_period_s > 0)
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
-    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings, held)
+    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings, held, bounds)
     server = _server(config, jobs, reader, node, runs, doors)
     closing.push_async_callback(server.stop, 0.0)
-    return Daemon(jobs, monitor, server, node, notifier, stopping)
+    return Daemon(jobs, monitor, bounds, server, node, notifier, stopping)
 
 
 async def _open_doors(config: Config, inventory: Inventory, cells: Cells, clock: Clock, closing: AsyncExitStack) -> Doors:
@@ -157,13 +164,15 @@ async def _open_doors(config: Config, inventory: Inventory, cells: Cells, clock:
     launcher = ShimLauncher(state, target, lambda grant: grant_variables(grant, inventory), clock, cells)
     await launcher.start()
     closing.push_async_callback(launcher.close)
-    doors = Doors(journal, launcher, FileOutputReader(), ReportReader(), ProcMeter(clock))
-    for door in (doors.output, doors.reports, doors.meter):
+    doors = Doors(journal, launcher, FileOutputReader(), ReportReader(), ProcMeter(clock), PssWeigher())
+    for door in (doors.output, doors.reports, doors.meter, doors.weigher):
         closing.callback(door.close)
     return doors
 
 
-async def _start_services(config: Config, inventory: Inventory, clock: Clock, doors: Doors) -> tuple[JobService, MonitorService, RunMeter]:
+async def _start_services(
+    config: Config, inventory: Inventory, cells: Cells, clock: Clock, doors: Doors
+) -> tuple[JobService, MonitorService, RunMeter, BoundsService | None]:
     settings, boot, layout = jobs_settings(config), boot_id(), _layout(config)
 
     def make_engine(remembered: Remembered) -> Engine:
@@ -178,8 +187,27 @@ async def _start_services(config: Config, inventory: Inventory, clock: Clock, do
     jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached)
     monitor = MonitorService(doors.meter, doors.reports, clock, config.monitoring.period_s)
     doors.launcher.subscribe(RunWatcher(monitor, job_of, report_path_of))  # before `start`, which re-adopts what runs
+    bounds = None if "memory" in cells.enforcement.held else _watch_bounds(config, clock, doors, jobs, job_of)
     await jobs.start()
-    return jobs, monitor, RunMeter(monitor, report_path_of)
+    return jobs, monitor, RunMeter(monitor, report_path_of), bounds
+
+
+def _watch_bounds(config: Config, clock: Clock, doors: Doors, jobs: JobService, job_of: Callable[[JobId], Job | None]) -> BoundsService:
+    """What no kernel holds to its grant is measured, and stopped by us."""
+
+    async def stop(excess: Excess) -> None:
+        job = watcher.job_with(excess.key)
+        if job is not None:
+            cause = StopCause.MEMORY if excess.of_memory else StopCause.OVERUSE
+            try:
+                await jobs.stop_run(job.id, job.attempt, cause, excess.reason, force=True)
+            except AiosError as error:  # as on a full disk: the next look asks again
+                log.warning("a job that uses more than it was granted could not be stopped", job=str(job.id), error=str(error))
+
+    bounds = BoundsService(doors.meter, doors.weigher, clock, stop, config.isolation.watchdog_period_s)
+    watcher = BoundsWatcher(bounds, job_of, config.isolation.pids_max)
+    doors.launcher.subscribe(watcher)
+    return bounds
 
 
 def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors) -> RpcServer:

@@ -11,6 +11,7 @@ from aiosd.host.notify import Notifier
 from aiosd.jobs.actions import QueueChange
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
+from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
@@ -36,6 +37,7 @@ class Node:
     started_at_s: float
     warnings: tuple[str, ...] = ()
     isolation: tuple[Isolation, ...] = ()
+    bounds: BoundsService | None = None
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -73,6 +75,8 @@ class Node:
             self.loaded = Loaded(self.loaded.config.taking_over(new.config), new.file, new.origins)
             self.jobs.use(jobs_settings(self.loaded.config))
             self.monitor.use(self.loaded.config.monitoring.period_s)
+            if self.bounds is not None:
+                self.bounds.use(self.loaded.config.isolation.watchdog_period_s)
             log.info("reloaded", applied=applied, needs_restart=needs_restart)
         finally:
             self.notifier.ready("serving")

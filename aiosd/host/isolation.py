@@ -14,7 +14,7 @@ _BY_VERSION = {2: ENFORCED_V2, 1: ENFORCED_V1}
 
 _CPU = "CPU affinity and thread counts are set from the grant; a job that changes its affinity can use other processors"
 _MEMORY = "processes are measured, and a job that uses more than its grant is stopped"
-_PROCESSES = "how many a job starts is not limited"
+_PROCESSES = "a job that has more than isolation.pids_max is stopped"
 _END = "all descendants are killed at its end; the supervisor of a job inherits those that lose their parent"
 _IO = "--io-read, --io-write and --io-weight have no effect"
 _GPU = "CUDA_VISIBLE_DEVICES names the granted GPUs and MIG instances; a job that changes it can use others"
@@ -34,7 +34,7 @@ def _lines(inventory: Inventory, enforcement: Enforcement, watched: bool) -> Ite
     weak = WATCHED if watched else NOT_ENFORCED
     yield _line(enforcement, "cpu", "cpu", NOT_ENFORCED, _CPU)
     yield _line(enforcement, "memory", "memory", weak, _MEMORY if watched else "", _ESCAPE.get(enforcement.version, ""))
-    yield _line(enforcement, "processes", "processes", NOT_ENFORCED, _PROCESSES)
+    yield _line(enforcement, "processes", "processes", weak, _PROCESSES if watched else "how many a job starts is not limited")
     yield _line(enforcement, "end of a job", "end", WATCHED, _END)
     yield _line(enforcement, "disk traffic", "io", NOT_ENFORCED, _IO, _io_detail(enforcement))
     kinds = {device.kind for device in inventory.devices}

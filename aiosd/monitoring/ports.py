@@ -33,3 +33,8 @@ class Reports(Protocol):
 
     async def series(self, path: str, max_points: int = 512) -> Sequence[ReportedSeries]:
         """Every metric over its steps, thinned out to at most `max_points`."""
+
+
+class Weigher(Protocol):
+    async def weigh(self, runs: Sequence[WatchedRun]) -> Mapping[str, int]:
+        """How much memory each of these uses, exactly, in bytes by key: what processes share counts once. Costs far more than a look."""
