@@ -12,7 +12,7 @@ NOT_RUN, NOT_FOUND = 126, 127  # the exit codes of shells
 def main(order: dict) -> None:  # type: ignore[type-arg]  # as JSON has it
     """Never returns. The process leads a session already; its standard streams are the terminal."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    join_groups(order["groups_of"], order["environment"].get("AIOS_RUN_KEY", ""))
+    join_groups(order["groups_of"], order["cell"])
     if order["cpus"]:
         try:
             os.sched_setaffinity(0, order["cpus"])
@@ -35,12 +35,12 @@ def main(order: dict) -> None:  # type: ignore[type-arg]  # as JSON has it
         os._exit(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN)
 
 
-def join_groups(pid: int, key: str) -> None:
+def join_groups(pid: int, cell: str) -> None:
     """Into the control groups of the job, so that what runs here is held and counted there, and ends with it.
 
-    From the job's cell, whose groups are called by the run's `key`, nobody may stay out; any other group is joined where we may.
+    Where the job has a `cell` (one of its directories), nobody may stay out of it; any other group is joined where we may.
     """
-    own, mounted = dict(groups("self")), mounts()
+    own, mounted, name = dict(groups("self")), mounts(), cell.rpartition("/")[2]
     for controller, path in groups(pid):
         if path == own.get(controller) or controller not in mounted:
             continue
@@ -48,9 +48,12 @@ def join_groups(pid: int, key: str) -> None:
             with open(f"{mounted[controller]}{path}/cgroup.procs", "w") as file:
                 file.write("0")
         except OSError as error:
-            if key and path.endswith(f"/{key}"):
+            if cell and path.endswith(f"/{name}"):
                 print(f"cannot enter the job's control group {path}: {error.strerror}", file=sys.stderr, flush=True)
                 os._exit(NOT_RUN)
+    if cell and not any(path.endswith(f"/{name}") for _, path in groups("self")):
+        print("the job has ended: there is no control group of it to be in", file=sys.stderr, flush=True)
+        os._exit(NOT_RUN)
 
 
 def groups(pid: int | str) -> list[tuple[str, str]]:

@@ -114,3 +114,10 @@ def memberships(pid: int | str = "self") -> Mapping[str, str]:
     """The group of a process in each hierarchy; of v2, whose name is empty, too."""
     lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
     return {name: path for _, name, path in (line.split(":", 2) for line in lines)}
+
+
+def trees(state: Path) -> list[Path]:
+    """The directories that hold the cells of the daemon with this state directory."""
+    there = mounts()
+    places = sorted({*there.v1.values(), there.unified} - {""})
+    return [tree for place in places if (tree := Path(place, name_of(state))).is_dir()]

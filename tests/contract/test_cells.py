@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from aiosd.host.cells.opening import name_of
 from aiosd.host.cells.port import RESOURCES
-from aiosd.host.records import read_run
+from aiosd.host.records import RunRecord, read_run
 from aiosd.jobs.job import Job
-from tests.contract.confining import CPU, PIDS, Confined, confined  # noqa: F401  fixture
+from tests.contract.confining import CPU, PIDS, Confined, confined, trees  # noqa: F401  fixture
 from tests.contract.launching import Ear, alive, eventually, in_loop, out, text
 
 MIB = 1 << 20
@@ -18,8 +17,13 @@ FILL = "import sys\nkept = []\nwhile True: kept.append(bytearray(1 << 20))"
 
 
 def leaves(confined: Confined) -> list[Path]:  # noqa: F811
-    name = name_of(confined.world.state)
-    return [leaf for tree in Path("/sys/fs/cgroup").glob(f"**/{name}*") for leaf in tree.glob("**/*.*.*") if leaf.is_dir()]
+    return [leaf for tree in trees(confined.world.state) for leaf in tree.glob("**/*.*.*") if leaf.is_dir()]
+
+
+def recorded(confined: Confined, of: Job) -> RunRecord:  # noqa: F811
+    record = read_run(confined.world.state / "runs" / of.run_key)
+    assert record is not None
+    return record
 
 
 async def output_of(ear: Ear, of: Job) -> list[str]:
@@ -56,8 +60,8 @@ async def test_a_run_is_born_in_its_cell_and_its_shim_is_not(confined: Confined)
         ear.launcher.launch(sleeper)
         shim = (await ear.launched(sleeper)).shim_pid
         await text(Path(ear.launcher.log_paths(sleeper)[0]))
-        record = read_run(confined.world.state / "runs" / sleeper.run_key)
-        assert record is not None
+        await eventually(lambda: recorded(confined, sleeper).main_pid > 0)
+        record = recorded(confined, sleeper)
         inside = {int(pid) for leaf in leaves(confined) for pid in (leaf / "cgroup.procs").read_text().split()}
         assert inside == {record.main_pid, int(out(ear, sleeper))}
         for leaf in leaves(confined):
