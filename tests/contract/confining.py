@@ -11,7 +11,7 @@ import pytest
 from aiosd.host.cells.kernel import KernelCells
 from aiosd.host.cells.limits import CellSettings, Machine
 from aiosd.host.cells.mounts import Mounts, mounts
-from aiosd.host.cells.opening import device_files, name_of, open_cells, remove_all
+from aiosd.host.cells.opening import device_files, name_of, open_cells, remove_all, scope_of
 from aiosd.host.cells.port import Cells
 from aiosd.host.cells.trial import try_out
 from aiosd.host.cells.v2 import V2, open_root
@@ -120,4 +120,5 @@ def trees(state: Path) -> list[Path]:
     """The directories that hold the cells of the daemon with this state directory."""
     there = mounts()
     places = sorted({*there.v1.values(), there.unified} - {""})
-    return [tree for place in places if (tree := Path(place, name_of(state))).is_dir()]
+    scopes = Path(there.unified).glob(f"*/{scope_of(name_of(state))}") if there.unified else ()
+    return [*(tree for place in places if (tree := Path(place, name_of(state))).is_dir()), *scopes]

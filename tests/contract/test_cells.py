@@ -9,7 +9,7 @@ import pytest
 from aiosd.host.cells.port import RESOURCES
 from aiosd.host.records import RunRecord, read_run
 from aiosd.jobs.job import Job
-from tests.contract.confining import CPU, PIDS, Confined, confined, trees  # noqa: F401  fixture
+from tests.contract.confining import CPU, PIDS, Confined, confined  # noqa: F401  fixture
 from tests.contract.launching import Ear, alive, eventually, in_loop, out, text
 
 MIB = 1 << 20
@@ -17,7 +17,7 @@ FILL = "import sys\nkept = []\nwhile True: kept.append(bytearray(1 << 20))"
 
 
 def leaves(confined: Confined) -> list[Path]:  # noqa: F811
-    return [leaf for tree in trees(confined.world.state) for leaf in tree.glob("**/*.*.*") if leaf.is_dir()]
+    return [leaf for tree in confined.cells.parents for leaf in Path(tree).glob("*.*.*") if leaf.is_dir()]
 
 
 def recorded(confined: Confined, of: Job) -> RunRecord:  # noqa: F811

@@ -43,6 +43,10 @@ class KernelCells:
         self._tree, self._machine, self._settings = tree, machine, settings
         self.enforcement = enforcement
 
+    @property
+    def parents(self) -> Collection[str]:
+        return set(self._tree.parents.values())
+
     def plan_of(self, job: Job) -> Packed:
         if job.run is None:
             return ()
@@ -55,13 +59,13 @@ class KernelCells:
 
     def names(self) -> Collection[str]:
         found: set[str] = set()
-        for parent in self._tree.parents.values():
+        for parent in self.parents:
             with suppress(OSError):
                 found.update(name for name in os.listdir(parent) if _RUN_KEY.fullmatch(name))
         return found
 
     def remove(self, names: Collection[str]) -> None:
-        remove_leaves(set(self._tree.parents.values()), names)
+        remove_leaves(self.parents, names)
 
     def close(self) -> None:
         self._tree.close()

@@ -47,13 +47,20 @@ def name_of(state_directory: Path) -> str:
     return "aios" if path == SYSTEM_STATE else f"aios-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
 
 
+def scope_of(name: str) -> str:
+    """The unit of systemd that holds the jobs of a daemon."""
+    return f"{name}-jobs.scope"
+
+
 def remove_all(state_directory: Path) -> None:
     """Kill what runs in any cell of this state directory, of whichever version, and remove them all."""
     there, name = mounts(), name_of(state_directory)
-    parents = [parent for place in {*there.v1.values(), there.unified} - {""} for parent in (f"{place}/{name}", f"{place}/{name}/jobs")]
-    leaves = {leaf.name for parent in parents for leaf in Path(parent).glob("*.*.*") if leaf.is_dir()}
-    remove_leaves(parents, leaves)
-    for path in (inner for parent in sorted(parents, reverse=True) for inner in (f"{parent}/shims", parent)):
+    trees = [f"{place}/{name}" for place in sorted({*there.v1.values(), there.unified} - {""})]
+    if there.unified:
+        trees += map(str, Path(there.unified).glob(f"*/{scope_of(name)}"))
+    parents = [parent for tree in trees for parent in (tree, f"{tree}/jobs")]
+    remove_leaves(parents, {leaf.name for parent in parents for leaf in Path(parent).glob("*.*.*") if leaf.is_dir()})
+    for path in (f"{tree}{part}" for tree in trees for part in ("/jobs", "/shims", "")):
         with suppress(OSError):
             os.rmdir(path)
 
@@ -108,5 +115,5 @@ def _open_v1(there: Mounts, name: str) -> V1:
 def _open_v2(mount: str, name: str) -> V2:
     if not SYSTEMD.is_dir():
         return V2(open_root(mount, name))
-    scope = Scope(f"{name}-jobs.scope", mount, user=os.geteuid() != 0)
+    scope = Scope(scope_of(name), mount, user=os.geteuid() != 0)
     return V2(scope.open(), scope)

@@ -31,6 +31,10 @@ class Cells(Protocol):
     @property
     def enforcement(self) -> Enforcement: ...
 
+    @property
+    def parents(self) -> Collection[str]:
+        """The directories in which the cells of runs are made."""
+
     def plan_of(self, job: Job) -> Packed:
         """The packed cell of a run (see `aiosd/host/cell.py`); () where it gets none."""
 
@@ -52,6 +56,7 @@ class NoCells:
 
     def __init__(self, why: str = "control groups are switched off (isolation.cgroups = off)") -> None:
         self.enforcement = Enforcement(lacking=dict.fromkeys(RESOURCES, why))
+        self.parents: Collection[str] = ()
 
     def plan_of(self, job: Job) -> Packed:
         return ()
