@@ -108,7 +108,7 @@ def _open_v1(there: Mounts, name: str) -> V1:
     tree = V1(there, name)
     if not tree.killing:
         tree.close()
-        raise OSError(0, "; ".join(dict.fromkeys(tree.lacking.values())))
+        raise OSError(0, next(iter(tree.lacking.values())))  # the others say the same
     return tree
 
 
