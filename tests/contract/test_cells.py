@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aiosd.host.cells.opening import disks
 from aiosd.host.cells.port import RESOURCES
 from aiosd.host.records import RunRecord, read_run
 from aiosd.jobs.job import Job
@@ -219,6 +220,31 @@ async def test_reading_and_writing_are_limited_when_asked_for(confined: Confined
         assert str(100 * MIB) in said
         ear.launcher.signal(one, "KILL")
         await ear.exit(one)
+
+
+WRITE = """
+import mmap, os, sys, time
+try: block, fd = mmap.mmap(-1, 1 << 16), os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+except OSError: sys.exit(75)
+began = time.monotonic()
+for n in range(32): os.write(fd, block)
+print(time.monotonic() - began)
+"""
+
+
+@in_loop
+async def test_a_limit_of_writing_bites(confined: Confined, tmp_path: Path) -> None:  # noqa: F811
+    """Two MiB past the page cache take a second at two MiB a second; how much longer is nobody's promise."""
+    confined.holds("io")
+    device = os.stat(tmp_path).st_dev
+    if f"{os.major(device)}:{os.minor(device)}" not in disks():
+        pytest.skip("the tests' files are on no disk of their own that could be limited")
+    async with confined.world.daemon() as ear:
+        writer = confined.job("python3", "-c", WRITE, str(tmp_path / "file"), io_write_bytes_per_s=2 * MIB)
+        exit_ = await ear.run(writer)
+        if exit_.exit_code == 75:
+            pytest.skip("the tests' file system takes no direct writes")
+        assert float(out(ear, writer)) > 0.7
 
 
 @in_loop
