@@ -4,7 +4,7 @@ import os
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiosd.host import bpf
@@ -43,6 +43,7 @@ def run(code: bytes, access: int, kind: int, major: int, minor: int) -> int:
         assert at * 8 < len(code)
 
 
+@settings(deadline=None)
 @given(st.lists(files, max_size=6), files, st.integers(1, 7))
 def test_it_refuses_exactly_what_is_denied_whatever_for(denied: list[DeviceFile], asked: DeviceFile, access: int) -> None:
     kind = CHARACTER if asked.kind == "c" else BLOCK

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiosd.host.cells.limits import PERIOD_US, CellSettings, DeviceFile, Machine, denied_devices, limits_of, memory_nodes
@@ -64,6 +64,7 @@ def test_without_several_nodes_nothing_is_bound() -> None:
     assert memory_nodes(grant({0: 1000}), Inventory("h", CPUS, GIB, GIB)) == ()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sets(st.integers(0, 3), min_size=1), st.integers(1, 16 * GIB)), max_size=8))
 def test_all_that_are_bound_to_a_node_fit_into_it(wishes: list[tuple[set[int], int]]) -> None:
     """Whatever is granted: as long as no processor is granted twice, the memory that is bound to a node is there."""
