@@ -70,7 +70,7 @@ class ShimLauncher:
 
     async def close(self) -> None:
         """Stop the spawner and stop watching; the shims and their jobs go on."""
-        self._closed = True
+        self._closed, idle = True, not self._runs
         self._signalling.close()
         self._notices.close()
         self._forgetting.flush()
@@ -81,7 +81,8 @@ class ShimLauncher:
         if spawner is not None:
             spawner.hang_up()
             await self._loop.run_in_executor(self._worker, spawner.wait)
-        await self._loop.run_in_executor(self._worker, self._layout.cells.close)
+        if idle:  # else a shim may be about to make its cell there
+            await self._loop.run_in_executor(self._worker, self._layout.cells.close)
         self._worker.shutdown(wait=False)
 
     @property

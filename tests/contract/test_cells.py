@@ -269,3 +269,18 @@ async def test_who_cannot_be_confined_does_not_run(confined: Confined, tmp_path:
         exit_ = await ear.run(loose)
     assert (exit_.exit_code, "cannot set up the control group" in exit_.error) == (126, True)
     assert not (tmp_path / "ran").exists()
+
+
+@in_loop
+async def test_a_daemon_that_stops_at_once_leaves_a_run_that_begins_its_place(confined: Confined, tmp_path: Path) -> None:  # noqa: F811
+    confined.holds("end")
+    last = confined.sh(f"echo $$ > {tmp_path}/pid; exec sleep 1000")
+    async with confined.world.daemon() as ear:
+        ear.launcher.launch(last)
+    (pid,) = await text(tmp_path / "pid")
+    assert alive(int(pid))
+    async with confined.world.daemon() as ear:
+        await ear.launcher.recover([last])
+        ear.launcher.signal(last, "TERM")
+        assert (await ear.exit(last)).signal == signal.SIGTERM
+    assert not leaves(confined)
