@@ -60,7 +60,7 @@ def remove_all(state_directory: Path) -> None:
         trees += map(str, Path(there.unified).glob(f"*/{scope_of(name)}"))
     parents = [parent for tree in trees for parent in (tree, f"{tree}/jobs")]
     remove_leaves(parents, {leaf.name for parent in parents for leaf in Path(parent).glob("*.*.*") if leaf.is_dir()})
-    for path in (f"{tree}{part}" for tree in trees for part in ("/jobs", "/shims", "")):
+    for path in (f"{tree}{part}" for tree in trees if not tree.endswith(".scope") for part in ("/jobs", "/shims", "")):
         with suppress(OSError):
             os.rmdir(path)
 

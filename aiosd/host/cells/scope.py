@@ -28,6 +28,8 @@ class Scope:
         there = self._group()
         if there and os.path.isdir(there):
             return there
+        if there:
+            _run(["systemctl", *self._where(), "stop", self._unit])  # somebody has removed its group: systemd waits for its end in vain
         self._holder = subprocess.Popen([sys.executable, "-I", "-S", "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
         try:
             self._start(self._holder.pid)

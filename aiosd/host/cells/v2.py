@@ -70,7 +70,8 @@ class V2:
 
     def close(self) -> None:
         if self._scope is not None:
-            self._scope.release()
+            self._scope.release()  # systemd removes the groups of a scope in which nobody is left; it would miss a removal by us
+            return
         for path in (self._jobs, self._shims, self._root):
             with suppress(OSError):
                 os.rmdir(path)

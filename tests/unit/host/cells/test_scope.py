@@ -14,6 +14,7 @@ from aiosd.host.cells.scope import Scope
 from aiosd.host.cells.v2 import V2
 
 SYSTEMCTL = """#!/bin/sh
+case "$*" in stop*) echo "$*" >> {log}; exit 0 ;; esac
 for unit; do :; done
 [ -d "{mount}/$unit" ] && echo "/$unit" || echo
 """
@@ -55,7 +56,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager
     if not mount or not os.access(mount, os.W_OK) or Path("/run/systemd/system").exists():
         pytest.skip("needs a v2 tree that can be written, and no systemd that owns it")
     found = Manager(mount, f"aios-test-{os.getpid()}.scope", tmp_path / "asked")
-    programs(tmp_path, systemctl=SYSTEMCTL.format(mount=mount), busctl=BUSCTL.format(mount=mount, log=found.log, unit=found.unit))
+    programs(tmp_path, systemctl=SYSTEMCTL.format(mount=mount, log=found.log), busctl=BUSCTL.format(mount=mount, log=found.log, unit=found.unit))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     yield found
     for part in ("jobs", "shims", ""):
@@ -99,6 +100,17 @@ def test_a_scope_that_has_ended_is_made_again_for_the_next_spawner(manager: Mana
     assert manager.members("shims") == [str(spawner.pid)]
     assert Path(leaf_parent(tree)).is_dir()
     assert len(manager.asked()) == 2
+
+
+@pytest.mark.root
+def test_a_scope_whose_group_is_gone_is_ended_before_it_is_made_again(manager: Manager, tmp_path: Path) -> None:
+    """As somebody's rmdir leaves it: systemd still believes that it runs."""
+    programs(tmp_path, systemctl=SYSTEMCTL.format(mount=manager.mount, log=manager.log).replace("|| echo", '|| echo "/gone"'))
+    scope = Scope(manager.unit, manager.mount, user=False)
+    scope.open()
+    assert manager.asked() == [f"stop {manager.unit}", f"StartTransientUnit {manager.unit}"]
+    scope.release()
+    (manager.group / "shims").rmdir()
 
 
 def leaf_parent(tree: V2) -> str:
