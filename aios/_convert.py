@@ -45,6 +45,9 @@ def job_fields(job: jobs_pb2.Job) -> records.JobRecord:
         checkpoint_signal=spec.checkpoint_signal,
         notify_command=spec.notify_command,
         script=spec.script,
+        io_read_bytes_per_s=spec.io_read_bytes_per_s,
+        io_write_bytes_per_s=spec.io_write_bytes_per_s,
+        io_weight=spec.io_weight,
         submitted_at_s=job.submitted_at_s,
         eligible_at_s=job.eligible_at_s,
         attempt=job.attempt,
@@ -128,6 +131,7 @@ def _usage(wire: jobs_pb2.Usage) -> records.Usage:
     return records.Usage(
         wire.cpu_user_s, wire.cpu_system_s, wire.memory_peak_bytes, wire.read_bytes, wire.write_bytes,
         wire.voluntary_switches, wire.involuntary_switches, wire.major_faults,
+        wire.cpu_pressure_s, wire.memory_pressure_s, wire.io_pressure_s, wire.oom_kills,
     )  # fmt: skip
 
 

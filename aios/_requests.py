@@ -78,6 +78,9 @@ def job_spec(spec: JobSpec) -> pb.JobSpec:
         checkpoint_signal=_text(spec.checkpoint_signal.upper().removeprefix("SIG"), "checkpoint_signal"),
         notify_command=_text(spec.notify, "notify"),
         script=_text(spec.script, "script"),
+        io_read_bytes_per_s=0 if spec.io_read is None else parse_bytes(spec.io_read, what="io_read"),
+        io_write_bytes_per_s=0 if spec.io_write is None else parse_bytes(spec.io_write, what="io_write"),
+        io_weight=parse_count(spec.io_weight, what="io_weight", most=1000),
     )
 
 

@@ -73,6 +73,10 @@ class Usage:
     voluntary_switches: int = 0
     involuntary_switches: int = 0
     major_faults: int = 0
+    cpu_pressure_s: float = 0.0  # how long some process of it waited for a processor, memory or a disk; 0 where it is not counted
+    memory_pressure_s: float = 0.0
+    io_pressure_s: float = 0.0
+    oom_kills: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,9 @@ class JobRecord:
     checkpoint_signal: str = ""
     notify_command: str = ""
     script: str = field(default="", repr=False)
+    io_read_bytes_per_s: int = 0
+    io_write_bytes_per_s: int = 0
+    io_weight: int = 0
     submitted_at_s: float = 0.0
     eligible_at_s: float = 0.0
     attempt: int = 0

@@ -57,6 +57,9 @@ class SubmitOptions(TypedDict, total=False):
     notify: str
     stdin: bool
     script: str
+    io_read: Size | None
+    io_write: Size | None
+    io_weight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class JobSpec:
     output, error   files for stdout and stderr; %j job, %a array index, %A attempt. Else the daemon keeps them
     stdin           True: fed by `client.write_input`; else /dev/null
     script          the text of a batch script; `command` is then its arguments
+    io_read, ...    io_read and io_write: "200M" or bytes a second from and to each disk; io_weight: 1 to 1000 beside other jobs, 100 is usual
     """
 
     command: "str | Iterable[str]"
@@ -118,3 +122,6 @@ class JobSpec:
     notify: str = ""
     stdin: bool = False
     script: str = ""
+    io_read: Size | None = None
+    io_write: Size | None = None
+    io_weight: int = 0

@@ -177,6 +177,7 @@ GRES = Value("kind=number", _gres, "fpga=1")
 PAIR = Value("name=value", _pair, "team=vision")
 PRIORITY = Value("number", _bounded(-(2**31), 2**31 - 1), "10")
 COUNT = Value("number", _bounded(0, 2**31 - 1), "3")
+IO_WEIGHT = Value("number", _bounded(1, 1000), "500")
 NICE = Value("nice", _bounded(-20, 19), "10")
 
 

@@ -88,6 +88,7 @@ def _asked(job: JobRecord) -> list[tuple[str, str]]:
         ("time limit", format_seconds(job.time_limit_s) if job.time_limit_s else ""),
         ("begin", describe.moment(job.begin_at_s)), ("deadline", describe.moment(job.deadline_at_s)), ("dependencies", after),
         ("retries", f"{job.retry.retries}{conditions}{_raising(job)}" if job.retry.retries else ""), ("nice", str(job.nice) if job.nice else ""),
+        ("disk traffic", _traffic(job)),
         ("preemptible", "yes" if job.preemptible else ""), ("notify", job.notify_command),
     ]  # fmt: skip
 
@@ -97,6 +98,12 @@ def _raising(job: JobRecord) -> str:
     if factor <= 1 or (job.retry.conditions and "oom" not in job.retry.conditions):
         return ""
     return f"; {factor:g} times the memory after running out of it" + (f", at most {describe.size(most)}" if most else "")
+
+
+def _traffic(job: JobRecord) -> str:
+    rates = (("read", job.io_read_bytes_per_s), ("write", job.io_write_bytes_per_s))
+    words = [f"{what} {describe.size(rate)}/s" for what, rate in rates if rate]
+    return ", ".join([*words, *([f"weight {job.io_weight}"] if job.io_weight else [])])
 
 
 def _granted(job: JobRecord) -> list[tuple[str, str]]:
@@ -138,5 +145,15 @@ def _end(job: JobRecord) -> list[tuple[str, str]]:
     return [
         ("how", describe.ending(job) or ("exit 0" if job.outcome.exit_code == 0 else "")), ("out of memory", oom),
         ("cpu time", f"{format_seconds(usage.cpu_user_s)} user, {format_seconds(usage.cpu_system_s)} system" if usage.cpu_user_s or usage.cpu_system_s else ""),
-        ("memory peak", describe.size(usage.memory_peak_bytes)),
+        ("memory peak", describe.size(usage.memory_peak_bytes)), ("waited for", _pressure(job)),
+        ("killed for memory", f"{usage.oom_kills} processes" if usage.oom_kills > 1 else ""),
     ]  # fmt: skip
+
+
+def _pressure(job: JobRecord) -> str:
+    """How long it was held up, where that was long enough to be noticed."""
+    if job.outcome is None:
+        return ""
+    usage = job.outcome.usage
+    waits = (("processors", usage.cpu_pressure_s), ("memory", usage.memory_pressure_s), ("disks", usage.io_pressure_s))
+    return ", ".join(f"{what} {format_seconds(seconds)}" for what, seconds in waits if seconds >= 0.1)

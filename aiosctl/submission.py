@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from aiosctl.options import COUNT, CPUS, DURATION, GPUS, GRES, MOMENT, NICE, PAIR, PRIORITY, SIZE, Value
+from aiosctl.options import COUNT, CPUS, DURATION, GPUS, GRES, IO_WEIGHT, MOMENT, NICE, PAIR, PRIORITY, SIZE, Value
 
 if TYPE_CHECKING:
     from aios.spec import SubmitOptions
@@ -65,6 +65,9 @@ JOB_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--gpu-memory", type=SIZE, help="Memory of each GPU: 10G."),
     click.option("--gres", type=GRES, multiple=True, help="Other devices: fpga=1."),
     click.option("--disk", type=SIZE, help="Scratch space: 50G."),
+    click.option("--io-read", type=SIZE, help="Read at most so much a second from each disk: 200M."),
+    click.option("--io-write", type=SIZE, help="Write at most so much a second to each disk."),
+    click.option("--io-weight", type=IO_WEIGHT, default=0, help="Its part of a busy disk, 1 to 1000; 100 is usual."),
     click.option("--time", "time", type=DURATION, help="Time limit: 90s, 2h30m, 1-12:00:00."),
     click.option("--queue", default="", help="The queue it goes to."),
     click.option("--priority", type=PRIORITY, default=0, help="Higher goes first."),
@@ -138,7 +141,7 @@ def submit_options(asked: Mapping[str, Any], *, stdin: bool = False, script: str
         "checkpoint_signal": asked["checkpoint_signal"], "grace": asked["grace"], "env": {**chosen, **dict(asked["env"])}, "inherit_env": inherit,
         "cwd": here, "labels": dict(asked["labels"]), "exclusive": asked["exclusive"], "hold": asked["hold"], "notify": asked["notify"],
         "output": output_path(asked["output"], here, asked["name"]), "error": output_path(asked["error"], here, asked["name"]),
-        "stdin": stdin, "script": script,
+        "stdin": stdin, "script": script, "io_read": asked["io_read"], "io_write": asked["io_write"], "io_weight": asked["io_weight"],
     }  # fmt: skip
     return options
 

@@ -179,6 +179,20 @@ class ResourcesConfig(Section, frozen=True, kw_only=True):
     device: Annotated[tuple[DeviceConfig, ...], text("declared devices, each a [[resources.device]]")] = ()
 
 
+class IsolationConfig(Section, frozen=True, kw_only=True):
+    """How jobs are held to what they were granted."""
+
+    cgroups: Annotated[
+        Literal["auto", "v2", "v1", "off"],
+        text("control groups: auto takes v2, else v1, else none; jobs without them are measured instead"),
+    ] = "auto"
+    memory_high_permille: Annotated[
+        int, whole("v2: from this part of its memory on a job is slowed down before it is killed at the whole; thousandths, 0: off", 0, 1000)
+    ] = 0
+    pids_max: Annotated[int, whole("processes and threads of one job; 0: no limit", 0, 4_194_304)] = 16_384
+    watchdog_period_s: Annotated[float, seconds("between two looks at the memory of jobs that no kernel limits; 0: none; seconds", 0, 3600, reload=True)] = 1.0
+
+
 class MonitoringConfig(Section, frozen=True, kw_only=True):
     """How closely running work is looked at. Nothing is sampled while nothing runs."""
 
@@ -200,6 +214,7 @@ class Config(Section, frozen=True, kw_only=True):
     limits: LimitsConfig = LimitsConfig()
     queues: dict[str, QueueConfig] = {}
     resources: ResourcesConfig = ResourcesConfig()
+    isolation: IsolationConfig = IsolationConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
 
     @property

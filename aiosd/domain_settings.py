@@ -5,6 +5,7 @@ from aiosd.access.principal import Role
 from aiosd.access.rates import Allowance
 from aiosd.access.roles import GroupRoles
 from aiosd.config import Config
+from aiosd.host.cells.limits import CellSettings
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.monitoring.looks import DeviceSettings
 from aiosd.resources.settings import DeclaredDevice, ResourceSettings
@@ -67,3 +68,9 @@ def allowance(config: Config) -> Allowance:
     return Allowance(
         calls_per_s=access.calls_per_s, burst=access.burst, loop_share=access.loop_share, open_calls=access.open_calls, jobs_per_call=access.jobs_per_call
     )
+
+
+def cell_settings(config: Config) -> CellSettings:
+    """Of the control groups that runs are confined in."""
+    isolation = config.isolation
+    return CellSettings(cgroups=isolation.cgroups, memory_high_permille=isolation.memory_high_permille, pids_max=isolation.pids_max)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from aiosd import __version__, logs, settings_text
 from aiosd.config import Config
-from aiosd.domain_settings import device_settings, jobs_settings
-from aiosd.host import isolation, mps
 from aiosd.host.groups import members_of
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
@@ -19,7 +17,6 @@ from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
 from aiosd.monitoring.device_service import DeviceService
 from aiosd.monitoring.machine import DaemonInfo
-from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.isolation import Isolation
 from aiosd.rpc.needs import NodeReport, Reloaded
@@ -35,17 +32,17 @@ class Node:
 
     jobs: JobService
     reader: JobReader
-    monitor: MonitorService
     loaded: Loaded
     reread: Callable[[], Loaded]
+    on_reload: Callable[[Config], None]  # takes over what those that this node does not know are told
     ask_to_stop: Callable[[], None]
     notifier: Notifier
     started_at_s: float
     survey: Callable[[], Awaitable[Survey]]  # asks every probe again
+    isolation: Callable[[Inventory], tuple[Isolation, ...]] = lambda _: ()
     warnings: tuple[str, ...] = ()  # of the last survey
     further_warnings: Callable[[], tuple[str, ...]] = tuple  # those of this moment
     devices: DeviceService | None = None
-    on_reload: Callable[[Config], None] = lambda _: None  # for what this node does not know
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -65,18 +62,13 @@ class Node:
         short = reserving.warnings(self.jobs.state, self.jobs.clock.now()).values()
         view = replace(view, warnings=(*view.warnings, *self.warnings, *self.further_warnings(), *out_of_use, *short))
         reservations = tuple(self.jobs.state.reservations.values())
-        report = NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, self._isolation(inventory), self._load.look(), reservations)
+        report = NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, self.isolation(inventory), self._load.look(), reservations)
         return replace(report, foreign_use=tuple(devices.foreign_use), idle_devices=tuple(devices.idle_devices)) if devices else report
 
     @property
     def inventory(self) -> Inventory:
         """The machine as the engine knows it now."""
         return self.jobs.state.pool.inventory
-
-    def _isolation(self, inventory: Inventory) -> tuple[Isolation, ...]:
-        resources = self.loaded.config.resources
-        mps_directory = mps.pipe_directory(resources.mps, resources.mps_directory)
-        return (*isolation.report(inventory), *mps.gpu_memory_line(inventory, mps_directory, resources.foreign_use))
 
     async def drain(self, reason: str) -> None:
         await self.jobs.set_drained(True, reason)
@@ -122,12 +114,8 @@ class Node:
             for key in applied:
                 await self._apply(key, new)
             self.loaded = Loaded(self.loaded.config.taking_over(new.config), new.file, new.origins)
-            self.jobs.use(jobs_settings(self.loaded.config))
-            self.monitor.use(self.loaded.config.monitoring.period_s)
-            if self.devices is not None:
-                self.devices.use(device_settings(self.loaded.config))
-            await self._survey()
             self.on_reload(self.loaded.config)
+            await self._survey()
             log.info("reloaded", applied=applied, needs_restart=needs_restart)
         finally:
             self.notifier.ready("serving")

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiosd.ids import JobId
 from aiosd.jobs.job import Job
 from aiosd.jobs.ports import Launched, LauncherEvent, RunEnded
+from aiosd.monitoring.bounds import Bounds
+from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.ports import WatchedRun
 from aiosd.monitoring.service import MonitorService
 from aiosd.monitoring.stats import JobStatistics, Progress
@@ -58,6 +60,31 @@ class RunWatcher:
                 )
             case RunEnded():
                 self.monitor.unwatch(job.run_key)
+
+
+@dataclass(slots=True)
+class BoundsWatcher:
+    """Listens to the launcher: runs that no kernel holds to their grants are watched. `processes`: how many one may have; 0: any number."""
+
+    bounds: BoundsService
+    job_of: Callable[[JobId], Job | None]
+    processes: int
+    _jobs: dict[str, Job] = field(default_factory=dict)
+
+    def __call__(self, event: LauncherEvent) -> None:
+        job = self.job_of(event.job_id)
+        if job is None or job.attempt != event.attempt or job.run is None:
+            return
+        if isinstance(event, Launched):
+            self._jobs[job.run_key] = job
+            self.bounds.watch(WatchedRun(job.run_key, event.shim_pid, "", event.at_s), Bounds(job.run.grant.memory_bytes, self.processes))
+        else:
+            self._jobs.pop(job.run_key, None)
+            self.bounds.unwatch(job.run_key)
+
+    def job_with(self, key: str) -> Job | None:
+        """The job of a watched run, as it was launched."""
+        return self._jobs.get(key)
 
 
 class InputTaker(Protocol):

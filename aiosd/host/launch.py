@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiosd.errors import FailedPrecondition
+from aiosd.host.cells.port import NO_CELLS, Cells
 from aiosd.host.prepare import Plan
 from aiosd.jobs.job import Environment, Job
 from aiosd.resources.grant import DeviceGrant, Grant
@@ -22,10 +23,10 @@ VariablesOf = Callable[[Grant], Mapping[str, str]]
 
 
 class Layout:
-    """The places of runs, logs, scratch and checkpoints under the state directory; plain strings, because each launch needs many."""
+    """The places of runs: their files under the state directory, and their cells; plain strings, because each launch needs many."""
 
-    def __init__(self, state: Path) -> None:
-        self.state = state
+    def __init__(self, state: Path, cells: Cells = NO_CELLS) -> None:
+        self.state, self.cells = state, cells
         self._state = str(state)
         self.runs = f"{state}/runs"
         self.scratches = f"{state}/scratch"
@@ -93,7 +94,7 @@ class Plans:
         plan = Plan(
             layout.runs, list(spec.command), spec.script, spec.cwd, self._shared_variables(spec.environment, grant), _own_variables(job, layout, self.target),
             [cpu.cpu for cpu in grant.cpus], spec.nice, _UMASK, spec.stdin_open, out, err,
-            layout.log_directory(job), layout.scratch(job.run_key), layout.checkpoint(job),
+            layout.log_directory(job), layout.scratch(job.run_key), layout.checkpoint(job), layout.cells.plan_of(job),
         )  # fmt: skip
         return plan.marshalled()
 

@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from aiosd import logs
 from aiosd.clock import Clock, Instant
 from aiosd.errors import DiskFull, StorageUnwritable
 from aiosd.host import faults, runfile, stdin
+from aiosd.host.cells.port import NO_CELLS, Cells
 from aiosd.host.forgetting import Forgetting
 from aiosd.host.launch import Layout, Plans, VariablesOf
 from aiosd.host.notifying import Notices
@@ -23,6 +25,8 @@ from aiosd.host.spawning import Spawner
 from aiosd.host.watched import Shim, Watched
 from aiosd.jobs.job import Job
 from aiosd.jobs.ports import Launched, LauncherEvent, LaunchFailed, RunEnded, Scope
+
+log = logs.logger("aiosd.launcher")
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
@@ -36,8 +40,8 @@ _BEFORE_IT_BEGAN = "its supervisor process ended before the run had begun (spawn
 class ShimLauncher:
     """Lives on the event loop's thread; what blocks for longer than a small file takes runs on one worker thread."""
 
-    def __init__(self, state_directory: Path, target: str, variables_of: VariablesOf, clock: Clock) -> None:
-        self._layout = Layout(state_directory.absolute())
+    def __init__(self, state_directory: Path, target: str, variables_of: VariablesOf, clock: Clock, cells: Cells = NO_CELLS) -> None:
+        self._layout = Layout(state_directory.absolute(), cells)
         self._plans, self._clock = Plans(self._layout, target, variables_of), clock
         self._boot_id = runfile.boot_id()
         self._runs: dict[str, Watched] = {}
@@ -66,7 +70,7 @@ class ShimLauncher:
 
     async def close(self) -> None:
         """Stop the spawner and stop watching; the shims and their jobs go on."""
-        self._closed = True
+        self._closed, idle = True, not self._runs
         self._signalling.close()
         self._notices.close()
         self._forgetting.flush()
@@ -77,6 +81,8 @@ class ShimLauncher:
         if spawner is not None:
             spawner.hang_up()
             await self._loop.run_in_executor(self._worker, spawner.wait)
+        if idle:  # else a shim may be about to make its cell there
+            await self._loop.run_in_executor(self._worker, self._layout.cells.close)
         self._worker.shutdown(wait=False)
 
     @property
@@ -133,10 +139,11 @@ class ShimLauncher:
         self._runs.update((run.key, run) for run in unknown)
         kept = {job.run_key for job in expected} | self._runs.keys() | self._reported
         present = os.listdir(self._layout.runs)  # now: what is launched from here on is not unexpected
-        scratches = scratch_names(self._layout)
+        scratches, cells = scratch_names(self._layout), self._layout.cells.names()
         await self._find(unknown)
         await self._loop.run_in_executor(self._worker, remove_unexpected, self._layout, present, kept, self._boot_id)
         await self._loop.run_in_executor(self._worker, remove_strays, self._layout, scratches, kept)
+        await self._loop.run_in_executor(self._worker, self._layout.cells.remove, [name for name in cells if name not in kept])
 
     async def _find(self, runs: Sequence[Watched]) -> None:
         try:
@@ -176,9 +183,17 @@ class ShimLauncher:
         log = self._layout.state / "spawner.log"
         self._spawner = Spawner(self._loop, log, self._answered, self._end_told, self._spawner_died, fault=self._fault, files=self._open_files)
         self._fault = ""  # a fault strikes the first one only
+        self._place(self._spawner.pid)
         unsent, self._unsent = self._unsent, []
         for key, plan in unsent:
             self._spawner.send(key, plan)
+
+    def _place(self, pid: int) -> None:
+        """A spawner that cannot leave the daemon's own group runs there: its jobs enter their cells all the same."""
+        try:
+            self._layout.cells.place_spawner(pid)
+        except OSError as error:
+            log.warning("the spawner stays in the daemon's control group", pid=pid, error=str(error))
 
     def _spawner_died(self, unanswered: list[str]) -> None:
         """Start the next one, at once if this one has worked; settle what it may or may not have begun."""

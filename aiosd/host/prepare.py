@@ -5,6 +5,7 @@ import marshal
 import os
 
 from aiosd.host import directories
+from aiosd.host.cell import CannotConfine, Cell
 
 SPARE = ".spare."  # how the names of checkpoint directories begin that wait for a run
 _SCRATCH, _CHECKPOINT = "scratch", "checkpoint"
@@ -27,18 +28,22 @@ class CannotStart(Exception):
 class Plan:
     """Everything a shim needs to know of its run; travels as a marshalled tuple in this order.
 
-    `shared` is the marshalled part of the environment that other runs have too, `own` goes over it.
+    `shared` is the marshalled part of the environment that other runs have too, `own` goes over it; `cell` is a packed Cell, () for none.
     """
 
-    FIELDS = ("runs", "command", "script", "cwd", "shared", "own", "cpus", "nice", "umask", "stdin_open", "stdout", "stderr", "logs", "scratch", "checkpoint")
+    FIELDS = (
+        "runs", "command", "script", "cwd", "shared", "own", "cpus", "nice", "umask", "stdin_open", "stdout", "stderr", "logs", "scratch", "checkpoint",
+        "cell",
+    )  # fmt: skip
 
     def __init__(
         self, runs: str, command: list[str], script: str, cwd: str, shared: bytes, own: dict[str, str], cpus: list[int], nice: int, umask: int,
-        stdin_open: bool, stdout: str, stderr: str, logs: str, scratch: str, checkpoint: str,
+        stdin_open: bool, stdout: str, stderr: str, logs: str, scratch: str, checkpoint: str, cell: tuple[object, ...] = (),
     ) -> None:  # fmt: skip
         self.runs, self.command, self.script, self.cwd, self.shared, self.own, self.cpus = runs, command, script, cwd, shared, own, cpus
         self.nice, self.umask, self.stdin_open, self.stdout, self.stderr = nice, umask, stdin_open, stdout, stderr
         self.logs, self.scratch, self.checkpoint = logs, scratch, checkpoint
+        self.cell = cell
 
     @property
     def env(self) -> dict[str, str]:
@@ -60,10 +65,11 @@ def start(path: str, plan: Plan) -> int:
     except OSError as error:
         raise CannotStart(f"cannot enter the working directory '{plan.cwd}': {error.strerror}", _NOT_FOUND) from None
     _limit(plan)
+    cell = _make_cell(plan)
     streams = _open_streams(path, plan)
     try:
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in streams]
-        return _spawn(_command(path, plan), plan, actions)
+        return _spawn(_command(path, plan), plan, actions, cell)
     finally:
         for fd in {fd for _, fd in streams}:
             os.close(fd)
@@ -179,15 +185,26 @@ def _command(path: str, plan: Plan) -> list[str]:
     return [*([part.rstrip() for part in interpreter] or [_SHELL]), name, *plan.command]
 
 
-def _spawn(command: list[str], plan: Plan, actions: list[tuple[int, int, int]]) -> int:
+def _make_cell(plan: Plan) -> Cell | None:
+    if not plan.cell:
+        return None
+    cell = Cell(*plan.cell)  # type: ignore[arg-type]  # as the daemon packed it
+    try:
+        cell.make()
+    except CannotConfine as error:
+        raise CannotStart(str(error)) from None
+    return cell
+
+
+def _spawn(command: list[str], plan: Plan, actions: list[tuple[int, int, int]], cell: Cell | None) -> int:
     executable = _find(command[0], plan)
     try:
         try:
-            return _posix_spawn(executable, command, plan, actions)
+            return _start(executable, command, plan, actions, cell)
         except OSError as error:
             if error.errno != _ENOEXEC:
                 raise
-        return _posix_spawn(_SHELL, [_SHELL, executable, *command[1:]], plan, actions)  # as execvp does with a text file
+        return _start(_SHELL, [_SHELL, executable, *command[1:]], plan, actions, cell)  # as execvp does with a text file
     except FileNotFoundError:
         raise CannotStart(f"cannot run '{executable}': it, or the interpreter that it names, does not exist", _NOT_FOUND) from None
     except OSError as error:
@@ -196,9 +213,50 @@ def _spawn(command: list[str], plan: Plan, actions: list[tuple[int, int, int]]) 
         raise CannotStart(f"cannot run '{executable}': {error}") from None  # a NUL byte, an `=` in a variable's name
 
 
-def _posix_spawn(executable: str, command: list[str], plan: Plan, actions: list[tuple[int, int, int]]) -> int:
+def _start(executable: str, command: list[str], plan: Plan, actions: list[tuple[int, int, int]], cell: Cell | None) -> int:
     """In a session of its own, so that a job's kill(0) does not reach its shim."""
-    return os.posix_spawn(executable, command, plan.env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ALL_SIGNALS)
+    if cell is None:
+        return os.posix_spawn(executable, command, plan.env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ALL_SIGNALS)
+    return _fork(executable, command, plan.env, actions, cell)
+
+
+def _fork(executable: str, command: list[str], env: dict[str, str], actions: list[tuple[int, int, int]], cell: Cell) -> int:
+    """A child that is born outside and goes into its cell before it becomes the command. Raises OSError, CannotStart."""
+    reading, writing = os.pipe()  # closed by exec: who reads nothing knows that it went well
+    pid = os.fork()
+    if pid == 0:
+        _become(executable, command, env, actions, cell, writing)
+    os.close(writing)
+    words = os.read(reading, 64).split()
+    os.close(reading)
+    if not words:
+        return pid
+    os.waitpid(pid, 0)
+    number = int(words[1])
+    if words[0] == b"cell":
+        raise CannotStart(f"cannot enter the control group '{cell.killing}': {os.strerror(number)}")
+    raise OSError(number, os.strerror(number))
+
+
+def _become(executable: str, command: list[str], env: dict[str, str], actions: list[tuple[int, int, int]], cell: Cell, writing: int) -> None:
+    """The child: never returns."""
+    step = b"cell"
+    try:
+        os.setsid()
+        cell.enter()
+        step = b"exec"
+        for number in _ALL_SIGNALS:
+            _signal.signal(number, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        for _, fd, number in actions:
+            os.dup2(fd, number)
+        os.execve(executable, command, env)  # noqa: S606  the user's own command
+    except OSError as error:
+        os.write(writing, b"%s %d" % (step, error.errno or 0))
+    except ValueError:
+        os.write(writing, b"exec %d" % 22)
+    finally:
+        os._exit(126)
 
 
 def _find(name: str, plan: Plan) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from aiosd.host import runfile
+from aiosd.host import cell, runfile
 from aiosd.host.records import RunRecord
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -91,6 +91,8 @@ def ended(pidfd: int) -> bool:
 def kill_leftovers(scratch: str, record: RunRecord, patience_s: float = 10.0) -> bool:
     """Kill what a run has left behind after its shim was killed. Blocks; False when something would not die in time."""
     give_up_s = time.monotonic() + patience_s
+    if record.cell:
+        cell.kill(record.cell)
     while left := leftovers(snapshot(), scratch, record):
         for process in left:
             send(process, signal.SIGKILL)

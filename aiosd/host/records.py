@@ -25,6 +25,7 @@ class RunRecord:
     started_steady_s: float = 0.0
     main_pid: int = 0
     spawned_steady_s: float = 0.0
+    cell: str = ""  # the control group through which all processes of the run are reached
     end: Exit | None = None
 
 
@@ -45,7 +46,8 @@ def read_run(path: str | os.PathLike[str]) -> RunRecord | None:
     end = _line(data[runfile.END_AT :])
     return RunRecord(
         False, int(claim["shim_pid"]), int(claim["shim_start_ticks"]), str(claim["boot_id"]), float(claim["started_at"]),
-        float(claim["started_steady"]), int(main.get("pid", 0)), float(main.get("spawned_steady", 0.0)), _exit(end) if end else None,
+        float(claim["started_steady"]), int(main.get("pid", 0)), float(main.get("spawned_steady", 0.0)),
+        str(claim.get("cell", "")), _exit(end) if end else None,
     )  # fmt: skip
 
 
@@ -76,10 +78,14 @@ def _exit(end: dict[str, str | int | float]) -> Exit:
         exit_code=int(end["exit_code"]) if "exit_code" in end else None,
         signal=int(end["signal"]) if "signal" in end else None,
         core_dumped=bool(end.get("core_dumped", False)),
+        oom_killed=bool(end["oom_killed"]) if "oom_killed" in end else None,
         error=error,
-        usage=Usage(
-            cpu_user_s=float(end["cpu_user_s"]), cpu_system_s=float(end["cpu_system_s"]),
-            **{name: int(end[name]) for name in _USAGE if name.endswith(("bytes", "switches", "faults"))},
-        ),
+        usage=_usage(end),
         run_s=float(end["run_s"]),
     )  # fmt: skip
+
+
+def _usage(end: dict[str, str | int | float]) -> Usage:
+    """A shim of an older version counted less."""
+    counted = {name: float(end.get(name, 0)) if name.endswith("_s") else int(end.get(name, 0)) for name in _USAGE}
+    return Usage(**counted)  # type: ignore[arg-type]  # seconds are fractions, everything else is whole

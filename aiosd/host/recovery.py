@@ -124,6 +124,7 @@ def _settle(layout: Layout, key: str, record: RunRecord, boot_id: str) -> Over |
     if record.end is not None:
         return Over(record.end)
     processes.kill_leftovers(layout.scratch(key), record)
+    layout.cells.remove([key])
     return Over(None, SHIM_KILLED)
 
 

@@ -10,6 +10,7 @@ import resource
 import time
 
 from aiosd.host import directories, faults, prepare, runfile
+from aiosd.host.cell import Cell
 
 _PR_SET_CHILD_SUBREAPER = 36
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -75,7 +76,8 @@ def _next_frame(spawner: _socket.socket | None) -> bytes:
 
 def _supervise(key: str, plan: prepare.Plan, warm: bool) -> None:
     path = f"{plan.runs}/{key}"
-    fd = _claim(path, key)
+    cell = Cell(*plan.cell) if plan.cell else None  # type: ignore[arg-type]  # as the daemon packed it
+    fd = _claim(path, key, cell.killing if cell is not None else "")
     faults.reached("shim.2-claimed")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     peaks_kib = [0]
@@ -93,22 +95,26 @@ def _supervise(key: str, plan: prepare.Plan, warm: bool) -> None:
         end = _wait(main_pid, peaks_kib)
     end["run_s"] = max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - begun_s)
     end["ended_at"] = time.time()
+    if cell is not None:
+        cell.kill()  # before its processes are looked for: none of them forks away from it
     _end_children(peaks_kib)
     faults.reached("shim.4-ended")
     end.update(_usage(before, max(peaks_kib)))
+    if cell is not None:
+        _close(cell, end)
     prepare.clean_up(path, plan, warm)
     _record_end(fd, end)
     os.close(fd)
     faults.reached("shim.5-recorded")
 
 
-def _claim(path: str, key: str) -> int:
+def _claim(path: str, key: str, cell: str) -> int:
     """The run file, made and held; on a full disk this waits for room, because the run has not begun and nothing is lost."""
     while True:
         try:
             return runfile.claim(path, {
                 "version": runfile.VERSION, "key": key, "shim_pid": os.getpid(), "shim_start_ticks": runfile.start_ticks("self"),
-                "boot_id": _boot_id, "started_at": time.time(), "started_steady": time.clock_gettime(time.CLOCK_BOOTTIME),
+                "boot_id": _boot_id, "cell": cell, "started_at": time.time(), "started_steady": time.clock_gettime(time.CLOCK_BOOTTIME),
             })  # fmt: skip
         except OSError as error:
             if error.errno not in _NO_ROOM:
@@ -183,6 +189,17 @@ def _usage(before: resource.struct_rusage, peak_kib: int) -> dict[str, runfile.F
         "involuntary_switches": used.ru_nivcsw - before.ru_nivcsw,
         "major_faults": used.ru_majflt - before.ru_majflt,
     }
+
+
+def _close(cell: Cell, end: dict[str, runfile.Field]) -> None:
+    """What the cell counted goes to the end of the run, and it is removed."""
+    counted = cell.usage()
+    end["memory_peak_bytes"] = counted.pop("cell_peak_bytes", 0) or end["memory_peak_bytes"]
+    by_limit = counted.pop("oom_by_limit", None)
+    end.update(counted)
+    if by_limit is not None:
+        end["oom_killed"] = bool(by_limit and end["oom_kills"] and end.get("exit_code") != 0)
+    cell.remove()
 
 
 def _record_end(fd: int, end: dict[str, runfile.Field]) -> None:

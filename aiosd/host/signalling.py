@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from aiosd.errors import InvalidArgument
-from aiosd.host import processes
+from aiosd.host import cell, processes
 from aiosd.host.processes import Process, Table
 from aiosd.host.records import read_run
 from aiosd.host.watched import Watched
@@ -68,8 +68,17 @@ class Signalling:
         if self._closed or not orders:
             self._looking = False
             return
-        found = self._loop.run_in_executor(self._worker, processes.snapshot)
+        found = self._loop.run_in_executor(self._worker, self._kill_and_look, orders)
         found.add_done_callback(lambda done: self._deliver(orders, {} if done.cancelled() else done.result()))
+
+    def _kill_and_look(self, orders: list[_Order]) -> Table:
+        """On the worker thread. What is killed is killed through its cell first, at once: no process of it forks away meanwhile."""
+        for order in orders:
+            if order.number == signal.SIGKILL and order.scope is Scope.TREE:
+                record = read_run(self._run_file(order.run.key))
+                if record is not None and record.cell and record.end is None:
+                    cell.kill(record.cell)
+        return processes.snapshot()
 
     def _deliver(self, orders: list[_Order], table: Table) -> None:
         for order in orders:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aiosd.errors import FailedPrecondition
 from aiosd.host import processes, terminal_child
-from aiosd.host.records import read_run
+from aiosd.host.records import RunRecord, read_run
 from aiosd.jobs.job import Job, Phase
 
 ROWS, COLUMNS = 24, 80
@@ -24,6 +24,7 @@ BLOCK_BYTES = 65536
 GRACE_S = 1.0  # between hanging up and killing
 LAST_WORDS_S = 0.5  # what the command printed may reach us after its end
 _PAUSE_S = 0.01
+_LOOKS = 200  # for a run that is about to begin
 _WITH_PROCESSES = (Phase.RUNNING, Phase.SUSPENDED, Phase.STOPPING)
 
 
@@ -37,9 +38,19 @@ class PtyTerminals:
         """A terminal beside the job; it is told to end when the run has ended. Raises FailedPrecondition."""
         if job.run is None or job.phase not in _WITH_PROCESSES:
             raise FailedPrecondition(f"job {job.id} is {job.phase}: there is nothing to attach to", hint="attach while it runs", job=job.id, phase=job.phase)
-        record = read_run(self._run_file(job.run_key))
+        record = await self._begun(job)
         order = _order(job, command, record.main_pid if record else 0)
+        order["cell"] = record.cell if record else ""
         return PtyTerminal(order, rows or ROWS, columns or COLUMNS, job.run.shim_pid)
+
+    async def _begun(self, job: Job) -> RunRecord | None:
+        """What is recorded of the run, with its main process; a run that has just been launched is waited for a moment."""
+        for _ in range(_LOOKS):
+            record = read_run(self._run_file(job.run_key))
+            if record is not None and (record.main_pid or record.end is not None):
+                return record
+            await asyncio.sleep(_PAUSE_S)
+        return record
 
 
 class PtyTerminal:

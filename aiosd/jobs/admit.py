@@ -18,6 +18,7 @@ from aiosd.units import format_bytes, format_seconds
 
 MAX_ARGUMENT_BYTES = 131_071  # of the kernel (MAX_ARG_STRLEN less the terminating NUL): a longer one cannot be executed
 MAX_NAME = 256
+LEAST_RATE = 4096  # bytes a second: one page; less would stand still
 _POSITION = re.compile(r"#\d{1,9}")  # int() of a longer one may raise ValueError
 MAX_LABELS = 64
 MAX_MEMORY_FACTOR = 100
@@ -65,6 +66,9 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         checkpoint_signal=_signal(draft.checkpoint_signal),
         notify_command=_no_nul("notify_command", draft.notify_command),
         script=_no_nul("script", draft.script),
+        io_read_bytes_per_s=_rate("io_read_bytes_per_s", draft.io_read_bytes_per_s),
+        io_write_bytes_per_s=_rate("io_write_bytes_per_s", draft.io_write_bytes_per_s),
+        io_weight=_io_weight(draft.io_weight),
     )
 
 
@@ -241,6 +245,20 @@ def check_seconds(field: str, value: float) -> float:
     if not math.isfinite(value) or value < 0 or value > 1e12:
         raise InvalidArgument(f"{field} must be a number of seconds from 0 to 1e12, not {value}", field=field)
     return value
+
+
+def _rate(field: str, amount: int) -> int:
+    if amount < 0 or 0 < amount < LEAST_RATE:
+        raise InvalidArgument(
+            f"{field} must be 0 (no limit) or at least {LEAST_RATE} bytes a second, not {amount}", hint="for example 200M", field=field, asked=amount
+        )
+    return amount
+
+
+def _io_weight(weight: int) -> int:
+    if not 0 <= weight <= 1000:
+        raise InvalidArgument(f"io_weight must be 1 to 1000, or 0 for the default of 100, not {weight}", field="io_weight", asked=weight)
+    return weight
 
 
 def _word(field: str, text: str) -> str:

@@ -52,6 +52,9 @@ class JobDraft:
     checkpoint_signal: str = ""
     notify_command: str = ""
     script: str = ""
+    io_read_bytes_per_s: int = 0
+    io_write_bytes_per_s: int = 0
+    io_weight: int = 0
 
 
 @dataclass(frozen=True, slots=True)

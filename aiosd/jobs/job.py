@@ -123,6 +123,9 @@ class JobSpec:
     checkpoint_signal: str = ""
     notify_command: str = ""
     script: str = ""
+    io_read_bytes_per_s: int = 0  # of each disk; 0: no limit
+    io_write_bytes_per_s: int = 0
+    io_weight: int = 0  # beside other jobs; 0: as everybody
 
 
 @dataclass(frozen=True, slots=True)

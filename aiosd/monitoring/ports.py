@@ -55,3 +55,8 @@ class DeviceKeeper(Protocol):
 
     async def stop(self, run: GpuRun, how: str, reason: str) -> None:
         """`how`: overuse, requeue or cancel."""
+
+
+class Weigher(Protocol):
+    async def weigh(self, runs: Sequence[WatchedRun]) -> Mapping[str, int]:
+        """How much memory each of these uses, exactly, in bytes by key: what processes share counts once. Costs far more than a look."""

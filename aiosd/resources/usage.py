@@ -13,3 +13,7 @@ class Usage:
     voluntary_switches: int = 0
     involuntary_switches: int = 0
     major_faults: int = 0
+    cpu_pressure_s: float = 0.0  # how long some process of it waited for a processor, memory or a disk; 0 where no kernel counts it
+    memory_pressure_s: float = 0.0
+    io_pressure_s: float = 0.0
+    oom_kills: int = 0  # processes that the kernel killed because memory was used up

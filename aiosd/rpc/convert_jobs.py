@@ -86,6 +86,9 @@ def from_spec(wire: pb.JobSpec, at: str = "", shared: Mapping[str, str] | None =
         checkpoint_signal=text(wire.checkpoint_signal, at, "checkpoint_signal", limits.TEXT),
         notify_command=text(wire.notify_command, at, "notify_command", limits.COMMAND_TEXT),
         script=text(wire.script, at, "script"),
+        io_read_bytes_per_s=wire.io_read_bytes_per_s,
+        io_write_bytes_per_s=wire.io_write_bytes_per_s,
+        io_weight=wire.io_weight,
     )
 
 
@@ -216,6 +219,9 @@ def to_spec(spec: JobSpec, *, with_environment: bool = False) -> pb.JobSpec:
         checkpoint_signal=spec.checkpoint_signal,
         notify_command=spec.notify_command,
         script=spec.script,
+        io_read_bytes_per_s=spec.io_read_bytes_per_s,
+        io_write_bytes_per_s=spec.io_write_bytes_per_s,
+        io_weight=spec.io_weight,
     )
 
 

@@ -69,6 +69,10 @@ def to_usage(usage: Usage) -> jobs_pb2.Usage:
         voluntary_switches=usage.voluntary_switches,
         involuntary_switches=usage.involuntary_switches,
         major_faults=usage.major_faults,
+        cpu_pressure_s=usage.cpu_pressure_s,
+        memory_pressure_s=usage.memory_pressure_s,
+        io_pressure_s=usage.io_pressure_s,
+        oom_kills=usage.oom_kills,
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from aiosd.clock import SystemClock
 from aiosd.host import runfile
+from aiosd.host.cells.port import NO_CELLS, Cells
 from aiosd.host.launcher import ShimLauncher
 from aiosd.ids import JobId
 from aiosd.jobs.job import Environment, Exit, Job, JobSpec, Owner, Phase, Run
@@ -93,12 +94,12 @@ def in_loop(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]
 class RealWorld:
     """A state directory; each `daemon` is a new ShimLauncher on it."""
 
-    def __init__(self, state: Path) -> None:
-        self.state = state
+    def __init__(self, state: Path, cells: Cells = NO_CELLS) -> None:
+        self.state, self.cells = state, cells
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Ear]:
-        launcher = ShimLauncher(self.state, "unix:/nowhere", lambda _: {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}, SystemClock())
+        launcher = ShimLauncher(self.state, "unix:/nowhere", lambda _: {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}, SystemClock(), self.cells)
         await launcher.start()
         try:
             yield Ear(launcher)

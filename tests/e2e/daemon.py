@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import aios
+from aiosd.host.cells.opening import remove_all
 from tests.arch.source import ROOT
 
 PATIENCE_S = 60.0
@@ -214,6 +215,7 @@ class Daemon:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(LOOK_S)
+        remove_all(self.state)
         print(self.said(80))  # pytest shows it when the test fails
         shutil.rmtree(self.root, ignore_errors=True)
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from aiosd.config import Config, JobsConfig, MonitoringConfig, QueueConfig, RpcConfig, SchedulerConfig
+from aiosd.domain_settings import jobs_settings
 from aiosd.errors import ConfigError
 from aiosd.host.notify import Notifier
 from aiosd.host.probes import Survey
@@ -23,8 +24,6 @@ class Taken:
     def __init__(self) -> None:
         self.settings: list[JobsSettings] = []
         self.told: list[object] = []
-        self.monitor = SimpleNamespace(use=self.told.append)
-
         self.state = SimpleNamespace(pool=SimpleNamespace(inventory=machine(2, gpus=2)))
         self.found = machine(4, gpus=1)
         self.devices: list[object] = []
@@ -54,7 +53,11 @@ def node_of(taken: Taken, new: list[Config]) -> Node:
             raise ConfigError("jobs.grace_s = -1 is not allowed")
         return Loaded(new.pop(0), "", {})
 
-    return Node(taken, None, taken.monitor, Loaded(Config(), "", {}), reread, lambda: None, Notifier(""), 0.0, taken.survey)  # type: ignore[arg-type]
+    def on_reload(config: Config) -> None:
+        taken.use(jobs_settings(config))
+        taken.told.append(config.monitoring.period_s)
+
+    return Node(taken, None, Loaded(Config(), "", {}), reread, on_reload, lambda: None, Notifier(""), 0.0, taken.survey)  # type: ignore[arg-type]
 
 
 def test_what_can_be_taken_over_is_and_the_rest_goes_on_being_named() -> None:

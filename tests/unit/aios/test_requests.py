@@ -24,6 +24,7 @@ def test_every_field() -> None:
             nice=19, account="a", array="0-9%2", after_ok=[JobRecord(id="7"), "8.1"], after=5, begin=1.8e9, deadline="2027-01-01T00:00:00Z", retries=3,
             retry_on="oom, exit", backoff=2, preemptible=True, checkpoint_signal="sigusr1", grace="60s", cwd="/tmp", labels={"k": "v"}, output="o-%j",
             error="/e", retry_memory_factor=2, retry_memory_max="64G", exclusive=True, hold=True, notify="mail", stdin=True, script="#!/bin/sh",
+            io_read="200M", io_write=1 << 20, io_weight=500,
         )
     )  # fmt: skip
     assert list(wire.command) == ["/bin/sh", "-c", "echo $X"]
@@ -35,6 +36,7 @@ def test_every_field() -> None:
     assert (wire.retry.retries, list(wire.retry.conditions), wire.retry.backoff_s) == (3, [pb.RetryPolicy.OOM, pb.RetryPolicy.EXIT], 2)
     assert (wire.retry.oom_memory_factor, wire.retry.oom_memory_max_bytes) == (2, 64 << 30)
     assert (wire.stdout_path, wire.stderr_path, wire.cwd, wire.checkpoint_signal) == ("/tmp/o-%j", "/e", "/tmp", "USR1")
+    assert (wire.io_read_bytes_per_s, wire.io_write_bytes_per_s, wire.io_weight) == (200 << 20, 1 << 20, 500)
     assert (wire.nice, wire.priority, wire.held, wire.stdin_open, wire.preemptible, dict(wire.labels)) == (19, -5, True, True, True, {"k": "v"})
 
 

@@ -45,7 +45,8 @@ def test_every_flag_reaches_the_sdk(cli, fake) -> None:  # type: ignore[no-untyp
     line = (
         "run -d --name n --cpus 4 --memory 16G --gpus a100:2 --gpu-memory 10G --gres fpga=1 --disk 50G --time 2h --queue q --priority 5 --nice 3 --account a --array 0-99%8 --after 12 "
         "--after-ok 13,14 --after-any 15 --after-failed 16 --begin now+1h --deadline now+2h --retries 3 --retry-on oom,preempt --preemptible --checkpoint-signal USR1 --grace 60s --env K=V=W "
-        "--cwd /tmp --label k=v --output o.txt --error e.txt --exclusive --hold --notify true --backoff 5s --retry-memory-factor 2 --retry-memory-max 64G --key once -- cmd"
+        "--cwd /tmp --label k=v --output o.txt --error e.txt --exclusive --hold --notify true --backoff 5s --retry-memory-factor 2 --retry-memory-max 64G --key once "
+        "--io-read 200M --io-write 100M --io-weight 500 -- cmd"
     )
     assert cli(*line.split()).out == "42\n"
     ((args, options),) = fake.called("submit")
@@ -56,7 +57,7 @@ def test_every_flag_reaches_the_sdk(cli, fake) -> None:  # type: ignore[no-untyp
         "account": "a", "array": "0-99%8", "after": ["12"], "after_ok": ["13", "14"], "after_any": ["15"], "after_failed": ["16"], "retries": 3, "retry_on": ("oom", "preempt"), "backoff": 5.0,
         "retry_memory_factor": 2.0, "retry_memory_max": 64 << 30,
         "preemptible": True, "checkpoint_signal": "USR1", "grace": 60.0, "env": {"K": "V=W"}, "inherit_env": True, "cwd": "/tmp", "labels": {"k": "v"}, "output": "/tmp/o.txt",
-        "error": "/tmp/e.txt", "exclusive": True, "hold": True, "notify": "true", "stdin": False, "script": "", "key": "once",
+        "error": "/tmp/e.txt", "exclusive": True, "hold": True, "notify": "true", "stdin": False, "script": "", "key": "once", "io_read": 200 << 20, "io_write": 100 << 20, "io_weight": 500,
     }  # fmt: skip
 
 

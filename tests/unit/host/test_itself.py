@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-from aiosd.host import isolation, itself
-from aiosd.resources.inventory import Cpu, Device, Inventory
+from aiosd.host import itself
 
 
 def test_the_machine_is_between_idle_and_busy() -> None:
@@ -22,12 +21,3 @@ def test_the_daemon_has_an_owner_and_a_size() -> None:
 
 def test_its_log_is_a_file_or_none() -> None:
     assert itself.log_file() == "" or Path(itself.log_file()).is_absolute()
-
-
-def test_no_isolation_is_claimed_that_is_not_there() -> None:
-    cpus = (Cpu(0, 0, 0, 0),)
-    plain = isolation.report(Inventory("h", cpus, 1, 1))
-    assert [line.resource for line in plain] == ["cpu", "memory", "disk", "network"]
-    full = isolation.report(Inventory("h", cpus, 1, 1, devices=(Device("GPU-1", "gpu", 0), Device("fpga-0", "fpga", 0))))
-    assert [line.resource for line in full] == ["cpu", "memory", "gpu", "devices", "disk", "network"]
-    assert all(line.state == isolation.NOT_ENFORCED and line.detail for line in full)

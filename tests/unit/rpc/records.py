@@ -38,7 +38,9 @@ SPEC = JobSpec(
 GRANT = Grant((CpuGrant(3, 1000), CpuGrant(4, 500)), 1 << 30, (DeviceGrant("GPU-1", "gpu", 0, 1000, 1 << 34),), 5)
 QUEUED = Job(id=JobId(42), spec=SPEC, owner=OWNER, phase=Phase.QUEUED, submitted_at_s=10.0, eligible_at_s=11.0, reason="behind 41", revision=7)
 RUNNING = replace(QUEUED, phase=Phase.RUNNING, attempt=1, run=Run(GRANT, 12.0, "boot", started_at_s=12.5, shim_pid=77))
-ENDED = replace(RUNNING, phase=Phase.FAILED, outcome=Outcome(20.0, exit_code=3, usage=Usage(1.5, 0.5, 100, 1, 2, 3, 4, 5), wait_s=1.0, run_s=8.0))
+ENDED = replace(
+    RUNNING, phase=Phase.FAILED, outcome=Outcome(20.0, exit_code=3, usage=Usage(1.5, 0.5, 100, 1, 2, 3, 4, 5, 0.5, 0.25, 0.125, 6), wait_s=1.0, run_s=8.0)
+)
 ARRAY = replace(
     QUEUED,
     spec=replace(SPEC, array=ArraySpec("0-9%2", IndexRanges((range(10),)), 2)),

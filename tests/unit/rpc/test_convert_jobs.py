@@ -57,6 +57,9 @@ def draft_of(spec: JobSpec) -> JobDraft:
         checkpoint_signal=spec.checkpoint_signal,
         notify_command=spec.notify_command,
         script=spec.script,
+        io_read_bytes_per_s=spec.io_read_bytes_per_s,
+        io_write_bytes_per_s=spec.io_write_bytes_per_s,
+        io_weight=spec.io_weight,
     )
 
 
@@ -81,6 +84,9 @@ def test_every_field_of_a_spec_is_converted() -> None:
             checkpoint_signal="USR1",
             notify_command="n",
             script="s",
+            io_read_bytes_per_s=1,
+            io_write_bytes_per_s=2,
+            io_weight=3,
             nice=1,
             priority=2,
             begin_at_s=1.0,

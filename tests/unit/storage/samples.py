@@ -83,6 +83,9 @@ RICH_SPEC = JobSpec(
     checkpoint_signal="USR1",
     notify_command="mail",
     script="#!/bin/sh\n" + "x" * 5000,
+    io_read_bytes_per_s=1 << 20,
+    io_write_bytes_per_s=1 << 21,
+    io_weight=500,
 )
 RICH = Job(
     id=JobId(10**18 - 1),
@@ -100,7 +103,7 @@ RICH = Job(
         1.5, "boot", 2.5, 3.5, 4242, 4.5, 5.5,
     ),
     stop=Stop(StopCause.TIME_LIMIT, "too long", 99.5, True),
-    outcome=Outcome(3.25, None, 9, True, True, "killed", Usage(1.5, 2.5, 3, 4, 5, 6, 7, 8), 1.25, 2.75),
+    outcome=Outcome(3.25, None, 9, True, True, "killed", Usage(1.5, 2.5, 3, 4, 5, 6, 7, 8, 0.5, 0.25, 0.125, 9), 1.25, 2.75),
     array=ArrayProgress(IndexRanges((range(3, 9, 2), range(11, 12))), 1, 2, 3, 4),
     unmet=(Dependency(DependencyKind.AFTER, JobId(3, 1)),),
     memory_bytes=5 << 30,

@@ -1,0 +1,109 @@
+"""The services over their doors: built, wired to each other, started."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiosd import logs
+from aiosd.access.service import AccessService
+from aiosd.access.users import RoleRules
+from aiosd.clock import Clock
+from aiosd.config import Config
+from aiosd.domain_settings import device_settings, group_roles, jobs_settings
+from aiosd.doors import Doors, layout_of
+from aiosd.errors import AiosError
+from aiosd.gpus import GpuRuns, JobHand
+from aiosd.host import faults
+from aiosd.host.people import People
+from aiosd.host.runfile import boot_id
+from aiosd.ids import JobId
+from aiosd.jobs.engine import Engine
+from aiosd.jobs.job import Job, StopCause
+from aiosd.jobs.ports import Loaded as Remembered
+from aiosd.jobs.service import JobService
+from aiosd.monitoring.bounds import Excess
+from aiosd.monitoring.bounds_service import BoundsService
+from aiosd.monitoring.device_service import DeviceService
+from aiosd.monitoring.service import MonitorService
+from aiosd.resources.inventory import Inventory
+from aiosd.runs import BoundsWatcher, RunMeter, RunWatcher
+from aiosd.storage.access import SqlAccess
+
+log = logs.logger("aiosd.services")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the domains do by themselves; started, and to be run."""
+
+    jobs: JobService
+    access: AccessService
+    monitor: MonitorService
+    devices: DeviceService
+    bounds: BoundsService | None  # where the kernel holds no run to its memory
+    runs: RunMeter
+
+    def use(self, config: Config) -> None:
+        """Take over what a reload of the configuration changes."""
+        self.jobs.use(jobs_settings(config))
+        self.access.rules = _role_rules(config)
+        self.monitor.use(config.monitoring.period_s)
+        self.devices.use(device_settings(config))
+        if self.bounds is not None:
+            self.bounds.use(config.isolation.watchdog_period_s)
+
+
+async def start_services(config: Config, inventory: Inventory, clock: Clock, doors: Doors, people: People) -> Services:
+    """Load what is remembered, and have the launcher say what became of what ran."""
+    access = await _start_access(config, doors, people, clock)
+    settings, boot, layout = jobs_settings(config), boot_id(), layout_of(config)
+
+    def make_engine(remembered: Remembered) -> Engine:
+        return Engine.load(remembered, settings, inventory, boot, clock.now(), access.limits_set())
+
+    def report_path_of(job: Job) -> str:
+        return str(layout.log(job, "report"))
+
+    def job_of(job_id: JobId) -> Job | None:
+        return jobs.state.jobs.get(job_id)  # looked up each time: the state is made anew when a full disk has room again
+
+    jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached)
+    monitor = MonitorService(doors.meter, doors.reports, clock, config.monitoring.period_s)
+    gpu_runs = GpuRuns(lambda: jobs.state)
+    for listener in (gpu_runs.on_event, RunWatcher(monitor, job_of, report_path_of)):
+        doors.launcher.subscribe(listener)  # before `start`, which re-adopts what runs
+    bounds = None if "memory" in doors.cells.enforcement.held else _watch_bounds(config, clock, doors, jobs, job_of)
+    await jobs.start()
+    doors.variables.machine = lambda: jobs.state.pool.inventory
+    devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
+    return Services(jobs, access, monitor, devices, bounds, RunMeter(monitor, report_path_of))
+
+
+async def _start_access(config: Config, doors: Doors, people: People, clock: Clock) -> AccessService:
+    """Before the jobs, whose limits it knows."""
+    access = AccessService(SqlAccess(doors.journal), people.groups_of, lambda: clock.now().wall_s, _role_rules(config))
+    await access.start()
+    return access
+
+
+def _role_rules(config: Config) -> RoleRules:
+    """Whoever owns the daemon is an admin of it, and so is the superuser."""
+    return RoleRules(group_roles(config), frozenset({0, os.getuid()}))
+
+
+def _watch_bounds(config: Config, clock: Clock, doors: Doors, jobs: JobService, job_of: Callable[[JobId], Job | None]) -> BoundsService:
+    """What no kernel holds to its grant is measured, and stopped by us."""
+
+    async def stop(excess: Excess) -> None:
+        job = watcher.job_with(excess.key)
+        if job is not None:
+            cause = StopCause.MEMORY if excess.of_memory else StopCause.OVERUSE
+            try:
+                await jobs.stop_run(job.id, job.attempt, cause, excess.reason, force=True)
+            except AiosError as error:  # as on a full disk: the next look asks again
+                log.warning("a job that uses more than it was granted could not be stopped", job=str(job.id), error=str(error))
+
+    bounds = BoundsService(doors.meter, doors.weigher, clock, stop, config.isolation.watchdog_period_s)
+    watcher = BoundsWatcher(bounds, job_of, config.isolation.pids_max)
+    doors.launcher.subscribe(watcher)
+    return bounds
