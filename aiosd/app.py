@@ -11,15 +11,16 @@ from aiosd import logs
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
 from aiosd.domain_settings import jobs_settings, resource_settings
-from aiosd.errors import AiosError
+from aiosd.errors import AiosError, ConfigError
 from aiosd.host import faults, itself, signals
-from aiosd.host.launch import Layout
+from aiosd.host.identities import Identities
+from aiosd.host.launch import Confinement, Layout
 from aiosd.host.launcher import ShimLauncher
 from aiosd.host.lock import lock_state
 from aiosd.host.meter import ProcMeter
 from aiosd.host.notify import Notifier, notifier_from
 from aiosd.host.output import FileOutputReader
-from aiosd.host.paths import prepare_directory
+from aiosd.host.paths import prepare_directory, share_directory
 from aiosd.host.probes import Survey, survey
 from aiosd.host.reports import ReportReader
 from aiosd.host.runfile import boot_id
@@ -57,7 +58,7 @@ def run(loaded: Loaded, reread: Callable[[], Loaded]) -> int:
     """
     daemon = loaded.config.daemon
     logs.configure(daemon.log_level, daemon.log_format)
-    os.umask(0o022)
+    os.umask(0o077)  # whatever is for others says so
     try:
         asyncio.run(_serve(loaded, reread))
     except BaseExceptionGroup as group:
@@ -133,10 +134,10 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     """Take the directories, look at the machine, open the doors, build the services."""
     config, clock = loaded.config, SystemClock()
     started_at_s = clock.now().wall_s
-    _take_places(config, closing)
+    _take_places(config, closing, shared=_switches_users(loaded))
     found = await asyncio.to_thread(survey, resource_settings(config))
     _log_survey(found)
-    doors = await _open_doors(config, found.inventory, clock, closing)
+    doors = await _open_doors(loaded, found.inventory, clock, closing)
     jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
     node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings)
@@ -145,11 +146,13 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     return Daemon(jobs, monitor, server, node, notifier, stopping)
 
 
-async def _open_doors(config: Config, inventory: Inventory, clock: Clock, closing: AsyncExitStack) -> Doors:
+async def _open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closing: AsyncExitStack) -> Doors:
+    config = loaded.config
     journal = await SqlJournal.open(config.database_url, reached=faults.reached)
     closing.push_async_callback(journal.close)
     state, target = Path(config.daemon.state_directory), f"unix:{config.socket_path}"
-    launcher = ShimLauncher(state, target, lambda grant: grant_variables(grant, inventory), clock)
+    identities, confinement = Identities(), _confinement(loaded)
+    launcher = ShimLauncher(state, target, lambda grant: grant_variables(grant, inventory), clock, confinement, identities)
     await launcher.start()
     closing.push_async_callback(launcher.close)
     doors = Doors(journal, launcher, FileOutputReader(), ReportReader(), ProcMeter(clock))
@@ -189,13 +192,30 @@ def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, run
 
 
 def _layout(config: Config) -> Layout:
-    return Layout(Path(config.daemon.state_directory))
+    return Layout(Path(config.daemon.state_directory), config.daemon.runtime_directory)
 
 
-def _take_places(config: Config, closing: AsyncExitStack) -> None:
+def _switches_users(loaded: Loaded) -> bool:
+    """Whether jobs run as their owners. Raises ConfigError when they are to, and cannot."""
+    wish = loaded.config.isolation.run_as_user
+    if wish == "on" and os.geteuid() != 0:
+        raise ConfigError("isolation.run_as_user = 'on' is not possible: the daemon is not root", hint="start it as root, or set it to 'auto'")
+    return wish == "on" or (wish == "auto" and loaded.system and os.geteuid() == 0)
+
+
+def _confinement(loaded: Loaded) -> Confinement:
+    config = loaded.config
+    return Confinement(_switches_users(loaded), config.isolation.no_new_privileges, config.daemon.runtime_directory)
+
+
+def _take_places(config: Config, closing: AsyncExitStack, *, shared: bool) -> None:
+    """`shared`: users pass through them."""
     prepare_directory(config.daemon.state_directory)
     closing.callback(lock_state(config.daemon.state_directory).release)
     prepare_directory(config.daemon.runtime_directory)
+    if shared:
+        share_directory(config.daemon.state_directory)
+        share_directory(config.daemon.runtime_directory)
 
 
 def _log_survey(found: Survey) -> None:

@@ -69,7 +69,7 @@ class Node:
             applied, needs_restart = self.loaded.config.diff(new.config)
             for key in applied:
                 await self._apply(key, new)
-            self.loaded = Loaded(self.loaded.config.taking_over(new.config), new.file, new.origins)
+            self.loaded = replace(new, config=self.loaded.config.taking_over(new.config))
             self.jobs.use(jobs_settings(self.loaded.config))
             self.monitor.use(self.loaded.config.monitoring.period_s)
             log.info("reloaded", applied=applied, needs_restart=needs_restart)

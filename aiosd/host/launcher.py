@@ -14,7 +14,8 @@ from aiosd.clock import Clock, Instant
 from aiosd.errors import DiskFull, StorageUnwritable
 from aiosd.host import faults, runfile, stdin
 from aiosd.host.forgetting import Forgetting
-from aiosd.host.launch import Layout, Plans, VariablesOf
+from aiosd.host.identities import Identities, Identity
+from aiosd.host.launch import Confinement, Layout, Plans, VariablesOf
 from aiosd.host.notifying import Notices
 from aiosd.host.records import read_run
 from aiosd.host.recovery import Alive, Finding, NotBegun, Over, find, remove_spares, remove_strays, remove_unexpected, scratch_names
@@ -36,9 +37,16 @@ _BEFORE_IT_BEGAN = "its supervisor process ended before the run had begun (spawn
 class ShimLauncher:
     """Lives on the event loop's thread; what blocks for longer than a small file takes runs on one worker thread."""
 
-    def __init__(self, state_directory: Path, target: str, variables_of: VariablesOf, clock: Clock) -> None:
-        self._layout = Layout(state_directory.absolute())
-        self._plans, self._clock = Plans(self._layout, target, variables_of), clock
+    def __init__(
+        self, state_directory: Path, target: str, variables_of: VariablesOf, clock: Clock,
+        confinement: Confinement | None = None, identities: Identities | None = None,
+    ) -> None:  # fmt: skip
+        confinement = confinement or Confinement()
+        self._layout = Layout(state_directory.absolute(), confinement.runtime)
+        self._plans, self._clock = Plans(self._layout, target, variables_of, confinement), clock
+        self._confinement = confinement
+        self._identities = identities or Identities()
+        self._lookups = ThreadPoolExecutor(1, thread_name_prefix="identities")
         self._boot_id = runfile.boot_id()
         self._runs: dict[str, Watched] = {}
         self._shims: dict[int, Shim] = {}  # by pid; each is watched once, for all of its runs
@@ -57,7 +65,7 @@ class ShimLauncher:
     async def start(self) -> None:
         """Make the directories and start the spawner; jobs keep the limit of open files that the daemon was started with."""
         self._loop = asyncio.get_running_loop()
-        self._layout.make()
+        self._layout.make(shared=self._confinement.switch)
         self._forgetting = Forgetting(self._loop, self._worker, self._layout)
         self._signalling = Signalling(self._loop, self._worker, self._layout.run_file, lambda run: self._runs.get(run.key) is run)
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -78,6 +86,7 @@ class ShimLauncher:
             spawner.hang_up()
             await self._loop.run_in_executor(self._worker, spawner.wait)
         self._worker.shutdown(wait=False)
+        self._lookups.shutdown(wait=False, cancel_futures=True)
 
     @property
     def spawner_pid(self) -> int:
@@ -91,8 +100,13 @@ class ShimLauncher:
         return self._layout.log_paths(job)
 
     def launch(self, job: Job) -> None:
-        plan = self._plans.plan_of(job)
-        run = self._runs[job.run_key] = Watched(job, job.run_key)
+        run = Watched(job, job.run_key)
+        if self._plans.needs_identity(job) and self._identities.known(job.owner) is None:
+            self._runs[run.key] = run
+            self._send_when_known(run)
+            return
+        plan = self._plan_of(job)
+        self._runs[run.key] = run
         self._send(run, plan)
 
     def signal(self, job: Job, signal: str, scope: Scope = Scope.TREE) -> None:
@@ -137,6 +151,23 @@ class ShimLauncher:
         await self._find(unknown)
         await self._loop.run_in_executor(self._worker, remove_unexpected, self._layout, present, kept, self._boot_id)
         await self._loop.run_in_executor(self._worker, remove_strays, self._layout, scratches, kept)
+
+    def _plan_of(self, job: Job) -> bytes:
+        return self._plans.plan_of(job, self._identities.last(job.owner) if self._plans.needs_identity(job) else None)
+
+    def _send_when_known(self, run: Watched) -> None:
+        """The owner is looked up on a thread: the machine's directory of users may be across a network."""
+        job = run.job
+
+        def go_on(done: "asyncio.Future[Identity]") -> None:
+            if self._closed or self._runs.get(run.key) is not run or done.cancelled():
+                return
+            if (error := done.exception()) is not None:
+                self._over(run, LaunchFailed(job.id, job.attempt, f"user {job.owner.uid} cannot be looked up: {error}"))
+            else:
+                self._send(run, self._plan_of(job))
+
+        self._loop.run_in_executor(self._lookups, self._identities.of, job.owner).add_done_callback(go_on)
 
     async def _find(self, runs: Sequence[Watched]) -> None:
         try:
@@ -260,7 +291,7 @@ class ShimLauncher:
         faults.reached("exit.1-noticed")
         record = read_run(self._layout.run_file(run.key))
         if record is None and self._may_try_again(run):
-            self._send(run, self._plans.plan_of(run.job))
+            self._send(run, self._plan_of(run.job))
         elif record is None or record.void:
             self._apply(run, Over(None, _BEFORE_IT_BEGAN))
         elif record.end is not None:

@@ -89,6 +89,15 @@ class ArraySpec:
     limit: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessLimit:
+    """A limit as setrlimit has it, by its name ("nofile"); -1: none."""
+
+    name: str
+    soft: int
+    hard: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """What was asked, checked and with every default filled in; it changes only by `update`."""
@@ -118,6 +127,12 @@ class JobSpec:
     checkpoint_signal: str = ""
     notify_command: str = ""
     script: str = ""
+    secrets: tuple[str, ...] = ()  # their names; the values are kept elsewhere, at `secrets_at`
+    secrets_at: str = ""
+    private_tmp: bool = False
+    login_environment: bool = False
+    umask: int = 0o022
+    process_limits: tuple[ProcessLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,4 +33,7 @@ class JobsSettings:
     max_environment_bytes: int = 1 << 20
     max_jobs_per_submit: int = 10_000
     max_queued: int = 2_000_000
+    allow_root_jobs: bool = True
+    umask: int = 0o022
+    private_tmp: bool = False
     queues: Mapping[str, QueueSettings] = field(default_factory=lambda: {"default": QueueSettings("default")})

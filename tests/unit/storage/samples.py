@@ -17,6 +17,7 @@ from aiosd.jobs.job import (
     Outcome,
     Owner,
     Phase,
+    ProcessLimit,
     RetryCondition,
     RetryPolicy,
     Run,
@@ -83,6 +84,12 @@ RICH_SPEC = JobSpec(
     checkpoint_signal="USR1",
     notify_command="mail",
     script="#!/bin/sh\n" + "x" * 5000,
+    secrets=("TOKEN", "key.pem"),
+    secrets_at="/state/secrets/0f",
+    private_tmp=True,
+    login_environment=True,
+    umask=0o077,
+    process_limits=(ProcessLimit("nofile", 4096, -1),),
 )
 RICH = Job(
     id=JobId(10**18 - 1),
