@@ -128,6 +128,7 @@ class Doors:
     output: FileOutputReader
     reports: ReportReader
     meter: ProcMeter
+    identities: Identities
 
 
 async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExitStack) -> Daemon:
@@ -155,7 +156,8 @@ async def _open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closin
     launcher = ShimLauncher(state, target, lambda grant: grant_variables(grant, inventory), clock, confinement, identities)
     await launcher.start()
     closing.push_async_callback(launcher.close)
-    doors = Doors(journal, launcher, FileOutputReader(), ReportReader(), ProcMeter(clock))
+    output = FileOutputReader(identities=identities if confinement.switch else None)
+    doors = Doors(journal, launcher, output, ReportReader(), ProcMeter(clock), identities)
     for door in (doors.output, doors.reports, doors.meter):
         closing.callback(door.close)
     return doors
@@ -181,7 +183,7 @@ async def _start_services(config: Config, inventory: Inventory, clock: Clock, do
 
 
 def _server(config: Config, jobs: JobService, reader: JobReader, node: Node, runs: RunMeter, doors: Doors) -> RpcServer:
-    beside = Beside(runs, RunInputs(doors.launcher), PtyTerminals(_layout(config).run_file))
+    beside = Beside(runs, RunInputs(doors.launcher), PtyTerminals(_layout(config).run_file, doors.identities))
     converter = JobConverter(runs.progress, doors.launcher.log_paths)
     servicers = Servicers(
         JobsServicer(jobs, reader, beside, SameUser(itself.own_user()), converter),

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from aiosd.ids import JobId
-from aiosd.jobs.job import Exit, Job, Phase
+from aiosd.jobs.job import Exit, Job, Owner, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,9 @@ class Launcher(Protocol):
 
 
 class OutputReader(Protocol):
+    def of(self, owner: Owner) -> "OutputReader":
+        """The same, reading as that user: what it may not read is not read."""
+
     async def read(self, path: str, offset: int, limit: int) -> bytes:
         """Bytes of a file from `offset`, at most `limit`; b"" at its end or when it does not exist."""
 
