@@ -160,6 +160,11 @@ class JobRecord:
     checkpoint_signal: str = ""
     notify_command: str = ""
     script: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = ()  # their names
+    private_tmp: bool = False
+    login: bool = False
+    umask: int | None = None
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # soft, hard; -1: none
     submitted_at_s: float = 0.0
     eligible_at_s: float = 0.0
     attempt: int = 0

@@ -87,6 +87,8 @@ def _asked(job: JobRecord) -> list[tuple[str, str]]:
         ("begin", describe.moment(job.begin_at_s)), ("deadline", describe.moment(job.deadline_at_s)), ("dependencies", after),
         ("retries", f"{job.retry.retries}{conditions}" if job.retry.retries else ""), ("nice", str(job.nice) if job.nice else ""),
         ("preemptible", "yes" if job.preemptible else ""), ("notify", job.notify_command),
+        ("secrets", ", ".join(job.secrets)), ("private /tmp", "yes" if job.private_tmp else ""), ("login", "yes" if job.login else ""),
+        ("umask", f"{job.umask:03o}" if job.umask not in (None, 0o022) else ""), ("limits", describe.limits(job)),
     ]  # fmt: skip
 
 

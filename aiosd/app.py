@@ -14,7 +14,7 @@ from aiosd.domain_settings import jobs_settings, resource_settings
 from aiosd.errors import AiosError, ConfigError
 from aiosd.host import faults, itself, signals
 from aiosd.host.identities import Identities
-from aiosd.host.launch import Confinement, Layout
+from aiosd.host.launch import VAULT, Confinement, Layout
 from aiosd.host.launcher import ShimLauncher
 from aiosd.host.lock import lock_state
 from aiosd.host.meter import ProcMeter
@@ -25,11 +25,13 @@ from aiosd.host.probes import Survey, survey
 from aiosd.host.reports import ReportReader
 from aiosd.host.runfile import boot_id
 from aiosd.host.terminal import PtyTerminals
+from aiosd.host.vault import FileVault
 from aiosd.ids import JobId
 from aiosd.jobs.engine import Engine
 from aiosd.jobs.job import Job
 from aiosd.jobs.ports import Loaded as Remembered
 from aiosd.jobs.read_service import JobReader
+from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.service import JobService
 from aiosd.monitoring.service import MonitorService
 from aiosd.node import Node
@@ -129,6 +131,7 @@ class Doors:
     reports: ReportReader
     meter: ProcMeter
     identities: Identities
+    vault: FileVault
 
 
 async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExitStack) -> Daemon:
@@ -157,8 +160,8 @@ async def _open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closin
     await launcher.start()
     closing.push_async_callback(launcher.close)
     output = FileOutputReader(identities=identities if confinement.switch else None)
-    doors = Doors(journal, launcher, output, ReportReader(), ProcMeter(clock), identities)
-    for door in (doors.output, doors.reports, doors.meter):
+    doors = Doors(journal, launcher, output, ReportReader(), ProcMeter(clock), identities, FileVault(state / VAULT))
+    for door in (doors.output, doors.reports, doors.meter, doors.vault):
         closing.callback(door.close)
     return doors
 
@@ -175,7 +178,7 @@ async def _start_services(config: Config, inventory: Inventory, clock: Clock, do
     def job_of(job_id: JobId) -> Job | None:
         return jobs.state.jobs.get(job_id)  # looked up each time: the state is made anew when a full disk has room again
 
-    jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached)
+    jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached, Secrets(doors.vault))
     monitor = MonitorService(doors.meter, doors.reports, clock, config.monitoring.period_s)
     doors.launcher.subscribe(RunWatcher(monitor, job_of, report_path_of))  # before `start`, which re-adopts what runs
     await jobs.start()

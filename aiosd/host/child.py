@@ -106,7 +106,7 @@ def _become(plan: Plan, command: list[str], tmp: list[int], reading: int, tellin
         if tmp:
             from aiosd.host import namespaces
 
-            namespaces.enter(tmp)
+            namespaces.enter(plan.scratch, tmp)
         if plan.user:
             _take_rights(plan.user)
             plan.base = dict(plan.user[3])

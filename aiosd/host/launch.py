@@ -19,6 +19,7 @@ _PATTERN = re.compile(r"%[jaA%]")
 _GRANT_WINS = ("CUDA_", "NVIDIA_", "AIOS_")  # of what the grant sets, this stands against the job's own environment
 
 VariablesOf = Callable[[Grant], Mapping[str, str]]
+VAULT = "secrets"  # of the state directory; root's alone
 _PASSABLE, _PRIVATE = 0o711, 0o700
 
 
@@ -118,7 +119,8 @@ class Plans:
             user=user, limits=tuple((_number_of(limit.name), limit.soft, limit.hard) for limit in spec.process_limits),
             hardened=bool(user) and job.owner.uid != 0 and self.confinement.hardened,
             login=(identity.shell, identity.variables) if identity is not None and spec.login_environment else (),
-            private_tmp=spec.private_tmp, secrets=(spec.secrets_at, layout.secrets(job.run_key), list(spec.secrets)) if spec.secrets else (),
+            private_tmp=spec.private_tmp,
+            secrets=(f"{layout.state}/{VAULT}/{spec.secrets_at}", layout.secrets(job.run_key), list(spec.secrets)) if spec.secrets else (),
         )  # fmt: skip
         return plan.marshalled()
 

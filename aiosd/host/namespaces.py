@@ -29,15 +29,25 @@ def make_places(scratch: str) -> list[int]:
     return places
 
 
-def enter(places: list[int]) -> None:
+def enter(scratch: str, places: list[int]) -> None:
     """Give this process, and all that come from it, the places as /tmp and /var/tmp. Raises CannotStart."""
     if os.geteuid() == 0:
         _checked(_libc.unshare(_CLONE_NEWNS))
     else:
         _unshare_as_user()
     _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None))  # what is mounted here is not seen outside; the reverse stays
-    for place, (_, over) in zip(places, _PLACES, strict=True):
-        _checked(_libc.mount(f"/proc/self/fd/{place}".encode(), over.encode(), None, _MS_BIND, None))
+    for place, (name, over) in zip(places, _PLACES, strict=True):
+        again = _open_again(f"{scratch}/{_WITHIN}/{name}", place)
+        _checked(_libc.mount(f"/proc/self/fd/{again}".encode(), over.encode(), None, _MS_BIND, None))
+        os.close(again)
+
+
+def _open_again(path: str, place: int) -> int:
+    """The same directory as seen in this namespace, for only that can be bound; by now its user could have put something else there."""
+    again = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if not os.path.sameopenfile(again, place):
+        raise CannotStart("a private /tmp cannot be had: its directory was changed by another process of the user")
+    return again
 
 
 def _unshare_as_user() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
 from aiosd.ids import JobId, parse_job_id
+from aiosd.jobs.confine import check_limits, check_secrets, check_umask
 from aiosd.jobs.draft import JobDraft, RetryDraft
 from aiosd.jobs.job import ArraySpec, Dependency, DependencyKind, Environment, JobSpec, RetryCondition, RetryPolicy
 from aiosd.jobs.ranges import parse_array
@@ -63,6 +64,12 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         checkpoint_signal=_signal(draft.checkpoint_signal),
         notify_command=_no_nul("notify_command", draft.notify_command),
         script=_no_nul("script", draft.script),
+        secrets=check_secrets(draft.secrets),
+        secrets_at=draft.secrets_at,
+        private_tmp=draft.private_tmp or settings.private_tmp,
+        login_environment=draft.login_environment,
+        umask=settings.umask if draft.umask is None else check_umask(draft.umask),
+        process_limits=check_limits(draft.process_limits),
     )
 
 

@@ -1,6 +1,6 @@
 """What the jobs domain needs of the outside: a journal that remembers, a launcher that runs, a reader of what was printed."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -145,6 +145,19 @@ class Launcher(Protocol):
 
     def subscribe(self, on_event: Callable[[LauncherEvent], None]) -> None:
         """Every event from now on goes to `on_event`, on the event loop's thread."""
+
+
+class SecretKeeper(Protocol):
+    """Keeps the values of secrets, which no record of a job holds."""
+
+    async def keep(self, values: Mapping[str, bytes]) -> str:
+        """Where they are kept from now on, durably. Raises DiskFull or StorageUnwritable."""
+
+    def drop(self, place: str) -> None:
+        """Forget what is kept there. Returns at once."""
+
+    def sweep(self, places: Collection[str]) -> None:
+        """Forget all but what is kept at `places`. Returns at once."""
 
 
 class OutputReader(Protocol):

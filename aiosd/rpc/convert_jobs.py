@@ -39,8 +39,20 @@ def from_submit(wire: pb.SubmitJobsRequest) -> SubmitWish:
     alone = len(wire.specs) == 1  # whoever submits one job does not think of it as the first of a list
     drafts = [from_spec(spec, "" if alone else f"specs[{place}].", shared) for place, spec in enumerate(wire.specs)]
     key = text(wire.idempotency_key, "", "idempotency_key")
-    digest = hashlib.sha256(wire.SerializeToString(deterministic=True)).hexdigest() if key else ""
+    digest = _digest(wire) if key else ""
     return SubmitWish(drafts, key, digest)
+
+
+def _digest(wire: pb.SubmitJobsRequest) -> str:
+    """Of all but the values of secrets: it is stored, and a short value could be guessed from it."""
+    if any(spec.secrets for spec in wire.specs):
+        stripped = pb.SubmitJobsRequest()
+        stripped.CopyFrom(wire)
+        for spec in stripped.specs:
+            for secret in spec.secrets:
+                secret.ClearField("value")
+        wire = stripped
+    return hashlib.sha256(wire.SerializeToString(deterministic=True)).hexdigest()
 
 
 def from_spec(wire: pb.JobSpec, at: str = "", shared: Mapping[str, str] | None = None) -> JobDraft:
@@ -71,7 +83,23 @@ def from_spec(wire: pb.JobSpec, at: str = "", shared: Mapping[str, str] | None =
         checkpoint_signal=text(wire.checkpoint_signal, at, "checkpoint_signal"),
         notify_command=text(wire.notify_command, at, "notify_command"),
         script=text(wire.script, at, "script"),
+        secrets=_from_secrets(wire.secrets, at),
+        private_tmp=wire.private_tmp,
+        login_environment=wire.login_environment,
+        umask=wire.umask if wire.HasField("umask") else None,
+        process_limits=tuple((text(each.name, at, f"process_limits[{place}].name"), each.soft, each.hard) for place, each in enumerate(wire.process_limits)),
     )
+
+
+def _from_secrets(wire: Iterable[pb.Secret], at: str) -> dict[str, bytes]:
+    """Messages name the secret, and never say its value."""
+    found: dict[str, bytes] = {}
+    for place, secret in enumerate(wire):
+        name = needed(secret.name, at, f"secrets[{place}].name")
+        if name in found:
+            raise InvalidArgument(f"{at}secrets names {name!r} twice", hint="give each secret a name of its own", field=f"{at}secrets")
+        found[name] = secret.value
+    return found
 
 
 def from_environment(wire: Iterable[pb.EnvironmentVariable], at: str) -> dict[str, str]:
@@ -190,6 +218,11 @@ def to_spec(spec: JobSpec, *, with_environment: bool = False) -> pb.JobSpec:
         checkpoint_signal=spec.checkpoint_signal,
         notify_command=spec.notify_command,
         script=spec.script,
+        secrets=[pb.Secret(name=name) for name in spec.secrets],
+        private_tmp=spec.private_tmp,
+        login_environment=spec.login_environment,
+        umask=spec.umask,
+        process_limits=[pb.ProcessLimit(name=limit.name, soft=limit.soft, hard=limit.hard) for limit in spec.process_limits],
     )
 
 

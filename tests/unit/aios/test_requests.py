@@ -24,6 +24,7 @@ def test_every_field() -> None:
             nice=19, account="a", array="0-9%2", after_ok=[JobRecord(id="7"), "8.1"], after=5, begin=1.8e9, deadline="2027-01-01T00:00:00Z", retries=3,
             retry_on="oom, exit", backoff=2, preemptible=True, checkpoint_signal="sigusr1", grace="60s", cwd="/tmp", labels={"k": "v"}, output="o-%j",
             error="/e", exclusive=True, hold=True, notify="mail", stdin=True, script="#!/bin/sh",
+            secrets={"TOKEN": b"t\0", "TEXT": "u"}, private_tmp=True, login=True, umask=0o27, limits={"nofile": 64, "core": (0, -1)},
         )
     )  # fmt: skip
     assert list(wire.command) == ["/bin/sh", "-c", "echo $X"]
@@ -35,6 +36,23 @@ def test_every_field() -> None:
     assert (wire.retry.retries, list(wire.retry.conditions), wire.retry.backoff_s) == (3, [pb.RetryPolicy.OOM, pb.RetryPolicy.EXIT], 2)
     assert (wire.stdout_path, wire.stderr_path, wire.cwd, wire.checkpoint_signal) == ("/tmp/o-%j", "/e", "/tmp", "USR1")
     assert (wire.nice, wire.priority, wire.held, wire.stdin_open, wire.preemptible, dict(wire.labels)) == (19, -5, True, True, True, {"k": "v"})
+    assert [(one.name, one.value) for one in wire.secrets] == [("TOKEN", b"t\0"), ("TEXT", b"u")]
+    assert (wire.private_tmp, wire.login_environment, wire.umask) == (True, True, 0o27)
+    assert [(one.name, one.soft, one.hard) for one in wire.process_limits] == [("nofile", 64, 64), ("core", 0, -1)]
+
+
+def test_secrets_and_limits_that_cannot_be_are_refused_and_a_secret_is_not_said_again() -> None:
+    for wrong in (
+        {"secrets": {"TOKEN": 12345678}},
+        {"limits": {"nofile": "many"}},
+        {"limits": {"nofile": (1, 2, 3)}},
+        {"limits": {"nofile": True}},
+        {"umask": 0o1000},
+    ):
+        with pytest.raises(InvalidArgument) as caught:
+            job_spec(JobSpec(["true"], **wrong))  # type: ignore[arg-type]
+        assert "12345678" not in str(caught.value)
+    assert "hush" not in repr(JobSpec(["true"], secrets={"TOKEN": b"hush"}))
 
 
 def test_one_environment_is_shared_and_a_jobs_own_is_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
