@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from aiosd.clock import Clock, SystemClock
 from aiosd.config import Config
 from aiosd.domain_settings import jobs_settings, resource_settings
 from aiosd.errors import AiosError, ConfigError
-from aiosd.host import faults, itself, signals
+from aiosd.host import disk, faults, itself, quota, signals
 from aiosd.host.identities import Identities
 from aiosd.host.launch import VAULT, Confinement, Layout
 from aiosd.host.launcher import ShimLauncher
@@ -28,7 +28,7 @@ from aiosd.host.terminal import PtyTerminals
 from aiosd.host.vault import FileVault
 from aiosd.ids import JobId
 from aiosd.jobs.engine import Engine
-from aiosd.jobs.job import Job
+from aiosd.jobs.job import Job, StopCause
 from aiosd.jobs.ports import Loaded as Remembered
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.secrets_service import Secrets
@@ -43,7 +43,7 @@ from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import Listening, RpcServer, Servicers
-from aiosd.runs import RunInputs, RunMeter, RunWatcher
+from aiosd.runs import DiskWatcher, RunInputs, RunMeter, RunWatcher
 from aiosd.scheduling.registry import POLICIES
 from aiosd.settings_file import Loaded
 from aiosd.storage.journal import SqlJournal
@@ -95,6 +95,7 @@ class Daemon:
     monitor: MonitorService
     server: RpcServer
     node: Node
+    disk: DiskWatcher
     notifier: Notifier
     stopping: asyncio.Event
 
@@ -105,6 +106,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
         async with asyncio.TaskGroup() as roots:
             turns = roots.create_task(daemon.jobs.run(), name="jobs")
             others = [roots.create_task(daemon.monitor.run(), name="monitoring"), roots.create_task(_feed_watchdog(daemon), name="watchdog")]
+            others.append(roots.create_task(daemon.disk.run(), name="disk"))
             signals.listen(asyncio.get_running_loop(), stop=daemon.stopping.set, reload=lambda: _reload(roots, daemon.node))
             await daemon.server.start()
             await daemon.server.serving()
@@ -130,6 +132,7 @@ class Doors:
     output: FileOutputReader
     reports: ReportReader
     meter: ProcMeter
+    confinement: Confinement
     identities: Identities
     vault: FileVault
 
@@ -144,10 +147,10 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     doors = await _open_doors(loaded, found.inventory, clock, closing)
     jobs, monitor, runs = await _start_services(config, found.inventory, clock, doors)
     reader, stopping, notifier = JobReader(jobs, doors.output), asyncio.Event(), notifier_from(os.environ)
-    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings)
+    node = Node(jobs, reader, monitor, found.inventory, loaded, reread, stopping.set, notifier, started_at_s, found.warnings, doors.confinement.disk_quota)
     server = _server(config, jobs, reader, node, runs, doors)
     closing.push_async_callback(server.stop, 0.0)
-    return Daemon(jobs, monitor, server, node, notifier, stopping)
+    return Daemon(jobs, monitor, server, node, _disk_watcher(config, jobs, reader), notifier, stopping)
 
 
 async def _open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closing: AsyncExitStack) -> Doors:
@@ -160,7 +163,7 @@ async def _open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closin
     await launcher.start()
     closing.push_async_callback(launcher.close)
     output = FileOutputReader(identities=identities if confinement.switch else None)
-    doors = Doors(journal, launcher, output, ReportReader(), ProcMeter(clock), identities, FileVault(state / VAULT))
+    doors = Doors(journal, launcher, output, ReportReader(), ProcMeter(clock), confinement, identities, FileVault(state / VAULT))
     for door in (doors.output, doors.reports, doors.meter, doors.vault):
         closing.callback(door.close)
     return doors
@@ -209,8 +212,17 @@ def _switches_users(loaded: Loaded) -> bool:
 
 
 def _confinement(loaded: Loaded) -> Confinement:
-    config = loaded.config
-    return Confinement(_switches_users(loaded), config.isolation.no_new_privileges, config.daemon.runtime_directory)
+    daemon, hardened = loaded.config.daemon, loaded.config.isolation.no_new_privileges
+    return Confinement(_switches_users(loaded), hardened, daemon.runtime_directory, quota.enforced(daemon.state_directory))
+
+
+def _disk_watcher(config: Config, jobs: JobService, reader: JobReader) -> DiskWatcher:
+    async def stop(job: Job, reason: str) -> None:
+        with suppress(AiosError):  # it has ended meanwhile; or the disk is full, and the next look asks again
+            await jobs.stop_run(job.id, job.attempt, StopCause.OVERUSE, reason)
+
+    layout = _layout(config)
+    return DiskWatcher(reader.running, lambda job: disk.stored_bytes(layout.scratch(job.run_key)), stop, config.isolation.disk_watch_s)
 
 
 def _take_places(config: Config, closing: AsyncExitStack, *, shared: bool) -> None:

@@ -35,6 +35,7 @@ class Node:
     notifier: Notifier
     started_at_s: float
     warnings: tuple[str, ...] = ()
+    disk_enforced: bool = False
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -50,7 +51,9 @@ class Node:
             log_file=log_file(),
         )
         view = replace(view, warnings=(*view.warnings, *self.warnings))
-        return NodeReport(self.inventory, self.jobs.state.pool.used(), view, daemon, isolation.report(self.inventory), self._load.look())
+        return NodeReport(
+            self.inventory, self.jobs.state.pool.used(), view, daemon, isolation.report(self.inventory, disk_enforced=self.disk_enforced), self._load.look()
+        )
 
     async def drain(self, reason: str) -> None:
         await self.jobs.set_drained(True, reason)

@@ -53,15 +53,22 @@ def clean_up(plan: Plan) -> None:
     """What only a run of this kind had; the rest is cleared up as for any."""
     if plan.secrets:
         directories.remove_tree(plan.secrets[1])
+    if plan.disk_bytes:
+        from aiosd.host import quota
+
+        quota.release(plan.scratch)
 
 
 def _make_places(plan: Plan) -> list[int]:
     """The run's own directories, each its user's alone; descriptors of those that become its /tmp, from before it could touch them."""
     uid, gid = plan.user[:2] if plan.user else (os.geteuid(), os.getegid())
     tmp: list[int] = []
-    if plan.private_tmp:
+    if plan.disk_bytes or plan.private_tmp:
         _make_owned(plan.scratch, os.geteuid(), os.getegid())
-        from aiosd.host import namespaces  # as what few runs want: neither the spawner nor a shim has it in memory before
+    if plan.disk_bytes:
+        _hold(plan.scratch, plan.disk_bytes)
+    if plan.private_tmp:
+        from aiosd.host import namespaces  # what few runs want, neither the spawner nor a shim has in memory before
 
         tmp = namespaces.make_places(plan.scratch)
     for place in (plan.scratch, plan.checkpoint, plan.logs):
@@ -71,6 +78,15 @@ def _make_places(plan: Plan) -> list[int]:
 
         secrets.hand_out(*plan.secrets, uid, gid)
     return tmp
+
+
+def _hold(scratch: str, most_bytes: int) -> None:
+    from aiosd.host import quota
+
+    try:
+        quota.hold(scratch, most_bytes)
+    except OSError as error:
+        raise CannotStart(f"cannot hold '{scratch}' to {most_bytes} bytes: {error.strerror}") from None
 
 
 def _make_owned(place: str, uid: int, gid: int) -> None:

@@ -27,12 +27,14 @@ _PASSABLE, _PRIVATE = 0o711, 0o700
 class Confinement:
     """How runs are kept to themselves. `switch`: each becomes its job's owner (for a daemon of root); `hardened`: and gains no privileges.
 
+    `disk_quota`: the file system holds what is stored in scratch directories to the grant.
     `runtime` is where secrets are handed out: a directory in memory, where there is one; empty: below the state directory.
     """
 
     switch: bool = False
     hardened: bool = True
     runtime: str = ""
+    disk_quota: bool = False
 
 
 class Layout:
@@ -121,6 +123,7 @@ class Plans:
             login=(identity.shell, identity.variables) if identity is not None and spec.login_environment else (),
             private_tmp=spec.private_tmp,
             secrets=(f"{layout.state}/{VAULT}/{spec.secrets_at}", layout.secrets(job.run_key), list(spec.secrets)) if spec.secrets else (),
+            disk_bytes=spec.request.disk_bytes if self.confinement.disk_quota else 0,
         )  # fmt: skip
         return plan.marshalled()
 

@@ -30,4 +30,6 @@ def test_no_isolation_is_claimed_that_is_not_there() -> None:
     assert [line.resource for line in plain] == ["cpu", "memory", "disk", "network"]
     full = isolation.report(Inventory("h", cpus, 1, 1, devices=(Device("GPU-1", "gpu", 0), Device("fpga-0", "fpga", 0))))
     assert [line.resource for line in full] == ["cpu", "memory", "gpu", "devices", "disk", "network"]
-    assert all(line.state == isolation.NOT_ENFORCED and line.detail for line in full)
+    assert all(line.state == (isolation.WATCHED if line.resource == "disk" else isolation.NOT_ENFORCED) and line.detail for line in full)
+    (disk,) = [line for line in isolation.report(Inventory("h", cpus, 1, 1), disk_enforced=True) if line.resource == "disk"]
+    assert disk.state == "enforced by project quotas"
