@@ -1,6 +1,7 @@
 """What a run has for itself alone: secrets, a /tmp of its own, the variables of a login; with and without root's power to switch users."""
 
 import os
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,12 @@ from aiosd.clock import SystemClock
 from aiosd.host.identities import Identities, Identity
 from aiosd.host.launch import VAULT, Confinement
 from aiosd.host.launcher import ShimLauncher
+from aiosd.host.records import read_run
+from aiosd.host.terminal import PtyTerminals
 from aiosd.host.vault import FileVault
-from aiosd.jobs.job import Job, ProcessLimit
+from aiosd.jobs.job import Job, Phase, ProcessLimit
 from tests.contract.launching import Ear, RealWorld, eventually, in_loop, out, sh, text
-from tests.contract.users import ADA, BOB, UsersWorld, of, owner_and_mode
+from tests.contract.users import ADA, BOB, UsersWorld, identity_of, of, owner_and_mode
 
 
 async def with_secrets(state: Path, one: Job, values: Mapping[str, bytes]) -> Job:
@@ -22,6 +25,11 @@ async def with_secrets(state: Path, one: Job, values: Mapping[str, bytes]) -> Jo
     place = await vault.keep(values)
     vault.close()
     return replace(one, spec=replace(one.spec, secrets=tuple(sorted(values)), secrets_at=place))
+
+
+def main_pid(run_file: Path) -> int:
+    record = read_run(run_file)
+    return record.main_pid if record is not None else 0
 
 
 @pytest.mark.root
@@ -90,6 +98,40 @@ async def test_a_private_tmp_is_seen_by_its_run_alone_and_gone_at_its_end(users:
         assert (await ear.exit(ada)).exit_code == 0, ada_done
         assert out(ear, ada) == b"1777\n/tmp:\nmade\n\n/var/tmp:\nmade\n"
         assert list((users.state / "scratch").iterdir()) == []
+
+
+@in_loop
+async def test_what_a_killed_shim_has_handed_out_is_taken_back_by_who_finds_that(real: RealWorld) -> None:
+    one = await with_secrets(real.state, sh("echo up; exec sleep 1000"), {"TOKEN": b"hush"})
+    handed_out = real.state / "handed-out" / one.run_key
+    async with real.daemon() as ear:
+        ear.launcher.launch(one)
+        await text(Path(ear.launcher.log_paths(one)[0]))
+        assert (handed_out / "TOKEN").exists()
+        os.kill((await ear.launched(one)).shim_pid, signal.SIGKILL)
+        assert (await ear.ended(one)).exit is None
+        assert not handed_out.exists()
+
+
+@pytest.mark.root
+@in_loop
+async def test_a_terminal_beside_a_run_with_a_tmp_of_its_own_is_in_that_tmp(users: UsersWorld) -> None:
+    ada = of(ADA, sh("echo mine > /tmp/made; echo up; exec sleep 1000", private_tmp=True))
+    async with users.daemon() as ear:
+        ear.launcher.launch(ada)
+        await text(Path(ear.launcher.log_paths(ada)[0]))
+        await eventually(lambda: main_pid(users.state / "runs" / ada.run_key) > 0)
+        pid = (await ear.launched(ada)).shim_pid
+        running = replace(ada, phase=Phase.RUNNING, run=replace(ada.run, shim_pid=pid))  # type: ignore[type-var]  # it has one
+        terminals = PtyTerminals(lambda key: str(users.state / "runs" / key), Identities(identity_of))
+        terminal = await terminals.open(running, ["/bin/sh", "-c", "id -u; cat /tmp/made"], 0, 0)
+        try:
+            said = b"".join([piece async for piece in terminal.output()])
+        finally:
+            await terminal.close()
+        assert said.split() == [b"61001", b"mine"]
+        ear.launcher.signal(ada, "KILL")
+        await ear.exit(ada)
 
 
 @pytest.mark.root

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from aiosd.errors import AlreadyExists, FailedPrecondition, InvalidArgument
+from aiosd.errors import AlreadyExists, Denied, FailedPrecondition, InvalidArgument
 from aiosd.jobs.actions import Steer
-from aiosd.jobs.job import Phase
+from aiosd.jobs.job import Owner, Phase
 from aiosd.jobs.secrets_service import Secrets
+from aiosd.jobs.settings import JobsSettings
 from tests.unit.jobs.serving import Bench, serving
 from tests.unit.jobs.world import ALICE, draft
 
@@ -108,3 +109,27 @@ def test_what_no_live_job_names_is_swept_at_the_start() -> None:
     keeper = FakeKeeper({"left over": {}, "": {}})
     Secrets(keeper).sweep([])
     assert keeper.kept == {}
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_root_submits_where_it_may(allowed: bool) -> None:
+    async def check() -> None:
+        async with serving(settings=JobsSettings(allow_root_jobs=allowed)) as bench:
+            asked = bench.service.submit([draft()], owner=Owner(0, 0, "root"))
+            if allowed:
+                assert len(await asked) == 1
+            else:
+                with pytest.raises(Denied, match="allow_root_jobs"):
+                    await asked
+            assert len(await bench.service.submit([draft()], owner=ALICE)) == 1
+
+    asyncio.run(check())
+
+
+def test_what_the_operator_has_set_fills_in_what_a_job_does_not_say() -> None:
+    async def check() -> None:
+        async with serving(settings=JobsSettings(umask=0o077, private_tmp=True)) as bench:
+            (default, own) = await bench.service.submit([draft(), replace(draft(), umask=0o002)], owner=ALICE)
+            assert (default.spec.umask, default.spec.private_tmp, own.spec.umask) == (0o077, True, 0o002)
+
+    asyncio.run(check())
