@@ -17,6 +17,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _KEYCTL = {"x86_64": 250, "i386": 288, "i686": 288, "ppc64le": 271, "s390x": 280}
 _KEYCTL_GENERIC = 219  # of all younger architectures
 _JOIN_SESSION_KEYRING = 1
+_NOT_DEFAULT = (_signal.SIGPIPE, _signal.SIGUSR1, _signal.SIGCHLD, _signal.SIGINT, _signal.SIGXFSZ)
 _OOM_SCORE = "/proc/self/oom_score_adj"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -150,17 +151,17 @@ def _tell(telling: int, code: int, text: str) -> None:
 
 
 def _reset_signals() -> None:
-    """As posix_spawn does for other runs: what is handled here would be ignored there, or the other way round."""
-    for number in prepare.ALL_SIGNALS:
-        if number < _signal.SIGRTMIN:
-            _signal.signal(number, _signal.SIG_DFL)
+    """As posix_spawn does for other runs: what spawner or shim ignore or handle would go on being so. All else is as they found it: default."""
+    for number in _NOT_DEFAULT:
+        _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def _take_rights(user: prepare.User) -> None:
     """Become the user, for good: real, effective and saved."""
     uid, gid, groups, _ = user
-    _reset_oom_score()
+    if _protected:
+        _give_up_protection()
     try:
         os.setgroups(groups)
         os.setresgid(gid, gid, gid)
@@ -170,19 +171,29 @@ def _take_rights(user: prepare.User) -> None:
     _libc.syscall(_keyctl, _JOIN_SESSION_KEYRING, None)  # a kernel without keyrings has none to share
 
 
-def _reset_oom_score() -> None:
-    """The unit protects the daemon from the OOM killer; jobs are not to inherit that."""
+def _is_protected() -> bool:
+    """Whether the OOM killer spares this process, as it does a daemon of the unit; what the spawner has, its shims have."""
     try:
-        fd = os.open(_OOM_SCORE, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(_OOM_SCORE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return
+        return False
     try:
-        if os.read(fd, 16).strip() != b"0":
-            os.write(fd, b"0")
-    except OSError:
-        return  # a container that may not: then nothing was protected either
+        return os.read(fd, 16).strip() != b"0"
     finally:
         os.close(fd)
+
+
+def _give_up_protection() -> None:
+    fd = os.open(_OOM_SCORE, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, b"0")
+    except OSError as error:
+        raise CannotStart(f"cannot give up the daemon's protection from the OOM killer: {error.strerror}") from None
+    finally:
+        os.close(fd)
+
+
+_protected = _is_protected()
 
 
 def _confine(plan: Plan) -> None:

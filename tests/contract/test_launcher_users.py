@@ -28,6 +28,32 @@ async def test_a_run_is_its_owner_with_exactly_its_groups_and_nothing_of_root(us
 
 
 @in_loop
+async def test_no_signal_is_ignored_or_blocked_and_no_descriptor_is_left_open(users: UsersWorld) -> None:
+    _, printed = await users.run(of(ADA, sh("cat /proc/self/status; ls /proc/self/fd | tr '\\n' ' '")))
+    said = {name: value.split() for name, _, value in (line.partition(":") for line in printed.splitlines()[:-1])}
+    assert {int(said[kind][0], 16) for kind in ("SigIgn", "SigBlk", "SigCgt")} == {0}
+    assert printed.splitlines()[-1].split() == ["0", "1", "2", "3"]  # 3 is of ls itself
+
+
+@in_loop
+async def test_a_run_is_not_spared_by_the_oom_killer_as_its_daemon_is(users: UsersWorld) -> None:
+    own = Path("/proc/self/oom_score_adj")
+    before = own.read_text()
+    try:
+        own.write_text("-5")
+    except OSError:
+        own.write_text("7")  # a container that may not lower it: any value that is not the usual one shows the same
+    try:
+        _, printed = await users.run(of(ADA, sh("cat /proc/self/oom_score_adj")))
+    finally:
+        try:
+            own.write_text(before)
+        except OSError:
+            pytest.skip("the score cannot be put back here")
+    assert printed == "0\n"
+
+
+@in_loop
 async def test_what_is_kept_of_a_run_is_its_owners_alone(users: UsersWorld) -> None:
     keeper = of(ADA, sh("echo kept; touch $AIOS_CHECKPOINT_DIR/model $AIOS_REPORT_FILE; stat -c '%u %a' $AIOS_SCRATCH"))
     ended, printed = await users.run(keeper)
