@@ -54,9 +54,12 @@ def _unshare_as_user() -> None:
     """Without root: a user namespace in which this user is who it is."""
     uid, gid = os.geteuid(), os.getegid()
     _checked(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+    try:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+    except OSError as error:
+        raise CannotStart(f"a private /tmp cannot be had here: no user namespace of one's own: {error.strerror}") from None
 
 
 def _checked(result: int) -> None:
