@@ -138,7 +138,9 @@ async def test_a_terminal_beside_a_run_with_a_tmp_of_its_own_is_in_that_tmp(user
 @in_loop
 async def test_the_variables_of_a_login_are_those_of_the_users_shell_under_the_jobs_own(users: UsersWorld) -> None:
     shell = users.root / "shell"
-    shell.write_text('#!/bin/sh\necho chatter; [ "$(id -u)" = 61001 ] && export FROM_PROFILE=1 OVERRIDDEN=profile GREETING="two words"\nexec /bin/sh "$@"\n')
+    shell.write_text(
+        '#!/bin/sh\necho chatter; sleep 60 & [ "$(id -u)" = 61001 ] && export FROM_PROFILE=1 OVERRIDDEN=profile GREETING="two words"\nexec /bin/sh "$@"\n'
+    )
     shell.chmod(0o755)
     confinement = Confinement(switch=True, runtime=str(users.root / "run"))
     identities = Identities(lambda owner: Identity(owner.uid, owner.gid, (owner.gid,), "ada", str(users.home), str(shell)))
