@@ -86,6 +86,12 @@ class _Warm:
         except OSError:
             return False
 
+    def kill(self) -> None:
+        try:
+            _signal.pidfd_send_signal(self.pidfd, _signal.SIGKILL)
+        except ProcessLookupError:
+            return  # it was killed before, and that is why it took nothing
+
     def close(self) -> None:
         os.close(self.pidfd)
         self.socket.close()
@@ -139,7 +145,7 @@ def _begin(daemon: _socket.socket, pool: _Pool, frame: bytes) -> None:
             warm.key = key
             _answer(daemon, b"%s %d 0\n" % (key, warm.pid), -1)  # the daemon has had its descriptor
             return
-        _signal.pidfd_send_signal(warm.pidfd, _signal.SIGKILL)  # what it has read of the frame must never begin
+        warm.kill()  # what it has read of the frame must never begin
         pool.drop(warm)
     _fork(daemon, pool, frame, key)
 
