@@ -18,6 +18,7 @@ from aios.v1 import resources_pb2
 _OF_ONE_JOB = frozenset({
     "AIOS_JOB_ID", "AIOS_JOB_NAME", "AIOS_ARRAY_INDEX", "AIOS_ATTEMPT", "AIOS_SCRATCH", "AIOS_CHECKPOINT_DIR", "AIOS_CHECKPOINT_SIGNAL",
     "AIOS_CPUS", "AIOS_CPU_MILLIS", "AIOS_MEMORY_BYTES", "AIOS_DEVICES", "AIOS_REPORT_FILE", "AIOS_QUEUE", "AIOS_RUN_KEY", "AIOS_SUBMIT_DIR",
+    "AIOS_SECRETS",
 })  # fmt: skip
 _SECRET = frozenset({"AIOS_TOKEN"})  # would be kept with the job; on the machine itself a job needs none
 # Thread counts that a job was given by its grant: a job submitted from inside it has a grant of its own.
@@ -81,7 +82,28 @@ def job_spec(spec: JobSpec) -> pb.JobSpec:
         io_read_bytes_per_s=0 if spec.io_read is None else parse_bytes(spec.io_read, what="io_read"),
         io_write_bytes_per_s=0 if spec.io_write is None else parse_bytes(spec.io_write, what="io_write"),
         io_weight=parse_count(spec.io_weight, what="io_weight", most=1000),
+        secrets=[pb.Secret(name=_text(name, "secrets"), value=_secret(name, value)) for name, value in (spec.secrets or {}).items()],
+        private_tmp=spec.private_tmp,
+        login_environment=spec.login,
+        umask=None if spec.umask is None else parse_count(spec.umask, what="umask", most=0o777),
+        process_limits=[_limit(name, value) for name, value in (spec.limits or {}).items()],
     )
+
+
+def _secret(name: str, value: object) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes):
+        return value
+    raise InvalidArgument(f"secret {name!r} is neither bytes nor text", hint='for example {"TOKEN": Path("token").read_bytes()}')
+
+
+def _limit(name: str, value: object) -> pb.ProcessLimit:
+    soft, hard = value if isinstance(value, tuple) and len(value) == 2 else (value, value)
+    numbers = [number for number in (soft, hard) if isinstance(number, int) and not isinstance(number, bool) and -1 <= number < 1 << 63]
+    if len(numbers) != 2:
+        raise InvalidArgument(f"limit {name} cannot be {value!r}", hint='give a number or (soft, hard), as in {"nofile": (1024, 4096)}; -1: no limit')
+    return pb.ProcessLimit(name=_text(name, "limits"), soft=numbers[0], hard=numbers[1])
 
 
 def captured_environment() -> dict[str, str]:

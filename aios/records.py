@@ -169,6 +169,11 @@ class JobRecord:
     io_read_bytes_per_s: int = 0
     io_write_bytes_per_s: int = 0
     io_weight: int = 0
+    secrets: tuple[str, ...] = ()  # their names
+    private_tmp: bool = False
+    login: bool = False
+    umask: int | None = None
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # soft, hard; -1: none
     submitted_at_s: float = 0.0
     eligible_at_s: float = 0.0
     attempt: int = 0

@@ -1,7 +1,7 @@
 """What a job is to be, as its user writes it: `JobSpec`, and the same words as keyword arguments of `submit`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, TypedDict
 
@@ -60,6 +60,11 @@ class SubmitOptions(TypedDict, total=False):
     io_read: Size | None
     io_write: Size | None
     io_weight: int
+    secrets: Mapping[str, bytes | str] | None
+    private_tmp: bool
+    login: bool
+    umask: int | None
+    limits: Mapping[str, int | tuple[int, int]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,10 @@ class JobSpec:
     stdin           True: fed by `client.write_input`; else /dev/null
     script          the text of a batch script; `command` is then its arguments
     io_read, ...    io_read and io_write: "200M" or bytes a second from and to each disk; io_weight: 1 to 1000 beside other jobs, 100 is usual
+    secrets         values that the job reads in the files $AIOS_SECRETS/NAME, and that nobody else sees
+    private_tmp     a /tmp and a /var/tmp of its own, gone at its end
+    login           with the variables of a login shell, under `env`
+    umask           0o027; limits: as of setrlimit, {"nofile": 4096} or {"nofile": (soft, hard)}; -1: none
     """
 
     command: "str | Iterable[str]"
@@ -125,3 +134,8 @@ class JobSpec:
     io_read: Size | None = None
     io_write: Size | None = None
     io_weight: int = 0
+    secrets: Mapping[str, bytes | str] | None = field(default=None, repr=False)
+    private_tmp: bool = False
+    login: bool = False
+    umask: int | None = None
+    limits: Mapping[str, int | tuple[int, int]] | None = None

@@ -138,6 +138,15 @@ def says_no_more(job: JobRecord) -> bool:
     return outcome is not None and outcome.reason in ("", f"exit code {outcome.exit_code}", f"ended by signal {outcome.signal}")
 
 
+def limits(job: JobRecord) -> str:
+    """`nofile 1024:4096, core 0`."""
+
+    def number(value: int) -> str:
+        return "unlimited" if value < 0 else str(value)
+
+    return ", ".join(f"{name} {number(soft)}" + (f":{number(hard)}" if hard != soft else "") for name, (soft, hard) in job.limits.items())
+
+
 def signal_name(number: int) -> str:
     from signal import Signals
 

@@ -90,6 +90,8 @@ def _asked(job: JobRecord) -> list[tuple[str, str]]:
         ("retries", f"{job.retry.retries}{conditions}{_raising(job)}" if job.retry.retries else ""), ("nice", str(job.nice) if job.nice else ""),
         ("disk traffic", _traffic(job)),
         ("preemptible", "yes" if job.preemptible else ""), ("notify", job.notify_command),
+        ("secrets", ", ".join(job.secrets)), ("private /tmp", "yes" if job.private_tmp else ""), ("login", "yes" if job.login else ""),
+        ("umask", f"{job.umask:03o}" if job.umask not in (None, 0o022) else ""), ("limits", describe.limits(job)),
     ]  # fmt: skip
 
 

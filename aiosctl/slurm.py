@@ -40,7 +40,7 @@ SHORT = {
     "D": "chdir",
     "N": "nodes",
 }
-FLAGS = frozenset({"hold", "requeue", "no-requeue"})
+FLAGS = frozenset({"hold", "requeue", "no-requeue", "get-user-env"})
 OPTIONAL_VALUE = frozenset({"exclusive", "nice"})  # only as --name=value
 COUNTED = ("ntasks", "ntasks-per-node", "cpus-per-task", "mem-per-cpu", "mem-per-gpu", "gpus-per-task", "priority", "nice")  # need each other
 _DEPENDENCIES = {"after": "--after", "afterok": "--after-ok", "afterany": "--after-any", "afternotok": "--after-failed"}
@@ -229,6 +229,7 @@ SINGLE: dict[str, Callable[[Given], list[str]]] = {
     "chdir": _as("--cwd"),
     "comment": lambda given: ["--label", f"comment={given.value}"],
     "nodes": _nodes,
+    "get-user-env": _flag("--login"),
 }
 
 

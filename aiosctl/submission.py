@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aios.spec import SubmitOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
+_MOST_SECRET_BYTES = 1 << 20
 _CONDITIONS = ("exit", "oom", "preempt", "timeout", "lost")
 
 
@@ -53,9 +54,49 @@ def _factor(text: str) -> float:
 
 
 FACTOR = Value("number", _factor, "2 or 1.5")
+
+
+def _secret(text: str) -> tuple[str, bytes]:
+    """`NAME=@FILE`; a value itself would be seen by everybody in the list of processes."""
+    name, _, source = text.partition("=")
+    if not name or not source.startswith("@") or source == "@":
+        raise ValueError(f"{name[:40]!r} does not name a file: a value on the command line can be seen by everybody")
+    try:
+        with open(source[1:], "rb") as file:
+            return name, file.read(_MOST_SECRET_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"the file {source[1:]} of secret {name} cannot be read: {error.strerror}") from None
+
+
+def _umask(text: str) -> int:
+    if not text or len(text) > 4 or set(text) - set("01234567"):
+        raise ValueError(f"{text[:40]!r} is not a umask")
+    return int(text, 8)
+
+
+def _limit(text: str) -> tuple[str, int | tuple[int, int]]:
+    name, equals, value = text.partition("=")
+    soft, colon, hard = value.partition(":")
+    if not name or not equals:
+        raise ValueError(f"{text[:40]!r} is not NAME=LIMIT")
+    return name, (_limit_number(soft), _limit_number(hard)) if colon else _limit_number(soft)
+
+
+def _limit_number(text: str) -> int:
+    """A number, a size, or no limit at all."""
+    from aios.units import parse_bytes
+
+    if text in ("unlimited", "infinity", "-1"):
+        return -1
+    return int(text) if text.isdecimal() else parse_bytes(text, what="limit")
+
+
 CONDITIONS = Value("conditions", _conditions, "oom,preempt")
 JOBS = Value("job", _jobs, "12 or 12,13")
 ENVIRONMENT = Value("k=v", _environment_pair, "LR=0.1")
+SECRET = Value("name=@file", _secret, "TOKEN=@token.txt")
+UMASK = Value("umask", _umask, "027")
+LIMIT = Value("name=limit", _limit, "nofile=4096 or nofile=1024:4096")
 
 JOB_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--name", default="", help="Its name; else the command's."),
@@ -97,6 +138,11 @@ JOB_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--exclusive", is_flag=True, help="The whole machine, alone."),
     click.option("--hold", is_flag=True, help="Do not start it before `release`."),
     click.option("--notify", default="", metavar="COMMAND", help="A shell command, run when it has ended for good."),
+    click.option("--secret", "secrets", type=SECRET, multiple=True, help="A value that only the job reads, in $AIOS_SECRETS/NAME: NAME=@FILE."),
+    click.option("--private-tmp", is_flag=True, help="A /tmp of its own, gone at its end."),
+    click.option("--login", is_flag=True, help="With the variables of your login shell, under those of --env."),
+    click.option("--umask", type=UMASK, help="Of its processes, octal: 027."),
+    click.option("--limit", "limits", type=LIMIT, multiple=True, help="A process limit, soft or soft:hard: nofile=4096, core=0, stack=unlimited."),
     click.option("--key", default="", metavar="KEY", help="The same key never makes a second job."),
 )
 
@@ -142,6 +188,8 @@ def submit_options(asked: Mapping[str, Any], *, stdin: bool = False, script: str
         "cwd": here, "labels": dict(asked["labels"]), "exclusive": asked["exclusive"], "hold": asked["hold"], "notify": asked["notify"],
         "output": output_path(asked["output"], here, asked["name"]), "error": output_path(asked["error"], here, asked["name"]),
         "stdin": stdin, "script": script, "io_read": asked["io_read"], "io_write": asked["io_write"], "io_weight": asked["io_weight"],
+        "secrets": dict(asked["secrets"]) or None, "private_tmp": asked["private_tmp"], "login": asked["login"],
+        "umask": asked["umask"], "limits": dict(asked["limits"]) or None,
     }  # fmt: skip
     return options
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def load(options: argparse.Namespace, places: Places) -> Loaded:
     file = Path(options.config) if options.config is not None else places.config_file
     loaded = settings_file.load(file, os.environ, places.defaults(), command_line, must_exist=options.config is not None)
     _check_policy(loaded)
-    return loaded
+    return replace(loaded, system=options.system)
 
 
 def _check_policy(loaded: Loaded) -> None:

@@ -16,7 +16,6 @@ from aiosd.doors import Doors, layout_of, open_doors, take_places
 from aiosd.entrance import Entrance, listening
 from aiosd.errors import AiosError
 from aiosd.host import isolation, mps, signals
-from aiosd.host.cells.port import Cells
 from aiosd.host.notify import Notifier, notifier_from
 from aiosd.host.people import People
 from aiosd.host.probes import Survey, survey
@@ -52,7 +51,7 @@ def run(loaded: Loaded, reread: Callable[[], Loaded]) -> int:
     """
     daemon = loaded.config.daemon
     logs.configure(daemon.log_level, daemon.log_format)
-    os.umask(0o022)
+    os.umask(0o077)  # whatever is for others says so
     try:
         asyncio.run(_serve(loaded, reread))
     except BaseExceptionGroup as group:
@@ -100,6 +99,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
             others = [
                 roots.create_task(services.monitor.run(), name="monitoring"),
                 roots.create_task(services.devices.run(), name="devices"),
+                roots.create_task(services.disk.run(), name="disk"),
                 roots.create_task(_feed_watchdog(daemon), name="watchdog"),
             ]
             if services.bounds is not None:
@@ -126,10 +126,10 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     """Take the directories, look at the machine, open the doors, build the services."""
     config, clock = loaded.config, SystemClock()
     started_at_s = clock.now().wall_s
-    take_places(config, closing)
+    take_places(loaded, closing)
     found = await asyncio.to_thread(survey, resource_settings(config))
     _log_survey(found)
-    doors, people = await open_doors(config, found.inventory, clock, closing), People()
+    doors, people = await open_doors(loaded, found.inventory, clock, closing), People()
     services = await start_services(config, found.inventory, clock, doors, people)
     entrance = Entrance.of(config, people, services.access)
     notifier, stopping = notifier_from(os.environ), asyncio.Event()
@@ -141,7 +141,7 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     node = Node(
         services.jobs, JobReader(services.jobs, doors.output), loaded, reread, on_reload, stopping.set, notifier, started_at_s,
         survey=partial(asyncio.to_thread, survey, resource_settings(config)),
-        isolation=partial(_isolation, config, doors.cells, services.bounds),
+        isolation=partial(_isolation, config, doors, services.bounds),
         warnings=found.warnings,
         further_warnings=lambda: (*services.access.warnings, *services.devices.warnings),
         devices=services.devices,
@@ -153,16 +153,19 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
     return Daemon(services, server, node, notifier, stopping)
 
 
-def _isolation(config: Config, cells: Cells, bounds: BoundsService | None, inventory: Inventory) -> tuple[Isolation, ...]:
+def _isolation(config: Config, doors: Doors, bounds: BoundsService | None, inventory: Inventory) -> tuple[Isolation, ...]:
     """What holds a job to its grant, resource by resource."""
     watched = bounds is not None and config.isolation.watchdog_period_s > 0
     mps_directory = mps.pipe_directory(config.resources.mps, config.resources.mps_directory)
-    return (*isolation.report(inventory, cells.enforcement, watched=watched), *mps.gpu_memory_line(inventory, mps_directory, config.resources.foreign_use))
+    return (
+        *isolation.report(inventory, doors.cells.enforcement, watched=watched, disk_enforced=doors.confinement.disk_quota),
+        *mps.gpu_memory_line(inventory, mps_directory, config.resources.foreign_use),
+    )
 
 
 def _server(config: Config, services: Services, node: Node, doors: Doors, entrance: Entrance, accounts: Accounts) -> RpcServer:
     jobs, reader = services.jobs, node.reader
-    beside = Beside(services.runs, RunInputs(doors.launcher), PtyTerminals(layout_of(config).run_file))
+    beside = Beside(services.runs, RunInputs(doors.launcher), PtyTerminals(layout_of(config).run_file, doors.identities))
     converter = JobConverter(services.runs.progress, doors.launcher.log_paths)
     servicers = Servicers(
         JobsServicer(jobs, reader, beside, converter, lambda: node.loaded.config.jobs.max_jobs_per_submit),

@@ -191,6 +191,14 @@ class IsolationConfig(Section, frozen=True, kw_only=True):
     ] = 0
     pids_max: Annotated[int, whole("processes and threads of one job; 0: no limit", 0, 4_194_304)] = 16_384
     watchdog_period_s: Annotated[float, seconds("between two looks at the memory of jobs that no kernel limits; 0: none; seconds", 0, 3600, reload=True)] = 1.0
+    run_as_user: Annotated[
+        Literal["auto", "on", "off"], text("each job under the uid and groups of who submitted it; auto: when the system's daemon (--system) is root")
+    ] = "auto"
+    allow_root_jobs: Annotated[bool, text("root may submit jobs, which then run as root", reload=True)] = True
+    no_new_privileges: Annotated[bool, text("jobs under their own uid gain nothing from setuid programs: no sudo, no su")] = True
+    umask: Annotated[str, text("of a job that does not say; octal", pattern=r"^[0-7]{3,4}$", reload=True)] = "022"
+    private_tmp: Annotated[bool, text("every job has a /tmp and a /var/tmp of its own, gone at its end", reload=True)] = False
+    disk_watch_s: Annotated[float, seconds("between two looks at how much jobs with --disk have written, where no quota holds them; seconds", 0.1, 3600)] = 10.0
 
 
 class MonitoringConfig(Section, frozen=True, kw_only=True):

@@ -23,6 +23,9 @@ def jobs_settings(config: Config) -> JobsSettings:
         max_starts_per_pass=scheduler.max_starts_per_pass,
         queues=queues,
         limits=UserLimits(**{f: getattr(config.limits, f) for f in config.limits.__struct_fields__}),
+        allow_root_jobs=config.isolation.allow_root_jobs,
+        umask=int(config.isolation.umask, 8),
+        private_tmp=config.isolation.private_tmp,
         **{f: getattr(jobs, f) for f in jobs.__struct_fields__},
     )
 

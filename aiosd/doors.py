@@ -1,6 +1,7 @@
 """The outside world, opened: the disk, the machine, the devices; and the directories that are a daemon's alone."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,21 +12,25 @@ from aiosd import logs
 from aiosd.clock import Clock
 from aiosd.config import Config
 from aiosd.domain_settings import cell_settings
-from aiosd.host import faults, mps
+from aiosd.errors import ConfigError
+from aiosd.host import faults, mps, quota
 from aiosd.host.cells.opening import open_cells
 from aiosd.host.cells.port import Cells
 from aiosd.host.gpu_watch import NvmlWatch, watched
-from aiosd.host.launch import Layout
+from aiosd.host.identities import Identities
+from aiosd.host.launch import VAULT, Confinement, Layout
 from aiosd.host.launcher import ShimLauncher
 from aiosd.host.lock import lock_state
 from aiosd.host.meter import ProcMeter
 from aiosd.host.output import FileOutputReader
-from aiosd.host.paths import prepare_directory
+from aiosd.host.paths import prepare_directory, share_directory
 from aiosd.host.reports import ReportReader
+from aiosd.host.vault import FileVault
 from aiosd.host.watchdog import PssWeigher
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
+from aiosd.settings_file import Loaded
 from aiosd.storage.journal import SqlJournal
 
 log = logs.logger("aiosd.doors")
@@ -44,6 +49,9 @@ class Doors:
     weigher: PssWeigher
     gpus: NvmlWatch | None  # None: there is none
     cells: Cells
+    confinement: Confinement
+    identities: Identities
+    vault: FileVault
 
 
 @dataclass(slots=True)
@@ -57,36 +65,59 @@ class Variables:
         return grant_variables(grant, self.machine(), self.mps_directory())
 
 
-def take_places(config: Config, closing: AsyncExitStack) -> None:
+def take_places(loaded: Loaded, closing: AsyncExitStack) -> None:
     """Make the directories, and keep every other daemon out of them until `closing` lets go."""
+    config = loaded.config
+    for_all = config.daemon.users == "all"
     prepare_directory(config.daemon.state_directory)
     closing.callback(lock_state(config.daemon.state_directory).release)
-    prepare_directory(config.daemon.runtime_directory, 0o755 if config.daemon.users == "all" else 0o700)
+    prepare_directory(config.daemon.runtime_directory, 0o755 if for_all else 0o700)
+    if switches_users(loaded):  # users pass through them
+        share_directory(config.daemon.state_directory)
+        if not for_all:
+            share_directory(config.daemon.runtime_directory)
 
 
-async def open_doors(config: Config, inventory: Inventory, clock: Clock, closing: AsyncExitStack) -> Doors:
+async def open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closing: AsyncExitStack) -> Doors:
     """Open all of them; `closing` closes them in reverse order."""
+    config = loaded.config
     cells = await asyncio.to_thread(open_cells, Path(config.daemon.state_directory), inventory, cell_settings(config))
     _log_isolation(cells)
     journal = await SqlJournal.open(config.database_url, reached=faults.reached)
     closing.push_async_callback(journal.close)
     state, target = Path(config.daemon.state_directory), f"unix:{config.socket_path}"
     variables = Variables(lambda: inventory, partial(mps.pipe_directory, config.resources.mps, config.resources.mps_directory))
-    launcher = ShimLauncher(state, target, variables, clock, cells)
+    identities, confinement = Identities(), _confinement(loaded)
+    launcher = ShimLauncher(state, target, variables, clock, confinement, identities, cells)
     await launcher.start()
     closing.push_async_callback(launcher.close)
     seen = watched(inventory)
     gpus = NvmlWatch(seen, clock) if seen else None
-    doors = Doors(journal, launcher, variables, FileOutputReader(), ReportReader(), ProcMeter(clock, gpus), PssWeigher(), gpus, cells)
-    for door in (doors.output, doors.reports, doors.meter, doors.weigher):
+    output, vault = FileOutputReader(identities=identities if confinement.switch else None), FileVault(state / VAULT)
+    meter, weigher = ProcMeter(clock, gpus), PssWeigher()
+    doors = Doors(journal, launcher, variables, output, ReportReader(), meter, weigher, gpus, cells, confinement, identities, vault)
+    for door in (doors.output, doors.reports, doors.meter, doors.weigher, doors.vault):
         closing.callback(door.close)
     return doors
 
 
 def layout_of(config: Config) -> Layout:
-    return Layout(Path(config.daemon.state_directory))
+    return Layout(Path(config.daemon.state_directory), config.daemon.runtime_directory)
 
 
 def _log_isolation(cells: Cells) -> None:
     enforcement = cells.enforcement
     log.info("isolation", cgroups=enforcement.version, held=sorted(enforcement.held), lacking=dict(enforcement.lacking))
+
+
+def switches_users(loaded: Loaded) -> bool:
+    """Whether jobs run as their owners. Raises ConfigError when they are to, and cannot."""
+    wish = loaded.config.isolation.run_as_user
+    if wish == "on" and os.geteuid() != 0:
+        raise ConfigError("isolation.run_as_user = 'on' is not possible: the daemon is not root", hint="start it as root, or set it to 'auto'")
+    return wish == "on" or (wish == "auto" and loaded.system and os.geteuid() == 0)
+
+
+def _confinement(loaded: Loaded) -> Confinement:
+    daemon, hardened = loaded.config.daemon, loaded.config.isolation.no_new_privileges
+    return Confinement(switches_users(loaded), hardened, daemon.runtime_directory, quota.enforced(daemon.state_directory))

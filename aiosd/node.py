@@ -113,7 +113,7 @@ class Node:
             applied, needs_restart = self.loaded.config.diff(new.config)
             for key in applied:
                 await self._apply(key, new)
-            self.loaded = Loaded(self.loaded.config.taking_over(new.config), new.file, new.origins)
+            self.loaded = replace(new, config=self.loaded.config.taking_over(new.config))
             self.on_reload(self.loaded.config)
             await self._survey()
             log.info("reloaded", applied=applied, needs_restart=needs_restart)

@@ -1,12 +1,12 @@
 """What is asked about a run that lives: its measurements and its input; and the hand that points monitoring at every run."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiosd.ids import JobId
-from aiosd.jobs.job import Job
+from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.ports import Launched, LauncherEvent, RunEnded
 from aiosd.monitoring.bounds import Bounds
 from aiosd.monitoring.bounds_service import BoundsService
@@ -14,8 +14,10 @@ from aiosd.monitoring.ports import WatchedRun
 from aiosd.monitoring.service import MonitorService
 from aiosd.monitoring.stats import JobStatistics, Progress
 from aiosd.resources.grant import Grant
+from aiosd.units import format_bytes
 
 _INPUT_PAUSE_S = 0.02  # a full fifo says nothing when it has room again
+_MOST_SHARE = 0.02  # of the time is spent looking at what runs have stored
 _LONGEST_INPUT_PAUSE_S = 0.5
 
 ReportPathOf = Callable[[Job], str]
@@ -85,6 +87,38 @@ class BoundsWatcher:
     def job_with(self, key: str) -> Job | None:
         """The job of a watched run, as it was launched."""
         return self._jobs.get(key)
+
+
+@dataclass(slots=True)
+class DiskWatcher:
+    """Stops runs that store more than the disk space they were granted, where no quota does, or a process got round it.
+
+    running, stored_bytes   the jobs that have processes; what one has stored: on a thread, for it blocks
+    stop                    job and the reason that its user reads
+    """
+
+    running: Callable[[], Sequence[Job]]
+    stored_bytes: Callable[[Job], int]
+    stop: Callable[[Job, str], Awaitable[None]]
+    period_s: float
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            begun_s = loop.time()
+            await self.look()
+            took_s = loop.time() - begun_s
+            await asyncio.sleep(max(self.period_s, took_s / _MOST_SHARE))
+
+    async def look(self) -> None:
+        """Once at every run that asked for disk space."""
+        for job in self.running():
+            granted = job.spec.request.disk_bytes
+            if granted and job.phase is not Phase.STOPPING:
+                stored = await asyncio.to_thread(self.stored_bytes, job)
+                if stored > granted:
+                    await self.stop(job, f"it stored {format_bytes(stored)} in its scratch directory, more than the {format_bytes(granted)} it was granted")
 
 
 class InputTaker(Protocol):

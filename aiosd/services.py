@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiosd import logs
@@ -13,20 +14,21 @@ from aiosd.domain_settings import device_settings, group_roles, jobs_settings
 from aiosd.doors import Doors, layout_of
 from aiosd.errors import AiosError
 from aiosd.gpus import GpuRuns, JobHand
-from aiosd.host import faults
+from aiosd.host import disk, faults
 from aiosd.host.people import People
 from aiosd.host.runfile import boot_id
 from aiosd.ids import JobId
 from aiosd.jobs.engine import Engine
-from aiosd.jobs.job import Job, StopCause
+from aiosd.jobs.job import Job, Phase, StopCause
 from aiosd.jobs.ports import Loaded as Remembered
+from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.service import JobService
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.device_service import DeviceService
 from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
-from aiosd.runs import BoundsWatcher, RunMeter, RunWatcher
+from aiosd.runs import BoundsWatcher, DiskWatcher, RunMeter, RunWatcher
 from aiosd.storage.access import SqlAccess
 
 log = logs.logger("aiosd.services")
@@ -41,6 +43,7 @@ class Services:
     monitor: MonitorService
     devices: DeviceService
     bounds: BoundsService | None  # where the kernel holds no run to its memory
+    disk: DiskWatcher
     runs: RunMeter
 
     def use(self, config: Config) -> None:
@@ -67,7 +70,7 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
     def job_of(job_id: JobId) -> Job | None:
         return jobs.state.jobs.get(job_id)  # looked up each time: the state is made anew when a full disk has room again
 
-    jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached)
+    jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached, Secrets(doors.vault))
     monitor = MonitorService(doors.meter, doors.reports, clock, config.monitoring.period_s)
     gpu_runs = GpuRuns(lambda: jobs.state)
     for listener in (gpu_runs.on_event, RunWatcher(monitor, job_of, report_path_of)):
@@ -76,7 +79,7 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
     await jobs.start()
     doors.variables.machine = lambda: jobs.state.pool.inventory
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
-    return Services(jobs, access, monitor, devices, bounds, RunMeter(monitor, report_path_of))
+    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of))
 
 
 async def _start_access(config: Config, doors: Doors, people: People, clock: Clock) -> AccessService:
@@ -107,3 +110,15 @@ def _watch_bounds(config: Config, clock: Clock, doors: Doors, jobs: JobService, 
     watcher = BoundsWatcher(bounds, job_of, config.isolation.pids_max)
     doors.launcher.subscribe(watcher)
     return bounds
+
+
+def _disk_watcher(config: Config, jobs: JobService) -> DiskWatcher:
+    async def stop(job: Job, reason: str) -> None:
+        with suppress(AiosError):  # it has ended meanwhile; or the disk is full, and the next look asks again
+            await jobs.stop_run(job.id, job.attempt, StopCause.OVERUSE, reason)
+
+    def running() -> list[Job]:
+        return [job for job in jobs.state.jobs.values() if job.phase in (Phase.RUNNING, Phase.SUSPENDED)]
+
+    layout = layout_of(config)
+    return DiskWatcher(running, lambda job: disk.stored_bytes(layout.scratch(job.run_key)), stop, config.isolation.disk_watch_s)

@@ -36,6 +36,7 @@ class Loaded:
     config: Config
     file: str = ""  # empty: none was found
     origins: Mapping[str, str] = field(default_factory=dict)
+    system: bool = False  # of the machine's daemon, not of a user's own
 
 
 @dataclass(frozen=True, slots=True)

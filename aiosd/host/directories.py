@@ -6,6 +6,9 @@ To rename an empty directory costs a fifth of removing it and making another. Wh
 import os
 
 _MODE = 0o755
+_PRIVATE, _PASSABLE = 0o700, 0o711
+_MOVED = ".aios-removed-"
+_ROUNDS = 100_000  # levels of depth
 _AS_MADE = 0o040000 | _MODE  # a directory, and no bit more
 _spares: dict[str, str] = {}  # of this process: purpose -> path
 
@@ -49,9 +52,40 @@ def drop_spares() -> None:
         _try(os.rmdir, _spares.popitem()[1])
 
 
+def make_owned(path: str, uid: int, gid: int) -> None:
+    """Make a directory for one user alone, below directories of ours that others can only pass through. Raises OSError.
+
+    Nobody else can make names above it, so between the making and the giving it stays what it is. One that exists is given too.
+    """
+    try:
+        os.mkdir(path, _PRIVATE)
+    except FileExistsError:
+        found = os.lstat(path)
+        if found.st_uid == uid and found.st_gid == gid:
+            return
+    except FileNotFoundError:
+        _make_passable(os.path.dirname(path))
+        make_owned(path, uid, gid)
+        return
+    os.chown(path, uid, gid, follow_symlinks=False)
+
+
+def _make_passable(path: str) -> None:
+    try:
+        os.mkdir(path, _PASSABLE)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make_passable(os.path.dirname(path))
+        _make_passable(path)
+
+
 def remove_tree(path: str) -> None:
-    """Like `rm -rf`: any depth, links not followed, unreadable directories opened up; what cannot be removed stays."""
-    waiting: list[tuple[str, bool]] = []
+    """Like `rm -rf` of a tree that a hostile user may be changing: no link is followed, whatever is swapped at any moment.
+
+    What lies deeper is moved up to the top before it is emptied, so that two descriptors do for any depth. Unreadable
+    directories are opened up where that is needed (not for root). What cannot be removed, or is made faster, stays.
+    """
     try:
         os.rmdir(path)
     except FileNotFoundError:
@@ -59,28 +93,102 @@ def remove_tree(path: str) -> None:
     except NotADirectoryError:  # a file, or a link that a job has put there: what it points to is none of ours
         _try(os.unlink, path)
     except OSError:
-        waiting.append((path, False))
-    while waiting:
-        directory, emptied = waiting.pop()
-        if emptied:
-            _try(os.rmdir, directory)
-        else:
-            waiting.append((directory, True))
-            waiting.extend((inner, False) for inner in _empty(directory))
+        _remove_full(path)
 
 
-def _empty(directory: str) -> list[str]:
-    """Unlink the files of a directory; its subdirectories."""
-    _try(os.chmod, directory, 0o700)
+def _remove_full(path: str) -> None:
+    top = _open_directory(path, None)
+    if top < 0:
+        return
     try:
-        with os.scandir(directory) as entries:
-            found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        if os.geteuid() == 0:
+            os.fchown(top, 0, 0)  # nobody comes in by its name any more
+        os.fchmod(top, _PRIVATE)
+        before: list[str] = []
+        for moved in range(_ROUNDS):
+            names = os.listdir(top)
+            if not names or names == before:
+                break
+            before = names
+            for at, name in enumerate(names):
+                _remove_at(top, name, f"{moved}.{at}")
     except OSError:
-        return []
-    for name, is_directory in found:
-        if not is_directory:
-            _try(os.unlink, name)
-    return [name for name, is_directory in found if is_directory]
+        return
+    finally:
+        os.close(top)
+    _try(os.rmdir, path)
+
+
+def _remove_at(top: int, name: str, mark: str) -> None:
+    """Remove what has this name in the directory `top`; what it holds below is moved to `top`, for the next round."""
+    if _unlinked(name, top):
+        return
+    inner = _open_directory(name, top)
+    if inner < 0:
+        return
+    try:
+        for at, below in enumerate(os.listdir(inner)):
+            if not _unlinked(below, inner) and not _removed(below, inner):
+                _move(inner, below, top, f"{_MOVED}{mark}.{at}")
+    except OSError:
+        return
+    finally:
+        os.close(inner)
+    _removed(name, top)
+
+
+def _unlinked(name: str, within: int) -> bool:
+    """False: it is a directory. What cannot be unlinked is left, and found again."""
+    try:
+        os.unlink(name, dir_fd=within)
+    except IsADirectoryError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _removed(name: str, within: int) -> bool:
+    try:
+        os.rmdir(name, dir_fd=within)
+    except OSError:
+        return False
+    return True
+
+
+def _move(inner: int, name: str, top: int, new: str) -> None:
+    try:
+        try:
+            os.rename(name, new, src_dir_fd=inner, dst_dir_fd=top)
+        except PermissionError:  # a directory that its owner may not write; root needs no such help, and must not give it by name
+            if os.geteuid() == 0:
+                return
+            os.chmod(name, _PRIVATE, dir_fd=inner)
+            os.rename(name, new, src_dir_fd=inner, dst_dir_fd=top)
+    except OSError:
+        return
+
+
+def _open_directory(name: str, within: int | None) -> int:
+    """A descriptor of the directory itself, -1 when it is none any more or cannot be opened."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        try:
+            return _usable(os.open(name, flags, dir_fd=within))
+        except PermissionError:
+            if os.geteuid() == 0:
+                return -1
+            os.chmod(name, _PRIVATE, dir_fd=within)
+            return os.open(name, flags, dir_fd=within)
+    except OSError:
+        return -1
+
+
+def _usable(fd: int) -> int:
+    """Its own user may have taken the right to write from a directory; for root that changes nothing."""
+    if os.geteuid() != 0:
+        os.fchmod(fd, _PRIVATE)
+    return fd
 
 
 def _try(call, *arguments) -> None:  # type: ignore[no-untyped-def]  # Callable would have to be imported

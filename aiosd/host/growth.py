@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,9 @@ from aiosd.host.inotify import OVERFLOW_WATCH, Inotify
 
 SAFETY_S = 1.0  # network file systems change without news; a file may be replaced beside its watch
 POLL_S = 0.2  # where the kernel gives no (more) watches
+
+
+AsWhom = Callable[[], AbstractContextManager[None]]  # entered on a thread, around what touches the files
 
 
 class Look(NamedTuple):
@@ -38,14 +41,14 @@ class Growth:
         self._arming = 0  # waiters whose watches are being made just now
         self._early: set[int] = set()  # news that came before its waiter knew the number of its watch
 
-    async def changed(self, paths: Sequence[str], seen: tuple[Look, ...]) -> tuple[Look, ...]:
+    async def changed(self, paths: Sequence[str], seen: tuple[Look, ...], as_whom: AsWhom = nullcontext) -> tuple[Look, ...]:
         """Waits until the files do not look as `seen` any more, and returns how they look."""
-        looks = await asyncio.get_running_loop().run_in_executor(self._threads, look_at, paths)
+        looks = await asyncio.get_running_loop().run_in_executor(self._threads, _look_as, as_whom, paths)
         if looks != seen:  # as with a writer that never pauses: nothing need be watched for it
             return looks
         while True:
             news = asyncio.Event()
-            armed = await self._arm(paths, news)
+            armed = await self._arm(paths, news, as_whom)
             try:
                 if armed.looks != seen:
                     return armed.looks
@@ -61,12 +64,12 @@ class Growth:
             self._inotify.close()
             self._inotify = None
 
-    async def _arm(self, paths: Sequence[str], news: asyncio.Event) -> _Armed:
+    async def _arm(self, paths: Sequence[str], news: asyncio.Event, as_whom: AsWhom) -> _Armed:
         """Watch first, look then: what changes in between is seen one way or the other."""
         loop = asyncio.get_running_loop()
         inotify = self._open(loop)
         self._arming += 1
-        making = loop.run_in_executor(self._threads, _watch_and_look, inotify, paths)
+        making = loop.run_in_executor(self._threads, _watch_and_look, inotify, paths, as_whom)
         try:
             armed = await asyncio.shield(making)
         except asyncio.CancelledError:
@@ -128,9 +131,15 @@ def _look(path: str) -> Look:
     return Look(status.st_ino, status.st_size)
 
 
-def _watch_and_look(inotify: Inotify | None, paths: Sequence[str]) -> _Armed:
-    watches = [watch for path in paths if inotify is not None and (watch := _watch(inotify, path)) is not None]
-    return _Armed(tuple(watches), look_at(paths), len(watches) == len(paths))
+def _look_as(as_whom: AsWhom, paths: Sequence[str]) -> tuple[Look, ...]:
+    with as_whom():
+        return look_at(paths)
+
+
+def _watch_and_look(inotify: Inotify | None, paths: Sequence[str], as_whom: AsWhom) -> _Armed:
+    with as_whom():
+        watches = [watch for path in paths if inotify is not None and (watch := _watch(inotify, path)) is not None]
+        return _Armed(tuple(watches), look_at(paths), len(watches) == len(paths))
 
 
 def _watch(inotify: Inotify, path: str) -> int | None:

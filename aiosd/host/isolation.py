@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from aiosd.host import disk
 from aiosd.host.cells.port import Enforcement
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.isolation import Isolation
@@ -19,15 +20,18 @@ _END = "all descendants are killed at its end; the supervisor of a job inherits 
 _IO = "--io-read, --io-write and --io-weight have no effect"
 _GPU = "CUDA_VISIBLE_DEVICES names the granted GPUs and MIG instances; a job that changes it can use others"
 _DEVICES = "AIOS_DEVICES names the granted devices; their files stay open to every process of the user"
-_DISK = "the grant is kept apart for the job; how much it writes is not limited"
 _NETWORK = "jobs use the machine's network as their user may"
 _WRITES = {1: "a limit of writing holds for what is written past the page cache (O_DIRECT, fsync)"}
 _ESCAPE = {1: "one process is killed for memory, the largest", 2: "the job is killed for memory as a whole"}
 
 
-def report(inventory: Inventory, enforcement: Enforcement, *, watched: bool) -> tuple[Isolation, ...]:
-    """One line a resource of this machine, for `aiosctl node`. `watched`: a watchdog looks at what no kernel holds."""
-    return tuple(_lines(inventory, enforcement, watched))
+def report(inventory: Inventory, enforcement: Enforcement, *, watched: bool, disk_enforced: bool = False) -> tuple[Isolation, ...]:
+    """One line a resource of this machine, for `aiosctl node`.
+
+    watched        a watchdog looks at what no kernel holds
+    disk_enforced  project quotas hold what runs store
+    """
+    return (*_lines(inventory, enforcement, watched), disk.isolation(disk_enforced), Isolation("network", NOT_ENFORCED, _NETWORK))
 
 
 def _lines(inventory: Inventory, enforcement: Enforcement, watched: bool) -> Iterator[Isolation]:
@@ -43,8 +47,6 @@ def _lines(inventory: Inventory, enforcement: Enforcement, watched: bool) -> Ite
         yield _device_line(enforcement, "gpu", "gpu" in with_files, _GPU)
     if others := kinds - {"gpu"}:
         yield _device_line(enforcement, "devices", bool(others & with_files), _DEVICES)
-    yield Isolation("disk", NOT_ENFORCED, _DISK)
-    yield Isolation("network", NOT_ENFORCED, _NETWORK)
 
 
 def _line(enforcement: Enforcement, name: str, resource: str, otherwise: str, detail: str, held_detail: str = "") -> Isolation:

@@ -2,36 +2,54 @@
 
 import marshal
 import re
+import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiosd.errors import FailedPrecondition
 from aiosd.host.cells.port import NO_CELLS, Cells
-from aiosd.host.prepare import Plan
+from aiosd.host.identities import Identity
+from aiosd.host.prepare import Plan, User
 from aiosd.jobs.job import Environment, Job
 from aiosd.resources.grant import DeviceGrant, Grant
 
 _PER_DIRECTORY = 1000  # job numbers in one directory of logs
 RESTORED = "restored"  # the file that says so
-_UMASK = 0o022
 _MOST_SHARED = 256
 _PATTERN = re.compile(r"%[jaA%]")
 _GRANT_WINS = ("CUDA_", "NVIDIA_", "AIOS_")  # of what the grant sets, this stands against the job's own environment
 
 VariablesOf = Callable[[Grant], Mapping[str, str]]
+VAULT = "secrets"  # of the state directory; root's alone
+_PASSABLE, _PRIVATE = 0o711, 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """How runs are kept to themselves. `switch`: each becomes its job's owner (for a daemon of root); `hardened`: and gains no privileges.
+
+    `disk_quota`: the file system holds what is stored in scratch directories to the grant.
+    `runtime` is where secrets are handed out: a directory in memory, where there is one; empty: below the state directory.
+    """
+
+    switch: bool = False
+    hardened: bool = True
+    runtime: str = ""
+    disk_quota: bool = False
 
 
 class Layout:
     """The places of runs: their files under the state directory, and their cells; plain strings, because each launch needs many."""
 
-    def __init__(self, state: Path, cells: Cells = NO_CELLS) -> None:
+    def __init__(self, state: Path, runtime: str = "", cells: Cells = NO_CELLS) -> None:
         self.state, self.cells = state, cells
         self._state = str(state)
         self.runs = f"{state}/runs"
         self.scratches = f"{state}/scratch"
         self.checkpoints = f"{state}/checkpoints"
         self.logs = f"{state}/logs"
+        self.handed_out = f"{runtime or state}/handed-out"
 
     def run_file(self, key: str) -> str:
         return f"{self.runs}/{key}"
@@ -44,6 +62,10 @@ class Layout:
 
     def scratch(self, key: str) -> str:
         return f"{self.scratches}/{key}"
+
+    def secrets(self, key: str) -> str:
+        """What a run reads its secrets in."""
+        return f"{self.handed_out}/{key}"
 
     def checkpoint(self, job: Job) -> str:
         """One for all attempts of a job: the next goes on where the last has stopped. Removed when the job has succeeded; else it stays."""
@@ -65,9 +87,14 @@ class Layout:
         except (OSError, ValueError):
             return 0.0
 
-    def make(self) -> None:
-        for name in ("runs", "scratch", "checkpoints", "logs"):
-            (self.state / name).mkdir(parents=True, exist_ok=True)
+    def make(self, *, shared: bool = False) -> None:
+        """`shared`: users of the machine reach what is theirs in it, and see no names of what is not."""
+        for place in (self.logs, self.runs, self.scratches, self.checkpoints, self.handed_out):
+            Path(place).mkdir(parents=True, exist_ok=True)
+            if shared:
+                Path(place).chmod(_PASSABLE)
+        if not shared:
+            Path(self.handed_out).chmod(_PRIVATE)
 
     def log_paths(self, job: Job) -> tuple[str, str]:
         """Standard output and error: the user's own files, or the kept ones; an output file alone takes both."""
@@ -85,16 +112,29 @@ class Plans:
     layout: Layout
     target: str
     variables_of: VariablesOf
+    confinement: Confinement = Confinement()
     _shared: dict[tuple[Environment, int, tuple[DeviceGrant, ...]], bytes] = field(default_factory=dict)
 
-    def plan_of(self, job: Job) -> bytes:
-        """The marshalled plan of a STARTING job's run."""
+    def needs_identity(self, job: Job) -> bool:
+        """Whether it must be known who the owner is on this machine."""
+        return self.confinement.switch or job.spec.login_environment
+
+    def plan_of(self, job: Job, identity: Identity | None = None) -> bytes:
+        """The marshalled plan of a STARTING job's run. `identity` is its owner's, where it is needed."""
         spec, grant, layout = job.spec, _grant(job), self.layout
         out, err = layout.log_paths(job)
+        user = _user(identity) if identity is not None and self.confinement.switch else ()
         plan = Plan(
             layout.runs, list(spec.command), spec.script, spec.cwd, self._shared_variables(spec.environment, grant), _own_variables(job, layout, self.target),
-            [cpu.cpu for cpu in grant.cpus], spec.nice, _UMASK, spec.stdin_open, out, err,
-            layout.log_directory(job), layout.scratch(job.run_key), layout.checkpoint(job), layout.cells.plan_of(job),
+            [cpu.cpu for cpu in grant.cpus], spec.nice, spec.umask, spec.stdin_open, out, err,
+            layout.log_directory(job), layout.scratch(job.run_key), layout.checkpoint(job),
+            cell=layout.cells.plan_of(job),
+            user=user, limits=tuple((_number_of(limit.name), limit.soft, limit.hard) for limit in spec.process_limits),
+            hardened=bool(user) and job.owner.uid != 0 and self.confinement.hardened,
+            login=(identity.shell, identity.variables) if identity is not None and spec.login_environment else (),
+            private_tmp=spec.private_tmp,
+            secrets=(f"{layout.state}/{VAULT}/{spec.secrets_at}", layout.secrets(job.run_key), list(spec.secrets)) if spec.secrets else (),
+            disk_bytes=spec.request.disk_bytes if self.confinement.disk_quota else 0,
         )  # fmt: skip
         return plan.marshalled()
 
@@ -121,9 +161,19 @@ def _own_variables(job: Job, layout: Layout, target: str) -> dict[str, str]:
         "AIOS_MEMORY_BYTES": str(grant.memory_bytes), "AIOS_QUEUE": spec.queue, "AIOS_RUN_KEY": key,
         "AIOS_REPORT_FILE": layout.log(job, "report"), "AIOS_CHECKPOINT_SIGNAL": spec.checkpoint_signal or "TERM", "AIOS_SUBMIT_DIR": spec.cwd,
     }  # fmt: skip
+    if spec.secrets:
+        own["AIOS_SECRETS"] = layout.secrets(key)
     if job.id.is_element:
         own["AIOS_ARRAY_INDEX"] = str(job.id.index)
     return own
+
+
+def _user(identity: Identity) -> User:
+    return identity.uid, identity.gid, list(identity.groups), identity.variables
+
+
+def _number_of(limit: str) -> int:
+    return int(getattr(resource, f"RLIMIT_{limit.upper()}"))
 
 
 def _grant(job: Job) -> Grant:

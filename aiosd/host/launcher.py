@@ -16,7 +16,8 @@ from aiosd.errors import DiskFull, StorageUnwritable
 from aiosd.host import faults, runfile, stdin
 from aiosd.host.cells.port import NO_CELLS, Cells
 from aiosd.host.forgetting import Forgetting
-from aiosd.host.launch import Layout, Plans, VariablesOf
+from aiosd.host.identities import Identities, Identity
+from aiosd.host.launch import Confinement, Layout, Plans, VariablesOf
 from aiosd.host.notifying import Notices
 from aiosd.host.records import read_run
 from aiosd.host.recovery import Alive, Finding, NotBegun, Over, find, remove_spares, remove_strays, remove_unexpected, scratch_names
@@ -26,8 +27,6 @@ from aiosd.host.watched import Shim, Watched
 from aiosd.jobs.job import Job
 from aiosd.jobs.ports import Launched, LauncherEvent, LaunchFailed, RunEnded, Scope
 
-log = logs.logger("aiosd.launcher")
-
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
 _LOOK_AGAIN_S = 0.2
@@ -36,13 +35,22 @@ _TRIES = 3  # for a run whose shim ends before it claims the run
 _UNCLAIMED_S = 2.0  # a shim claims its run at once, but for a full disk
 _BEFORE_IT_BEGAN = "its supervisor process ended before the run had begun (spawner.log in the state directory may say why)"
 
+log = logs.logger("aiosd.launcher")
+
 
 class ShimLauncher:
     """Lives on the event loop's thread; what blocks for longer than a small file takes runs on one worker thread."""
 
-    def __init__(self, state_directory: Path, target: str, variables_of: VariablesOf, clock: Clock, cells: Cells = NO_CELLS) -> None:
-        self._layout = Layout(state_directory.absolute(), cells)
-        self._plans, self._clock = Plans(self._layout, target, variables_of), clock
+    def __init__(
+        self, state_directory: Path, target: str, variables_of: VariablesOf, clock: Clock,
+        confinement: Confinement | None = None, identities: Identities | None = None, cells: Cells = NO_CELLS,
+    ) -> None:  # fmt: skip
+        confinement = confinement or Confinement()
+        self._layout = Layout(state_directory.absolute(), confinement.runtime, cells)
+        self._plans, self._clock = Plans(self._layout, target, variables_of, confinement), clock
+        self._confinement = confinement
+        self._identities = identities or Identities()
+        self._lookups = ThreadPoolExecutor(1, thread_name_prefix="identities")
         self._boot_id = runfile.boot_id()
         self._runs: dict[str, Watched] = {}
         self._shims: dict[int, Shim] = {}  # by pid; each is watched once, for all of its runs
@@ -54,14 +62,14 @@ class ShimLauncher:
         self._unsent: list[tuple[str, bytes]] = []  # plans for the next spawner
         self._pause_s = _FIRST_PAUSE_S
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self._notices = Notices()
+        self._notices = Notices(identities=self._identities if confinement.switch else None)
         self._fault = os.environ.get(faults.VARIABLE, "")
         self._closed = False
 
     async def start(self) -> None:
         """Make the directories and start the spawner; jobs keep the limit of open files that the daemon was started with."""
         self._loop = asyncio.get_running_loop()
-        self._layout.make()
+        self._layout.make(shared=self._confinement.switch)
         self._forgetting = Forgetting(self._loop, self._worker, self._layout)
         self._signalling = Signalling(self._loop, self._worker, self._layout.run_file, lambda run: self._runs.get(run.key) is run)
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -84,6 +92,7 @@ class ShimLauncher:
         if idle:  # else a shim may be about to make its cell there
             await self._loop.run_in_executor(self._worker, self._layout.cells.close)
         self._worker.shutdown(wait=False)
+        self._lookups.shutdown(wait=False, cancel_futures=True)
 
     @property
     def spawner_pid(self) -> int:
@@ -97,8 +106,13 @@ class ShimLauncher:
         return self._layout.log_paths(job)
 
     def launch(self, job: Job) -> None:
-        plan = self._plans.plan_of(job)
-        run = self._runs[job.run_key] = Watched(job, job.run_key)
+        run = Watched(job, job.run_key)
+        if self._plans.needs_identity(job) and self._identities.known(job.owner) is None:
+            self._runs[run.key] = run
+            self._send_when_known(run)
+            return
+        plan = self._plan_of(job)
+        self._runs[run.key] = run
         self._send(run, plan)
 
     def signal(self, job: Job, signal: str, scope: Scope = Scope.TREE) -> None:
@@ -144,6 +158,23 @@ class ShimLauncher:
         await self._loop.run_in_executor(self._worker, remove_unexpected, self._layout, present, kept, self._boot_id)
         await self._loop.run_in_executor(self._worker, remove_strays, self._layout, scratches, kept)
         await self._loop.run_in_executor(self._worker, self._layout.cells.remove, [name for name in cells if name not in kept])
+
+    def _plan_of(self, job: Job) -> bytes:
+        return self._plans.plan_of(job, self._identities.last(job.owner) if self._plans.needs_identity(job) else None)
+
+    def _send_when_known(self, run: Watched) -> None:
+        """The owner is looked up on a thread: the machine's directory of users may be across a network."""
+        job = run.job
+
+        def go_on(done: "asyncio.Future[Identity]") -> None:
+            if self._closed or self._runs.get(run.key) is not run or done.cancelled():
+                return
+            if (error := done.exception()) is not None:
+                self._over(run, LaunchFailed(job.id, job.attempt, f"user {job.owner.uid} cannot be looked up: {error}"))
+            else:
+                self._send(run, self._plan_of(job))
+
+        self._loop.run_in_executor(self._lookups, self._identities.of, job.owner).add_done_callback(go_on)
 
     async def _find(self, runs: Sequence[Watched]) -> None:
         try:
@@ -275,7 +306,7 @@ class ShimLauncher:
         faults.reached("exit.1-noticed")
         record = read_run(self._layout.run_file(run.key))
         if record is None and self._may_try_again(run):
-            self._send(run, self._plans.plan_of(run.job))
+            self._send(run, self._plan_of(run.job))
         elif record is None or record.void:
             self._apply(run, Over(None, _BEFORE_IT_BEGAN))
         elif record.end is not None:

@@ -1,4 +1,4 @@
-"""The commands that users want run when a job has ended for good (`--notify`): a few at once, in a line, never in anybody's way.
+"""The commands that users want run when a job has ended for good (`--notify`): as the job's owner, a few at once, never in anybody's way.
 
 Best effort: what waits in line when the daemon stops or dies is not run, and what runs then goes on without its time limit.
 """
@@ -13,20 +13,24 @@ from collections.abc import Mapping
 
 import structlog
 
+from aiosd.host.identities import Identities, Identity
 from aiosd.jobs.job import Job
 
 _AT_ONCE = 4
 _LIMIT_S = 60.0
 _SHELL = "/bin/sh"
-_OPEN_FILES = 'ulimit -S -n "$1" 2>/dev/null; exec /bin/sh -c "$2"'  # the daemon has raised its own limit
+# What the daemon has for itself alone goes: its limit of open files, its safety from the OOM killer. The directory is entered by the shell,
+# which is the owner already.
+_COMMAND = 'ulimit -S -n "$1" 2>/dev/null; echo 0 2>/dev/null >/proc/self/oom_score_adj; cd "$2" 2>/dev/null || cd /; exec /bin/sh -c "$3"'
 log = structlog.get_logger("jobs")
 
 
 class Notices:
     """Its threads are daemon threads, made when there is something to do: the interpreter does not wait for them at its end."""
 
-    def __init__(self, at_once: int = _AT_ONCE, limit_s: float = _LIMIT_S) -> None:
-        self._at_once, self._limit_s = at_once, limit_s
+    def __init__(self, at_once: int = _AT_ONCE, limit_s: float = _LIMIT_S, identities: Identities | None = None) -> None:
+        """With `identities`, a command runs as the owner of its job, not as who the daemon is."""
+        self._at_once, self._limit_s, self._identities = at_once, limit_s, identities
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._waiting: deque[Job] = deque()
         self._threads = 0
@@ -51,7 +55,8 @@ class Notices:
 
     def _run_all(self) -> None:
         while (job := self._next()) is not None:
-            trouble = _run(job, self._open_files, self._limit_s)
+            owner = self._identities.of(job.owner) if self._identities is not None else None
+            trouble = _run(job, owner, self._open_files, self._limit_s)
             if trouble:
                 log.warning("the notify command failed", job=str(job.id), command=job.spec.notify_command, why=trouble)
 
@@ -63,10 +68,11 @@ class Notices:
             return None
 
 
-def environment_of(job: Job) -> Mapping[str, str]:
-    """The job's own, and how the job ended; exit code and signal are empty where there is none."""
+def environment_of(job: Job, owner: Identity | None = None) -> Mapping[str, str]:
+    """The owner's, the job's own, and how the job ended; exit code and signal are empty where there is none."""
     outcome = job.outcome
     return {
+        **(owner.variables if owner is not None else {}),
         **job.spec.environment.variables,
         "AIOS_JOB_ID": str(job.id),
         "AIOS_JOB_NAME": job.spec.name,
@@ -81,12 +87,13 @@ def _number(value: int | None) -> str:
     return "" if value is None else str(value)
 
 
-def _run(job: Job, open_files: int, limit_s: float) -> str:
+def _run(job: Job, owner: Identity | None, open_files: int, limit_s: float) -> str:
     """Blocks. What went wrong, or nothing."""
-    cwd = job.spec.cwd if os.access(job.spec.cwd, os.X_OK) and os.path.isdir(job.spec.cwd) else "/"
+    words = [_SHELL, "-c", _COMMAND, "notify", str(open_files), job.spec.cwd, job.spec.notify_command]
+    user, group, groups = (owner.uid, owner.gid, owner.groups) if owner is not None else (None, None, None)
     try:
         process = subprocess.Popen(
-            [_SHELL, "-c", _OPEN_FILES, "notify", str(open_files), job.spec.notify_command], env=environment_of(job), cwd=cwd,
+            words, env=environment_of(job, owner), cwd="/", user=user, group=group, extra_groups=groups, umask=job.spec.umask,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     except (OSError, ValueError, subprocess.SubprocessError) as error:

@@ -1,14 +1,18 @@
 """Reads what jobs print: pieces by offset, the last lines, and word of every growth; memory is bounded for any size."""
 
 import asyncio
+import copy
 import os
-import stat
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from aiosd.errors import FailedPrecondition
+from aiosd.host.acting import acting_as, open_regular
 from aiosd.host.growth import Growth, look_at
+from aiosd.host.identities import Identities
+from aiosd.jobs.job import Owner
 
 BLOCK_BYTES = 65536
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.1  # between two words of growth: longer, the longer a writer goes on without a break
@@ -18,11 +22,22 @@ T = TypeVar("T")
 
 
 class FileOutputReader:
-    """Implements OutputReader of the jobs domain. Whatever may block runs on its own few threads."""
+    """Implements OutputReader of the jobs domain. Whatever may block runs on its own few threads.
 
-    def __init__(self, threads: int = 4) -> None:
+    With `identities`, what it reads for an owner it reads as that user: a name that the owner gave, or has put a link at, leads
+    to nothing that the owner may not read.
+    """
+
+    def __init__(self, threads: int = 4, identities: Identities | None = None) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="output")
         self._growth = Growth(self._threads)
+        self._identities = identities
+        self._owner: Owner | None = None
+
+    def of(self, owner: Owner) -> "FileOutputReader":
+        reader = copy.copy(self)
+        reader._owner = owner
+        return reader
 
     async def read(self, path: str, offset: int, limit: int) -> bytes:
         return await self._blocking(_read, path, offset, limit)
@@ -43,7 +58,7 @@ class FileOutputReader:
             yield
             await asyncio.sleep(max(0.0, told_at_s + pause_s - loop.time()))
             asked_at_s = loop.time()
-            looks = await self._growth.changed(paths, looks)
+            looks = await self._growth.changed(paths, looks, self._as_owner)
             went_on = loop.time() - asked_at_s < pause_s
             pause_s = min(1.5 * pause_s, LONGEST_PAUSE_S) if went_on else SHORTEST_PAUSE_S
 
@@ -53,7 +68,18 @@ class FileOutputReader:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _blocking(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        def as_owner() -> T:
+            with self._as_owner():
+                return work(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, as_owner)
+
+    @contextmanager
+    def _as_owner(self) -> Iterator[None]:
+        """On one of the threads."""
+        identity = self._identities.of(self._owner) if self._identities is not None and self._owner is not None else None
+        with acting_as(identity):
+            yield
 
 
 def _read(path: str, offset: int, limit: int) -> bytes:
@@ -67,18 +93,12 @@ def _read(path: str, offset: int, limit: int) -> bytes:
 
 
 def _open(path: str) -> int | None:
-    """A descriptor of a regular file; None when there is nothing to read, as of a pipe or a terminal. O_NONBLOCK: a pipe must not hang us."""
+    """As `open_regular`, and who may not read learns that."""
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
+        return open_regular(path)
     except OSError as error:
         message = f"the output file {path} cannot be read: {error.strerror}"
         raise FailedPrecondition(message, hint="see who may read the file and its directories", path=path) from error
-    if stat.S_ISREG(os.fstat(opened).st_mode):
-        return opened
-    os.close(opened)
-    return None
 
 
 def _offset_of_tail(path: str, lines: int) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiosd.errors import StorageUnwritable
 
+_PASSABLE, _OURS = 0o711, 0o600
 FALLBACK_RUNTIME = "/tmp/aios-{uid}"  # noqa: S108  # private: it is made 0700, and refused when somebody else owns it
 
 
@@ -70,3 +71,20 @@ def prepare_directory(path: str, mode: int = 0o700) -> None:
         )
     if found.st_uid == os.geteuid() and found.st_mode & 0o022 & ~mode:
         os.chmod(path, mode)  # others must not be able to replace what is in it
+
+
+def share_directory(path: str) -> None:
+    """Let every user pass through to what is theirs in it, and see no name; files that lie in it directly are ours alone. Blocks.
+
+    An older daemon, or systemd's StateDirectoryMode, may have left it open to all.
+    """
+    try:
+        os.chmod(path, _PASSABLE)
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    os.chmod(entry.path, _OURS)
+    except OSError as error:
+        raise StorageUnwritable(
+            f"the directory {path} cannot be kept from others: {error.strerror}", hint="make it the property of the daemon's user", path=path
+        ) from None

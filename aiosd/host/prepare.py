@@ -9,18 +9,21 @@ from aiosd.host.cell import CannotConfine, Cell
 
 SPARE = ".spare."  # how the names of checkpoint directories begin that wait for a run
 _SCRATCH, _CHECKPOINT = "scratch", "checkpoint"
-_SHELL = "/bin/sh"
-_NOT_FOUND, _NOT_RUN = 127, 126  # the exit codes of shells
-_ENOEXEC = 8
-_ALL_SIGNALS = [number for number in _signal.valid_signals() if number not in (_signal.SIGKILL, _signal.SIGSTOP)]
+SHELL = "/bin/sh"
+NOT_FOUND, NOT_RUN = 127, 126  # the exit codes of shells
+ENOEXEC = 8
+ALL_SIGNALS = [number for number in _signal.valid_signals() if number not in (_signal.SIGKILL, _signal.SIGSTOP)]
 _writing: list[int] = []  # the writing end of this run's input
 _cpus = os.sched_getaffinity(0)  # the spawner's, and so every shim's before its run
+
+
+User = tuple[int, int, list[int], dict[str, str]]  # uid, gid, all groups, the variables of the account
 
 
 class CannotStart(Exception):
     """The command could not be run; the text is a sentence for the user."""
 
-    def __init__(self, text: str, exit_code: int = _NOT_RUN) -> None:
+    def __init__(self, text: str, exit_code: int = NOT_RUN) -> None:
         super().__init__(text)
         self.exit_code = exit_code
 
@@ -28,26 +31,41 @@ class CannotStart(Exception):
 class Plan:
     """Everything a shim needs to know of its run; travels as a marshalled tuple in this order.
 
-    `shared` is the marshalled part of the environment that other runs have too, `own` goes over it; `cell` is a packed Cell, () for none.
+    `shared` is the marshalled part of the environment that other runs have too, `own` goes over it, and it over `base`.
+    What follows `checkpoint` is done by a forked child (`child.py`), which a run without any of it does not need:
+    `cell`     a packed Cell, where it is confined; empty: there is none
+    `user`     whom the run becomes; empty: it stays who the shim is
+    `limits`   (number of the resource, soft, hard); `hardened`: no new privileges; `login`: the shell whose variables are taken, and what it begins with
+    `secrets`  (directory of the kept values, the run's own directory for them, names)
     """
 
     FIELDS = (
         "runs", "command", "script", "cwd", "shared", "own", "cpus", "nice", "umask", "stdin_open", "stdout", "stderr", "logs", "scratch", "checkpoint",
-        "cell",
+        "cell", "user", "limits", "hardened", "login", "private_tmp", "secrets", "disk_bytes",
     )  # fmt: skip
 
     def __init__(
         self, runs: str, command: list[str], script: str, cwd: str, shared: bytes, own: dict[str, str], cpus: list[int], nice: int, umask: int,
-        stdin_open: bool, stdout: str, stderr: str, logs: str, scratch: str, checkpoint: str, cell: tuple[object, ...] = (),
+        stdin_open: bool, stdout: str, stderr: str, logs: str, scratch: str, checkpoint: str,
+        cell: tuple[object, ...] = (), user: User | tuple[()] = (), limits: tuple[tuple[int, int, int], ...] = (), hardened: bool = False,
+        login: tuple[str, dict[str, str]] | tuple[()] = (), private_tmp: bool = False, secrets: tuple[str, str, list[str]] | tuple[()] = (),
+        disk_bytes: int = 0,
     ) -> None:  # fmt: skip
         self.runs, self.command, self.script, self.cwd, self.shared, self.own, self.cpus = runs, command, script, cwd, shared, own, cpus
         self.nice, self.umask, self.stdin_open, self.stdout, self.stderr = nice, umask, stdin_open, stdout, stderr
         self.logs, self.scratch, self.checkpoint = logs, scratch, checkpoint
         self.cell = cell
+        self.user, self.limits, self.hardened, self.login, self.private_tmp = user, limits, hardened, login, private_tmp
+        self.secrets, self.disk_bytes = secrets, disk_bytes
+        self.base: dict[str, str] = {}
+
+    @property
+    def needs_child(self) -> bool:
+        return bool(self.cell or self.user or self.limits or self.login or self.private_tmp or self.secrets or self.disk_bytes)
 
     @property
     def env(self) -> dict[str, str]:
-        return {**marshal.loads(self.shared), **self.own}  # noqa: S302  the daemon's own, over its own socket
+        return {**self.base, **marshal.loads(self.shared), **self.own}  # noqa: S302  the daemon's own, over its own socket
 
     def marshalled(self) -> bytes:
         return marshal.dumps(tuple(getattr(self, name) for name in self.FIELDS))
@@ -55,24 +73,41 @@ class Plan:
 
 def start(path: str, plan: Plan) -> int:
     """Set up and spawn the run whose run file is `path`; the main process's pid. Raises CannotStart."""
+    make_places(plan)
+    try:
+        os.chdir(plan.cwd)
+    except OSError as error:
+        raise CannotStart(f"cannot enter the working directory '{plan.cwd}': {error.strerror}", NOT_FOUND) from None
+    limit(plan)
     os.umask(plan.umask)
+    streams = open_streams(path, plan)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in streams]
+        return _spawn(command_of(path, plan), plan, actions)
+    finally:
+        for fd in {fd for _, fd in streams}:
+            os.close(fd)
+
+
+def make_places(plan: Plan) -> None:
+    """The directories of a run that stays who the shim is. Raises CannotStart."""
+    os.umask(0o022)
     _make_directory(plan.scratch, _SCRATCH)
     _make_directory(plan.checkpoint, _CHECKPOINT)
     if not plan.stdout.startswith(plan.logs):
         _make_directory(plan.logs)  # for the report
+
+
+def make_cell(plan: Plan) -> Cell | None:
+    """The run's control groups; None where it has none. Raises CannotStart."""
+    if not plan.cell:
+        return None
+    cell = Cell(*plan.cell)  # type: ignore[arg-type]  # as the daemon packed it
     try:
-        os.chdir(plan.cwd)
-    except OSError as error:
-        raise CannotStart(f"cannot enter the working directory '{plan.cwd}': {error.strerror}", _NOT_FOUND) from None
-    _limit(plan)
-    cell = _make_cell(plan)
-    streams = _open_streams(path, plan)
-    try:
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in streams]
-        return _spawn(_command(path, plan), plan, actions, cell)
-    finally:
-        for fd in {fd for _, fd in streams}:
-            os.close(fd)
+        cell.make()
+    except CannotConfine as error:
+        raise CannotStart(str(error)) from None
+    return cell
 
 
 def clean_up(path: str, plan: Plan, warm: bool) -> None:
@@ -115,7 +150,7 @@ def _make_directory(path: str, purpose: str = "") -> None:
         raise CannotStart(f"cannot make the directory '{path}': {error.strerror}") from None
 
 
-def _limit(plan: Plan) -> None:
+def limit(plan: Plan) -> None:
     if plan.cpus:
         try:
             os.sched_setaffinity(0, plan.cpus)
@@ -128,24 +163,30 @@ def _limit(plan: Plan) -> None:
             raise CannotStart(f"cannot set the niceness {plan.nice}: {error.strerror}") from None
 
 
-def _open_streams(path: str, plan: Plan) -> list[tuple[int, int]]:
+def open_streams(path: str, plan: Plan) -> list[tuple[int, int]]:
     """Pairs of (stream's number, descriptor); without open input the job has the shim's own, which is /dev/null."""
-    streams = [(0, _open_input(path + ".in"))] if plan.stdin_open else []
+    streams = [(0, open_input(path + ".in"))] if plan.stdin_open else []
+    return [*streams, *open_outputs(plan)]
+
+
+def open_outputs(plan: Plan) -> list[tuple[int, int]]:
     out = _open_output(plan.stdout, plan.logs)
-    return [*streams, (1, out), (2, out if plan.stderr == plan.stdout else _open_output(plan.stderr, plan.logs))]
+    return [(1, out), (2, out if plan.stderr == plan.stdout else _open_output(plan.stderr, plan.logs))]
 
 
 def _open_output(path: str, logs: str) -> int:
     """Opens for appending; only the daemon's own directory of logs is made, a user's must exist."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY
+    kept = path.startswith(logs + "/")
+    mode = 0o600 if kept else 0o666
     try:
         try:
-            return os.open(path, flags, 0o666)
+            return os.open(path, flags, mode)
         except FileNotFoundError:
-            if not path.startswith(logs + "/"):
+            if not kept:
                 raise
         _make_directory(logs)
-        return os.open(path, flags, 0o666)
+        return os.open(path, flags, mode)
     except OSError as error:
         raise CannotStart(f"cannot open the output file '{path}': {error.strerror}") from None
 
@@ -155,11 +196,13 @@ def _end_of_input(_number: int = 0, _frame: object = None) -> None:
         os.close(_writing.pop())
 
 
-def _open_input(path: str) -> int:
+def open_input(path: str, owner: int = -1) -> int:
     """The reading end of a fifo; this process holds a writing end, so that no client's going away ends the input, until SIGUSR1."""
     _signal.signal(_signal.SIGUSR1, _end_of_input)
     try:
         os.mkfifo(path + ".new", 0o600)
+        if owner >= 0:
+            os.chown(path + ".new", owner, -1)  # in a directory where nobody else may make names; for who opens /dev/stdin
         reading = os.open(path + ".new", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         _writing.append(os.open(path + ".new", os.O_WRONLY | os.O_CLOEXEC))
         os.set_blocking(reading, True)
@@ -169,7 +212,7 @@ def _open_input(path: str) -> int:
     return reading
 
 
-def _command(path: str, plan: Plan) -> list[str]:
+def command_of(path: str, plan: Plan) -> list[str]:
     """The command; for a script, what the kernel would make of its first line (the directory may be mounted noexec)."""
     if not plan.script:
         return plan.command
@@ -182,90 +225,38 @@ def _command(path: str, plan: Plan) -> list[str]:
         raise CannotStart(f"cannot write the script '{name}': {error.strerror}") from None
     first = plan.script.partition("\n")[0]
     interpreter = first[2:].split(None, 1) if first.startswith("#!") else []
-    return [*([part.rstrip() for part in interpreter] or [_SHELL]), name, *plan.command]
+    return [*([part.rstrip() for part in interpreter] or [SHELL]), name, *plan.command]
 
 
-def _make_cell(plan: Plan) -> Cell | None:
-    if not plan.cell:
-        return None
-    cell = Cell(*plan.cell)  # type: ignore[arg-type]  # as the daemon packed it
-    try:
-        cell.make()
-    except CannotConfine as error:
-        raise CannotStart(str(error)) from None
-    return cell
-
-
-def _spawn(command: list[str], plan: Plan, actions: list[tuple[int, int, int]], cell: Cell | None) -> int:
-    executable = _find(command[0], plan)
+def _spawn(command: list[str], plan: Plan, actions: list[tuple[int, int, int]]) -> int:
+    executable = find(command[0], plan)
     try:
         try:
-            return _start(executable, command, plan, actions, cell)
+            return _posix_spawn(executable, command, plan, actions)
         except OSError as error:
-            if error.errno != _ENOEXEC:
+            if error.errno != ENOEXEC:
                 raise
-        return _start(_SHELL, [_SHELL, executable, *command[1:]], plan, actions, cell)  # as execvp does with a text file
+        return _posix_spawn(SHELL, [SHELL, executable, *command[1:]], plan, actions)  # as execvp does with a text file
     except FileNotFoundError:
-        raise CannotStart(f"cannot run '{executable}': it, or the interpreter that it names, does not exist", _NOT_FOUND) from None
+        raise CannotStart(f"cannot run '{executable}': it, or the interpreter that it names, does not exist", NOT_FOUND) from None
     except OSError as error:
         raise CannotStart(f"cannot run '{executable}': {error.strerror}") from None
     except ValueError as error:
         raise CannotStart(f"cannot run '{executable}': {error}") from None  # a NUL byte, an `=` in a variable's name
 
 
-def _start(executable: str, command: list[str], plan: Plan, actions: list[tuple[int, int, int]], cell: Cell | None) -> int:
+def _posix_spawn(executable: str, command: list[str], plan: Plan, actions: list[tuple[int, int, int]]) -> int:
     """In a session of its own, so that a job's kill(0) does not reach its shim."""
-    if cell is None:
-        return os.posix_spawn(executable, command, plan.env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ALL_SIGNALS)
-    return _fork(executable, command, plan.env, actions, cell)
+    return os.posix_spawn(executable, command, plan.env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=ALL_SIGNALS)
 
 
-def _fork(executable: str, command: list[str], env: dict[str, str], actions: list[tuple[int, int, int]], cell: Cell) -> int:
-    """A child that is born outside and goes into its cell before it becomes the command. Raises OSError, CannotStart."""
-    reading, writing = os.pipe()  # closed by exec: who reads nothing knows that it went well
-    pid = os.fork()
-    if pid == 0:
-        _become(executable, command, env, actions, cell, writing)
-    os.close(writing)
-    words = os.read(reading, 64).split()
-    os.close(reading)
-    if not words:
-        return pid
-    os.waitpid(pid, 0)
-    number = int(words[1])
-    if words[0] == b"cell":
-        raise CannotStart(f"cannot enter the control group '{cell.killing}': {os.strerror(number)}")
-    raise OSError(number, os.strerror(number))
-
-
-def _become(executable: str, command: list[str], env: dict[str, str], actions: list[tuple[int, int, int]], cell: Cell, writing: int) -> None:
-    """The child: never returns."""
-    step = b"cell"
-    try:
-        os.setsid()
-        cell.enter()
-        step = b"exec"
-        for number in _ALL_SIGNALS:
-            _signal.signal(number, _signal.SIG_DFL)
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
-        for _, fd, number in actions:
-            os.dup2(fd, number)
-        os.execve(executable, command, env)  # noqa: S606  the user's own command
-    except OSError as error:
-        os.write(writing, b"%s %d" % (step, error.errno or 0))
-    except ValueError:
-        os.write(writing, b"exec %d" % 22)
-    finally:
-        os._exit(126)
-
-
-def _find(name: str, plan: Plan) -> str:
+def find(name: str, plan: Plan) -> str:
     """The executable as execvp finds it, by the job's own PATH and from its own directory."""
     if "/" in name:
         if os.path.isdir(name):
             raise CannotStart(f"cannot run '{name}': it is a directory")
         if not os.path.lexists(name):
-            raise CannotStart(f"cannot run '{name}': there is no such file (from '{plan.cwd}')", _NOT_FOUND)
+            raise CannotStart(f"cannot run '{name}': there is no such file (from '{plan.cwd}')", NOT_FOUND)
         return name
     search = plan.env.get("PATH", os.defpath)
     refused = ""
@@ -277,4 +268,4 @@ def _find(name: str, plan: Plan) -> str:
             refused = candidate
     if refused:
         raise CannotStart(f"cannot run '{refused}': it is not executable (chmod +x)")
-    raise CannotStart(f"cannot run '{name}': there is no such command in PATH ({search})", _NOT_FOUND)
+    raise CannotStart(f"cannot run '{name}': there is no such command in PATH ({search})", NOT_FOUND)

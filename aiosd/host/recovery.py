@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiosd.host import faults, processes, runfile
+from aiosd.host import faults, processes, quota, runfile
 from aiosd.host.directories import remove_tree
 from aiosd.host.launch import Layout
 from aiosd.host.prepare import SPARE
@@ -69,10 +69,7 @@ def remove_unexpected(layout: Layout, names: Sequence[str], kept: Collection[str
 
 
 def scratch_names(layout: Layout) -> list[str]:
-    try:
-        return os.listdir(layout.scratches)
-    except FileNotFoundError:
-        return []  # somebody has removed it; the next run makes it anew
+    return _names(layout.scratches)
 
 
 def remove_strays(layout: Layout, scratches: Sequence[str], kept: Collection[str]) -> None:
@@ -82,7 +79,10 @@ def remove_strays(layout: Layout, scratches: Sequence[str], kept: Collection[str
     """
     for name in scratches:
         if name not in kept and _RUN_KEY.fullmatch(name) and not os.path.exists(layout.run_file(name)):
-            remove_tree(layout.scratch(name))
+            _remove_scratch(layout, name)
+    for name in _names(layout.handed_out):
+        if name not in kept and not os.path.exists(layout.run_file(name)):
+            remove_tree(layout.secrets(name))
     for spare in Path(layout.checkpoints).glob(f"{SPARE}*"):
         with suppress(OSError):
             spare.rmdir()  # one that is not empty is no spare
@@ -94,6 +94,18 @@ def remove_spares(layout: Layout, shim_pid: int, last_key: str) -> None:
     for name in kept:
         with suppress(OSError):
             os.rmdir(name)
+
+
+def _remove_scratch(layout: Layout, key: str) -> None:
+    quota.release(layout.scratch(key))
+    remove_tree(layout.scratch(key))
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []  # somebody has removed it; the next run makes it anew
 
 
 def _find(layout: Layout, job: Job, boot_id: str) -> Finding:
@@ -130,7 +142,8 @@ def _settle(layout: Layout, key: str, record: RunRecord, boot_id: str) -> Over |
 
 def _clear_up(layout: Layout, key: str) -> None:
     """What a shim removes at the end of its run, when it could not."""
-    remove_tree(layout.scratch(key))
+    _remove_scratch(layout, key)
+    remove_tree(layout.secrets(key))
     for path in (layout.input_fifo(key), layout.script(key)):
         Path(path).unlink(missing_ok=True)
 

@@ -119,15 +119,27 @@ class ReportReader:
 
 
 def _open(path: str) -> int | None:
-    """A descriptor of a regular file that is no link; None for all else, as the job may have put anything there."""
+    """A descriptor of a regular file that is no link and belongs to whom its directory belongs; None for all else.
+
+    The job may have put anything there, and this is read as the daemon: another name of a file of somebody else's is no report.
+    """
     try:
         opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
     except OSError:
         return None
-    if stat.S_ISREG(os.fstat(opened).st_mode):
+    found = os.fstat(opened)
+    if stat.S_ISREG(found.st_mode) and found.st_uid == _owner_of(os.path.dirname(path)):
         return opened
     os.close(opened)
     return None
+
+
+def _owner_of(directory: str) -> int:
+    """-1: it is gone."""
+    try:
+        return os.lstat(directory).st_uid
+    except OSError:
+        return -1
 
 
 def _recent(cache: "OrderedDict[str, T]", path: str, fresh: Callable[[], T], most: int) -> T:

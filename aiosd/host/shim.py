@@ -9,7 +9,7 @@ import os
 import resource
 import time
 
-from aiosd.host import directories, faults, prepare, runfile
+from aiosd.host import child, directories, faults, prepare, runfile
 from aiosd.host.cell import Cell
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -83,7 +83,7 @@ def _supervise(key: str, plan: prepare.Plan, warm: bool) -> None:
     peaks_kib = [0]
     begun_s = time.clock_gettime(time.CLOCK_BOOTTIME)
     try:
-        main_pid = prepare.start(path, plan)
+        main_pid = child.start(path, plan) if plan.needs_child else prepare.start(path, plan)
     except prepare.CannotStart as error:
         end: dict[str, runfile.Field] = {"exit_code": error.exit_code, "error": str(error)}
     except Exception as error:  # noqa: BLE001  whatever a strange plan brings about is the end of this run, and of nothing else
@@ -102,6 +102,7 @@ def _supervise(key: str, plan: prepare.Plan, warm: bool) -> None:
     end.update(_usage(before, max(peaks_kib)))
     if cell is not None:
         _close(cell, end)
+    child.clean_up(plan)
     prepare.clean_up(path, plan, warm)
     _record_end(fd, end)
     os.close(fd)

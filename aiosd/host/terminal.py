@@ -4,7 +4,6 @@ import asyncio
 import fcntl
 import json
 import os
-import pwd
 import signal
 import struct
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from aiosd.errors import FailedPrecondition
 from aiosd.host import processes, terminal_child
+from aiosd.host.identities import Identities, Identity
 from aiosd.host.records import RunRecord, read_run
 from aiosd.jobs.job import Job, Phase
 
@@ -29,17 +29,22 @@ _WITH_PROCESSES = (Phase.RUNNING, Phase.SUSPENDED, Phase.STOPPING)
 
 
 class PtyTerminals:
-    """Implements the Terminals that the network door needs. `run_file` tells where the run file of a key lies."""
+    """Implements the Terminals that the network door needs. `run_file` tells where the run file of a key lies.
 
-    def __init__(self, run_file: Callable[[str], str]) -> None:
+    Whoever asks, the command runs as the job's owner: a daemon of root gives nobody root's terminal beside a user's job.
+    """
+
+    def __init__(self, run_file: Callable[[str], str], identities: Identities | None = None) -> None:
         self._run_file = run_file
+        self._identities = identities or Identities()
 
     async def open(self, job: Job, command: Sequence[str], rows: int, columns: int) -> "PtyTerminal":
         """A terminal beside the job; it is told to end when the run has ended. Raises FailedPrecondition."""
         if job.run is None or job.phase not in _WITH_PROCESSES:
             raise FailedPrecondition(f"job {job.id} is {job.phase}: there is nothing to attach to", hint="attach while it runs", job=job.id, phase=job.phase)
         record = await self._begun(job)
-        order = _order(job, command, record.main_pid if record else 0)
+        owner = await asyncio.to_thread(self._identities.of, job.owner)
+        order = _order(job, owner, command, record.main_pid if record else 0)
         order["cell"] = record.cell if record else ""
         return PtyTerminal(order, rows or ROWS, columns or COLUMNS, job.run.shim_pid)
 
@@ -195,31 +200,23 @@ class PtyTerminal:
             ready.set()
 
 
-def _order(job: Job, command: Sequence[str], main_pid: int) -> dict[str, object]:
+def _order(job: Job, owner: Identity, command: Sequence[str], main_pid: int) -> dict[str, object]:
     """What the child is to become; where the main process is gone, what is known of it from the job's record."""
-    owner = job.owner
-    account = _account(owner.uid)
-    environment = _environment_of(main_pid) or dict(job.spec.environment.variables)
-    environment.setdefault("TERM", "xterm-256color")
     other_user = os.geteuid() == 0 and owner.uid != 0
+    environment = _environment_of(main_pid) or {**(owner.variables if other_user else {}), **job.spec.environment.variables}
+    environment.setdefault("TERM", "xterm-256color")
     return {
-        "command": list(command) or [(account.pw_shell if account else "") or "/bin/sh"],
+        "command": list(command) or [owner.shell],
         "environment": environment,
         "cwd": job.spec.cwd,
+        "umask": job.spec.umask,
         "cpus": _processors(main_pid) or [cpu.cpu for cpu in job.run.grant.cpus] if job.run else [],
         "groups_of": main_pid,
         "uid": owner.uid if other_user else None,
+        "hardened": other_user and _hardened(main_pid),
         "gid": owner.gid,
-        "gids": os.getgrouplist(account.pw_name, owner.gid) if account else [owner.gid],
+        "gids": list(owner.groups),
     }
-
-
-def _account(uid: int) -> pwd.struct_passwd | None:
-    """None for a user that has no account here, as in a container."""
-    try:
-        return pwd.getpwuid(uid)
-    except KeyError:
-        return None
 
 
 def _environment_of(pid: int) -> dict[str, str]:
@@ -230,6 +227,14 @@ def _environment_of(pid: int) -> dict[str, str]:
         return {}
     pairs = (os.fsdecode(entry).partition("=") for entry in content.split(b"\0") if b"=" in entry)
     return {name: value for name, _, value in pairs if name}
+
+
+def _hardened(pid: int) -> bool:
+    """Whether the job has given up new privileges: then so does what comes beside it. Where that cannot be seen, it does."""
+    try:
+        return "NoNewPrivs:\t0" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
 
 
 def _processors(pid: int) -> list[int]:

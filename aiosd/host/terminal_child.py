@@ -1,5 +1,6 @@
 """Becomes the command of a terminal: run as a script, it takes the terminal, its place and its rights, then execs; standard library only."""
 
+import ctypes
 import fcntl
 import json
 import os
@@ -7,6 +8,8 @@ import sys
 import termios
 
 NOT_RUN, NOT_FOUND = 126, 127  # the exit codes of shells
+_CLONE_NEWNS = 0x00020000
+_PR_SET_NO_NEW_PRIVS = 38
 
 
 def main(order: dict) -> None:  # type: ignore[type-arg]  # as JSON has it
@@ -18,10 +21,10 @@ def main(order: dict) -> None:  # type: ignore[type-arg]  # as JSON has it
             os.sched_setaffinity(0, order["cpus"])
         except OSError as error:
             print(f"not on the job's processors: {error.strerror}", file=sys.stderr)
+    join_files(order["groups_of"])
     if order["uid"] is not None:
-        os.setgroups(order["gids"])
-        os.setgid(order["gid"])
-        os.setuid(order["uid"])
+        become(order)
+    os.umask(order["umask"])
     try:
         os.chdir(order["cwd"])
     except OSError as error:
@@ -78,6 +81,32 @@ def mounts() -> dict[str, str]:
             elif kind[0] == "cgroup":
                 found.setdefault(",".join(option for option in kind[2].split(",") if option not in ("rw", "ro", "xattr", "noprefix", "clone_children")), place)
     return found
+
+
+def join_files(pid: int) -> None:
+    """Into the mount namespace of the job, where it has a /tmp of its own; where we may not, its /tmp is not this one."""
+    try:
+        own = os.stat("/proc/self/ns/mnt")
+        fd = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        if os.fstat(fd).st_ino != own.st_ino and ctypes.CDLL(None).setns(fd, _CLONE_NEWNS):
+            print("not in the job's own /tmp", file=sys.stderr)
+        os.close(fd)
+    except OSError:
+        return
+
+
+def become(order: dict) -> None:  # type: ignore[type-arg]
+    """The owner, for good, with no more than its job has; and without the protection from the OOM killer that a daemon has."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("0")
+    except OSError:
+        print("as safe from the OOM killer as the daemon", file=sys.stderr)
+    os.setgroups(order["gids"])
+    os.setresgid(order["gid"], order["gid"], order["gid"])
+    os.setresuid(order["uid"], order["uid"], order["uid"])
+    if order["hardened"]:
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 if __name__ == "__main__":

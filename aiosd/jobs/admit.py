@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
 from aiosd.ids import JobId, parse_job_id
+from aiosd.jobs.confine import check_limits, check_secrets, check_umask
 from aiosd.jobs.draft import JobDraft, RetryDraft
 from aiosd.jobs.job import ArraySpec, Dependency, DependencyKind, Environment, JobSpec, RetryCondition, RetryPolicy
 from aiosd.jobs.ranges import parse_array
@@ -69,6 +70,12 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         io_read_bytes_per_s=_rate("io_read_bytes_per_s", draft.io_read_bytes_per_s),
         io_write_bytes_per_s=_rate("io_write_bytes_per_s", draft.io_write_bytes_per_s),
         io_weight=_io_weight(draft.io_weight),
+        secrets=check_secrets(draft.secrets),
+        secrets_at=draft.secrets_at,
+        private_tmp=draft.private_tmp or settings.private_tmp,
+        login_environment=draft.login_environment,
+        umask=settings.umask if draft.umask is None else check_umask(draft.umask),
+        process_limits=check_limits(draft.process_limits),
     )
 
 

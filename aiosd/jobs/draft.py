@@ -55,6 +55,12 @@ class JobDraft:
     io_read_bytes_per_s: int = 0
     io_write_bytes_per_s: int = 0
     io_weight: int = 0
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # until they are kept, at `secrets_at`
+    secrets_at: str = ""
+    private_tmp: bool = False
+    login_environment: bool = False
+    umask: int | None = None  # None: the daemon's default
+    process_limits: tuple[tuple[str, int, int], ...] = ()  # (name, soft, hard), -1: none
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,15 @@ class ArraySpec:
     limit: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessLimit:
+    """A limit as setrlimit has it, by its name ("nofile"); -1: none."""
+
+    name: str
+    soft: int
+    hard: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """What was asked, checked and with every default filled in; it changes only by `update`."""
@@ -126,6 +135,12 @@ class JobSpec:
     io_read_bytes_per_s: int = 0  # of each disk; 0: no limit
     io_write_bytes_per_s: int = 0
     io_weight: int = 0  # beside other jobs; 0: as everybody
+    secrets: tuple[str, ...] = ()  # their names; the values are kept elsewhere, at `secrets_at`
+    secrets_at: str = ""
+    private_tmp: bool = False
+    login_environment: bool = False
+    umask: int = 0o022
+    process_limits: tuple[ProcessLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """What the jobs domain needs of the outside: a journal that remembers, a launcher that runs, a reader of what was printed."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from aiosd.ids import JobId
-from aiosd.jobs.job import Exit, Job, Phase
+from aiosd.jobs.job import Exit, Job, Owner, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,23 @@ class Launcher(Protocol):
         """Every event from now on goes to `on_event`, on the event loop's thread."""
 
 
+class SecretKeeper(Protocol):
+    """Keeps the values of secrets, which no record of a job holds."""
+
+    async def keep(self, values: Mapping[str, bytes]) -> str:
+        """Where they are kept from now on, durably. Raises DiskFull or StorageUnwritable."""
+
+    def drop(self, place: str) -> None:
+        """Forget what is kept there. Returns at once."""
+
+    def sweep(self, places: Collection[str]) -> None:
+        """Forget all but what is kept at `places`. Returns at once."""
+
+
 class OutputReader(Protocol):
+    def of(self, owner: Owner) -> "OutputReader":
+        """The same, reading as that user: what it may not read is not read."""
+
     async def read(self, path: str, offset: int, limit: int) -> bytes:
         """Bytes of a file from `offset`, at most `limit`; b"" at its end or when it does not exist."""
 

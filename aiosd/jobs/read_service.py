@@ -131,13 +131,14 @@ class JobReader:
         """One attempt's output; with `follow` until another begins or the job ends, and all that it left has been read."""
         job = await self.service.get(str(job_id))
         offsets = await self._offsets(job, attempt, wish)
-        growth = self.output.changes([path for path, _ in offsets.values()])
+        output = self.output.of(job.owner)
+        growth = output.changes([path for path, _ in offsets.values()])
         grown = job_changed = None
         try:
             while True:
                 over = job.phase.ended or job.attempt > attempt
                 for name, (path, offset) in offsets.items():
-                    while data := await self.output.read(path, offset, CHUNK_BYTES):
+                    while data := await output.read(path, offset, CHUNK_BYTES):
                         yield LogPiece(name, offset, data, attempt)
                         offset += len(data)
                         offsets[name] = (path, offset)
@@ -166,7 +167,7 @@ class JobReader:
         elif out == err:
             del chosen["stderr"]
         if wish.tail_lines > 0:
-            return {name: (path, await self.output.offset_of_tail(path, wish.tail_lines)) for name, (path, _) in chosen.items()}
+            return {name: (path, await self.output.of(job.owner).offset_of_tail(path, wish.tail_lines)) for name, (path, _) in chosen.items()}
         return chosen
 
     # Queues and the node, as the engine knows them

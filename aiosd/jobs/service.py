@@ -36,6 +36,7 @@ from aiosd.jobs.find_service import JobFinder
 from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.operate_service import Operating
 from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
+from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.state import State
 from aiosd.jobs.views import Steered
@@ -68,6 +69,7 @@ class JobService(Operating):
     clock: Clock
     make_engine: Callable[[Loaded], Engine]
     reached: Callable[[str], None] = lambda step: None
+    secrets: Secrets = Secrets()
     trouble: AiosError | None = None  # why nothing can be written at present
     feed: Feed[Job] = field(default_factory=lambda: Feed(0))
     engine: Engine = field(init=False)
@@ -107,6 +109,7 @@ class JobService(Operating):
         """Load what was committed, and have the launcher say what became of the runs that were going on."""
         self.launcher.subscribe(self._on_launcher)
         await self._load()
+        self.secrets.sweep(self.state.jobs.values())
 
     async def run(self) -> None:
         """Turn after turn, until `stop`. Returns when all that was asked before has been answered."""
@@ -240,8 +243,10 @@ class JobService(Operating):
                     self.launcher.forget(job)
                 case Warn(job, text):
                     log.warning("job", job=str(job.id), attempt=job.attempt, warning=text)
-                case End(job) if job.spec.notify_command and not job.id.is_element:
-                    self.launcher.notify(job)
+                case End(job):
+                    self.secrets.ended(job)
+                    if job.spec.notify_command and not job.id.is_element:
+                        self.launcher.notify(job)
 
     # When nothing can be written
 
@@ -309,8 +314,14 @@ class JobService(Operating):
         """All of the drafts become jobs, or none. The same key with the same digest gets the same jobs again."""
         environments = [self._environments.of(draft.environment) for draft in drafts]
         ended = await self.journal.ended_phases(self._not_live(drafts)) if any(d.dependencies for d in drafts) else {}
-        reply = await self.ask(Submit(drafts, environments, owner, key, digest, ended))
+        drafts = await self.secrets.kept(drafts)
+        try:
+            reply = await self.ask(Submit(drafts, environments, owner, key, digest, ended))
+        except AiosError as error:
+            self.secrets.refused(drafts, error)
+            raise
         if isinstance(reply, range):
+            self.secrets.refused(drafts)  # the jobs have theirs from the first time
             return [await self.get(str(number)) for number in reply]
         assert isinstance(reply, list)
         return reply

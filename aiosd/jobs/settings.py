@@ -39,4 +39,7 @@ class JobsSettings:
     max_jobs_per_submit: int = 10_000
     max_queued: int = 2_000_000
     limits: UserLimits = UserLimits()  # of each user who has none of its own
+    allow_root_jobs: bool = True
+    umask: int = 0o022
+    private_tmp: bool = False
     queues: Mapping[str, QueueSettings] = field(default_factory=lambda: {"default": QueueSettings("default")})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aiosd.clock import Instant
-from aiosd.errors import AlreadyExists, Exhausted, InvalidArgument, NotFound
+from aiosd.errors import AlreadyExists, Denied, Exhausted, InvalidArgument, NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import Remember, Submit
 from aiosd.jobs.admit import admit, dependencies
@@ -23,6 +23,8 @@ def submit(state: State, event: Submit, now: Instant) -> Sequence[Job]:
     settings = state.settings
     if not 0 < len(event.drafts) <= settings.max_jobs_per_submit:
         raise InvalidArgument(f"a call submits 1 to {settings.max_jobs_per_submit} jobs, not {len(event.drafts)}", hint="use an array, or several calls")
+    if event.owner.uid == 0 and not settings.allow_root_jobs:
+        raise Denied("root submits no jobs here: isolation.allow_root_jobs is false", hint="submit it as the user whom it is for")
     specs = [
         admit(draft, environment, settings, state.queues, state.pool.inventory) for draft, environment in zip(event.drafts, event.environments, strict=True)
     ]

@@ -50,8 +50,20 @@ async def from_submit(wire: pb.SubmitJobsRequest, most: int) -> SubmitWish:
     alone = len(wire.specs) == 1  # whoever submits one job does not think of it as the first of a list
     drafts = await slices.each(wire.specs, lambda place, spec: from_spec(spec, "" if alone else f"specs[{place}].", shared))
     key = text(wire.idempotency_key, "", "idempotency_key", limits.NAME)
-    digest = hashlib.sha256(wire.SerializeToString(deterministic=True)).hexdigest() if key else ""
+    digest = _digest(wire) if key else ""
     return SubmitWish(drafts, key, digest)
+
+
+def _digest(wire: pb.SubmitJobsRequest) -> str:
+    """Of all but the values of secrets: it is stored, and a short value could be guessed from it."""
+    if any(spec.secrets for spec in wire.specs):
+        stripped = pb.SubmitJobsRequest()
+        stripped.CopyFrom(wire)
+        for spec in stripped.specs:
+            for secret in spec.secrets:
+                secret.ClearField("value")
+        wire = stripped
+    return hashlib.sha256(wire.SerializeToString(deterministic=True)).hexdigest()
 
 
 def from_spec(wire: pb.JobSpec, at: str = "", shared: Mapping[str, str] | None = None) -> JobDraft:
@@ -60,6 +72,8 @@ def from_spec(wire: pb.JobSpec, at: str = "", shared: Mapping[str, str] | None =
     few(wire.dependencies, at, "dependencies", limits.SELECTED)
     few(wire.labels, at, "labels", limits.CHOICES)
     few(wire.request.devices, at, "request.devices", limits.CHOICES)
+    few(wire.secrets, at, "secrets", limits.CHOICES)
+    few(wire.process_limits, at, "process_limits", limits.CHOICES)
     return JobDraft(
         name=text(wire.name, at, "name", limits.TEXT),
         command=texts(wire.command, at, "command"),
@@ -89,7 +103,25 @@ def from_spec(wire: pb.JobSpec, at: str = "", shared: Mapping[str, str] | None =
         io_read_bytes_per_s=wire.io_read_bytes_per_s,
         io_write_bytes_per_s=wire.io_write_bytes_per_s,
         io_weight=wire.io_weight,
+        secrets=_from_secrets(wire.secrets, at),
+        private_tmp=wire.private_tmp,
+        login_environment=wire.login_environment,
+        umask=wire.umask if wire.HasField("umask") else None,
+        process_limits=tuple(
+            (text(each.name, at, f"process_limits[{place}].name", limits.TEXT), each.soft, each.hard) for place, each in enumerate(wire.process_limits)
+        ),
     )
+
+
+def _from_secrets(wire: Sequence[pb.Secret], at: str) -> dict[str, bytes]:
+    """Messages name the secret, and never say its value."""
+    found: dict[str, bytes] = {}
+    for place, secret in enumerate(wire):
+        name = needed(secret.name, at, f"secrets[{place}].name", limits.TEXT)
+        if name in found:
+            raise InvalidArgument(f"{at}secrets names {name!r} twice", hint="give each secret a name of its own", field=f"{at}secrets")
+        found[name] = secret.value
+    return found
 
 
 def from_environment(wire: Sequence[pb.EnvironmentVariable], at: str) -> dict[str, str]:
@@ -222,6 +254,11 @@ def to_spec(spec: JobSpec, *, with_environment: bool = False) -> pb.JobSpec:
         io_read_bytes_per_s=spec.io_read_bytes_per_s,
         io_write_bytes_per_s=spec.io_write_bytes_per_s,
         io_weight=spec.io_weight,
+        secrets=[pb.Secret(name=name) for name in spec.secrets],
+        private_tmp=spec.private_tmp,
+        login_environment=spec.login_environment,
+        umask=spec.umask,
+        process_limits=[pb.ProcessLimit(name=limit.name, soft=limit.soft, hard=limit.hard) for limit in spec.process_limits],
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from aiosd.storage.journal import SqlJournal
 from tests import postgres
 from tests.contract.launching import real, world  # noqa: F401  fixtures
+from tests.contract.users import users  # noqa: F401  a fixture
 
 
 @pytest.fixture(scope="session")

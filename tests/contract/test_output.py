@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ import pytest
 
 from aiosd.errors import FailedPrecondition
 from aiosd.host import growth
+from aiosd.host.identities import Identities, Identity
 from aiosd.host.output import BLOCK_BYTES, FileOutputReader
+from aiosd.jobs.job import Owner
 
 
 @contextmanager
@@ -246,3 +249,34 @@ def test_a_quiet_file_costs_about_a_look_a_second(tmp_path: Path, monkeypatch: p
 
     asyncio.run(run())
     assert 1 <= looks <= 3
+
+
+@pytest.mark.root
+def test_what_is_read_for_an_owner_is_read_as_that_user(tmp_path: Path) -> None:
+    """An output that was named /etc/shadow, or was swapped for a link to it, shows nothing of it: neither content nor size."""
+
+    async def check() -> None:
+        with tempfile.TemporaryDirectory(prefix="ao-", dir="/tmp") as name:  # pytest's own are closed to other users
+            place = Path(name)
+            os.chown(place, 61001, 61001)
+            (place / "own").write_text("mine")
+            closed = tmp_path / "closed"
+            closed.write_text("secret")
+            (place / "link").symlink_to(closed)
+            made = FileOutputReader(identities=Identities(lambda owner: Identity(owner.uid, owner.gid, (owner.gid,), owner.name)))
+            ada = made.of(Owner(61001, 61001, "ada"))
+            assert await ada.read(str(place / "own"), 0, 100) == b"mine"
+            for path in (closed, place / "link"):
+                for look in (ada.read(str(path), 0, 100), ada.offset_of_tail(str(path), 1)):
+                    with pytest.raises(FailedPrecondition, match="cannot be read"):
+                        await look
+                assert await ada.size(str(path)) == 0
+            growth = ada.changes([str(place / "own")])
+            await soon(growth)
+            with (place / "own").open("a") as file:
+                file.write("more")
+            await soon(growth)
+            await growth.aclose()  # type: ignore[attr-defined]
+            made.close()
+
+    asyncio.run(check())

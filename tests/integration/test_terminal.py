@@ -15,6 +15,7 @@ import pytest
 
 from aiosd.errors import FailedPrecondition
 from aiosd.host import processes, runfile
+from aiosd.host.identities import Identities, Identity
 from aiosd.host.terminal import PtyTerminal, PtyTerminals
 from aiosd.ids import JobId
 from aiosd.jobs.job import Environment, Job, JobSpec, Owner, Phase, Run
@@ -224,3 +225,23 @@ def test_nothing_stays_open(beside: Beside) -> None:
         assert len(os.listdir("/proc/self/fd")) <= before
 
     run(work())
+
+
+@pytest.mark.root
+def test_beside_another_users_job_it_is_that_user_with_its_groups_and_never_root(beside: Beside) -> None:
+    owner = Owner(61001, 61001, "ada")
+
+    async def check() -> None:
+        identities = Identities(lambda one: Identity(one.uid, one.gid, (61001, 61050), one.name))
+        beside.job = replace(beside.job, owner=owner, spec=replace(beside.job.spec, cwd="/"))
+        asked = ("/bin/sh", "-c", "echo $(id -u) $(id -G) $(umask); grep -E 'NoNewPrivs|CapEff' /proc/self/status; cat /proc/self/oom_score_adj; touch /etc/x")
+        terminal = await PtyTerminals(lambda key: str(beside.directory / key), identities).open(beside.job, asked, 0, 0)
+        try:
+            said = (await all_output(terminal)).decode().split()
+        finally:
+            await terminal.close()
+        assert said[:4] == ["61001", "61001", "61050", "0022"]
+        assert (said[said.index("CapEff:") + 1], said[said.index("NoNewPrivs:") + 2]) == ("0" * 16, "0")
+        assert "Permission denied" in " ".join(said)
+
+    run(check())

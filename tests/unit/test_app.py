@@ -1,12 +1,13 @@
 """The wiring where it can be looked at without a machine: settings that pass from the configuration to the domains, and errors."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from aiosd import app, domain_settings
+from aiosd import app, domain_settings, doors
 from aiosd.access.limits import UserLimits
-from aiosd.errors import StorageCorrupt
+from aiosd.errors import ConfigError, StorageCorrupt
 from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.settings_file import load
 
@@ -76,6 +77,24 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
     monkeypatch.setattr(app.logs, "configure", lambda *_: None)
     monkeypatch.setattr(app.os, "umask", lambda _: 0)
     return errors
+
+
+@pytest.mark.parametrize(
+    ("wish", "system", "uid", "switches"),
+    [("auto", True, 0, True), ("auto", False, 0, False), ("auto", True, 7, False), ("on", False, 0, True), ("off", True, 0, False)],
+)
+def test_users_are_switched_by_the_systems_daemon_of_root_or_as_the_operator_says(
+    monkeypatch: pytest.MonkeyPatch, wish: str, system: bool, uid: int, switches: bool
+) -> None:
+    monkeypatch.setattr(doors.os, "geteuid", lambda: uid)
+    loaded = replace(load(None, {"AIOSD_ISOLATION__RUN_AS_USER": wish}), system=system)
+    assert doors.switches_users(loaded) is switches
+
+
+def test_users_cannot_be_switched_without_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors.os, "geteuid", lambda: 7)
+    with pytest.raises(ConfigError, match="run_as_user"):
+        doors.switches_users(load(None, {"AIOSD_ISOLATION__RUN_AS_USER": "on"}))
 
 
 def test_an_error_that_was_foreseen_comes_out_as_itself(broken: list[BaseException]) -> None:

@@ -17,7 +17,7 @@ from aiosd.monitoring.stats import JobStatistics, Progress, ReportedSeries
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.request import Request
 from aiosd.resources.usage import Usage
-from aiosd.runs import RunInputs, RunMeter, RunWatcher
+from aiosd.runs import DiskWatcher, RunInputs, RunMeter, RunWatcher
 
 SPEC = JobSpec(name="n", command=("true",), cwd="/", environment=Environment("d", {}), request=Request(1000, 0), stdin_open=True)
 GRANT = Grant((CpuGrant(0, 1000),), 0, (DeviceGrant("GPU-1", "gpu", 0, 1000, 0),))
@@ -131,3 +131,22 @@ def test_input_waits_while_the_job_does_not_read() -> None:
 
     with pytest.raises(TimeoutError):
         asyncio.run(write())
+
+
+def test_a_run_that_stores_more_than_its_grant_is_stopped_and_nothing_else_is_measured() -> None:
+    asked = replace(JOB, phase=Phase.RUNNING, spec=replace(SPEC, request=Request(1000, 0, disk_bytes=1000)))
+    within, asked_for_none = replace(asked, id=JobId(5)), replace(asked, id=JobId(6), spec=SPEC)
+    stopping = replace(asked, id=JobId(7), phase=Phase.STOPPING)
+    measured, stopped = [], []
+
+    def stored_bytes(job: Job) -> int:
+        measured.append(job.id.number)
+        return 1000 if job.id == within.id else 2000
+
+    async def stop(job: Job, reason: str) -> None:
+        stopped.append((job.id.number, job.attempt, reason))
+
+    asyncio.run(DiskWatcher(lambda: [asked, within, asked_for_none, stopping], stored_bytes, stop, 10.0).look())
+    assert measured == [4, 5]
+    assert [each[:2] for each in stopped] == [(4, 2)]
+    assert "scratch directory" in stopped[0][2]

@@ -25,6 +25,7 @@ def test_every_field() -> None:
             retry_on="oom, exit", backoff=2, preemptible=True, checkpoint_signal="sigusr1", grace="60s", cwd="/tmp", labels={"k": "v"}, output="o-%j",
             error="/e", retry_memory_factor=2, retry_memory_max="64G", exclusive=True, hold=True, notify="mail", stdin=True, script="#!/bin/sh",
             io_read="200M", io_write=1 << 20, io_weight=500,
+            secrets={"TOKEN": b"t\0", "TEXT": "u"}, private_tmp=True, login=True, umask=0o27, limits={"nofile": 64, "core": (0, -1)},
         )
     )  # fmt: skip
     assert list(wire.command) == ["/bin/sh", "-c", "echo $X"]
@@ -38,6 +39,23 @@ def test_every_field() -> None:
     assert (wire.stdout_path, wire.stderr_path, wire.cwd, wire.checkpoint_signal) == ("/tmp/o-%j", "/e", "/tmp", "USR1")
     assert (wire.io_read_bytes_per_s, wire.io_write_bytes_per_s, wire.io_weight) == (200 << 20, 1 << 20, 500)
     assert (wire.nice, wire.priority, wire.held, wire.stdin_open, wire.preemptible, dict(wire.labels)) == (19, -5, True, True, True, {"k": "v"})
+    assert [(one.name, one.value) for one in wire.secrets] == [("TOKEN", b"t\0"), ("TEXT", b"u")]
+    assert (wire.private_tmp, wire.login_environment, wire.umask) == (True, True, 0o27)
+    assert [(one.name, one.soft, one.hard) for one in wire.process_limits] == [("nofile", 64, 64), ("core", 0, -1)]
+
+
+def test_secrets_and_limits_that_cannot_be_are_refused_and_a_secret_is_not_said_again() -> None:
+    for wrong in (
+        {"secrets": {"TOKEN": 12345678}},
+        {"limits": {"nofile": "many"}},
+        {"limits": {"nofile": (1, 2, 3)}},
+        {"limits": {"nofile": True}},
+        {"umask": 0o1000},
+    ):
+        with pytest.raises(InvalidArgument) as caught:
+            job_spec(JobSpec(["true"], **wrong))  # type: ignore[arg-type]
+        assert "12345678" not in str(caught.value)
+    assert "hush" not in repr(JobSpec(["true"], secrets={"TOKEN": b"hush"}))
 
 
 def test_a_reservation_is_what_a_job_would_ask_for_and_a_length() -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -58,7 +59,32 @@ def test_every_flag_reaches_the_sdk(cli, fake) -> None:  # type: ignore[no-untyp
         "retry_memory_factor": 2.0, "retry_memory_max": 64 << 30,
         "preemptible": True, "checkpoint_signal": "USR1", "grace": 60.0, "env": {"K": "V=W"}, "inherit_env": True, "cwd": "/tmp", "labels": {"k": "v"}, "output": "/tmp/o.txt",
         "error": "/tmp/e.txt", "exclusive": True, "hold": True, "notify": "true", "stdin": False, "script": "", "key": "once", "io_read": 200 << 20, "io_write": 100 << 20, "io_weight": 500,
+        "secrets": None, "private_tmp": False, "login": False, "umask": None, "limits": None,
     }  # fmt: skip
+
+
+def test_what_keeps_a_job_to_itself_reaches_the_sdk(cli, fake, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "token").write_bytes(b"hush\0\n")
+    line = f"run -d --secret TOKEN=@{tmp_path}/token --private-tmp --login --umask 027 --limit nofile=64:128 --limit core=0 --limit stack=unlimited --limit data=1G -- cmd"
+    assert cli(*line.split()).out == "42\n"
+    ((_, options),) = fake.called("submit")
+    assert options["secrets"] == {"TOKEN": b"hush\0\n"}
+    assert (options["private_tmp"], options["login"], options["umask"]) == (True, True, 0o27)
+    assert options["limits"] == {"nofile": (64, 128), "core": 0, "stack": -1, "data": 1 << 30}
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("--secret=TOKEN=hush", "can be seen by everybody"), ("--secret=TOKEN=@/nowhere/token", "No such file"), ("--secret=TOKEN", "can be seen"),
+        ("--umask=089", "is not a umask"), ("--umask=-1", "is not a umask"), ("--limit=nofile", "is not NAME=LIMIT"), ("--limit=nofile=1:x", "limit"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_of_them_is_wrong_usage_and_no_secret_is_said_again(cli, fake, flag: str, said: str) -> None:  # type: ignore[no-untyped-def]
+    result = cli("run", "-d", flag, "--", "cmd")
+    assert result.status == 2
+    assert said in result.err
+    assert "hush" not in result.err
 
 
 def test_an_array_needs_d_and_d_has_no_stdin(cli, fake) -> None:  # type: ignore[no-untyped-def]

@@ -1,7 +1,9 @@
 """A directory is kept for the next run only as it was made; trees are removed without following links."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,38 @@ def test_a_tree_is_removed_whatever_its_modes_and_links(tmp_path: Path) -> None:
     directories.remove_tree(str(tmp_path / "1"))
     directories.remove_tree(str(tmp_path / "never there"))
     assert (os.listdir(tmp_path), os.listdir(kept)) == (["kept"], ["file"])
+
+
+def test_a_tree_that_is_swapped_for_links_while_it_is_removed_takes_nothing_else_with_it(tmp_path: Path) -> None:
+    """A hostile user who is as quick as we are: directories become links to what must stay, and links become directories."""
+    kept, top = tmp_path / "kept", tmp_path / "top"
+    kept.mkdir(mode=0o755)
+    (kept / "file").touch()
+    over = threading.Event()
+
+    def swap() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            with suppress(OSError):
+                (top / f"d{number % 20}").mkdir(parents=True)
+                (top / f"d{number % 20}" / "inner").mkdir()
+                os.rename(top / f"d{number % 20}", top / f"moved{number % 7}")
+            with suppress(OSError):
+                os.rename(top / f"moved{number % 7}" / "inner", top / f"elsewhere{number}")
+                (top / f"moved{number % 7}" / "inner").symlink_to(kept)
+
+    hostile = threading.Thread(target=swap)
+    hostile.start()
+    for _ in range(30):
+        directories.remove_tree(str(top))
+    over.set()
+    hostile.join()
+    directories.remove_tree(str(top))
+    assert (top.exists(), os.listdir(kept), kept.stat().st_mode & 0o777) == (False, ["file"], 0o755)
+
+
+def test_what_is_made_for_a_user_lies_in_what_all_can_pass_and_none_can_list(tmp_path: Path) -> None:
+    directories.make_owned(str(tmp_path / "logs" / "0" / "7"), os.geteuid(), os.getegid())
+    directories.make_owned(str(tmp_path / "logs" / "0" / "7"), os.geteuid(), os.getegid())
+    assert [(tmp_path / part).stat().st_mode & 0o777 for part in ("logs", "logs/0", "logs/0/7")] == [0o711, 0o711, 0o700]

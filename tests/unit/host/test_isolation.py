@@ -19,7 +19,7 @@ def told(inventory: Inventory, enforcement: Enforcement, *, watched: bool = True
 def test_without_cells_nothing_is_claimed_that_is_not_there() -> None:
     lines = told(FULL, NO_CELLS.enforcement)
     assert list(lines) == ["cpu", "memory", "processes", "end of a job", "disk traffic", "gpu", "devices", "disk", "network"]
-    assert {name for name, line in lines.items() if line.state != isolation.NOT_ENFORCED} == {"memory", "processes", "end of a job"}
+    assert {name for name, line in lines.items() if line.state != isolation.NOT_ENFORCED} == {"memory", "processes", "end of a job", "disk"}
     assert lines["memory"].state == isolation.WATCHED
     assert all(line.detail for line in lines.values())
     assert "isolation.cgroups = off" in lines["cpu"].detail

@@ -1,6 +1,8 @@
 """Notify commands: what they see, how many run at once, and that none of them is in anybody's way."""
 
 import json
+import os
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -9,12 +11,14 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from aiosd.host.identities import Identities, Identity
 from aiosd.host.notifying import Notices, environment_of
 from aiosd.ids import JobId
 from aiosd.jobs.job import Environment, Job, JobSpec, Outcome, Owner, Phase
 from aiosd.resources.request import Request
 
 PATIENCE_S = 20.0
+ADA = Owner(61001, 61001, "ada")  # without an entry: any machine has this number free
 
 
 def job(command: str, cwd: str = "/", outcome: Outcome | None = None) -> Job:
@@ -103,3 +107,16 @@ def test_closing_leaves_what_runs_and_drops_who_waits(tmp_path: Path) -> None:
     assert written(tmp_path / "first") == "done"
     settled()
     assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.root
+def test_with_identities_it_runs_as_the_owner_of_the_job() -> None:
+    with tempfile.TemporaryDirectory(prefix="an-", dir="/tmp") as name:  # pytest's own are closed to other users
+        place = Path(name)
+        os.chown(place, ADA.uid, ADA.gid)
+        groups = (61001, 61050)
+        noticed = Notices(identities=Identities(lambda owner: Identity(owner.uid, owner.gid, groups, owner.name, home="/home/of/ada")))
+        noticed.add(replace(job("(id -u; id -G; echo $HOME; cat /proc/self/oom_score_adj) > made.new && mv made.new made", cwd=name), owner=ADA))
+        assert written(place / "made").split() == ["61001", "61001", "61050", "/home/of/ada", "0"]
+        assert (place / "made").stat().st_uid == ADA.uid
+        settled()

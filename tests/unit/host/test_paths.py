@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aiosd.errors import StorageUnwritable
-from aiosd.host.paths import Places, prepare_directory, user_places
+from aiosd.host.paths import Places, prepare_directory, share_directory, user_places
 
 
 def test_the_variables_of_xdg_decide() -> None:
@@ -50,3 +50,19 @@ def test_somebody_else_s_directory_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path / "theirs", 12345, 12345)
     with pytest.raises(StorageUnwritable, match="belongs to user 12345"):
         prepare_directory(str(tmp_path / "theirs"))
+
+
+def test_a_shared_directory_can_be_passed_and_not_listed_and_its_files_are_ours(tmp_path: Path) -> None:
+    place, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    place.mkdir(mode=0o755)
+    for file in (place / "aiosd.db", elsewhere):
+        file.touch()
+        file.chmod(0o644)
+    (place / "link").symlink_to(elsewhere)
+    share_directory(str(place))
+    assert [path.stat().st_mode & 0o777 for path in (place, place / "aiosd.db", elsewhere)] == [0o711, 0o600, 0o644]
+
+
+def test_a_directory_that_cannot_be_shared_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageUnwritable, match="nowhere"):
+        share_directory(str(tmp_path / "nowhere"))

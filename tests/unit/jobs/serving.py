@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aiosd.ids import JobId
 from aiosd.jobs.draft import JobDraft
 from aiosd.jobs.engine import Engine
-from aiosd.jobs.job import Job
+from aiosd.jobs.job import Job, Owner
 from aiosd.jobs.ports import Changes, Loaded
 from aiosd.jobs.read_service import JobReader
 from aiosd.jobs.service import JobService
@@ -47,6 +47,9 @@ class Files:
         self.files[path] = self.files.get(path, b"") + data
         grown, self.grown = self.grown, asyncio.Event()
         grown.set()
+
+    def of(self, owner: Owner) -> "Files":
+        return self
 
     async def read(self, path: str, offset: int, limit: int) -> bytes:
         return self.files.get(path, b"")[offset : offset + limit]

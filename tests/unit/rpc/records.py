@@ -16,6 +16,7 @@ from aiosd.jobs.job import (
     Outcome,
     Owner,
     Phase,
+    ProcessLimit,
     RetryCondition,
     RetryPolicy,
     Run,
@@ -96,4 +97,9 @@ specs = st.builds(
     checkpoint_signal=words,
     notify_command=words,
     script=words,
+    secrets=st.lists(names, max_size=3, unique=True).map(tuple),
+    private_tmp=st.booleans(),
+    login_environment=st.booleans(),
+    umask=st.integers(0, 0o777),
+    process_limits=st.lists(st.builds(ProcessLimit, words, st.integers(-1, 2**63 - 1), st.integers(-1, 2**63 - 1)), max_size=2).map(tuple),
 )

@@ -14,7 +14,7 @@ from aios.v1 import jobs_pb2 as pb
 from aios.v1 import resources_pb2
 from aiosd.errors import InvalidArgument
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
-from aiosd.jobs.job import Job, JobSpec, Phase
+from aiosd.jobs.job import Job, JobSpec, Phase, ProcessLimit
 from aiosd.monitoring.stats import Progress
 from aiosd.rpc import convert_jobs as convert
 from aiosd.rpc.convert_jobs import JobConverter
@@ -60,6 +60,11 @@ def draft_of(spec: JobSpec) -> JobDraft:
         io_read_bytes_per_s=spec.io_read_bytes_per_s,
         io_write_bytes_per_s=spec.io_write_bytes_per_s,
         io_weight=spec.io_weight,
+        secrets=dict.fromkeys(spec.secrets, b""),  # a value is never answered
+        private_tmp=spec.private_tmp,
+        login_environment=spec.login_environment,
+        umask=spec.umask,
+        process_limits=tuple((limit.name, limit.soft, limit.hard) for limit in spec.process_limits),
     )
 
 
@@ -87,6 +92,10 @@ def test_every_field_of_a_spec_is_converted() -> None:
             io_read_bytes_per_s=1,
             io_write_bytes_per_s=2,
             io_weight=3,
+            secrets=("s",),
+            private_tmp=True,
+            login_environment=True,
+            process_limits=(ProcessLimit("core", 0, 0),),
             nice=1,
             priority=2,
             begin_at_s=1.0,
@@ -96,6 +105,24 @@ def test_every_field_of_a_spec_is_converted() -> None:
     )
     spec.dependencies.add(kind=pb.Dependency.AFTER, job_id="1")
     assert {field.name for field, _ in spec.ListFields()} == {field.name for field in pb.JobSpec.DESCRIPTOR.fields}
+
+
+def test_a_secret_is_answered_with_its_name_alone_and_is_no_part_of_the_digest() -> None:
+    def request(value: bytes) -> pb.SubmitJobsRequest:
+        return pb.SubmitJobsRequest(specs=[pb.JobSpec(command=["a"], secrets=[pb.Secret(name="TOKEN", value=value)])], idempotency_key="k")
+
+    wish, other = from_submit(request(b"hush")), from_submit(request(b"other"))
+    assert wish.drafts[0].secrets == {"TOKEN": b"hush"}
+    assert "hush" not in repr(wish)
+    assert wish.digest == other.digest
+    assert convert.to_spec(replace(SPEC, secrets=("TOKEN",))).secrets == [pb.Secret(name="TOKEN")]
+
+
+def test_a_secret_that_is_named_twice_or_not_at_all_is_refused() -> None:
+    for names in (["A", "A"], [""]):
+        with pytest.raises(InvalidArgument, match="secrets") as caught:
+            convert.from_spec(pb.JobSpec(secrets=[pb.Secret(name=name, value=b"hush") for name in names]))
+        assert "hush" not in str(caught.value)
 
 
 def test_an_empty_spec_is_a_draft_of_defaults() -> None:

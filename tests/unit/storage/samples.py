@@ -17,6 +17,7 @@ from aiosd.jobs.job import (
     Outcome,
     Owner,
     Phase,
+    ProcessLimit,
     RetryCondition,
     RetryPolicy,
     Run,
@@ -86,6 +87,12 @@ RICH_SPEC = JobSpec(
     io_read_bytes_per_s=1 << 20,
     io_write_bytes_per_s=1 << 21,
     io_weight=500,
+    secrets=("TOKEN", "key.pem"),
+    secrets_at="/state/secrets/0f",
+    private_tmp=True,
+    login_environment=True,
+    umask=0o077,
+    process_limits=(ProcessLimit("nofile", 4096, -1),),
 )
 RICH = Job(
     id=JobId(10**18 - 1),

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy.exc import DatabaseError
 from aiosd.access.audit import AuditRecord, Head, chain
 from aiosd.access.ports import AccessChanges
 from aiosd.errors import AiosError
+from aiosd.jobs.job import JobSpec, RetryPolicy
 from aiosd.jobs.ports import JobFilter
 from aiosd.storage import access
 from aiosd.storage.check import check_database
@@ -19,6 +21,9 @@ from tests.unit.storage.conftest import Store
 from tests.unit.storage.samples import RICH_SPEC, ended, live
 
 FIRST = Path(__file__).with_name("first.sql")  # a dump of what version 0001 wrote
+YOUNGER = ("io_read_bytes_per_s", "io_write_bytes_per_s", "io_weight", "secrets", "secrets_at", "private_tmp", "login_environment", "umask", "process_limits")
+OLD_RETRY = replace(RICH_SPEC.retry, oom_memory_factor=RetryPolicy().oom_memory_factor, oom_memory_max_bytes=0)
+OLD_SPEC = replace(RICH_SPEC, retry=OLD_RETRY, **{field.name: field.default for field in fields(JobSpec) if field.name in YOUNGER})  # type: ignore[arg-type]
 RECORD = AuditRecord(at_s=1.0, user="alice", uid=1000, method="Jobs.Cancel", allowed=True)
 
 
@@ -37,7 +42,7 @@ def test_a_first_database_with_jobs_keeps_them_all_and_a_copy_is_left(store: Sto
         history = await journal.history(JobFilter(include_ended=True), None, 10)
         return list(loaded.jobs), list(history), loaded.settings["policy"], loaded.next_number
 
-    assert store.use(everything) == ([live(1), live(2, spec=RICH_SPEC)], [ended(4, spec=RICH_SPEC), ended(3)], '"priority"', 5)
+    assert store.use(everything) == ([live(1), live(2, spec=OLD_SPEC)], [ended(4, spec=OLD_SPEC), ended(3)], '"priority"', 5)
     assert check_database(store.url) == []
     with closing(sqlite3.connect(store.path.with_name("aiosd.db.before-0002"))) as copy:
         assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
