@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import aios
+from aiosd.host.cells.opening import remove_all
 from benchmarks import machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,6 +113,7 @@ class PrivateDaemon:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(_LOOK_S)
+        remove_all(self.state)
         for directory in {self.root, self._state_root}:
             shutil.rmtree(directory, ignore_errors=True)
 
