@@ -99,7 +99,7 @@ class RealWorld:
 
     @asynccontextmanager
     async def daemon(self) -> AsyncIterator[Ear]:
-        launcher = ShimLauncher(self.state, "unix:/nowhere", lambda _: {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}, SystemClock(), self.cells)
+        launcher = ShimLauncher(self.state, "unix:/nowhere", lambda _: {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}, SystemClock(), cells=self.cells)
         await launcher.start()
         try:
             yield Ear(launcher)
