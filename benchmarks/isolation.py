@@ -106,7 +106,8 @@ def _daemon(isolation: Mapping[str, str], state_in: Path | None, account: Accoun
     settings = {f"AIOSD_ISOLATION__{name}": value for name, value in isolation.items()} | {"AIOSD_DAEMON__USERS": "all"}
     root_in = _LASTING if os.geteuid() == 0 else None
     with private_daemon(settings, state_in, through=account.entering if account else (), start=False, root_in=root_in) as daemon:
-        for directory in {daemon.root, daemon.root / "run", daemon.state.parent.parent}:
+        for directory in {daemon.root, daemon.root / "run", daemon.state.parent.parent, daemon.state.parent}:
+            directory.mkdir(exist_ok=True)
             directory.chmod(0o711)
         daemon.start()
         yield daemon

@@ -31,7 +31,8 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """For every user of this machine: its directories can be passed through, and the marks be written by all."""
     monkeypatch.setattr(tempfile, "tempdir", "/var/lib")  # jobs with a /tmp of their own see nothing of what is below the machine's
     with a_daemon(SETTINGS) as daemon:
-        for directory in (daemon.root, daemon.root / "run"):
+        for directory in (daemon.root, daemon.root / "run", daemon.state.parent):
+            directory.mkdir(exist_ok=True)
             directory.chmod(0o711)
         (daemon.root / "marks").touch()
         (daemon.root / "marks").chmod(0o666)
