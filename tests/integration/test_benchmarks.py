@@ -72,10 +72,11 @@ def test_footprint_weighs_each_thing(capsys: pytest.CaptureFixture[str]) -> None
     assert {"queued_100", "submit_100", "running_3", "start_history_20", "start_queued_20"} <= results.keys()
 
 
+@pytest.mark.timeout(300)  # four daemons that compile their modules first: on a busy machine that is most of it
 def test_isolation_compares_each_variant_with_the_bare_shim(capsys: pytest.CaptureFixture[str]) -> None:
-    isolation.main(["-n", "5", "-k", "1", "--variants", "bare", "group", "all", "--running", "3", "--watch", "0.5"])
+    isolation.main(["-n", "5", "-k", "1", "--variants", "bare", "all", "--running", "3", "--watch", "0.5"])
     results = found(capsys, "isolation")
-    chosen, _ = isolation.possible(["bare", "group", "all"])
+    chosen, _ = isolation.possible(["bare", "all"])
     assert results.keys() == {*chosen, "watch_group", "watch_measured"}
     assert results["bare"]["of_bare"] == 1.0
     assert all(results[key]["jobs_per_s"] > 0 for key in chosen)
