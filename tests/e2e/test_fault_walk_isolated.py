@@ -1,13 +1,14 @@
 """The fault walk with everything on that isolates a job: another user, a control group, secrets, a /tmp of its own. After each death nothing of it is left."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiosd.host.cells.opening import name_of
 
 import aios
+from aiosd.host.cells.opening import name_of
 from tests.e2e.daemon import LONG, Daemon, a_daemon, eventually
 from tests.e2e.thread_user import NOBODY
 from tests.e2e.walk import DAEMON, HONESTLY_LOST, RECOVERY, SHIM, SPAWNER, Walk
@@ -26,10 +27,12 @@ STEPS = (*DAEMON, *SPAWNER, *SHIM) if LONG else ("launch.2-sent", "spawner.2-for
 
 
 @pytest.fixture
-def daemon() -> Iterator[Daemon]:
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """For every user of this machine: its directories can be passed through, and the marks be written by all."""
+    monkeypatch.setattr(tempfile, "tempdir", "/var/lib")  # jobs with a /tmp of their own see nothing of what is below the machine's
     with a_daemon(SETTINGS) as daemon:
-        for directory in (daemon.root, daemon.root / "run"):
+        for directory in (daemon.root, daemon.root / "run", daemon.state.parent):
+            directory.mkdir(exist_ok=True)
             directory.chmod(0o711)
         (daemon.root / "marks").touch()
         (daemon.root / "marks").chmod(0o666)
