@@ -51,7 +51,7 @@ def prepare_directory(path: str, mode: int = 0o700) -> None:
     raises  StorageUnwritable naming the directory and what is wrong with it
     """
     try:
-        Path(path).mkdir(mode=mode, parents=True, exist_ok=True)
+        _make_directory(path, mode)
         found = os.lstat(path)
     except OSError as error:
         raise StorageUnwritable(
@@ -71,6 +71,18 @@ def prepare_directory(path: str, mode: int = 0o700) -> None:
         )
     if found.st_uid == os.geteuid() and found.st_mode & 0o022 & ~mode:
         os.chmod(path, mode)  # others must not be able to replace what is in it
+
+
+def _make_directory(path: str, mode: int) -> None:
+    """The umask, which is meant for files, takes nothing of the mode of one that is made here; one that is there stays as it is."""
+    os.makedirs(os.path.dirname(path) or "/", exist_ok=True)
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+    else:
+        os.chmod(path, mode)
 
 
 def share_directory(path: str) -> None:

@@ -26,6 +26,15 @@ def test_a_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     prepare_directory(str(tmp_path / "a" / "b"))
 
 
+def test_the_umask_of_the_daemon_closes_no_directory_that_others_are_to_enter(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        prepare_directory(str(tmp_path / "run"), 0o755)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o755
+
+
 def test_others_lose_the_right_to_write(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
