@@ -112,7 +112,7 @@ class JobsConfig(Section, frozen=True, kw_only=True):
         2 << 20
     )
     max_jobs_per_submit: Annotated[int, whole("jobs in one call", 1, 1_000_000, reload=True)] = 10_000
-    max_queued: Annotated[int, whole("jobs and arrays that have not ended, all together", 1, 100_000_000, reload=True)] = 2_000_000
+    max_queued: Annotated[int, whole("jobs and arrays that have not ended; half of it for one of many users", 1, 100_000_000, reload=True)] = 2_000_000
 
 
 class LimitsConfig(Section, frozen=True, kw_only=True):
