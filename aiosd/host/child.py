@@ -76,6 +76,8 @@ def _make_places(plan: Plan) -> list[int]:
         from aiosd.host import namespaces  # what few runs want, neither the spawner nor a shim has in memory before
 
         tmp = namespaces.make_places(plan.scratch)
+    if plan.disk_bytes or plan.private_tmp:
+        os.chown(plan.scratch, uid, gid, follow_symlinks=False)  # with what we have just made in it
     for place in (plan.scratch, plan.checkpoint, plan.logs):
         _make_owned(place, uid, gid)
     if plan.secrets:

@@ -7,6 +7,7 @@ import os
 
 _MODE = 0o755
 _PRIVATE, _PASSABLE = 0o700, 0o711
+_NOT_PERMITTED = 1  # EPERM
 _MOVED = ".aios-removed-"
 _ROUNDS = 100_000  # levels of depth
 _AS_MADE = 0o040000 | _MODE  # a directory, and no bit more
@@ -55,7 +56,9 @@ def drop_spares() -> None:
 def make_owned(path: str, uid: int, gid: int) -> None:
     """Make a directory for one user alone, below directories of ours that others can only pass through. Raises OSError.
 
-    Nobody else can make names above it, so between the making and the giving it stays what it is. One that exists is given too.
+    Nobody else can make names above it, so between the making and the giving it stays what it is. One that exists stays with whom
+    it belongs to: a job may have the number of another, whose state was lost, and what that one has left is its user's. Only what
+    is empty, and ours, was made for this.
     """
     try:
         os.mkdir(path, _PRIVATE)
@@ -63,6 +66,8 @@ def make_owned(path: str, uid: int, gid: int) -> None:
         found = os.lstat(path)
         if found.st_uid == uid and found.st_gid == gid:
             return
+        if found.st_uid != uid and (found.st_uid != os.geteuid() or os.listdir(path)):
+            raise PermissionError(_NOT_PERMITTED, f"it is there, and belongs to user {found.st_uid}", path) from None
     except FileNotFoundError:
         _make_passable(os.path.dirname(path))
         make_owned(path, uid, gid)

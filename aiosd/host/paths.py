@@ -70,9 +70,8 @@ def prepare_directory(path: str, mode: int = 0o700) -> None:
             path=path,
             owner=found.st_uid,
         )
-    too_open, too_closed = found.st_mode & 0o022 & ~mode, mode & ~found.st_mode
-    if found.st_uid == os.geteuid() and (too_open or too_closed):
-        os.chmod(path, mode)  # others must not be able to replace what is in it; and whatever the umask was
+    if found.st_uid == os.geteuid() and found.st_mode & 0o022 & ~mode:
+        os.chmod(path, mode)  # others must not be able to replace what is in it
 
 
 def _made(path: Path, mode: int) -> bool:

@@ -148,3 +148,21 @@ def test_what_is_made_for_a_user_lies_in_what_all_can_pass_and_none_can_list(tmp
     directories.make_owned(str(tmp_path / "logs" / "0" / "7"), os.geteuid(), os.getegid())
     directories.make_owned(str(tmp_path / "logs" / "0" / "7"), os.geteuid(), os.getegid())
     assert [(tmp_path / part).stat().st_mode & 0o777 for part in ("logs", "logs/0", "logs/0/7")] == [0o711, 0o711, 0o700]
+
+
+@pytest.mark.root
+def test_what_another_user_has_left_under_a_name_is_given_to_nobody(tmp_path: Path) -> None:
+    """As a checkpoint of a job whose number is given out again, after an older backup was restored."""
+    left = tmp_path / "checkpoints" / "7"
+    directories.make_owned(str(left), 61001, 61001)
+    (left / "model").write_text("precious")
+    for uid in (61002, os.geteuid()):
+        with pytest.raises(PermissionError, match="belongs to user 61001"):
+            directories.make_owned(str(left), uid, uid)
+    left.chmod(0o700)
+    os.chown(left, os.geteuid(), os.getegid())
+    with pytest.raises(PermissionError, match="belongs to user"):
+        directories.make_owned(str(left), 61002, 61002)
+    (left / "model").unlink()
+    directories.make_owned(str(left), 61002, 61002)  # a shim that died between making and giving
+    assert left.stat().st_uid == 61002

@@ -78,12 +78,3 @@ def test_a_shared_directory_can_be_passed_and_not_listed_and_its_files_are_ours(
 def test_a_directory_that_cannot_be_shared_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageUnwritable, match="nowhere"):
         share_directory(str(tmp_path / "nowhere"))
-
-
-def test_what_users_pass_through_is_open_to_them_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o077)
-    try:
-        prepare_directory(str(tmp_path / "run"), 0o755)
-    finally:
-        os.umask(before)
-    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o755
