@@ -17,6 +17,7 @@ _DESCRIPTION = "Jobs a second and CPU time a job, with and without isolation; ro
 _TRUE = "/bin/true"
 _NOBODY = 65534  # who submits where jobs run as their users
 _SETTLE_S = 2.0
+_OUTSIDE_TMP = Path("/var/lib")  # a job with a /tmp of its own does not see what lies in the machine's, state directory or not
 _BARE = {"CGROUPS": "off", "RUN_AS_USER": "off", "WATCHDOG_PERIOD_S": "0"}
 
 
@@ -29,14 +30,15 @@ class Variant:
     as_user: bool = False
 
 
+_CELL, _USER, _TMP = {"CGROUPS": "auto"}, {"RUN_AS_USER": "on"}, {"PRIVATE_TMP": "true"}
 VARIANTS = {
     "bare": Variant("a bare shim", _BARE),
-    "group": Variant("with a control group", _BARE | {"CGROUPS": "auto"}),
-    "user": Variant("as its user", _BARE | {"RUN_AS_USER": "on"}, as_user=True),
-    "tmp": Variant("as its user, with a private /tmp", _BARE | {"RUN_AS_USER": "on", "PRIVATE_TMP": "true"}, as_user=True),
-    "all": Variant("control group, user, private /tmp", {"CGROUPS": "auto", "RUN_AS_USER": "on", "PRIVATE_TMP": "true"}, as_user=True),
+    "cell": Variant("with a control group", _BARE | _CELL),
+    "user": Variant("as its user", _BARE | _USER, as_user=True),
+    "both": Variant("as its user, with a control group", _BARE | _USER | _CELL, as_user=True),
+    "tmp": Variant("the same, with a private /tmp", _BARE | _USER | _CELL | _TMP, as_user=True),
 }
-WATCHED = {"group": "by control groups", "measured": "without control groups: measured"}
+WATCHED = {"cell": "by control groups", "measured": "without control groups: measured"}
 
 
 @dataclass(slots=True)
@@ -102,8 +104,9 @@ def _daemon(isolation: Mapping[str, str], state_in: Path | None, account: Accoun
     """For every user of the machine, who can reach its socket."""
     settings = {f"AIOSD_ISOLATION__{name}": value for name, value in isolation.items()} | {"AIOSD_DAEMON__USERS": "all"}
     with private_daemon(settings, state_in, through=account.entering if account else (), start=False) as daemon:
-        for directory in {daemon.root, daemon.root / "run", daemon.state.parent.parent}:
-            directory.chmod(0o711)
+        daemon.state.parent.mkdir()
+        for directory in {daemon.root, daemon.root / "run", daemon.state.parent, daemon.state.parent.parent}:
+            directory.chmod(0o711)  # jobs of others pass through to what is theirs
         daemon.start()
         yield daemon
         daemon.stop()  # in order: it takes its control groups away
@@ -126,7 +129,7 @@ def add_variants(report: Report, found: Mapping[str, Bench]) -> None:
 
 def add_watching(report: Report, key: str, running: int, for_s: float, state_in: Path | None) -> None:
     """What the daemon uses of a core while so many jobs sleep, each with a limit of its memory."""
-    with _daemon(_BARE | ({"CGROUPS": "auto"} if key == "group" else {"WATCHDOG_PERIOD_S": "1"}), state_in, None) as daemon, daemon.client() as client:
+    with _daemon(_BARE | ({"CGROUPS": "auto"} if key == "cell" else {"WATCHDOG_PERIOD_S": "1"}), state_in, None) as daemon, daemon.client() as client:
         array = client.submit(["/bin/sleep", "1000"], array=f"0-{running - 1}", cpus=0.01, memory="16M", cwd="/")
         while (progress := client.job(array.id).array) is not None and progress.active < running:
             time.sleep(0.05)
@@ -147,6 +150,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--running", type=options.count, default=100, metavar="N", help="jobs that run while the daemon is watched (default: 100)")
     parser.add_argument("--watch", type=float, default=30.0, metavar="S", help="how long it is watched (default: 30 s)")
     chosen = parser.parse_args(argv)
+    if chosen.directory is None and os.access(_OUTSIDE_TMP, os.W_OK):
+        chosen.directory = _OUTSIDE_TMP
     keys, missing = possible(chosen.variants)
     with benches(keys, chosen.directory) as found:
         facts = machine.facts(next(iter(found.values())).daemon.state, chosen.wait_quiet) | {"jobs": chosen.n, "slots": machine.cpus()}
