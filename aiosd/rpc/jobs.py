@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from aios.v1 import jobs_pb2 as pb
 from aios.v1.jobs_pb2_grpc import JobsServicer as Wire
@@ -12,7 +13,7 @@ from aiosd.ids import parse_job_id
 from aiosd.jobs.actions import Steer
 from aiosd.jobs.job import Job
 from aiosd.jobs.views import Steered
-from aiosd.rpc import convert_jobs, convert_views, limits, slices
+from aiosd.rpc import concerns, convert_jobs, convert_views, limits, slices
 from aiosd.rpc.auth import acts_on_all, as_owner, caller, check_owner, current, hides
 from aiosd.rpc.context import Context
 from aiosd.rpc.convert_jobs import JobConverter
@@ -173,6 +174,8 @@ class JobsServicer(Wire):
         refs, reason = convert_views.from_selection(request, current().most_jobs(limits.SELECTED)), text(request.reason, "", "reason", limits.REASON)
         current().spend(len(refs) * TURN_S_A_JOB)
         chosen = [Chosen(ref, ref) for ref in refs] if acts_on_all() else [await self._choose(ref) for ref in refs]
+        if denied := [each for each in chosen if isinstance(each.error, Denied)]:
+            current().refused(concerns.listed("job", [each.ref for each in denied]), cast(Denied, denied[0].error))
         allowed = [each.id for each in chosen if each.error is None]
         done = iter(await self._jobs.steer(what, allowed, reason=reason, force=request.force) if allowed else ())
         results = [replace(next(done), ref=each.ref) if each.error is None else Steered(each.ref, error=each.error) for each in chosen]
@@ -182,9 +185,6 @@ class JobsServicer(Wire):
     async def _choose(self, ref: str) -> "Chosen":
         try:
             return Chosen(ref, str((await self._job(ref)).id))
-        except Denied as error:
-            current().refused(f"job {ref}", error)
-            return Chosen(ref, "", error)
         except AiosError as error:
             return Chosen(ref, "", error)
 
