@@ -30,14 +30,15 @@ class Variant:
     as_user: bool = False
 
 
+_CELL, _USER, _TMP = {"CGROUPS": "auto"}, {"RUN_AS_USER": "on"}, {"PRIVATE_TMP": "true"}
 VARIANTS = {
     "bare": Variant("a bare shim", _BARE),
-    "group": Variant("with a control group", _BARE | {"CGROUPS": "auto"}),
-    "user": Variant("as its user", _BARE | {"RUN_AS_USER": "on"}, as_user=True),
-    "tmp": Variant("as its user, with a private /tmp", _BARE | {"RUN_AS_USER": "on", "PRIVATE_TMP": "true"}, as_user=True),
-    "all": Variant("control group, user, private /tmp", {"CGROUPS": "auto", "RUN_AS_USER": "on", "PRIVATE_TMP": "true"}, as_user=True),
+    "cell": Variant("with a control group", _BARE | _CELL),
+    "user": Variant("as its user", _BARE | _USER, as_user=True),
+    "both": Variant("as its user, with a control group", _BARE | _USER | _CELL, as_user=True),
+    "tmp": Variant("the same, with a private /tmp", _BARE | _USER | _CELL | _TMP, as_user=True),
 }
-WATCHED = {"group": "by control groups", "measured": "without control groups: measured"}
+WATCHED = {"cell": "by control groups", "measured": "without control groups: measured"}
 
 
 @dataclass(slots=True)
@@ -102,8 +103,9 @@ def benches(keys: Sequence[str], state_in: Path | None) -> Iterator[dict[str, Be
 
 @contextmanager
 def _daemon(isolation: Mapping[str, str], state_in: Path | None, account: Account | None) -> Iterator[PrivateDaemon]:
-    """For every user of the machine, who can reach its socket."""
-    settings = {f"AIOSD_ISOLATION__{name}": value for name, value in isolation.items()} | {"AIOSD_DAEMON__USERS": "all"}
+    """Where jobs run as their users it is every user's of the machine, and these can reach its socket; else it is refused for root."""
+    settings = {f"AIOSD_ISOLATION__{name}": value for name, value in isolation.items()}
+    settings["AIOSD_DAEMON__USERS"] = "all" if isolation["RUN_AS_USER"] == "on" else "own"
     root_in = _LASTING if os.geteuid() == 0 else None
     with private_daemon(settings, state_in, through=account.entering if account else (), start=False, root_in=root_in) as daemon:
         for directory in {daemon.root, daemon.root / "run", daemon.state.parent.parent, daemon.state.parent}:
@@ -131,7 +133,7 @@ def add_variants(report: Report, found: Mapping[str, Bench]) -> None:
 
 def add_watching(report: Report, key: str, running: int, for_s: float, state_in: Path | None) -> None:
     """What the daemon uses of a core while so many jobs sleep, each with a limit of its memory."""
-    with _daemon(_BARE | ({"CGROUPS": "auto"} if key == "group" else {"WATCHDOG_PERIOD_S": "1"}), state_in, None) as daemon, daemon.client() as client:
+    with _daemon(_BARE | ({"CGROUPS": "auto"} if key == "cell" else {"WATCHDOG_PERIOD_S": "1"}), state_in, None) as daemon, daemon.client() as client:
         array = client.submit(["/bin/sleep", "1000"], array=f"0-{running - 1}", cpus=0.01, memory="16M", cwd="/")
         while (progress := client.job(array.id).array) is not None and progress.active < running:
             time.sleep(0.05)
