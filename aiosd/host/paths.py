@@ -69,8 +69,9 @@ def prepare_directory(path: str, mode: int = 0o700) -> None:
             path=path,
             owner=found.st_uid,
         )
-    if found.st_uid == os.geteuid() and found.st_mode & 0o022 & ~mode:
-        os.chmod(path, mode)  # others must not be able to replace what is in it
+    too_open, too_closed = found.st_mode & 0o022 & ~mode, mode & 0o077 & ~found.st_mode
+    if found.st_uid == os.geteuid() and (too_open or too_closed):
+        os.chmod(path, mode)  # others must not be able to replace what is in it; where they may look in, no umask keeps them out
 
 
 def share_directory(path: str) -> None:

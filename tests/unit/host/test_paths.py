@@ -33,6 +33,19 @@ def test_others_lose_the_right_to_write(tmp_path: Path) -> None:
     assert (tmp_path / "open").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_directory_for_everybody_can_be_passed_whatever_the_umask_is(tmp_path: Path, exists: bool) -> None:
+    path = tmp_path / "run"
+    before = os.umask(0o077)  # the daemon's own
+    try:
+        if exists:
+            path.mkdir()
+        prepare_directory(str(path), 0o755)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o755
+
+
 def test_a_file_or_a_link_in_a_public_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageUnwritable, match="cannot be made"):
