@@ -36,15 +36,18 @@ def enter(scratch: str, places: list[int]) -> None:
     else:
         _unshare_as_user()
     _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None))  # what is mounted here is not seen outside; the reverse stays
-    for place, (name, over) in zip(places, _PLACES, strict=True):
-        again = _open_again(f"{scratch}/{_WITHIN}/{name}", place)
+    agains = [_open_again(f"{scratch}/{_WITHIN}/{name}", place) for place, (name, _) in zip(places, _PLACES, strict=True)]
+    for again, (_, over) in zip(agains, _PLACES, strict=True):  # a scratch below /tmp is out of sight from the first one on
         _checked(_libc.mount(f"/proc/self/fd/{again}".encode(), over.encode(), None, _MS_BIND, None))
         os.close(again)
 
 
 def _open_again(path: str, place: int) -> int:
     """The same directory as seen in this namespace, for only that can be bound; by now its user could have put something else there."""
-    again = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        again = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise CannotStart(f"cannot have the private /tmp in '{path}': {error.strerror}") from None
     if not os.path.sameopenfile(again, place):
         raise CannotStart("a private /tmp cannot be had: its directory was changed by another process of the user")
     return again

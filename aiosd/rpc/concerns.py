@@ -22,10 +22,11 @@ def concern(method: str, request: Message) -> str:
     for field in NAMED_BY:
         value = getattr(request, field, None)
         if value:
-            return f"{noun} {_listed(list(value)) if field == 'ids' else value}"
+            return f"{noun} {listed(list(value)) if field == 'ids' else value}"
     return noun
 
 
-def _listed(ids: list[str]) -> str:
+def listed(ids: list[str]) -> str:
+    """The first of them, and how many more there are."""
     more = f" and {len(ids) - MOST_IDS} more" if len(ids) > MOST_IDS else ""
     return ", ".join(ids[:MOST_IDS]) + more

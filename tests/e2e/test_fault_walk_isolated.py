@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from aiosd.host.cells.opening import name_of
 
 import aios
+from aiosd.host.cells.opening import name_of
 from tests.e2e.daemon import LONG, Daemon, a_daemon, eventually
 from tests.e2e.thread_user import NOBODY
 from tests.e2e.walk import DAEMON, HONESTLY_LOST, RECOVERY, SHIM, SPAWNER, Walk

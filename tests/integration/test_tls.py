@@ -140,7 +140,7 @@ def test_a_certificate_is_its_user(tmp_path: Path, tls: Path, monkeypatch: pytes
         show("ada")
         with aios.Client(f"127.0.0.1:{certificates}", timeout=20) as client:
             assert client.job("42").id == "42"
-            with pytest.raises(errors.Denied, match=r"ada may not call Node\.Drain: that takes the role operator, and this is a user"):
+            with pytest.raises(errors.Denied, match=r"ada may not call Node\.Drain: that takes the role operator, and ada has the role user"):
                 client.drain()  # she is an operator on the machine itself, and a certificate is a user at most
         show("eve")
         with aios.Client(f"127.0.0.1:{certificates}", timeout=20) as client, pytest.raises(errors.Unauthenticated, match="'eve', who is not a user"):
