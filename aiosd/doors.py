@@ -26,7 +26,7 @@ from aiosd.host.output import FileOutputReader
 from aiosd.host.paths import prepare_directory, share_directory
 from aiosd.host.reports import ReportReader
 from aiosd.host.vault import FileVault
-from aiosd.host.watchdog import PssWeigher
+from aiosd.host.weigher import PssWeigher
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
