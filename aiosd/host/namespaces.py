@@ -15,7 +15,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def make_places(scratch: str) -> list[int]:
-    """The directories that stand for /tmp and /var/tmp, as descriptors. To be called while `scratch` is still ours alone."""
+    """The directories that stand for /tmp and /var/tmp, as descriptors. To be called while `scratch` is still ours alone.
+
+    Raises CannotStart, also where they would hide the scratch itself, and the run's outputs with it.
+    """
+    if any(scratch.startswith(f"{over}/") for _, over in _PLACES):
+        raise CannotStart(f"a private /tmp cannot be had: it would hide '{scratch}'; a daemon.state_directory that is not below /tmp is needed")
     places: list[int] = []
     try:
         os.mkdir(f"{scratch}/{_WITHIN}")
@@ -36,8 +41,8 @@ def enter(scratch: str, places: list[int]) -> None:
     else:
         _unshare_as_user()
     _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None))  # what is mounted here is not seen outside; the reverse stays
-    agains = [_open_again(f"{scratch}/{_WITHIN}/{name}", place) for place, (name, _) in zip(places, _PLACES, strict=True)]
-    for again, (_, over) in zip(agains, _PLACES, strict=True):  # a scratch below /tmp is out of sight from the first one on
+    for place, (name, over) in zip(places, _PLACES, strict=True):
+        again = _open_again(f"{scratch}/{_WITHIN}/{name}", place)
         _checked(_libc.mount(f"/proc/self/fd/{again}".encode(), over.encode(), None, _MS_BIND, None))
         os.close(again)
 
