@@ -29,11 +29,20 @@ class Verb(click.Command):
 class Nouns(click.Group):
     """A group whose table says where each command lives and what it is, so that `--help` imports none of them."""
 
-    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], sections: Mapping[str, str] | None = None, **kwargs: Any) -> None:
-        """`table`: name -> ("module:function", one line of help). `sections`: first name of a section -> its title."""
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], sections: Mapping[str, str] | None = None, default: str = "", **kwargs: Any) -> None:
+        """`table`: name -> ("module:function", one line of help). `sections`: first name of a section -> its title. `default`: the verb where none is named."""
         super().__init__(*args, **kwargs)
         self.table = table
         self.sections = sections or {}
+        self.default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self.named(ctx, args))
+
+    def named(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`args` with the verb that is meant where they name none."""
+        unnamed = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        return [self.default, *args] if self.default and unnamed else args
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.table)

@@ -23,19 +23,17 @@ TABLE = {
 }
 
 
-@click.group(cls=Nouns, table=TABLE, invoke_without_command=True)
-@click.pass_context
-def node(ctx: click.Context) -> None:
+@click.group(cls=Nouns, table=TABLE, default="show")
+def node() -> None:
     """The machine. Without a verb: show."""
-    if ctx.invoked_subcommand is None:
-        _show(Shape())
 
 
-@verb("aiosctl node show", "aiosctl node show -o json")
+@verb("aiosctl node", "aiosctl node -o json", "aiosctl node show -o wide")
 @output_options
 def show(shape: Shape) -> None:
     """Show what the machine has, what is free, what is enforced, and how the daemon does."""
-    _show(shape)
+    with session.connect() as client:
+        print_one(client.node(), layout, _name, shape)
 
 
 @verb("aiosctl node resume")
@@ -44,11 +42,6 @@ def resume(shape: Shape) -> None:
     """End a drain: jobs start again."""
     with session.connect() as client:
         print_one(client.resume_node(), layout, _name, shape)
-
-
-def _show(shape: Shape) -> None:
-    with session.connect() as client:
-        print_one(client.node(), layout, _name, shape)
 
 
 def _name(status: NodeStatus) -> str:

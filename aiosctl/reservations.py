@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from aios.node import Reservation
+from aios.resources import Request
 from aios.units import format_seconds
 from aiosctl import describe, session
 from aiosctl.lazy import verb
@@ -58,7 +59,12 @@ def what(reservation: Reservation) -> str:
     """`4 cpus, 16 GiB, 2 gpu`."""
     request = reservation.request
     disk = f"{describe.size(request.disk_bytes)} of disk" if request.disk_bytes else ""
-    return ", ".join(part for part in (f"{describe.cpus(request)} cpus", describe.size(request.memory_bytes), describe.devices(request), disk) if part)
+    return ", ".join(part for part in (_cpus(request), describe.size(request.memory_bytes), describe.devices(request), disk) if part)
+
+
+def _cpus(request: Request) -> str:
+    number = describe.cpus(request)
+    return f"{number} cpu" if number == "1" else f"{number} cpus"
 
 
 COLUMNS: list[Column[Reservation]] = [

@@ -59,7 +59,9 @@ FACTOR = Value("number", _factor, "2 or 1.5")
 def _secret(text: str) -> tuple[str, bytes]:
     """`NAME=@FILE`; a value itself would be seen by everybody in the list of processes."""
     name, _, source = text.partition("=")
-    if not name or not source.startswith("@") or source == "@":
+    if not name:
+        raise ValueError("the secret has no name")
+    if not source.startswith("@") or source == "@":
         raise ValueError(f"{name[:40]!r} does not name a file: a value on the command line can be seen by everybody")
     try:
         with open(source[1:], "rb") as file:

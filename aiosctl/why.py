@@ -12,6 +12,8 @@ from aiosctl.lazy import verb
 from aiosctl.options import output_options
 from aiosctl.output import Shape, escaped, print_one, section
 
+STARTED = ("not-waiting", "out-of-memory")  # it runs or has ended: no policy has a say any more
+
 
 @verb("aiosctl why 42", "aiosctl why 42 -o json")
 @click.argument("job")
@@ -29,7 +31,8 @@ def _layout(answer: Why, wide: bool) -> Iterator[str]:
         yield from section("Resource", [(answer.resource, _amounts(answer))])
     if answer.ahead_count:
         yield from section("Ahead", [(f"{answer.ahead_count} {'job' if answer.ahead_count == 1 else 'jobs'}", _ahead(answer))])
-    yield from section("Start", [("estimated", _start(answer.estimated_start_at_s)), ("policy", answer.policy)])
+    if answer.kind not in STARTED:
+        yield from section("Start", [("estimated", _start(answer.estimated_start_at_s)), ("policy", answer.policy)])
     if answer.suggestions:
         yield "Sooner"
         yield from (f"  - {escaped(suggestion)}" for suggestion in answer.suggestions)

@@ -26,7 +26,7 @@ from aiosd.host.output import FileOutputReader
 from aiosd.host.paths import prepare_directory, share_directory
 from aiosd.host.reports import ReportReader
 from aiosd.host.vault import FileVault
-from aiosd.host.watchdog import PssWeigher
+from aiosd.host.weigher import PssWeigher
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
@@ -68,11 +68,11 @@ class Variables:
 def take_places(loaded: Loaded, closing: AsyncExitStack) -> None:
     """Make the directories, and keep every other daemon out of them until `closing` lets go."""
     config = loaded.config
-    for_all = config.daemon.users == "all"
-    prepare_directory(config.daemon.state_directory)
+    for_all, switches = config.daemon.users == "all", switches_users(loaded)
+    prepare_directory(config.daemon.state_directory, passable=switches)
     closing.callback(lock_state(config.daemon.state_directory).release)
-    prepare_directory(config.daemon.runtime_directory, 0o755 if for_all else 0o700)
-    if switches_users(loaded):  # users pass through them
+    prepare_directory(config.daemon.runtime_directory, 0o755 if for_all else 0o700, passable=for_all or switches)
+    if switches:  # users pass through them
         share_directory(config.daemon.state_directory)
         if not for_all:
             share_directory(config.daemon.runtime_directory)

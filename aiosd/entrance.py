@@ -16,7 +16,7 @@ from aiosd.host import itself
 from aiosd.host.credentials import CredentialSocket, credential_path
 from aiosd.host.people import People
 from aiosd.rpc.auth import Gate
-from aiosd.rpc.identity import Identities
+from aiosd.rpc.identity import Callers
 from aiosd.rpc.needs import AccessCalls
 from aiosd.rpc.server import Listening, SecurePort
 
@@ -38,7 +38,7 @@ class Entrance:
         passes = Passes(secrets.token_bytes(KEY_BYTES), config.access.pass_lifetime_s)
         access = access or ByGroups(group_roles(config), people.groups_of)
         everyone = config.daemon.users == "all"
-        identities = Identities(passes, people, access, own, everyone, role_named(config.access.certificate_role))
+        callers = Callers(passes, people, access, own, everyone, role_named(config.access.certificate_role))
 
         def make_pass(bearer: Bearer) -> str:
             if not everyone and bearer.uid not in (own.uid, ROOT):
@@ -46,7 +46,7 @@ class Entrance:
             return passes.make(bearer, time.monotonic())
 
         socket = CredentialSocket(credential_path(config.socket_path), socket_mode(config), passes.lifetime_s, make_pass)
-        return cls(Gate(identities, access, Rates(allowance(config))), socket, access)
+        return cls(Gate(callers, access, Rates(allowance(config))), socket, access)
 
     def use(self, config: Config) -> None:
         """Take over what a reload changes."""

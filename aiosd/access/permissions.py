@@ -117,7 +117,7 @@ def check(principal: Principal, method: str, owner_uid: int | None = None, thing
     least = needed(method, own=owner_uid is None or owner_uid == principal.uid)
     others = f" on {thing}, which is another user's" if owner_uid not in (None, principal.uid) and thing else ""
     raise Denied(
-        f"{principal.name} may not call {method}{others}: that takes the role {least}, and this is a {principal.role}",
+        f"{principal.name} may not call {method}{others}: that takes the role {least}, and {principal.name} has the role {principal.role}",
         hint="`aiosctl whoami` shows your role; an admin gives another by `aiosctl admin user set`, or by a Unix group",
         user=principal.name,
         method=method,

@@ -205,7 +205,7 @@ class AccessService:
             raise Denied(f"a token with the role {role} cannot be made by one with the role {by.role}", hint=f"ask for at most --role {by.role}", asked=role)
         if role > own:
             hint = f"ask for at most --role {own}, or first `aiosctl admin user set {user} --role {role}`"
-            raise FailedPrecondition(f"a token of {user} cannot have the role {role}: {user} itself is {own}", hint=hint, user=user, asked=role, allowed=own)
+            raise FailedPrecondition(f"a token of {user} cannot have the role {role}: {user} has the role {own}", hint=hint, user=user, asked=role, allowed=own)
         now_s = self.wall_s()
         token_id = secrets.token_hex(tokens.ID_BYTES)
         text = tokens.secret_text(token_id, secrets.token_urlsafe(tokens.SECRET_BYTES))

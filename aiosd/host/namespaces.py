@@ -15,7 +15,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def make_places(scratch: str) -> list[int]:
-    """The directories that stand for /tmp and /var/tmp, as descriptors. To be called while `scratch` is still ours alone."""
+    """The directories that stand for /tmp and /var/tmp, as descriptors. To be called while `scratch` is still ours alone.
+
+    Raises CannotStart, also where they would hide the scratch itself, and the run's outputs with it.
+    """
+    if any(scratch.startswith(f"{over}/") for _, over in _PLACES):
+        raise CannotStart(f"a private /tmp cannot be had: it would hide '{scratch}'; a daemon.state_directory that is not below /tmp is needed")
     places: list[int] = []
     try:
         os.mkdir(f"{scratch}/{_WITHIN}")
@@ -37,14 +42,17 @@ def enter(scratch: str, places: list[int]) -> None:
         _unshare_as_user()
     _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None))  # what is mounted here is not seen outside; the reverse stays
     opened = [_open_again(f"{scratch}/{_WITHIN}/{name}", place) for place, (name, _) in zip(places, _PLACES, strict=True)]
-    for again, (_, over) in zip(opened, _PLACES, strict=True):  # all of them first: the scratch itself may lie below /tmp
+    for again, (_, over) in zip(opened, _PLACES, strict=True):
         _checked(_libc.mount(f"/proc/self/fd/{again}".encode(), over.encode(), None, _MS_BIND, None))
         os.close(again)
 
 
 def _open_again(path: str, place: int) -> int:
     """The same directory as seen in this namespace, for only that can be bound; by now its user could have put something else there."""
-    again = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        again = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise CannotStart(f"cannot have the private /tmp in '{path}': {error.strerror}") from None
     if not os.path.sameopenfile(again, place):
         raise CannotStart("a private /tmp cannot be had: its directory was changed by another process of the user")
     return again

@@ -44,13 +44,18 @@ def user_places(environment: Mapping[str, str], uid: int, home: str) -> Places:
     )
 
 
-def prepare_directory(path: str, mode: int = 0o700) -> None:
+def prepare_directory(path: str, mode: int = 0o700, *, passable: bool = False) -> None:
     """Make the directory, with its parents, where it is not there; refuse one that is somebody else's, a link or a file.
 
+    `passable`: every user may pass through the parents that are made.
     Without this check anyone could make /tmp/aios-1000 first, and own the socket that the user then trusts.
     raises  StorageUnwritable naming the directory and what is wrong with it
     """
     try:
+        for parent in reversed(Path(path).parents) if passable else ():
+            if not parent.exists():
+                parent.mkdir()
+                parent.chmod(_PASSABLE)  # whatever the umask says
         if _made(Path(path), mode):
             os.chmod(path, mode)  # as asked for, not what the umask of a daemon leaves of it
         found = os.lstat(path)

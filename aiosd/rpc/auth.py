@@ -57,6 +57,7 @@ class Call:
     rates: Rates | None = None  # of one whose calls are counted
     about: str = ""
     detail: str = ""
+    denied: bool = False  # all of it, part by part, and recorded so
 
     def run(self, work: Coroutine[object, object, T]) -> Awaitable[T]:
         return work if self.rates is None else metered(work, self.spend)
@@ -91,7 +92,7 @@ class Call:
             self.rates.leave(self.principal.uid)
         if isinstance(error, Denied):
             self.refused(self.about, error)
-        elif permissions.rule_of(self.method).changes and not (kind is None and self.method in permissions.RECORDED_THERE):
+        elif permissions.rule_of(self.method).changes and not self.denied and not (kind is None and self.method in permissions.RECORDED_THERE):
             failed = error.reason if isinstance(error, AiosError) else kind.__name__ if kind is not None else ""
             self.trail.record(self.principal, self.method, self.about, True, f"failed: {failed}" if failed else self.detail)
 

@@ -21,7 +21,7 @@ CERTIFICATE_HINT = "an admin makes one for a user of this machine by `aiosctl ad
 
 
 @dataclass(frozen=True, slots=True)
-class Identities:
+class Callers:
     """`everyone`: every user of the machine may come, each with its own role; else only the daemon's own user and root.
 
     certificate_role  the most that the holder of a client certificate may be, whatever role its user has

@@ -173,14 +173,21 @@ class JobsServicer(Wire):
     async def _steer(self, what: Steer, request: pb.JobSelection) -> pb.SteerJobsResponse:
         refs, reason = convert_views.from_selection(request, current().most_jobs(limits.SELECTED)), text(request.reason, "", "reason", limits.REASON)
         current().spend(len(refs) * TURN_S_A_JOB)
-        chosen = [Chosen(ref, ref) for ref in refs] if acts_on_all() else [await self._choose(ref) for ref in refs]
-        if denied := [each for each in chosen if isinstance(each.error, Denied)]:
-            current().refused(concerns.listed("job", [each.ref for each in denied]), cast(Denied, denied[0].error))
+        chosen = [Chosen(ref, ref) for ref in refs] if acts_on_all() else await self._choose_all(refs)
         allowed = [each.id for each in chosen if each.error is None]
         done = iter(await self._jobs.steer(what, allowed, reason=reason, force=request.force) if allowed else ())
         results = [replace(next(done), ref=each.ref) if each.error is None else Steered(each.ref, error=each.error) for each in chosen]
         shown = self._shown()
         return pb.SteerJobsResponse(results=[convert_views.to_result(each, shown) for each in results])
+
+    async def _choose_all(self, refs: Sequence[str]) -> list["Chosen"]:
+        """What was denied of them is in the trail by itself; the call's own record names the others."""
+        chosen, call = [await self._choose(ref) for ref in refs], current()
+        if denied := [each for each in chosen if isinstance(each.error, Denied)]:
+            call.refused(concerns.listed("job", [each.ref for each in denied]), cast(Denied, denied[0].error))
+        others = [each.ref for each in chosen if not isinstance(each.error, Denied)]
+        call.about, call.denied = concerns.listed("job", others), not others
+        return chosen
 
     async def _choose(self, ref: str) -> "Chosen":
         try:

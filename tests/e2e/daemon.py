@@ -37,10 +37,10 @@ def eventually(look: Callable[[], T], what: str, patience_s: float = PATIENCE_S)
 
 
 class Daemon:
-    """`start`, `kill`, `stop` may follow each other in any order; `settings` are AIOSD_SECTION__KEY variables."""
+    """`start`, `kill`, `stop` may follow each other in any order; `settings` are AIOSD_SECTION__KEY variables; `within`: where its directories are made."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None, state: Path | None = None) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="ae-"))  # short: the path of a socket has at most 107 bytes
+    def __init__(self, settings: Mapping[str, str] | None = None, state: Path | None = None, within: str | None = None) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="ae-", dir=within))  # short: the path of a socket has at most 107 bytes
         self.state = state or self.root / "state" / "aios"
         self.settings = {"AIOSD_JOBS__GRACE_S": "2", "AIOSD_JOBS__RETRY_BACKOFF_S": "0.1", **(settings or {})}
         self.process: subprocess.Popen[bytes] | None = None
@@ -221,8 +221,8 @@ class Daemon:
 
 
 @contextmanager
-def a_daemon(settings: Mapping[str, str] | None = None, state: Path | None = None) -> Iterator[Daemon]:
-    daemon = Daemon(settings, state)
+def a_daemon(settings: Mapping[str, str] | None = None, state: Path | None = None, within: str | None = None) -> Iterator[Daemon]:
+    daemon = Daemon(settings, state, within)
     try:
         yield daemon
     finally:

@@ -1,7 +1,6 @@
 """The fault walk with everything on that isolates a job: another user, a control group, secrets, a /tmp of its own. After each death nothing of it is left."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,10 +26,9 @@ STEPS = (*DAEMON, *SPAWNER, *SHIM) if LONG else ("launch.2-sent", "spawner.2-for
 
 
 @pytest.fixture
-def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    """For every user of this machine: its directories can be passed through, and the marks be written by all."""
-    monkeypatch.setattr(tempfile, "tempdir", "/var/lib")  # jobs with a /tmp of their own see nothing of what is below the machine's
-    with a_daemon(SETTINGS) as daemon:
+def daemon() -> Iterator[Daemon]:
+    """For every user of this machine: its directories can be passed through, and the marks be written by all. A /tmp of a job's own would hide them."""
+    with a_daemon(SETTINGS, within="/var/lib") as daemon:
         for directory in (daemon.root, daemon.root / "run", daemon.state.parent):
             directory.mkdir(exist_ok=True)
             directory.chmod(0o711)

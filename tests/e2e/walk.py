@@ -74,7 +74,7 @@ class Walk:
                 assert job.outcome is not None and job.outcome.reason
                 assert ran[name] <= 1, name
             else:
-                assert (job.state, job.exit_code) == (aios.State.FAILED if code else aios.State.SUCCEEDED, code), name
+                assert (job.state, job.exit_code) == (aios.State.FAILED if code else aios.State.SUCCEEDED, code), (name, job.reason)
                 assert ran[name] == 1, name
         assert ran.keys() <= self.asked.keys()
         self.daemon.assert_clean()

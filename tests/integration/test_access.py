@@ -124,7 +124,7 @@ def test_roles_decide_before_anything_happens(tmp_path: Path) -> None:
         said = await refused(jobs.Submit(pb.SubmitJobsRequest(specs=[pb.JobSpec()]), metadata=says("vic")))
         assert "vic may not call Jobs.Submit" in said
         assert "takes the role user" in said
-        assert "this is a viewer" in said
+        assert "vic has the role viewer" in said
         await refused(node.Drain(node_pb2.DrainRequest(), metadata=says("ada")))
         await refused(queues.Set(queues_pb2.SetQueueRequest(name="q"), metadata=says("ada")))
         await refused(node.Stop(node_pb2.StopRequest(), metadata=says("opa")))
@@ -160,8 +160,13 @@ def test_owners_act_on_their_own_operators_on_all(tmp_path: Path) -> None:
         for user in ("ada", "root"):
             await jobs.WriteInput(iter([pb.InputChunk(job_id="42", data=b"x", end=True)]), metadata=says(user))
 
+        await jobs.Hold(pb.JobSelection(ids=["42"]), metadata=says("bob"))
+
     world, kept = with_gate(tmp_path, talk)
     assert world.typed == b"xx"
+    told = [(user, about, allowed) for user, method, about, allowed, _ in kept.records if method in ("Jobs.Cancel", "Jobs.Hold")]
+    of_bob_s_cancel, of_bob_s_hold = [("bob", "job 42", False), ("bob", "job 99", True)], [("bob", "job 42", False)]
+    assert told == [("ada", "job 42, 99", True), *of_bob_s_cancel, ("opa", "job 42, 99", True), *of_bob_s_hold]  # nothing denied is called allowed
     assert not [note for note in world.notes if note.startswith(("terminal", "update 42 5"))]
     assert ("bob", "Jobs.Cancel", "job 42", False) in [record[:4] for record in kept.records]
     assert ("bob", "Jobs.Attach", "job 42", False) in [record[:4] for record in kept.records]

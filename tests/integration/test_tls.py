@@ -16,7 +16,7 @@ from aiosd.access.principal import Principal, Role
 from aiosd.errors import ConfigError
 from aiosd.host.certificates import make_authority, make_client
 from aiosd.rpc.auth import Gate
-from aiosd.rpc.identity import Identities
+from aiosd.rpc.identity import Callers
 from aiosd.rpc.server import Listening, RpcServer, SecurePort
 from tests.fakes.rpc_world import World, servicers_of
 
@@ -64,9 +64,9 @@ def with_ports(directory: Path, tls: Path, talk: Callable[[int, int], None]) -> 
 
     async def main() -> None:
         machine, world = Machine(), World()
-        identities = Identities(Passes(KEY, 60.0), machine, machine, machine.person(os.getuid(), 0), everyone=True)
+        callers = Callers(Passes(KEY, 60.0), machine, machine, machine.person(os.getuid(), 0), everyone=True)
         listening = Listening(socket_path=str(directory / "s"), secure=(port(tls), port(tls, ask=True)))
-        server = RpcServer(servicers_of(world), listening, Gate(identities))
+        server = RpcServer(servicers_of(world), listening, Gate(callers))
         await server.start()
         try:
             async with asyncio.timeout(60):
@@ -140,7 +140,7 @@ def test_a_certificate_is_its_user(tmp_path: Path, tls: Path, monkeypatch: pytes
         show("ada")
         with aios.Client(f"127.0.0.1:{certificates}", timeout=20) as client:
             assert client.job("42").id == "42"
-            with pytest.raises(errors.Denied, match=r"ada may not call Node\.Drain: that takes the role operator, and this is a user"):
+            with pytest.raises(errors.Denied, match=r"ada may not call Node\.Drain: that takes the role operator, and ada has the role user"):
                 client.drain()  # she is an operator on the machine itself, and a certificate is a user at most
         show("eve")
         with aios.Client(f"127.0.0.1:{certificates}", timeout=20) as client, pytest.raises(errors.Unauthenticated, match="'eve', who is not a user"):
@@ -187,7 +187,7 @@ def test_a_certificate_of_root_or_of_another_authority_is_refused(tmp_path: Path
 
 def test_what_is_wrong_with_files_or_addresses_is_said(tmp_path: Path, tls: Path) -> None:
     async def start(secure: SecurePort) -> None:
-        server = RpcServer(servicers_of(World()), Listening(socket_path=str(tmp_path / "s"), secure=(secure,)), Gate(Identities(*[None] * 4)))  # type: ignore[arg-type]
+        server = RpcServer(servicers_of(World()), Listening(socket_path=str(tmp_path / "s"), secure=(secure,)), Gate(Callers(*[None] * 4)))  # type: ignore[arg-type]
         await server.start()
 
     with pytest.raises(ConfigError, match="cannot listen on 256\\.1\\.1\\.1:1"):

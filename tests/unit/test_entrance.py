@@ -14,7 +14,7 @@ from aiosd.errors import ConfigError
 from aiosd.host.certificates import make_authority
 from aiosd.host.paths import SYSTEM, prepare_directory, user_places
 from aiosd.host.people import People
-from aiosd.rpc.identity import Identities
+from aiosd.rpc.identity import Callers
 from aiosd.settings_file import load
 
 EVERY_ACCESS_SETTING = {
@@ -45,9 +45,9 @@ def test_every_setting_of_access_reaches_the_gate() -> None:
     allowed = allowance(chosen)
     assert (allowed.calls_per_s, allowed.burst, allowed.loop_share, allowed.open_calls, allowed.jobs_per_call) == (3.0, 4, 0.5, 6, 8)
     entrance = Entrance.of(chosen, People())
-    identities = entrance.gate.authenticator
-    assert isinstance(identities, Identities)
-    assert (identities.everyone, identities.certificate_role, identities.passes.lifetime_s) == (True, Role.OPERATOR, 7.0)
+    callers = entrance.gate.authenticator
+    assert isinstance(callers, Callers)
+    assert (callers.everyone, callers.certificate_role, callers.passes.lifetime_s) == (True, Role.OPERATOR, 7.0)
     assert entrance.gate.rates is not None
     assert entrance.gate.rates.allowance == allowed
 
@@ -105,6 +105,6 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, str]) -> None:
 
 def test_no_short_key_and_no_two_alike() -> None:
     first, second = (Entrance.of(Config(), People()).gate.authenticator for _ in range(2))
-    assert isinstance(first, Identities)
-    assert isinstance(second, Identities)
+    assert isinstance(first, Callers)
+    assert isinstance(second, Callers)
     assert first.passes._key != second.passes._key

@@ -157,7 +157,7 @@ def test_a_token_has_at_most_what_its_maker_and_its_user_have() -> None:
     async def scenario(service: AccessService) -> None:
         with pytest.raises(Denied, match="cannot be made by one with the role user"):
             await service.create_token("alice", 1000, 100, Role.OPERATOR, 0.0, "", ALICE)
-        with pytest.raises(FailedPrecondition, match="alice itself is operator") as caught:
+        with pytest.raises(FailedPrecondition, match="alice has the role operator") as caught:
             await service.create_token("alice", 1000, 100, Role.ADMIN, 0.0, "", ROOT)
         assert "aiosctl admin user set alice --role admin" in caught.value.hint
         token, secret = await service.create_token("alice", 1000, 100, None, 0.0, "", ROOT)

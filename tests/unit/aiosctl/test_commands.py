@@ -66,7 +66,7 @@ def words_of(example: str) -> list[str]:
 def parses(words: list[str]) -> None:
     ctx, command = click.Context(root, info_name="aiosctl"), root
     while isinstance(command, click.Group):
-        name, found, words = command.resolve_command(ctx, words)
+        name, found, words = command.resolve_command(ctx, command.named(ctx, words) if isinstance(command, Nouns) else words)
         assert found is not None
         ctx, command = click.Context(found, info_name=name, parent=ctx), found  # type: ignore[assignment]
     with command.make_context("verb", list(words), parent=ctx):

@@ -93,6 +93,10 @@ def test_the_status_of_a_job(state: State, outcome: dict | None, status: int) ->
     assert job_status(make_job(state=state, outcome=None if outcome is None else make_outcome(**outcome))) == status
 
 
+def test_how_another_user_s_job_failed_is_not_told() -> None:
+    assert job_status(make_job(state=State.FAILED, outcome=make_outcome(exit_code=None), redacted=True)) == 1
+
+
 def test_the_status_of_an_array_that_failed_is_one() -> None:
     array = make_array()
     array.state, array.outcome = State.FAILED, make_outcome(exit_code=None)

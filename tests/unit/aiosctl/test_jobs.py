@@ -1,6 +1,7 @@
 """`ps`, `show`, `why`, `stats`: golden output, filters, watching."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from aiosctl.jobs import job_columns
 from aiosctl.live import JobList
 from aiosctl.output import table
 from aiosctl.stats import sparkline
-from tests.unit.aiosctl.fake_client import NOW_S, make_array, make_job, make_outcome, make_run
+from tests.unit.aiosctl.fake_client import NOW_S, WHY, make_array, make_job, make_outcome, make_run
 
 GOLDEN = """\
 ID           NAME    USER   STATE        TIME   CPUS    MEM   GPUS   REASON/PROGRESS
@@ -48,6 +49,7 @@ def test_what_is_private_of_others_is_a_dash(cli, fake) -> None:  # type: ignore
     shown = [line.split() for line in cli("show", "42").out.splitlines()]
     for private in ("name", "command", "directory", "labels", "stdout", "stderr"):
         assert [private, "-"] in shown, private
+    assert "  hidden     what is another user's alone" in cli("show", "42").out.splitlines()
 
 
 def test_ps_asks_what_the_flags_say(cli, fake) -> None:  # type: ignore[no-untyped-def]
@@ -132,6 +134,12 @@ def test_why_says_it_first_and_then_from_what(cli) -> None:  # type: ignore[no-u
     assert cli("why", "42").out.splitlines() == [
         "it needs 2 of gpu; 1 is free", "Resource", "  gpu  asked 2, free 1, the machine has 4", "Ahead", "  7 jobs  40, 41, …", "Start", "  policy  fair", "Sooner", "  - ask for 1 gpu",
     ]  # fmt: skip
+
+
+def test_of_a_job_that_does_not_wait_no_policy_is_told(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    told = replace(WHY, summary="it does not wait: it is running", kind="not-waiting", resource="", ahead=(), ahead_count=0, suggestions=())
+    fake.why = lambda ref: told
+    assert cli("why", "42").out == "it does not wait: it is running\n"
 
 
 def test_stats_sets_used_against_asked(cli, fake) -> None:  # type: ignore[no-untyped-def]

@@ -36,6 +36,12 @@ def test_a_device_goes_into_quarantine_and_out_of_it(cli, fake) -> None:  # type
     ]
 
 
+def test_the_node_is_shown_where_no_verb_is_named(cli) -> None:  # type: ignore[no-untyped-def]
+    assert cli("node").out == cli("node", "show").out
+    assert cli("node", "-o", "name").out == cli("node", "show", "-o", "name").out
+    assert "unreserve" in cli("node", "--help").out
+
+
 def test_a_reservation_is_made_shown_and_taken_back(cli, fake) -> None:  # type: ignore[no-untyped-def]
     line = "node reserve --from 2026-12-01T18:00 --for 4h --gpus 2 --cpus 4 --memory 16G --gres fpga=1 --disk 1G --user alice,@vision --user bob --reason demo"
     out = cli(*line.split()).out

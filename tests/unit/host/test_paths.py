@@ -45,6 +45,15 @@ def test_others_lose_the_right_to_write(tmp_path: Path) -> None:
     assert (tmp_path / "open").stat().st_mode & 0o777 == 0o700
 
 
+def test_users_pass_through_the_parents_that_are_made_for_them(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        prepare_directory(str(tmp_path / "a" / "b" / "state"), passable=True)
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "a", tmp_path / "a/b", tmp_path / "a/b/state")] == [0o711, 0o711, 0o700]
+
+
 def test_a_file_or_a_link_in_a_public_place_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageUnwritable, match="cannot be made"):

@@ -9,7 +9,7 @@ from aiosd.access.passes import PREFIX, Bearer, Passes
 from aiosd.access.person import Person
 from aiosd.access.principal import Principal, Role
 from aiosd.errors import AiosError, Denied, Unauthenticated
-from aiosd.rpc.identity import Identities
+from aiosd.rpc.identity import Callers
 
 PEOPLE = {0: "root", 1000: "ada", 1001: "bob", 999: "aios"}
 CI = Principal(1001, 1001, "bob", Role.VIEWER, "token ci")
@@ -62,8 +62,8 @@ NETWORK = "ipv4:10.0.0.9:999"
 
 
 def who(context: Context, *, everyone: bool = True, own: int = 999, certificate_role: Role = Role.USER) -> Principal:
-    identities = Identities(PASSES, Directory(), Access(), Person(own, own, PEOPLE[own], frozenset()), everyone, certificate_role)
-    return asyncio.run(identities.principal(context))  # type: ignore[arg-type]
+    callers = Callers(PASSES, Directory(), Access(), Person(own, own, PEOPLE[own], frozenset()), everyone, certificate_role)
+    return asyncio.run(callers.principal(context))  # type: ignore[arg-type]
 
 
 def pass_of(uid: int) -> str:
