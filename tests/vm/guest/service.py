@@ -35,9 +35,12 @@ class Loaded(World):
         """Runs a command while short jobs are being submitted; seconds until the daemon answers again."""
         marks = Path("/home/alice/marks")
         self.alice.say(
+            "def insist(n):\n"
+            "    while True:\n"
+            "        try: return client.submit(['sh', '-c', f'echo {tag}-{n} >> {marks}'], cpus=0.25, key=f'{tag}-{n}', cwd='/').id\n"
+            "        except aios.errors.Unavailable: time.sleep(1)\n"
             "def flood():\n"
-            "    for n in range(count):\n"
-            "        short.append(client.submit(['sh', '-c', f'echo {tag}-{n} >> {marks}'], cpus=0.25, key=f'{tag}-{n}', cwd='/').id)\n"
+            "    for n in range(count): short.append(insist(n))\n"
             "short = globals().get('short', [])\nimport threading\nflooding = threading.Thread(target=flood, daemon=True); flooding.start()",
             tag=what, count=10, marks=str(marks),
         )  # fmt: skip
