@@ -99,7 +99,9 @@ def benches(keys: Sequence[str], state_in: Path | None) -> Iterator[dict[str, Be
 
 @contextmanager
 def _daemon(isolation: Mapping[str, str], state_in: Path | None, account: Account | None) -> Iterator[PrivateDaemon]:
-    """For every user of the machine, who can reach its socket."""
+    """For every user of the machine, who can reach its socket; not below /tmp, for a private /tmp would hide the outputs there."""
+    if state_in is None and os.geteuid() == 0:
+        state_in = Path("/var/lib")
     settings = {f"AIOSD_ISOLATION__{name}": value for name, value in isolation.items()} | {"AIOSD_DAEMON__USERS": "all"}
     with private_daemon(settings, state_in, through=account.entering if account else (), start=False) as daemon:
         for directory in {daemon.root, daemon.root / "run", daemon.state.parent.parent}:
