@@ -109,7 +109,7 @@ class Channel:
                     raise away from None  # the time went by while it was away: that says more
                 if not repeatable or not isinstance(error, Unavailable) or not pauses.pause():
                     raise error from None
-                away = error
+                away, renewed = error, False  # whoever answers next may be another daemon, with passes of its own
             else:
                 self._here()
                 return got

@@ -112,7 +112,7 @@ class JobsConfig(Section, frozen=True, kw_only=True):
         2 << 20
     )
     max_jobs_per_submit: Annotated[int, whole("jobs in one call", 1, 1_000_000, reload=True)] = 10_000
-    max_queued: Annotated[int, whole("jobs and arrays that have not ended, all together", 1, 100_000_000, reload=True)] = 2_000_000
+    max_queued: Annotated[int, whole("jobs and arrays that have not ended; half of it for one of many users", 1, 100_000_000, reload=True)] = 2_000_000
 
 
 class LimitsConfig(Section, frozen=True, kw_only=True):
@@ -192,7 +192,7 @@ class IsolationConfig(Section, frozen=True, kw_only=True):
     pids_max: Annotated[int, whole("processes and threads of one job; 0: no limit", 0, 4_194_304)] = 16_384
     watchdog_period_s: Annotated[float, seconds("between two looks at the memory of jobs that no kernel limits; 0: none; seconds", 0, 3600, reload=True)] = 1.0
     run_as_user: Annotated[
-        Literal["auto", "on", "off"], text("each job under the uid and groups of who submitted it; auto: when the system's daemon (--system) is root")
+        Literal["auto", "on", "off"], text("each job under the uid and groups of who submitted it; auto: when a daemon of root serves all users")
     ] = "auto"
     allow_root_jobs: Annotated[bool, text("root may submit jobs, which then run as root", reload=True)] = True
     no_new_privileges: Annotated[bool, text("jobs under their own uid gain nothing from setuid programs: no sudo, no su")] = True

@@ -10,6 +10,8 @@ from aiosd.jobs.settings import JobsSettings, QueueSettings
 from aiosd.monitoring.looks import DeviceSettings
 from aiosd.resources.settings import DeclaredDevice, ResourceSettings
 
+_SHARE_OF_ONE = 0.5  # of jobs.max_queued, for each user of a daemon that is for all
+
 
 def jobs_settings(config: Config) -> JobsSettings:
     """Of the jobs domain; there is always a default queue."""
@@ -24,6 +26,7 @@ def jobs_settings(config: Config) -> JobsSettings:
         queues=queues,
         limits=UserLimits(**{f: getattr(config.limits, f) for f in config.limits.__struct_fields__}),
         allow_root_jobs=config.isolation.allow_root_jobs,
+        queue_share=_SHARE_OF_ONE if config.daemon.users == "all" else 1.0,
         umask=int(config.isolation.umask, 8),
         private_tmp=config.isolation.private_tmp,
         **{f: getattr(jobs, f) for f in jobs.__struct_fields__},

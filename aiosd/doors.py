@@ -111,11 +111,16 @@ def _log_isolation(cells: Cells) -> None:
 
 
 def switches_users(loaded: Loaded) -> bool:
-    """Whether jobs run as their owners. Raises ConfigError when they are to, and cannot."""
-    wish = loaded.config.isolation.run_as_user
-    if wish == "on" and os.geteuid() != 0:
+    """Whether jobs run as their owners. Raises ConfigError when they are to and cannot, or would make root of every user."""
+    wish, for_all, is_root = loaded.config.isolation.run_as_user, loaded.config.daemon.users == "all", os.geteuid() == 0
+    if wish == "on" and not is_root:
         raise ConfigError("isolation.run_as_user = 'on' is not possible: the daemon is not root", hint="start it as root, or set it to 'auto'")
-    return wish == "on" or (wish == "auto" and loaded.system and os.geteuid() == 0)
+    if wish == "off" and for_all and is_root:
+        raise ConfigError(
+            "isolation.run_as_user = 'off' is refused with daemon.users = 'all': the daemon is root, and so would be everybody's jobs",
+            hint="set isolation.run_as_user to 'auto', or daemon.users to 'own'",
+        )
+    return wish == "on" or (wish == "auto" and is_root and (loaded.system or for_all))
 
 
 def _confinement(loaded: Loaded) -> Confinement:

@@ -38,7 +38,7 @@ def account() -> Iterator[Account | None]:
     if home is not None:
         with suppress(OSError):
             made = Path(tempfile.mkdtemp(prefix="ab-", dir=home))
-            made.chmod(0o755)  # it is read by another user too
+            made.chmod(0o755)  # it is also read while the benchmark acts as another user
     try:
         yield Account(made) if made else None
     finally:

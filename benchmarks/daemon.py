@@ -25,10 +25,13 @@ class PrivateDaemon:
     """`state_in`: where its state directory is made, to choose the disk; else beside its socket in the temporary directory.
 
     through  a command that ends by executing its arguments, put before the daemon's own: where it is started, so to say
+    root_in  where its temporary directory is made; else where such are
     """
 
-    def __init__(self, settings: Mapping[str, str] | None = None, state_in: Path | None = None, through: Sequence[str] = ()) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="ab-"))  # short: the path of a socket has at most 107 bytes
+    def __init__(
+        self, settings: Mapping[str, str] | None = None, state_in: Path | None = None, through: Sequence[str] = (), root_in: Path | None = None
+    ) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="ab-", dir=root_in))  # short: the path of a socket has at most 107 bytes
         self._state_root = Path(tempfile.mkdtemp(prefix="ab-", dir=state_in)) if state_in else self.root
         self.state = self._state_root / "state" / "aios"
         self.settings = dict(settings or {})  # none: what is measured is the daemon as it comes, with its log
@@ -130,9 +133,14 @@ class PrivateDaemon:
 
 @contextmanager
 def private_daemon(
-    settings: Mapping[str, str] | None = None, state_in: Path | None = None, *, through: Sequence[str] = (), start: bool = True
+    settings: Mapping[str, str] | None = None,
+    state_in: Path | None = None,
+    *,
+    through: Sequence[str] = (),
+    start: bool = True,
+    root_in: Path | None = None,
 ) -> Iterator[PrivateDaemon]:
-    daemon = PrivateDaemon(settings, state_in, through)
+    daemon = PrivateDaemon(settings, state_in, through, root_in)
     try:
         if start:
             daemon.start()

@@ -6,6 +6,7 @@ Whoever takes more is made to wait, so that a loop of calls becomes slow and not
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+DENIALS_PER_S, DENIALS_BURST = 1.0, 100.0  # of one user, that are written down one by one
 MOST_REMEMBERED = 4096  # of users who call; those with nothing open and a full bucket are forgotten before
 
 
@@ -55,7 +56,9 @@ class Account:
 
     calls: Bucket
     loop: Bucket
+    denials: Bucket
     open: int = 0
+    denials_untold: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,19 @@ class Rates:
         """A call took so much of the loop's time."""
         self._account(key, now_s).loop.take(loop_s, now_s)
 
+    def denied(self, key: Hashable, now_s: float) -> int:
+        """How many denials since the last that was written down go unwritten before this one; -1: this one does too.
+
+        What somebody may make happen as often as they like must not fill the disk with it.
+        """
+        account = self._account(key, now_s)
+        if account.denials.take(1.0, now_s):
+            account.denials.give_back(1.0)
+            account.denials_untold += 1
+            return -1
+        untold, account.denials_untold = account.denials_untold, 0
+        return untold
+
     def owed_s(self, key: Hashable, now_s: float) -> float:
         """For how long somebody has to rest who took more of the loop's time than is theirs."""
         return self._account(key, now_s).loop.take(0.0, now_s)
@@ -110,7 +126,7 @@ class Rates:
         if account is None:
             if len(self._accounts) >= MOST_REMEMBERED:
                 self._forget(now_s)
-            account = self._accounts[key] = Account(*self._buckets(now_s))
+            account = self._accounts[key] = Account(*self._buckets(now_s), Bucket(DENIALS_PER_S, DENIALS_BURST, now_s))
         return account
 
     def _buckets(self, now_s: float) -> tuple[Bucket, Bucket]:
@@ -118,6 +134,6 @@ class Rates:
         return Bucket(allowed.calls_per_s, allowed.burst, now_s), Bucket(allowed.loop_share, allowed.loop_burst_s, now_s)
 
     def _forget(self, now_s: float) -> None:
-        idle = [key for key, a in self._accounts.items() if not a.open and a.calls.is_full(now_s) and a.loop.is_full(now_s)]
+        idle = [key for key, a in self._accounts.items() if not a.open and all(b.is_full(now_s) for b in (a.calls, a.loop, a.denials))]
         for key in idle:
             del self._accounts[key]

@@ -166,7 +166,7 @@ def check(path: Path) -> Manifest:
             content = tar.extractfile(member) if member.isreg() else None
             if member.name == MANIFEST and content is not None:
                 manifest = _manifest(path, content.read(_BLOCK_BYTES << 8))
-            elif not _ALLOWED.fullmatch(member.name) or ".." in member.name.split("/") or not (member.isreg() or member.isdir()):
+            elif _is_strange(member):
                 raise _damaged(path, f"it holds {member.name!r}, which no backup has")
             elif content is not None:
                 parts[member.name] = _part(content)
@@ -179,9 +179,14 @@ def check(path: Path) -> Manifest:
 
 
 def extract(path: Path, to: Path) -> None:
-    """All parts of an archive that was checked, below `to`, with their modes; for root, with their owners too."""
+    """All parts of an archive that was checked, below `to`, with their modes; for root, with their owners too.
+
+    Whoever may write to the file may have changed it since: names are looked at again, and no mode makes a program its owner.
+    """
     with _reading(path) as tar:
         for member in tar:
+            if _is_strange(member):
+                raise _damaged(path, f"it holds {member.name!r}, which it did not when it was checked")
             target = to / member.name
             if member.isdir():
                 target.mkdir(parents=True, exist_ok=True)
@@ -196,7 +201,13 @@ def extract(path: Path, to: Path) -> None:
                 continue
             if os.geteuid() == 0:
                 os.chown(target, member.uid, member.gid)
-            target.chmod(member.mode & 0o7777)
+            target.chmod(member.mode & 0o777)
+
+
+def _is_strange(member: tarfile.TarInfo) -> bool:
+    """Whether no backup has it: of another name, leading elsewhere, or neither file nor directory."""
+    known = (member.name == MANIFEST and member.isreg()) or _ALLOWED.fullmatch(member.name) is not None
+    return not known or ".." in member.name.split("/") or not (member.isreg() or member.isdir())
 
 
 def settled_runs(runs: Path) -> Iterator[tuple[str, int]]:

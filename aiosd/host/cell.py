@@ -11,6 +11,7 @@ TRIAL = "trial"  # the cell in which the daemon tries out at its start what work
 _PAUSE_S = 0.002
 _PATIENCE_S = 5.0
 _READ_BYTES = 1 << 16
+_SHORT_BYTES = 2048  # of a control file the kernel gives at least a page at a time: what is shorter is all
 _NEARLY_BYTES = 1 << 18  # the kernel gives up a few pages before the limit
 
 Value = str | int | float | bool | None
@@ -200,8 +201,8 @@ def _content(path: str) -> bytes:
     except OSError:
         return b""
     try:
-        data = b""
-        while piece := os.read(fd, _READ_BYTES):
+        data = os.read(fd, _READ_BYTES)
+        while len(data) > _SHORT_BYTES and (piece := os.read(fd, _READ_BYTES)):
             data += piece
         return data
     except OSError:

@@ -22,6 +22,7 @@ _NOT_DEFAULT = (_signal.SIGPIPE, _signal.SIGUSR1, _signal.SIGCHLD, _signal.SIGIN
 _OOM_SCORE = "/proc/self/oom_score_adj"
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_syscall, _prctl = _libc.syscall, _libc.prctl  # found once: a child that looks them up does so on pages that it has to copy
 _keyctl = _KEYCTL.get(os.uname().machine, _KEYCTL_GENERIC)
 
 
@@ -32,12 +33,16 @@ def start(path: str, plan: Plan) -> int:
     command, cell = prepare.command_of(path, plan), prepare.make_cell(plan)
     if plan.script:
         _give(path + ".sh", plan)
+    prepare.limit(plan)
+    if plan.user:
+        plan.base = dict(plan.user[3])
+    variables = {} if plan.login else plan.env
     reading = prepare.open_input(path + ".in", _uid(plan)) if plan.stdin_open else -1
     told, telling = os.pipe()
     try:
         pid = os.fork()
         if pid == 0:
-            _become(plan, command, cell, tmp, reading, telling)
+            _become(plan, command, variables, cell, tmp, reading, telling)
         os.close(telling)
         telling = -1
         trouble = _read_all(told)
@@ -69,6 +74,7 @@ def _make_places(plan: Plan) -> list[int]:
     uid, gid = plan.user[:2] if plan.user else (os.geteuid(), os.getegid())
     tmp: list[int] = []
     if plan.disk_bytes or plan.private_tmp:
+        directories.drop_spares()  # what is made for this run must not be replaced by one of them
         _make_owned(plan.scratch, os.geteuid(), os.getegid())
     if plan.disk_bytes:
         _hold(plan.scratch, plan.disk_bytes)
@@ -76,8 +82,10 @@ def _make_places(plan: Plan) -> list[int]:
         from aiosd.host import namespaces  # what few runs want, neither the spawner nor a shim has in memory before
 
         tmp = namespaces.make_places(plan.scratch)
-    for place in (plan.scratch, plan.checkpoint, plan.logs):
-        _make_owned(place, uid, gid)
+    if plan.disk_bytes or plan.private_tmp:
+        os.chown(plan.scratch, uid, gid, follow_symlinks=False)  # with what we have just made in it
+    for place, purpose in ((plan.scratch, prepare.SCRATCH), (plan.checkpoint, prepare.CHECKPOINT), (plan.logs, "")):
+        _make_owned(place, uid, gid, purpose)
     if plan.secrets:
         from aiosd.host import secrets
 
@@ -94,9 +102,9 @@ def _hold(scratch: str, most_bytes: int) -> None:
         raise CannotStart(f"cannot hold '{scratch}' to {most_bytes} bytes: {error.strerror}") from None
 
 
-def _make_owned(place: str, uid: int, gid: int) -> None:
+def _make_owned(place: str, uid: int, gid: int, purpose: str = "") -> None:
     try:
-        directories.make_owned(place, uid, gid)
+        directories.make_owned(place, uid, gid, purpose)
     except OSError as error:
         raise CannotStart(f"cannot make the directory '{place}': {error.strerror}") from None
 
@@ -119,8 +127,8 @@ def _read_all(fd: int) -> bytes:
     return data
 
 
-def _become(plan: Plan, command: list[str], cell: Cell | None, tmp: list[int], reading: int, telling: int) -> None:
-    """In the child: never returns."""
+def _become(plan: Plan, command: list[str], variables: dict[str, str], cell: Cell | None, tmp: list[int], reading: int, telling: int) -> None:
+    """In the child: never returns. What it does is little: each page that it touches is copied first."""
     try:
         os.setsid()
         if cell is not None:
@@ -132,7 +140,6 @@ def _become(plan: Plan, command: list[str], cell: Cell | None, tmp: list[int], r
             namespaces.enter(plan.scratch, tmp)
         if plan.user:
             _take_rights(plan.user)
-            plan.base = dict(plan.user[3])
         _confine(plan)
         os.umask(plan.umask)
         _enter(plan.cwd)
@@ -140,10 +147,12 @@ def _become(plan: Plan, command: list[str], cell: Cell | None, tmp: list[int], r
             from aiosd.host import login
 
             plan.base.update(login.variables(*plan.login))
-        prepare.limit(plan)
-        for number, fd in [*([(0, reading)] if reading >= 0 else []), *prepare.open_outputs(plan)]:
+            variables = plan.env
+        if reading >= 0:
+            os.dup2(reading, 0)
+        for number, fd in prepare.open_outputs(plan):
             os.dup2(fd, number)
-        _exec(command, plan)
+        _exec(command, variables, plan)
     except CannotStart as error:
         _tell(telling, error.exit_code, str(error))
     except BaseException as error:  # noqa: BLE001  the last words of a process that must not go on as a second shim
@@ -181,7 +190,7 @@ def _take_rights(user: prepare.User) -> None:
         os.setresuid(uid, uid, uid)
     except OSError as error:
         raise CannotStart(f"cannot become user {uid}: {error.strerror}") from None
-    _libc.syscall(_keyctl, _JOIN_SESSION_KEYRING, None)  # a kernel without keyrings has none to share
+    _syscall(_keyctl, _JOIN_SESSION_KEYRING, None)  # a kernel without keyrings has none to share
 
 
 def _is_protected() -> bool:
@@ -218,7 +227,7 @@ def _confine(plan: Plan) -> None:
             name = next((n for n in dir(resource) if n.startswith("RLIMIT_") and getattr(resource, n) == number), str(number))
             allowed = resource.getrlimit(number)[1]
             raise CannotStart(f"cannot set the limit {name[7:].lower()} to {soft}:{hard}: {error} (at most {allowed} here)") from None
-    if plan.hardened and _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+    if plan.hardened and _prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise CannotStart(f"cannot give up new privileges: {os.strerror(ctypes.get_errno())}")
 
 
@@ -229,9 +238,9 @@ def _enter(cwd: str) -> None:
         raise CannotStart(f"cannot enter the working directory '{cwd}': {error.strerror}", prepare.NOT_FOUND) from None
 
 
-def _exec(command: list[str], plan: Plan) -> None:
+def _exec(command: list[str], variables: dict[str, str], plan: Plan) -> None:
     """Returns never; raises CannotStart."""
-    executable, variables = prepare.find(command[0], plan), plan.env
+    executable = command[0] if "/" in command[0] else prepare.find(command[0], plan)
     try:
         try:
             os.execve(executable, command, variables)  # noqa: S606  the user's own command, as the user
@@ -240,8 +249,10 @@ def _exec(command: list[str], plan: Plan) -> None:
                 raise
         os.execve(prepare.SHELL, [prepare.SHELL, executable, *command[1:]], variables)  # noqa: S606  as execvp does with a text file
     except FileNotFoundError:
+        prepare.find(executable, plan)  # it may know more
         raise CannotStart(f"cannot run '{executable}': it, or the interpreter that it names, does not exist", prepare.NOT_FOUND) from None
     except OSError as error:
+        prepare.find(executable, plan)
         raise CannotStart(f"cannot run '{executable}': {error.strerror}") from None
     except ValueError as error:
         raise CannotStart(f"cannot run '{executable}': {error}") from None

@@ -7,22 +7,17 @@ import os
 
 _MODE = 0o755
 _PRIVATE, _PASSABLE = 0o700, 0o711
+_NOT_PERMITTED = 1  # EPERM
 _MOVED = ".aios-removed-"
 _ROUNDS = 100_000  # levels of depth
-_AS_MADE = 0o040000 | _MODE  # a directory, and no bit more
-_spares: dict[str, str] = {}  # of this process: purpose -> path
+_DIRECTORY = 0o040000
+_spares: dict[str, tuple[str, tuple[int, int] | None]] = {}  # of this process: purpose -> path and owner, as for `keep`
 
 
 def make(path: str, purpose: str = "") -> None:
     """Make a directory with its parents, from the spare of that purpose where there is one; one that exists stays. Raises OSError."""
-    spare = _spares.pop(purpose, "")
-    if spare:
-        try:
-            os.rename(spare, path)
-        except OSError:
-            _try(os.rmdir, spare)  # the path is there already (an earlier attempt's checkpoint), or the spare is gone
-        else:
-            return
+    if _used_spare(path, purpose, None):
+        return
     try:
         os.mkdir(path, _MODE)
     except FileExistsError:
@@ -32,37 +27,64 @@ def make(path: str, purpose: str = "") -> None:
         make(path)
 
 
-def keep(path: str, purpose: str, name: str) -> bool:
-    """Take an empty directory out of use, as the spare `name`; False: it is not as it was made, and stays where it is."""
+def keep(path: str, purpose: str, name: str, owner: tuple[int, int] | None = None) -> bool:
+    """Take an empty directory out of use, as the spare `name`; False: it is not as it was made, and stays where it is.
+
+    owner  uid and gid of whose alone it is, and whose it will be again; None: it is ours, for all to read
+    """
     try:
         found = os.lstat(path)
-        if found.st_mode != _AS_MADE or found.st_uid != os.geteuid() or os.listdir(path):
+        if found.st_mode != _DIRECTORY | (_PRIVATE if owner else _MODE) or found.st_uid != (owner[0] if owner else os.geteuid()):
+            return False
+        if (owner and found.st_gid != owner[1]) or os.listdir(path):
             return False
         if name != path:
             os.rename(path, name)
     except OSError:
         return False
-    _spares[purpose] = name
+    _spares[purpose] = name, owner
     return True
+
+
+def _used_spare(path: str, purpose: str, owner: tuple[int, int] | None) -> bool:
+    """Whether the spare of that purpose is now `path`; when it was another owner's, it is removed: there is never more than one."""
+    spare, whose = _spares.pop(purpose, ("", None))
+    if not spare:
+        return False
+    try:
+        if whose == owner:
+            os.rename(spare, path)
+            return True
+        os.rmdir(spare)
+    except OSError:
+        _try(os.rmdir, spare)  # the path is there already (an earlier attempt's checkpoint), or the spare is gone
+    return False
 
 
 def drop_spares() -> None:
     """Remove what was kept: there will be no next run."""
     while _spares:
-        _try(os.rmdir, _spares.popitem()[1])
+        _try(os.rmdir, _spares.popitem()[1][0])
 
 
-def make_owned(path: str, uid: int, gid: int) -> None:
+def make_owned(path: str, uid: int, gid: int, purpose: str = "") -> None:
     """Make a directory for one user alone, below directories of ours that others can only pass through. Raises OSError.
 
-    Nobody else can make names above it, so between the making and the giving it stays what it is. One that exists is given too.
+    Nobody else can make names above it, so between the making and the giving it stays what it is. One that exists stays with whom
+    it belongs to: a job may have the number of another, whose state was lost, and what that one has left is its user's. Only what
+    is empty, and ours, was made for this.
+    With a purpose it is the spare of that purpose, where there is one and it was this user's before.
     """
+    if _used_spare(path, purpose, (uid, gid)):
+        return
     try:
         os.mkdir(path, _PRIVATE)
     except FileExistsError:
         found = os.lstat(path)
         if found.st_uid == uid and found.st_gid == gid:
             return
+        if found.st_uid != uid and (found.st_uid != os.geteuid() or os.listdir(path)):
+            raise PermissionError(_NOT_PERMITTED, f"it is there, and belongs to user {found.st_uid}", path) from None
     except FileNotFoundError:
         _make_passable(os.path.dirname(path))
         make_owned(path, uid, gid)

@@ -123,6 +123,8 @@ class Plans:
         """The marshalled plan of a STARTING job's run. `identity` is its owner's, where it is needed."""
         spec, grant, layout = job.spec, _grant(job), self.layout
         out, err = layout.log_paths(job)
+        if identity is None and self.needs_identity(job):  # whoever launches looks it up first; without it the run would stay who the daemon is
+            raise FailedPrecondition(f"the owner of job {job.id} was not looked up, so it cannot be launched", job=job.id, uid=job.owner.uid)
         user = _user(identity) if identity is not None and self.confinement.switch else ()
         plan = Plan(
             layout.runs, list(spec.command), spec.script, spec.cwd, self._shared_variables(spec.environment, grant), _own_variables(job, layout, self.target),

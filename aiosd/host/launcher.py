@@ -62,7 +62,7 @@ class ShimLauncher:
         self._unsent: list[tuple[str, bytes]] = []  # plans for the next spawner
         self._pause_s = _FIRST_PAUSE_S
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self._notices = Notices(identities=self._identities if confinement.switch else None)
+        self._notices = Notices(identities=self._identities if confinement.switch else None, hardened=confinement.hardened)
         self._fault = os.environ.get(faults.VARIABLE, "")
         self._closed = False
 

@@ -41,8 +41,8 @@ def enter(scratch: str, places: list[int]) -> None:
     else:
         _unshare_as_user()
     _checked(_libc.mount(b"none", b"/", None, _MS_REC | _MS_SLAVE, None))  # what is mounted here is not seen outside; the reverse stays
-    for place, (name, over) in zip(places, _PLACES, strict=True):
-        again = _open_again(f"{scratch}/{_WITHIN}/{name}", place)
+    opened = [_open_again(f"{scratch}/{_WITHIN}/{name}", place) for place, (name, _) in zip(places, _PLACES, strict=True)]
+    for again, (_, over) in zip(opened, _PLACES, strict=True):
         _checked(_libc.mount(f"/proc/self/fd/{again}".encode(), over.encode(), None, _MS_BIND, None))
         os.close(again)
 

@@ -3,12 +3,13 @@
 Best effort: what waits in line when the daemon stops or dies is not run, and what runs then goes on without its time limit.
 """
 
+import ctypes
 import os
 import resource
 import signal
 import subprocess
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 
 import structlog
@@ -19,6 +20,7 @@ from aiosd.jobs.job import Job
 _AT_ONCE = 4
 _LIMIT_S = 60.0
 _SHELL = "/bin/sh"
+_PR_SET_NO_NEW_PRIVS = 38
 # What the daemon has for itself alone goes: its limit of open files, its safety from the OOM killer. The directory is entered by the shell,
 # which is the owner already.
 _COMMAND = 'ulimit -S -n "$1" 2>/dev/null; echo 0 2>/dev/null >/proc/self/oom_score_adj; cd "$2" 2>/dev/null || cd /; exec /bin/sh -c "$3"'
@@ -28,18 +30,20 @@ log = structlog.get_logger("jobs")
 class Notices:
     """Its threads are daemon threads, made when there is something to do: the interpreter does not wait for them at its end."""
 
-    def __init__(self, at_once: int = _AT_ONCE, limit_s: float = _LIMIT_S, identities: Identities | None = None) -> None:
-        """With `identities`, a command runs as the owner of its job, not as who the daemon is."""
-        self._at_once, self._limit_s, self._identities = at_once, limit_s, identities
+    def __init__(self, at_once: int = _AT_ONCE, limit_s: float = _LIMIT_S, identities: Identities | None = None, *, hardened: bool = False) -> None:
+        """With `identities`, a command runs as the owner of its job, not as who the daemon is; `hardened`: and gains no privileges."""
+        self._at_once, self._limit_s, self._identities, self._hardened = at_once, limit_s, identities, hardened
+        self._at_once_of_one = at_once if identities is None else max(1, at_once // 2)  # one user's slow commands leave room for others'
         self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self._waiting: deque[Job] = deque()
+        self._waiting: dict[int, deque[Job]] = {}  # by uid; whose turn it is comes first
+        self._running: Counter[int] = Counter()
         self._threads = 0
         self._lock = threading.Lock()
 
     def add(self, job: Job) -> None:
         """Run the command of `job`, when its turn has come. Returns at once."""
         with self._lock:
-            self._waiting.append(job)
+            self._waiting.setdefault(job.owner.uid, deque()).append(job)
             if self._threads == self._at_once:
                 return
             self._threads += 1
@@ -48,24 +52,51 @@ class Notices:
     def close(self) -> None:
         """Run no more of them; those that run go on."""
         with self._lock:
-            dropped = len(self._waiting)
+            dropped = sum(map(len, self._waiting.values()))
             self._waiting.clear()
         if dropped:
             log.warning("notify commands that still waited in line are not run", count=dropped)
 
     def _run_all(self) -> None:
         while (job := self._next()) is not None:
-            owner = self._identities.of(job.owner) if self._identities is not None else None
-            trouble = _run(job, owner, self._open_files, self._limit_s)
+            try:
+                trouble = self._run(job)
+            finally:
+                with self._lock:
+                    self._running[job.owner.uid] -= 1
             if trouble:
                 log.warning("the notify command failed", job=str(job.id), command=job.spec.notify_command, why=trouble)
 
     def _next(self) -> Job | None:
+        """Users take turns. One who has as many as it may gets its next when one of them has ended, by the thread that ran that."""
         with self._lock:
-            if self._waiting:
-                return self._waiting.popleft()
+            for uid in [uid for uid in self._waiting if self._running[uid] < self._at_once_of_one]:
+                line = self._waiting.pop(uid)
+                self._running[uid] += 1
+                job = line.popleft()
+                if line:
+                    self._waiting[uid] = line
+                return job
             self._threads -= 1
             return None
+
+    def _run(self, job: Job) -> str:
+        owner = self._identities.of(job.owner) if self._identities is not None else None
+        if owner is None or owner.uid == 0 or not self._hardened:
+            return _run(job, owner, self._open_files, self._limit_s)
+        said = [""]
+
+        def hardened() -> None:
+            """On a thread of its own: one that has given up new privileges never gets them again, and neither does what it starts."""
+            if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+                said[0] = "new privileges cannot be given up"
+            else:
+                said[0] = _run(job, owner, self._open_files, self._limit_s)
+
+        thread = threading.Thread(target=hardened, name="notify-hardened", daemon=True)
+        thread.start()
+        thread.join()
+        return said[0]
 
 
 def environment_of(job: Job, owner: Identity | None = None) -> Mapping[str, str]:

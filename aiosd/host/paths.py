@@ -56,7 +56,8 @@ def prepare_directory(path: str, mode: int = 0o700, *, passable: bool = False) -
             if not parent.exists():
                 parent.mkdir()
                 parent.chmod(_PASSABLE)  # whatever the umask says
-        Path(path).mkdir(mode=mode, parents=True, exist_ok=True)
+        if _made(Path(path), mode):
+            os.chmod(path, mode)  # as asked for, not what the umask of a daemon leaves of it
         found = os.lstat(path)
     except OSError as error:
         raise StorageUnwritable(
@@ -74,9 +75,19 @@ def prepare_directory(path: str, mode: int = 0o700, *, passable: bool = False) -
             path=path,
             owner=found.st_uid,
         )
-    too_open, too_closed = found.st_mode & 0o022 & ~mode, mode & 0o077 & ~found.st_mode
-    if found.st_uid == os.geteuid() and (too_open or too_closed):
-        os.chmod(path, mode)  # others must not be able to replace what is in it; where they may look in, no umask keeps them out
+    if found.st_uid == os.geteuid() and found.st_mode & 0o022 & ~mode:
+        os.chmod(path, mode)  # others must not be able to replace what is in it
+
+
+def _made(path: Path, mode: int) -> bool:
+    """Whether the directory was not there before; one that was keeps the mode that its owner chose."""
+    try:
+        path.mkdir(mode=mode, parents=True)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return False
+    return True
 
 
 def share_directory(path: str) -> None:

@@ -8,7 +8,7 @@ from aiosd.host import directories
 from aiosd.host.cell import CannotConfine, Cell
 
 SPARE = ".spare."  # how the names of checkpoint directories begin that wait for a run
-_SCRATCH, _CHECKPOINT = "scratch", "checkpoint"
+SCRATCH, CHECKPOINT = "scratch", "checkpoint"
 SHELL = "/bin/sh"
 NOT_FOUND, NOT_RUN = 127, 126  # the exit codes of shells
 ENOEXEC = 8
@@ -92,8 +92,8 @@ def start(path: str, plan: Plan) -> int:
 def make_places(plan: Plan) -> None:
     """The directories of a run that stays who the shim is. Raises CannotStart."""
     os.umask(0o022)
-    _make_directory(plan.scratch, _SCRATCH)
-    _make_directory(plan.checkpoint, _CHECKPOINT)
+    _make_directory(plan.scratch, SCRATCH)
+    _make_directory(plan.checkpoint, CHECKPOINT)
     if not plan.stdout.startswith(plan.logs):
         _make_directory(plan.logs)  # for the report
 
@@ -117,9 +117,11 @@ def clean_up(path: str, plan: Plan, warm: bool) -> None:
     checkpoint under a name of this process, because the job's next attempt may come to another shim at any moment.
     """
     _end_of_input()
-    if not (warm and directories.keep(plan.scratch, _SCRATCH, plan.scratch)):
+    owner = plan.user[:2] if plan.user else None
+    warm = warm and not (plan.disk_bytes or plan.private_tmp or plan.secrets)  # where a directory may have more to it than its mode
+    if not (warm and directories.keep(plan.scratch, SCRATCH, plan.scratch, owner)):
         directories.remove_tree(plan.scratch)
-    kept = warm and directories.keep(plan.checkpoint, _CHECKPOINT, f"{os.path.dirname(plan.checkpoint)}/{SPARE}{os.getpid()}")
+    kept = warm and directories.keep(plan.checkpoint, CHECKPOINT, f"{os.path.dirname(plan.checkpoint)}/{SPARE}{os.getpid()}", owner)
     for remove, name, made in (
         (os.rmdir, plan.checkpoint, not kept), (os.unlink, path + ".in", plan.stdin_open), (os.unlink, path + ".sh", bool(plan.script)),
     ):  # fmt: skip

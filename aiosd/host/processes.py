@@ -83,6 +83,31 @@ def open_shim(record: RunRecord, boot_id: str) -> int | None:
     return None
 
 
+def open_main(record: RunRecord) -> int | None:
+    """The directory in /proc of a run's main process, which shows that process and never one that gets its number later.
+
+    None when it has ended. The caller closes it.
+    """
+    try:
+        opened = os.open(f"/proc/{record.main_pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        started_ticks = int(read_in(opened, "stat").rpartition(b")")[2].split()[19])
+        if record.main_pid and started_ticks <= record.spawned_steady_s * _TICKS_PER_S + 1:
+            return opened
+    except (OSError, IndexError):
+        pass  # gone between the two looks
+    os.close(opened)
+    return None
+
+
+def read_in(directory: int, name: str) -> bytes:
+    """A file of a process in /proc. Raises OSError, also when the process has ended."""
+    with open(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory), "rb") as file:
+        return file.read()
+
+
 def ended(pidfd: int) -> bool:
     """Whether the process behind a pidfd has ended."""
     return bool(select.select((pidfd,), (), (), 0)[0])

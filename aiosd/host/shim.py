@@ -95,9 +95,7 @@ def _supervise(key: str, plan: prepare.Plan, warm: bool) -> None:
         end = _wait(main_pid, peaks_kib)
     end["run_s"] = max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - begun_s)
     end["ended_at"] = time.time()
-    if cell is not None:
-        cell.kill()  # before its processes are looked for: none of them forks away from it
-    _end_children(peaks_kib)
+    _end_children(peaks_kib, cell)
     faults.reached("shim.4-ended")
     end.update(_usage(before, max(peaks_kib)))
     if cell is not None:
@@ -135,8 +133,11 @@ def _wait(main_pid: int, peaks_kib: list[int]) -> dict[str, runfile.Field]:
     return {"exit_code": os.WEXITSTATUS(status)}
 
 
-def _end_children(peaks_kib: list[int]) -> None:
-    """Kill and reap until nobody is left: as the subreaper this process inherits every descendant that loses its parent."""
+def _end_children(peaks_kib: list[int], cell: Cell | None) -> None:
+    """Kill and reap until nobody is left: as the subreaper this process inherits every descendant that loses its parent.
+
+    A cell's processes are killed before the others are looked for: none of them forks away from that.
+    """
     options = os.WNOHANG
     while True:
         try:
@@ -146,6 +147,8 @@ def _end_children(peaks_kib: list[int]) -> None:
         options = os.WNOHANG
         peaks_kib.append(used.ru_maxrss)
         if pid == 0:
+            if cell is not None:
+                cell.kill()
             _kill_descendants()
             options = 0  # wait for one of them; its children are mine then, and the next look finds them
 

@@ -4,14 +4,13 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
 import sys
 import termios
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 from aiosd.errors import FailedPrecondition
 from aiosd.host import processes, terminal_child
@@ -44,9 +43,14 @@ class PtyTerminals:
             raise FailedPrecondition(f"job {job.id} is {job.phase}: there is nothing to attach to", hint="attach while it runs", job=job.id, phase=job.phase)
         record = await self._begun(job)
         owner = await asyncio.to_thread(self._identities.of, job.owner)
-        order = _order(job, owner, command, record.main_pid if record else 0)
-        order["cell"] = record.cell if record else ""
-        return PtyTerminal(order, rows or ROWS, columns or COLUMNS, job.run.shim_pid)
+        main = processes.open_main(record) if record is not None else None
+        try:
+            order = _order(job, owner, command, main)
+            order["cell"] = record.cell if record else ""
+            return PtyTerminal(order, rows or ROWS, columns or COLUMNS, job.run.shim_pid)
+        finally:
+            if main is not None:
+                os.close(main)
 
     async def _begun(self, job: Job) -> RunRecord | None:
         """What is recorded of the run, with its main process; a run that has just been launched is waited for a moment."""
@@ -200,47 +204,52 @@ class PtyTerminal:
             ready.set()
 
 
-def _order(job: Job, owner: Identity, command: Sequence[str], main_pid: int) -> dict[str, object]:
-    """What the child is to become; where the main process is gone, what is known of it from the job's record."""
+def _order(job: Job, owner: Identity, command: Sequence[str], main: int | None) -> dict[str, object]:
+    """What the child is to become; where the main process is gone, what is known of it from the job's record. `main`: its directory in /proc."""
     other_user = os.geteuid() == 0 and owner.uid != 0
-    environment = _environment_of(main_pid) or {**(owner.variables if other_user else {}), **job.spec.environment.variables}
+    environment = _environment_of(main) or {**(owner.variables if other_user else {}), **job.spec.environment.variables}
     environment.setdefault("TERM", "xterm-256color")
     return {
         "command": list(command) or [owner.shell],
         "environment": environment,
         "cwd": job.spec.cwd,
         "umask": job.spec.umask,
-        "cpus": _processors(main_pid) or [cpu.cpu for cpu in job.run.grant.cpus] if job.run else [],
-        "groups_of": main_pid,
+        "cpus": _processors(main) or [cpu.cpu for cpu in job.run.grant.cpus] if job.run else [],
+        "beside": main,
         "uid": owner.uid if other_user else None,
-        "hardened": other_user and _hardened(main_pid),
+        "hardened": other_user and _hardened(main),
         "gid": owner.gid,
         "gids": list(owner.groups),
     }
 
 
-def _environment_of(pid: int) -> dict[str, str]:
+def _environment_of(main: int | None) -> dict[str, str]:
     """The environment a process began with, the grant's variables included; empty when it cannot be read."""
     try:
-        content = Path(f"/proc/{pid}/environ").read_bytes() if pid else b""
+        content = processes.read_in(main, "environ") if main is not None else b""
     except OSError:
         return {}
     pairs = (os.fsdecode(entry).partition("=") for entry in content.split(b"\0") if b"=" in entry)
     return {name: value for name, _, value in pairs if name}
 
 
-def _hardened(pid: int) -> bool:
+def _hardened(main: int | None) -> bool:
     """Whether the job has given up new privileges: then so does what comes beside it. Where that cannot be seen, it does."""
     try:
-        return "NoNewPrivs:\t0" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+        return main is None or b"NoNewPrivs:\t0" not in processes.read_in(main, "status")
     except OSError:
         return True
 
 
-def _processors(pid: int) -> list[int]:
-    with suppress(OSError):
-        return sorted(os.sched_getaffinity(pid)) if pid else []
-    return []
+def _processors(main: int | None) -> list[int]:
+    """Those that it may run on, as /proc lists them: "0-3,8"."""
+    try:
+        status = processes.read_in(main, "status").decode(errors="replace") if main is not None else ""
+    except OSError:
+        return []
+    listed = re.search(r"^Cpus_allowed_list:\s*([\d,-]+)$", status, re.MULTILINE)
+    ranges = (part.partition("-") for part in listed[1].split(",")) if listed else ()
+    return [cpu for first, _, last in ranges for cpu in range(int(first), int(last or first) + 1)]
 
 
 def _set_size(master: int, rows: int, columns: int) -> None:
@@ -256,14 +265,15 @@ def _spawn(order: Mapping[str, object], terminal: int) -> subprocess.Popen[bytes
 
     It is a process of its own because the daemon has threads: code between its fork and exec could wait for a lock for ever.
     """
-    handed_over = os.memfd_create("terminal")
+    handed_over, beside = os.memfd_create("terminal"), order["beside"]
     try:
         with open(handed_over, "w", closefd=False) as file:
             json.dump(order, file)
         os.lseek(handed_over, 0, os.SEEK_SET)
         return subprocess.Popen(
             [sys.executable, "-I", "-S", terminal_child.__file__, str(handed_over)],
-            stdin=terminal, stdout=terminal, stderr=terminal, cwd="/", env={}, pass_fds=(handed_over,), start_new_session=True,
+            stdin=terminal, stdout=terminal, stderr=terminal, cwd="/", env={}, start_new_session=True,
+            pass_fds=(handed_over, *((beside,) if isinstance(beside, int) else ())),
         )  # fmt: skip
     finally:
         os.close(handed_over)

@@ -31,6 +31,7 @@ class Holdings:
     limits: dict[str, UserLimits] = field(default_factory=dict)
     held: dict[str, Need] = field(default_factory=dict)
     queued: Counter[str] = field(default_factory=Counter)  # not begun, by user; elements one by one
+    live: Counter[str] = field(default_factory=Counter)  # jobs and arrays that have not ended, by user
     gpus: GpuLedger = field(default_factory=GpuLedger)
     changed: set[str] = field(default_factory=set)  # users whose GPU time is to be remembered
     check_at_s: float | None = None  # steady; when somebody may have GPU hours again

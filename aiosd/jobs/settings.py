@@ -38,6 +38,7 @@ class JobsSettings:
     max_environment_bytes: int = 1 << 20
     max_jobs_per_submit: int = 10_000
     max_queued: int = 2_000_000
+    queue_share: float = 1.0  # of it, for one user
     limits: UserLimits = UserLimits()  # of each user who has none of its own
     allow_root_jobs: bool = True
     umask: int = 0o022

@@ -57,11 +57,6 @@ class State:
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
 
-    @property
-    def queued(self) -> int:
-        """How many are not dispatched; pending elements one by one."""
-        return sum(self.phases[phase] for phase in NOT_BEGUN)
-
     def latest(self, job: Job) -> Job:
         """`job` as this turn has left it so far, be it ended."""
         live = self.jobs.get(job.id)
@@ -161,6 +156,8 @@ class State:
             self.dirty = True  # it may have been in the way of others
 
     def _count(self, job: Job, sign: int) -> None:
+        if not job.id.is_element:
+            self.holdings.live[job.owner.name] += sign
         if job.array is not None:
             pending = sign * len(job.array.pending)
             self.phases[_pending_phase(job)] += pending

@@ -34,7 +34,7 @@ def submit(state: State, event: Submit, now: Instant) -> Sequence[Job]:
     wanted = [dependencies(draft, at, numbers) for at, draft in enumerate(event.drafts)]
     refuse_rings(wanted, numbers)
     check_submission(state, event.owner.name, specs)
-    _check_room(state, specs)
+    _check_room(state, event.owner.name, len(specs))
     _check_elements(specs, wanted, numbers)
     verdicts = [_open_dependencies(state, event, deps, numbers) for deps in wanted]
     state.next_number = numbers.stop
@@ -66,15 +66,24 @@ def _remember(state: State, event: Submit, numbers: range, now: Instant) -> None
     state.actions.append(Remember(submission))
 
 
-def _check_room(state: State, specs: Sequence[JobSpec]) -> None:
-    allowed = state.settings.max_queued
-    asked = sum(len(spec.array.indices) if spec.array is not None else 1 for spec in specs)
-    if state.queued + asked > max(allowed, max((len(s.array.indices) for s in specs if s.array is not None), default=0)):
+def _check_room(state: State, user: str, asked: int) -> None:
+    """Arrays count as one, however long: what has not begun of them is a list of numbers. Nobody's jobs leave no room for others'."""
+    most, live = state.settings.max_queued, state.holdings.live
+    if live.total() + asked > most:
         raise Exhausted(
-            f"{state.queued} jobs wait already; {asked} more would pass the limit of {allowed}",
+            f"{live.total()} jobs have not ended; {asked} more would pass the limit of {most}",
             hint="wait for some to finish, or raise jobs.max_queued",
             asked=asked,
-            allowed=allowed,
+            allowed=most,
+        )
+    share = max(1, int(most * state.settings.queue_share))
+    if live[user] + asked > share:
+        raise Exhausted(
+            f"{user} has {live[user]} jobs that have not ended; {asked} more would pass the {share} that one user may have of the {most} of this daemon",
+            hint="wait for some to finish, or make one array of many jobs; an admin can raise jobs.max_queued",
+            user=user,
+            asked=asked,
+            allowed=share,
         )
 
 

@@ -78,8 +78,10 @@ class Call:
         return of_anybody if self.rates is None else min(of_anybody, self.rates.allowance.jobs_per_call)
 
     def refused(self, about: str, error: AiosError) -> None:
-        """A part of what was asked was denied."""
-        self.trail.record(self.principal, self.method, about, False, str(error))
+        """What was asked, or a part of it, was denied. One whose calls are counted does not fill the trail with it."""
+        untold = self.rates.denied(self.principal.uid, time.monotonic()) if self.rates is not None else 0
+        if untold >= 0:
+            self.trail.record(self.principal, self.method, about, False, f"{error} ({untold} more before it are not recorded)" if untold else str(error))
 
     def __enter__(self) -> "Call":
         _current.set(self)
@@ -89,7 +91,7 @@ class Call:
         if self.rates is not None:
             self.rates.leave(self.principal.uid)
         if isinstance(error, Denied):
-            self.trail.record(self.principal, self.method, self.about, False, str(error))
+            self.refused(self.about, error)
         elif permissions.rule_of(self.method).changes and not self.denied and not (kind is None and self.method in permissions.RECORDED_THERE):
             failed = error.reason if isinstance(error, AiosError) else kind.__name__ if kind is not None else ""
             self.trail.record(self.principal, self.method, self.about, True, f"failed: {failed}" if failed else self.detail)
@@ -123,9 +125,9 @@ class Gate:
         try:
             permissions.check(principal, method)
         except Denied as error:
+            call.refused(about(), error)
             if call.rates is not None:
                 call.rates.leave(principal.uid)
-            call.refused(about(), error)
             raise
         return call
 

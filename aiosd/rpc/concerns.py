@@ -1,5 +1,7 @@
 """What a request is about, in two or three words for the audit trail: "job 42", "queue night"."""
 
+from collections.abc import Sequence
+
 from google.protobuf.message import Message
 
 NOUNS = {"Jobs": "job", "Queues": "queue", "Node": "node", "Access": "user", "Admin": "state"}
@@ -22,11 +24,11 @@ def concern(method: str, request: Message) -> str:
     for field in NAMED_BY:
         value = getattr(request, field, None)
         if value:
-            return f"{noun} {listed(list(value)) if field == 'ids' else value}"
+            return listed(noun, list(value)) if field == "ids" else f"{noun} {value}"
     return noun
 
 
-def listed(ids: list[str]) -> str:
-    """The first of them, and how many more there are."""
+def listed(noun: str, ids: Sequence[str]) -> str:
+    """Such as "job 1, 2, 3": the first of them, and how many more."""
     more = f" and {len(ids) - MOST_IDS} more" if len(ids) > MOST_IDS else ""
-    return ", ".join(ids[:MOST_IDS]) + more
+    return f"{noun} {', '.join(ids[:MOST_IDS])}{more}"

@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from aios.v1 import jobs_pb2 as pb
 from aios.v1.jobs_pb2_grpc import JobsServicer as Wire
@@ -12,9 +13,8 @@ from aiosd.ids import parse_job_id
 from aiosd.jobs.actions import Steer
 from aiosd.jobs.job import Job
 from aiosd.jobs.views import Steered
-from aiosd.rpc import convert_jobs, convert_views, limits, slices
+from aiosd.rpc import concerns, convert_jobs, convert_views, limits, slices
 from aiosd.rpc.auth import acts_on_all, as_owner, caller, check_owner, current, hides
-from aiosd.rpc.concerns import listed
 from aiosd.rpc.context import Context
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.fields import amount, needed, seconds, text, texts
@@ -182,18 +182,16 @@ class JobsServicer(Wire):
 
     async def _choose_all(self, refs: Sequence[str]) -> list["Chosen"]:
         """What was denied of them is in the trail by itself; the call's own record names the others."""
-        chosen = [await self._choose(ref) for ref in refs]
+        chosen, call = [await self._choose(ref) for ref in refs], current()
+        if denied := [each for each in chosen if isinstance(each.error, Denied)]:
+            call.refused(concerns.listed("job", [each.ref for each in denied]), cast(Denied, denied[0].error))
         others = [each.ref for each in chosen if not isinstance(each.error, Denied)]
-        call = current()
-        call.about, call.denied = f"job {listed(others)}", not others
+        call.about, call.denied = concerns.listed("job", others), not others
         return chosen
 
     async def _choose(self, ref: str) -> "Chosen":
         try:
             return Chosen(ref, str((await self._job(ref)).id))
-        except Denied as error:
-            current().refused(f"job {ref}", error)
-            return Chosen(ref, "", error)
         except AiosError as error:
             return Chosen(ref, "", error)
 

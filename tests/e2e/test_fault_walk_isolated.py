@@ -29,7 +29,8 @@ STEPS = (*DAEMON, *SPAWNER, *SHIM) if LONG else ("launch.2-sent", "spawner.2-for
 def daemon() -> Iterator[Daemon]:
     """For every user of this machine: its directories can be passed through, and the marks be written by all. A /tmp of a job's own would hide them."""
     with a_daemon(SETTINGS, within="/var/lib") as daemon:
-        for directory in (daemon.root, daemon.root / "run"):
+        for directory in (daemon.root, daemon.root / "run", daemon.state.parent):
+            directory.mkdir(exist_ok=True)
             directory.chmod(0o711)
         (daemon.root / "marks").touch()
         (daemon.root / "marks").chmod(0o666)

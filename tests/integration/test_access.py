@@ -250,6 +250,18 @@ def test_open_streams_are_counted_and_given_back(tmp_path: Path) -> None:
     with_gate(tmp_path, talk, rates)
 
 
+def test_one_call_that_is_denied_for_many_jobs_is_one_line_of_the_trail(tmp_path: Path) -> None:
+    async def talk(channel: grpc.aio.Channel, world: World) -> None:
+        answer = await JobsStub(channel).Cancel(pb.JobSelection(ids=["42"] * 1000), metadata=says("bob"))
+        assert {result.error_reason for result in answer.results} == {"DENIED"}
+
+    _, kept = with_gate(tmp_path, talk, Rates(Allowance()))
+    ((user, method, about, allowed, detail),) = [record for record in kept.records if not record[3]]
+    assert (user, method, allowed) == ("bob", "Jobs.Cancel", False)
+    assert about == f"job {', '.join(['42'] * 20)} and 980 more"
+    assert "another user's" in detail
+
+
 def test_a_call_about_too_many_jobs_is_refused_early_by_its_field(tmp_path: Path) -> None:
     async def talk(channel: grpc.aio.Channel, world: World) -> None:
         jobs = JobsStub(channel)

@@ -73,13 +73,13 @@ def test_footprint_weighs_each_thing(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_isolation_compares_each_variant_with_the_bare_shim(capsys: pytest.CaptureFixture[str]) -> None:
-    isolation.main(["-n", "5", "-k", "1", "--variants", "bare", "group", "all", "--running", "3", "--watch", "0.5"])
+    isolation.main(["-n", "5", "-k", "1", "--variants", "bare", "cell", "tmp", "--running", "3", "--watch", "0.5"])
     results = found(capsys, "isolation")
-    chosen, _ = isolation.possible(["bare", "group", "all"])
-    assert results.keys() == {*chosen, "watch_group", "watch_measured"}
+    chosen, _ = isolation.possible(["bare", "cell", "tmp"])
+    assert results.keys() == {*chosen, "watch_cell", "watch_measured"}
     assert results["bare"]["of_bare"] == 1.0
     assert all(results[key]["jobs_per_s"] > 0 for key in chosen)
-    assert all(0 <= results[key]["share_of_a_core"] < 1 for key in ("watch_group", "watch_measured"))
+    assert all(0 <= results[key]["share_of_a_core"] < 1 for key in ("watch_cell", "watch_measured"))
 
 
 @pytest.mark.parametrize("size", ["0", "-3", "many", "1.5"])

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Coroutine
+import tempfile
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,19 +30,24 @@ CPU = min(os.sched_getaffinity(0))
 class Beside:
     """A stand-in for a running job: its main process, its run file, its record."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, command: Sequence[str] = ("sleep", "1000"), user: int | None = None) -> None:
         self.directory = directory
         environment = {"PATH": os.environ["PATH"], "AIOS_JOB_ID": "42", "GREETING": "grüß dich\udcff"}
-        self.main = subprocess.Popen(["sleep", "1000"], env=environment)
+        groups = () if user is not None else None
+        self.main = subprocess.Popen(command, env=environment, user=user, group=user, extra_groups=groups, cwd="/", stdin=subprocess.DEVNULL)
         os.sched_setaffinity(self.main.pid, {CPU})
         first: dict[str, runfile.Field] = {"shim_pid": self.main.pid, "shim_start_ticks": 0, "boot_id": "", "started_at": 0.0, "started_steady": 0.0}
         claimed = runfile.claim(str(directory / "42.-1.1"), first)
-        runfile.record(claimed, runfile.MAIN_AT, {"pid": self.main.pid})
+        runfile.record(claimed, runfile.MAIN_AT, {"pid": self.main.pid, "spawned_steady": time.clock_gettime(time.CLOCK_BOOTTIME)})
         os.close(claimed)
         grant = Grant((CpuGrant(CPU, 1000),), 0)
         run = Run(grant, 0.0, "boot", 1.0, 1.0, shim_pid=self.main.pid)
         spec = JobSpec(name="train", command=("sleep", "1000"), cwd=str(directory), environment=Environment("", {}), request=Request(1000, 0))
         self.job = Job(id=JobId(42), spec=spec, owner=Owner(os.getuid(), os.getgid(), "me"), phase=Phase.RUNNING, submitted_at_s=0.0, attempt=1, run=run)
+
+    def end(self) -> None:
+        self.main.kill()
+        self.main.wait()
 
     @asynccontextmanager
     async def terminal(self, *command: str, rows: int = 0, columns: int = 0) -> AsyncIterator[PtyTerminal]:
@@ -55,8 +62,7 @@ class Beside:
 def beside(tmp_path: Path):  # type: ignore[no-untyped-def]
     made = Beside(tmp_path)
     yield made
-    made.main.kill()
-    made.main.wait()
+    made.end()
 
 
 def run(work: Coroutine[None, None, None]) -> None:
@@ -245,3 +251,63 @@ def test_beside_another_users_job_it_is_that_user_with_its_groups_and_never_root
         assert "Permission denied" in " ".join(said)
 
     run(check())
+
+
+ADA = Owner(61001, 61001, "ada")
+
+
+def identities() -> Identities:
+    return Identities(lambda one: Identity(one.uid, one.gid, (one.gid,), one.name))
+
+
+async def said_beside(beside: Beside, *command: str) -> str:
+    beside.job = replace(beside.job, owner=ADA, spec=replace(beside.job.spec, cwd="/"))
+    terminal = await PtyTerminals(lambda key: str(beside.directory / key), identities()).open(beside.job, command, 0, 0)
+    try:
+        return (await all_output(terminal)).decode()
+    finally:
+        await terminal.close()
+
+
+@pytest.mark.root
+def test_the_mounts_that_a_user_has_made_lead_root_to_no_file(tmp_path: Path) -> None:
+    """In the job's own namespace /proc is a directory of its user's, with a link where root would write."""
+    victim, ready = tmp_path / "shadow", tmp_path / "ready"
+    victim.write_text("precious")
+    ready.touch()
+    ready.chmod(0o666)
+    for above in (tmp_path, *tmp_path.parents):
+        if above.stat().st_uid == os.getuid() and str(above).startswith(tempfile.gettempdir() + "/"):
+            above.chmod(0o755)
+    hostile = f"mount -t tmpfs none /proc && mkdir /proc/self && ln -s {victim} /proc/self/oom_score_adj && echo yes >{ready}; exec sleep 1000"
+    beside = Beside(tmp_path, ("unshare", "--user", "--map-root-user", "--mount", "/bin/sh", "-c", hostile), ADA.uid)
+    try:
+        give_up_s = time.monotonic() + 30
+        while not ready.read_text() and beside.main.poll() is None and time.monotonic() < give_up_s:
+            time.sleep(0.02)
+        if beside.main.poll() is not None:
+            pytest.skip("users may make no namespaces here")
+        assert ready.read_text()
+        assert victim.read_text() == "precious"
+
+        async def work() -> None:
+            said = await said_beside(beside, "/usr/bin/id", "-u")
+            assert "not among the job's own mounts" in said
+            assert said.split()[-1] == str(ADA.uid)
+
+        run(work())
+        assert victim.read_text() == "precious"
+    finally:
+        beside.end()
+
+
+def test_a_process_that_has_got_the_number_of_the_main_process_is_not_looked_into(beside: Beside) -> None:
+    """Another user's environment would be shown, and the command would run among its mounts."""
+    with open(beside.directory / "42.-1.1", "r+b") as file:
+        runfile.record(file.fileno(), runfile.MAIN_AT, {"pid": beside.main.pid, "spawned_steady": time.clock_gettime(time.CLOCK_BOOTTIME) - 60})
+
+    async def work() -> None:
+        async with beside.terminal("sh", "-c", "echo $AIOS_JOB_ID-is-not-told") as terminal:
+            assert await all_output(terminal) == b"-is-not-told\r\n"
+
+    run(work())

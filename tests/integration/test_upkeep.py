@@ -20,7 +20,7 @@ from aiosd import upkeep
 from aiosd.config import Config, DaemonConfig
 from aiosd.errors import AiosError, AlreadyExists, AlreadyRunning, FailedPrecondition, InvalidArgument, NotFound, StorageCorrupt, Unavailable
 from aiosd.findings import Finding
-from aiosd.host import runfile
+from aiosd.host import archive, runfile
 from aiosd.host.lock import lock_state
 from aiosd.jobs.job import Job, Phase, Run
 from aiosd.jobs.ports import Changes
@@ -153,6 +153,28 @@ def test_a_damaged_backup_changes_nothing(backup: Path, tmp_path: Path, kind: st
     assert os.listdir(target.daemon.state_directory) == ["aiosd.pid"]
 
 
+def test_a_backup_that_somebody_changes_while_it_is_read_leads_nowhere(backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = archive.check
+
+    def check_and_be_too_late(path: Path) -> archive.Manifest:
+        manifest = check(path)
+        _rewrite(backup, "stranger")
+        return manifest
+
+    monkeypatch.setattr(archive, "check", check_and_be_too_late)
+    target = config_of(tmp_path / "other")
+    with pytest.raises(StorageCorrupt, match="which it did not when it was checked"):
+        upkeep.restore(target, str(backup), force=False)
+    assert os.listdir(target.daemon.state_directory) == ["aiosd.pid"]
+
+
+def test_no_backup_makes_a_program_its_owner(backup: Path, tmp_path: Path) -> None:
+    _rewrite(backup, "setuid")
+    target = config_of(tmp_path / "other")
+    upkeep.restore(target, str(backup), force=False)
+    assert Path(target.daemon.state_directory, "logs/0/4/job.1.out").stat().st_mode & 0o7777 == 0o755
+
+
 def _rewrite(backup: Path, kind: str) -> None:
     """The same archive, sound as a tar, with one thing that is not as it was."""
     old = backup.with_suffix(".old")
@@ -163,6 +185,8 @@ def _rewrite(backup: Path, kind: str) -> None:
                 continue
             if kind == "stranger" and member.name == "logs/0/4/job.1.out":
                 member.name = "logs/../../../etc/passwd"
+            if kind == "setuid" and member.name == "logs/0/4/job.1.out":
+                member.mode = 0o6755
             if kind == "swapped" and member.name == "logs/0/4/job.1.out":
                 (backup.parent / "evil").write_text("evil\n")
                 with (backup.parent / "evil").open("rb") as file:

@@ -80,14 +80,17 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
 
 
 @pytest.mark.parametrize(
-    ("wish", "system", "uid", "switches"),
-    [("auto", True, 0, True), ("auto", False, 0, False), ("auto", True, 7, False), ("on", False, 0, True), ("off", True, 0, False)],
-)
+    ("wish", "system", "users", "uid", "switches"),
+    [
+        ("auto", True, "own", 0, True), ("auto", False, "own", 0, False), ("auto", True, "all", 7, False), ("on", False, "own", 0, True),
+        ("off", True, "own", 0, False), ("auto", False, "all", 0, True),
+    ],
+)  # fmt: skip
 def test_users_are_switched_by_the_systems_daemon_of_root_or_as_the_operator_says(
-    monkeypatch: pytest.MonkeyPatch, wish: str, system: bool, uid: int, switches: bool
+    monkeypatch: pytest.MonkeyPatch, wish: str, system: bool, users: str, uid: int, switches: bool
 ) -> None:
     monkeypatch.setattr(doors.os, "geteuid", lambda: uid)
-    loaded = replace(load(None, {"AIOSD_ISOLATION__RUN_AS_USER": wish}), system=system)
+    loaded = replace(load(None, {"AIOSD_ISOLATION__RUN_AS_USER": wish, "AIOSD_DAEMON__USERS": users}), system=system)
     assert doors.switches_users(loaded) is switches
 
 
@@ -95,6 +98,12 @@ def test_users_cannot_be_switched_without_root(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(doors.os, "geteuid", lambda: 7)
     with pytest.raises(ConfigError, match="run_as_user"):
         doors.switches_users(load(None, {"AIOSD_ISOLATION__RUN_AS_USER": "on"}))
+
+
+def test_a_daemon_of_root_never_runs_everybodys_jobs_as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors.os, "geteuid", lambda: 0)
+    with pytest.raises(ConfigError, match="everybody's jobs"):
+        doors.switches_users(load(None, {"AIOSD_ISOLATION__RUN_AS_USER": "off", "AIOSD_DAEMON__USERS": "all"}))
 
 
 def test_an_error_that_was_foreseen_comes_out_as_itself(broken: list[BaseException]) -> None:

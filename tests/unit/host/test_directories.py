@@ -148,3 +148,45 @@ def test_what_is_made_for_a_user_lies_in_what_all_can_pass_and_none_can_list(tmp
     directories.make_owned(str(tmp_path / "logs" / "0" / "7"), os.geteuid(), os.getegid())
     directories.make_owned(str(tmp_path / "logs" / "0" / "7"), os.geteuid(), os.getegid())
     assert [(tmp_path / part).stat().st_mode & 0o777 for part in ("logs", "logs/0", "logs/0/7")] == [0o711, 0o711, 0o700]
+
+
+@pytest.mark.root
+def test_what_another_user_has_left_under_a_name_is_given_to_nobody(tmp_path: Path) -> None:
+    """As a checkpoint of a job whose number is given out again, after an older backup was restored."""
+    left = tmp_path / "checkpoints" / "7"
+    directories.make_owned(str(left), 61001, 61001)
+    (left / "model").write_text("precious")
+    for uid in (61002, os.geteuid()):
+        with pytest.raises(PermissionError, match="belongs to user 61001"):
+            directories.make_owned(str(left), uid, uid)
+    left.chmod(0o700)
+    os.chown(left, os.geteuid(), os.getegid())
+    with pytest.raises(PermissionError, match="belongs to user"):
+        directories.make_owned(str(left), 61002, 61002)
+    (left / "model").unlink()
+    directories.make_owned(str(left), 61002, 61002)  # a shim that died between making and giving
+    assert left.stat().st_uid == 61002
+
+
+def test_a_spare_goes_to_its_owner_again_and_to_nobody_else(tmp_path: Path) -> None:
+    own, other = (os.geteuid(), os.getegid()), (os.geteuid() + 1, os.getegid())
+    directories.make_owned(str(tmp_path / "1"), *own, "scratch")
+    first = (tmp_path / "1").stat().st_ino
+    assert directories.keep(str(tmp_path / "1"), "scratch", str(tmp_path / "kept"), own)
+    directories.make_owned(str(tmp_path / "2"), *own, "scratch")
+    assert ((tmp_path / "2").stat().st_ino, (tmp_path / "2").stat().st_mode & 0o7777) == (first, 0o700)
+    assert not directories.keep(str(tmp_path / "2"), "scratch", str(tmp_path / "kept"), other)
+    assert not directories.keep(str(tmp_path / "2"), "scratch", str(tmp_path / "kept"))
+    assert directories.keep(str(tmp_path / "2"), "scratch", str(tmp_path / "kept"), own)
+    directories.make(str(tmp_path / "3"), "scratch")
+    assert [path.name for path in tmp_path.iterdir()] == ["3"]
+    assert (tmp_path / "3").stat().st_mode & 0o7777 == 0o755
+
+
+@pytest.mark.parametrize("change", [lambda path: path.chmod(0o755), lambda path: (path / "left").touch()])
+def test_what_its_user_has_changed_is_no_spare(tmp_path: Path, change: Callable[[Path], None]) -> None:
+    own = (os.geteuid(), os.getegid())
+    directories.make_owned(str(tmp_path / "1"), *own)
+    change(tmp_path / "1")
+    assert not directories.keep(str(tmp_path / "1"), "scratch", str(tmp_path / "kept"), own)
+    assert (tmp_path / "1").exists()

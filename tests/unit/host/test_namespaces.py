@@ -31,7 +31,7 @@ print(os.getuid(), os.listdir("/tmp"), os.listdir("/var/tmp"), os.listdir(scratc
 
 @pytest.mark.root
 def test_a_user_has_it_in_a_namespace_of_its_own() -> None:
-    with tempfile.TemporaryDirectory(prefix="ans-", dir="/var/lib") as name:  # pytest's own are closed to other users, and below /tmp
+    with tempfile.TemporaryDirectory(prefix="ans-", dir="/var/lib") as name:  # pytest's own are closed to other users
         Path(name).chmod(0o755)
         scratch = Path(name) / "scratch"
         scratch.mkdir()

@@ -109,14 +109,36 @@ def test_closing_leaves_what_runs_and_drops_who_waits(tmp_path: Path) -> None:
     assert not (tmp_path / "second").exists()
 
 
+def known(groups: tuple[int, ...] = (61001,)) -> Identities:
+    return Identities(lambda owner: Identity(owner.uid, owner.gid, groups, owner.name, home="/home/of/ada"))
+
+
 @pytest.mark.root
-def test_with_identities_it_runs_as_the_owner_of_the_job() -> None:
+def test_with_identities_it_runs_as_the_owner_of_the_job_and_gains_nothing() -> None:
+    see = "id -u; id -G; echo $HOME; cat /proc/self/oom_score_adj; grep -E 'NoNewPrivs|CapEff' /proc/self/status; ls /proc/self/fd | wc -l"
     with tempfile.TemporaryDirectory(prefix="an-", dir="/tmp") as name:  # pytest's own are closed to other users
         place = Path(name)
         os.chown(place, ADA.uid, ADA.gid)
-        groups = (61001, 61050)
-        noticed = Notices(identities=Identities(lambda owner: Identity(owner.uid, owner.gid, groups, owner.name, home="/home/of/ada")))
-        noticed.add(replace(job("(id -u; id -G; echo $HOME; cat /proc/self/oom_score_adj) > made.new && mv made.new made", cwd=name), owner=ADA))
-        assert written(place / "made").split() == ["61001", "61001", "61050", "/home/of/ada", "0"]
+        noticed = Notices(identities=known((61001, 61050)), hardened=True)
+        noticed.add(replace(job(f"({see}) > made.new && mv made.new made", cwd=name), owner=ADA))
+        said = written(place / "made").split()
+        assert said == ["61001", "61001", "61050", "/home/of/ada", "0", "CapEff:", "0" * 16, "NoNewPrivs:", "1", "4"]
         assert (place / "made").stat().st_uid == ADA.uid
+        settled()
+    assert "NoNewPrivs:\t0" in Path("/proc/thread-self/status").read_text()
+
+
+@pytest.mark.root
+def test_one_users_slow_commands_leave_room_for_those_of_others() -> None:
+    with tempfile.TemporaryDirectory(prefix="an-", dir="/tmp") as name:
+        place = Path(name)
+        place.chmod(0o777)
+        notices = Notices(at_once=2, identities=known())
+        for number in range(3):
+            notices.add(replace(job(f"while [ ! -e {place}/go ]; do sleep 0.02; done; echo {number} > {place}/{number}"), owner=ADA))
+        notices.add(replace(job(f"echo bob > {place}/bob"), owner=Owner(61002, 61002, "bob")))
+        assert written(place / "bob") == "bob"
+        assert not list(place.glob("[0-9]"))
+        (place / "go").touch()
+        assert [written(place / str(number)) for number in range(3)] == ["0", "1", "2"]
         settled()

@@ -26,24 +26,23 @@ def test_a_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     prepare_directory(str(tmp_path / "a" / "b"))
 
 
+def test_one_that_others_pass_through_is_so_whatever_the_umask_and_stays_as_its_owner_made_it(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        prepare_directory(str(tmp_path / "run"), 0o755)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o755
+    (tmp_path / "run").chmod(0o750)
+    prepare_directory(str(tmp_path / "run"), 0o755)
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o750
+
+
 def test_others_lose_the_right_to_write(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     prepare_directory(str(tmp_path / "open"))
     assert (tmp_path / "open").stat().st_mode & 0o777 == 0o700
-
-
-@pytest.mark.parametrize("exists", [False, True])
-def test_a_directory_for_everybody_can_be_passed_whatever_the_umask_is(tmp_path: Path, exists: bool) -> None:
-    path = tmp_path / "run"
-    before = os.umask(0o077)  # the daemon's own
-    try:
-        if exists:
-            path.mkdir()
-        prepare_directory(str(path), 0o755)
-    finally:
-        os.umask(before)
-    assert path.stat().st_mode & 0o777 == 0o755
 
 
 def test_users_pass_through_the_parents_that_are_made_for_them(tmp_path: Path) -> None:

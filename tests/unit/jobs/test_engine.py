@@ -9,7 +9,7 @@ from aiosd.jobs.draft import JobChange, RequestDraft, RetryDraft
 from aiosd.jobs.ports import LaunchFailed, Loaded
 from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.request import DeviceRequest
-from tests.unit.jobs.world import BOB, World, draft, machine
+from tests.unit.jobs.world import ALICE, BOB, World, draft, machine
 
 
 def assert_books(world: World) -> None:
@@ -423,6 +423,19 @@ def test_max_queued_is_a_limit() -> None:
     world.submit(*[draft("a") for _ in range(3)])
     with pytest.raises(Exhausted, match="limit of 3"):
         world.submit(draft("a"), draft("b"))
+
+
+def test_no_array_and_no_user_leaves_others_without_room() -> None:
+    world = World(inventory=machine(1), settings=JobsSettings(max_queued=4, queue_share=0.5))
+    world.submit(draft("a", array="0-9999999", held=True), owner=ALICE)
+    world.submit(draft("a"), owner=ALICE)
+    with pytest.raises(Exhausted, match=r"alice has 2 jobs .* the 2 that one user may have of the 4"):
+        world.submit(draft("a"), owner=ALICE)
+    world.submit(draft("b"), draft("b"), owner=BOB)
+    world.begin()
+    world.finish(JobId(2))
+    assert world.submit(draft("a"), owner=ALICE)
+    assert_books(world)
 
 
 def test_loading_what_was_saved_goes_on_where_it_was() -> None:

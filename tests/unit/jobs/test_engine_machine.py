@@ -52,11 +52,11 @@ def fingerprint(state: State) -> dict[str, object]:
         "dependents": state.dependents,
         "phases": +state.phases,
         "active": +state.active_in,
-        "queued": state.queued,
         "used": state.pool.used(),
         "shares": state.shares.keys(),
         "held by users": state.holdings.held,
         "queued of users": +state.holdings.queued,
+        "live of users": +state.holdings.live,
     }
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from aiosd.access import rates
 from aiosd.access.principal import Principal, Role
 from aiosd.access.rates import Allowance, Rates
 from aiosd.errors import AiosError, Denied, Exhausted, Unauthenticated
@@ -77,27 +78,51 @@ def test_not_all_that_are_refused_are_kept(slept: list[float], monkeypatch: pyte
 
 def test_what_is_denied_counts_as_a_call_and_stays_open_no_longer() -> None:
     async def main() -> None:
-        rates = Rates(Allowance(open_calls=2))
-        gate = Gate(Answering(ADA), rates=rates)
+        limits = Rates(Allowance(open_calls=2))
+        gate = Gate(Answering(ADA), rates=limits)
         for _ in range(20):
             with pytest.raises(Denied):
                 await admitted(gate, "/aios.v1.Node/Stop")
-        assert rates.enter(ADA.uid, 1.0, 0.0).refused == ""
+        assert limits.enter(ADA.uid, 1.0, 0.0).refused == ""
 
     asyncio.run(main())
 
 
+def test_what_one_user_is_denied_again_and_again_does_not_fill_the_trail() -> None:
+    told: list[str] = []
+
+    class Trail:
+        def record(self, principal: Principal | None, method: str, object_: str, allowed: bool, detail: str = "") -> None:
+            told.append(detail)
+
+    async def main() -> None:
+        gate = Gate(Answering(ADA), Trail(), Rates(Allowance(calls_per_s=1e6, burst=1e6)))
+        for _ in range(300):
+            with pytest.raises(Denied):
+                await admitted(gate, "/aios.v1.Node/Stop")
+
+    asyncio.run(main())
+    assert rates.DENIALS_BURST <= len(told) < 200
+
+
+def test_the_next_denial_that_is_written_down_says_how_many_were_not() -> None:
+    account = Rates(Allowance())
+    assert [account.denied("ada", 0.0) for _ in range(103)] == [0] * 100 + [-1] * 3
+    assert account.denied("bob", 0.0) == 0
+    assert [account.denied("ada", 2.0) for _ in range(3)] == [3, 0, -1]
+
+
 def test_a_caller_who_leaves_while_it_waits_its_turn_gives_it_back() -> None:
     async def main() -> None:
-        rates = Rates(Allowance(calls_per_s=1.0, burst=1.0, open_calls=2))
-        gate = Gate(Answering(ADA), rates=rates)
+        limits = Rates(Allowance(calls_per_s=1.0, burst=1.0, open_calls=2))
+        gate = Gate(Answering(ADA), rates=limits)
         with await admitted(gate):
             waiting = asyncio.ensure_future(admitted(gate))
             await asyncio.sleep(0.01)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-        assert [rates.enter(ADA.uid, 0.0, 0.0).refused for _ in range(3)].count("") == 2
+        assert [limits.enter(ADA.uid, 0.0, 0.0).refused for _ in range(3)].count("") == 2
 
     asyncio.run(main())
 

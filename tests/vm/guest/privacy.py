@@ -26,7 +26,6 @@ CALLS = {
     "logs": "list(client.job(job).logs())",
     "output": "client.job(job).output()",
     "stats": "client.stats(job)",
-    "why": "client.why(job)",
     "write to its input": "client.write_input(job, [b'x'])",
     "attach": "list(client.attach(job, ['id']))",
     "open a queue": "client.set_queue('default', max_running=0)",
@@ -113,8 +112,8 @@ def calls_are_denied(world: Private) -> Figures:
 
 @check
 def files_are_denied(world: Private) -> Figures:
-    """Of the files of the daemon and of alice's job, bob opens none that holds a word of hers."""
-    paths = [str(path) for root in (STATE, Path("/run/aios"), Path("/home/alice")) for path in root.rglob("*")]
+    """Of the files that the daemon keeps, and of what /proc shows of it and of alice's job, bob opens none that holds a word of hers."""
+    paths = [str(path) for root in (STATE, Path("/run/aios")) for path in root.rglob("*")]
     for pid in [*world.pids_of(world.job), world.daemon_pid]:
         paths += [f"/proc/{pid}/{name}" for name in ("environ", "mem", "maps", "fd", "cwd", "root", "io", "stack", "auxv")]
     world.bob.say(

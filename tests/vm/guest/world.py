@@ -26,6 +26,9 @@ grace_s = 5.0
 [monitoring]
 period_s = 1.0
 
+[resources]
+disk_reserve_bytes = 16777216
+
 [isolation]
 pids_max = 200
 
