@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Metadata = tuple[tuple[str, str], ...]
 
 PATIENCE_S = 10.0
+_PAUSE_S = 0.02
 _FRESH_PART = 0.8  # of its lifetime a pass is used before another is fetched
 _LONGEST_ANSWER = 8192
 
@@ -50,13 +51,25 @@ def credential_path(socket_path: str) -> str:
     return socket_path.removesuffix(".sock") + ".cred"
 
 
+def _connect(connection: socket.socket, path: str) -> None:
+    """A line of callers that is full (anybody can fill it for a moment) is waited for: the kernel says EAGAIN, and not when to come again."""
+    give_up_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return connection.connect(path)
+        except BlockingIOError:
+            if time.monotonic() > give_up_s:
+                raise
+        time.sleep(_PAUSE_S)
+
+
 def _fetch_pass(path: str) -> tuple[str, float]:
     """A pass and for how many seconds it is good; "" when nothing listens there."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
         connection.settimeout(PATIENCE_S)
         said = b""
         try:
-            connection.connect(path)
+            _connect(connection, path)
             while part := connection.recv(_LONGEST_ANSWER):
                 said += part
         except PermissionError:

@@ -111,6 +111,8 @@ def answers(socket_path: str) -> bool:
             probe.connect(socket_path)
         except PermissionError:
             raise Denied(f"user {os.getuid()} may not use {socket_path}", hint="ask the machine's owner for access, or use another --target") from None
+        except BlockingIOError:
+            return True  # so many ask at once that one has to wait
         except OSError:
             return False
         return True

@@ -135,7 +135,8 @@ class QueueConfig(Section, frozen=True, kw_only=True):
     default_time_limit_s: Annotated[float, seconds("of a job that does not say; 0: none; seconds", reload=True)] = 0.0
     max_time_limit_s: Annotated[float, seconds("the most a job may ask for; 0: no limit; seconds", reload=True)] = 0.0
     idle_gpus: Annotated[
-        Literal["report", "requeue", "cancel"], text("a job all of whose GPUs are idle: it is reported, and requeued or cancelled on demand", reload=True)
+        Literal["report", "requeue", "cancel"],
+        text("a job all of whose GPUs are idle: reported, and requeued or cancelled on demand; set here only", reload=True),
     ] = "report"
     idle_gpus_after_s: Annotated[float, seconds("how long they must be idle for that; 0: resources.gpu_idle_s; seconds", reload=True)] = 0.0
     open: Annotated[bool, text("takes submissions", reload=True)] = True

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiosd.config import Config
 from aiosd.host import certificates
+from aiosd.host.people import People
 
 
 def tls_directory(config: Config) -> Path:
@@ -35,9 +36,11 @@ def perform(options: argparse.Namespace, config: Config) -> Sequence[str]:
     directory = options.directory or tls_directory(config)
     if options.verb == "client":
         made = certificates.make_client(directory, options.user, options.days, force=options.force)
+        unknown = [] if People().named(options.user) else [f"warning: this machine has no user {options.user!r}, so whoever holds it is refused"]
         then = f"give both to {options.user} with {directory / 'ca.pem'}: AIOS_TLS_CERT, AIOS_TLS_KEY and AIOS_TLS_CA name them"
     else:
         make = certificates.make_authority if options.verb == "init" else certificates.make_server
         made = make(directory, options.host or certificates.own_hosts(), force=options.force)
         then = "set rpc.listen (bearer tokens) or rpc.listen_certificates (client certificates), and restart the daemon; clients need ca.pem as AIOS_TLS_CA"
-    return [*(f"made {path}" for path in made), then]
+        unknown = []
+    return [*(f"made {path}" for path in made), *unknown, then]

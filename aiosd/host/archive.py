@@ -21,6 +21,7 @@ from aiosd.host.records import read_run
 MANIFEST, DATABASE = "manifest.json", "aiosd.db"
 FORMAT = 1
 _BLOCK_BYTES = 1 << 20
+_HOLLOW, _ALLOCATED_BYTES = 1000, 512  # no file system packs so well; the unit of st_blocks
 _LEVEL = 3  # of gzip: outputs are text, and time is what a backup costs
 _ALLOWED = re.compile(r"aiosd\.db|runs/\d+\.-?\d+\.\d+|logs(/[^/\0]+)*")
 _FULL = (28, 122)  # ENOSPC, EDQUOT
@@ -84,7 +85,8 @@ class Writer:
                 with suppress(OSError):  # gone, or a link: O_NOFOLLOW
                     fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
                     try:
-                        if os.fstat(fd).st_nlink == 1:  # a second name may be somebody else's file
+                        found = os.fstat(fd)
+                        if found.st_nlink == 1 and not _is_hollow(found):  # a second name may be somebody else's file
                             self.add(str(inside / file), fd)
                     finally:
                         os.close(fd)
@@ -202,6 +204,11 @@ def extract(path: Path, to: Path) -> None:
             if os.geteuid() == 0:
                 os.chown(target, member.uid, member.gid)
             target.chmod(member.mode & 0o777)
+
+
+def _is_hollow(found: os.stat_result) -> bool:
+    """Whether a file is as good as nothing but a hole, which anybody can make of any size: a backup would not end."""
+    return found.st_size > max(_HOLLOW * found.st_blocks * _ALLOCATED_BYTES, _BLOCK_BYTES)
 
 
 def _is_strange(member: tarfile.TarInfo) -> bool:

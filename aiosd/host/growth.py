@@ -41,14 +41,15 @@ class Growth:
         self._arming = 0  # waiters whose watches are being made just now
         self._early: set[int] = set()  # news that came before its waiter knew the number of its watch
 
-    async def changed(self, paths: Sequence[str], seen: tuple[Look, ...], as_whom: AsWhom = nullcontext) -> tuple[Look, ...]:
-        """Waits until the files do not look as `seen` any more, and returns how they look."""
-        looks = await asyncio.get_running_loop().run_in_executor(self._threads, _look_as, as_whom, paths)
+    async def changed(self, paths: Sequence[str], seen: tuple[Look, ...], as_whom: AsWhom = nullcontext, threads: Executor | None = None) -> tuple[Look, ...]:
+        """Waits until the files do not look as `seen` any more, and returns how they look. `threads`: other than everybody's."""
+        threads = threads or self._threads
+        looks = await asyncio.get_running_loop().run_in_executor(threads, _look_as, as_whom, paths)
         if looks != seen:  # as with a writer that never pauses: nothing need be watched for it
             return looks
         while True:
             news = asyncio.Event()
-            armed = await self._arm(paths, news, as_whom)
+            armed = await self._arm(paths, news, as_whom, threads)
             try:
                 if armed.looks != seen:
                     return armed.looks
@@ -64,12 +65,12 @@ class Growth:
             self._inotify.close()
             self._inotify = None
 
-    async def _arm(self, paths: Sequence[str], news: asyncio.Event, as_whom: AsWhom) -> _Armed:
+    async def _arm(self, paths: Sequence[str], news: asyncio.Event, as_whom: AsWhom, threads: Executor) -> _Armed:
         """Watch first, look then: what changes in between is seen one way or the other."""
         loop = asyncio.get_running_loop()
         inotify = self._open(loop)
         self._arming += 1
-        making = loop.run_in_executor(self._threads, _watch_and_look, inotify, paths, as_whom)
+        making = loop.run_in_executor(threads, _watch_and_look, inotify, paths, as_whom)
         try:
             armed = await asyncio.shield(making)
         except asyncio.CancelledError:

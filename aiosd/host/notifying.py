@@ -65,7 +65,7 @@ class Notices:
                 with self._lock:
                     self._running[job.owner.uid] -= 1
             if trouble:
-                log.warning("the notify command failed", job=str(job.id), command=job.spec.notify_command, why=trouble)
+                log.warning("the notify command failed", job=str(job.id), why=trouble)  # not what it is: that is its user's
 
     def _next(self) -> Job | None:
         """Users take turns. One who has as many as it may gets its next when one of them has ended, by the thread that ran that."""

@@ -15,7 +15,10 @@ from aiosd.host.identities import Identities
 from aiosd.jobs.job import Owner
 
 BLOCK_BYTES = 65536
+MOST_TAIL_BYTES = 64 << 20  # are looked through for the last lines: a file may be a hole of many terabytes, and a thread is held meanwhile
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.1  # between two words of growth: longer, the longer a writer goes on without a break
+
+THREADS_OF_ONE = 2  # of one owner's, where owners are told apart
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,7 +28,8 @@ class FileOutputReader:
     """Implements OutputReader of the jobs domain. Whatever may block runs on its own few threads.
 
     With `identities`, what it reads for an owner it reads as that user: a name that the owner gave, or has put a link at, leads
-    to nothing that the owner may not read.
+    to nothing that the owner may not read; and on threads of that owner, who may have put the files on a file system of its own
+    that never answers.
     """
 
     def __init__(self, threads: int = 4, identities: Identities | None = None) -> None:
@@ -33,10 +37,15 @@ class FileOutputReader:
         self._growth = Growth(self._threads)
         self._identities = identities
         self._owner: Owner | None = None
+        self._of_owners: dict[int, ThreadPoolExecutor] = {}
 
     def of(self, owner: Owner) -> "FileOutputReader":
         reader = copy.copy(self)
         reader._owner = owner
+        if self._identities is not None:
+            if owner.uid not in self._of_owners:
+                self._of_owners[owner.uid] = ThreadPoolExecutor(THREADS_OF_ONE, thread_name_prefix=f"output-{owner.uid}")
+            reader._threads = self._of_owners[owner.uid]
         return reader
 
     async def read(self, path: str, offset: int, limit: int) -> bytes:
@@ -58,14 +67,15 @@ class FileOutputReader:
             yield
             await asyncio.sleep(max(0.0, told_at_s + pause_s - loop.time()))
             asked_at_s = loop.time()
-            looks = await self._growth.changed(paths, looks, self._as_owner)
+            looks = await self._growth.changed(paths, looks, self._as_owner, self._threads)
             went_on = loop.time() - asked_at_s < pause_s
             pause_s = min(1.5 * pause_s, LONGEST_PAUSE_S) if went_on else SHORTEST_PAUSE_S
 
     def close(self) -> None:
         """To be called on the event loop, when nobody follows any more."""
         self._growth.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, *self._of_owners.values()):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def _blocking(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         def as_owner() -> T:
@@ -102,7 +112,7 @@ def _open(path: str) -> int | None:
 
 
 def _offset_of_tail(path: str, lines: int) -> int:
-    """Reads backwards, a block at a time. A last line without its newline counts as a line."""
+    """Reads backwards, a block at a time. A last line without its newline counts as a line; what is too far back is not looked for."""
     opened = _open(path)
     if opened is None:
         return 0
@@ -113,13 +123,14 @@ def _offset_of_tail(path: str, lines: int) -> int:
         start, wanted = end, lines
         if end and os.pread(opened, 1, end - 1) == b"\n":
             wanted += 1  # the newline that ends the last line begins none
-        while start > 0:
-            start, stop = max(0, start - BLOCK_BYTES), start
+        furthest = max(0, end - MOST_TAIL_BYTES)
+        while start > furthest:
+            start, stop = max(furthest, start - BLOCK_BYTES), start
             block = os.pread(opened, stop - start, start)
             if block.count(b"\n") >= wanted:
                 return start + _nth_newline_from_right(block, wanted) + 1
             wanted -= block.count(b"\n")
-        return 0
+        return furthest
     finally:
         os.close(opened)
 

@@ -154,17 +154,30 @@ def _end_children(peaks_kib: list[int], cell: Cell | None) -> None:
 
 
 def _kill_descendants() -> None:
-    parents: dict[int, list[int]] = {}
+    children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
-            parents.setdefault(_parent(name), []).append(int(name))
-    doomed = parents.get(os.getpid(), [])
-    for pid in doomed:  # grows while it is walked
-        doomed.extend(parents.get(pid, ()))
-        try:
-            os.kill(pid, _signal.SIGKILL)
-        except OSError:
-            continue  # it has just ended, or belongs to somebody else and is waited for
+            children.setdefault(_parent(name), []).append(int(name))
+    me = os.getpid()
+    doomed = [(pid, me) for pid in children.get(me, ())]
+    for pid, parent in doomed:  # grows while it is walked
+        doomed.extend((child, pid) for child in children.get(pid, ()))
+        _kill(pid, (parent, me))
+
+
+def _kill(pid: int, parents: tuple[int, int]) -> None:
+    """Only if it still has one of these parents: the number of one that has just ended may be a stranger's by now."""
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        if _parent(str(pid)) in parents:
+            _signal.pidfd_send_signal(fd, _signal.SIGKILL)
+    except OSError:
+        return  # it has just ended, or belongs to somebody else and is waited for
+    finally:
+        os.close(fd)
 
 
 def _parent(pid: str) -> int:

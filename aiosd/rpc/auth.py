@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 from aiosd.access import permissions
-from aiosd.access.principal import Principal, Role
+from aiosd.access.principal import Principal
 from aiosd.access.rates import Bucket, Rates
 from aiosd.errors import AiosError, Denied, Exhausted, Unauthenticated
 from aiosd.jobs.job import Job, Owner
@@ -28,16 +28,6 @@ LONGEST_REST_S = 5.0
 class Authenticator(Protocol):
     async def principal(self, context: Context) -> Principal:
         """Whoever makes this call. Raises Unauthenticated when that cannot be told, Denied when they may not call at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class SameUser:
-    """Whoever can connect is this user, and may do everything."""
-
-    owner: Owner
-
-    async def principal(self, context: Context) -> Principal:
-        return Principal(self.owner.uid, self.owner.gid, self.owner.name, Role.ADMIN)
 
 
 class NoTrail:

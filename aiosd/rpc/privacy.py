@@ -30,7 +30,7 @@ def redacted(job: Job, phase: pb.JobPhase, array: pb.ArrayProgress | None) -> pb
     run, outcome = job.run, job.outcome
     return pb.Job(
         id=str(job.id),
-        spec=_redacted_spec(job.spec),
+        spec=_redacted_spec(replace(job.spec, request=job.request)),  # with the memory that it asks for since it ran out of it
         user=printable(job.owner.name),
         uid=job.owner.uid,
         phase=phase,
@@ -60,7 +60,9 @@ def _redacted_spec(spec: JobSpec) -> pb.JobSpec:
 
 
 def redacted_why(why: Why) -> Why:
-    """Why somebody else's job waits, without what its user said about it."""
+    """Why somebody else's job waits, without what its user said about it, and without how its run went."""
+    if why.kind is WhyKind.OUT_OF_MEMORY:
+        return Why(why.job_id, why.kind, "it ended out of memory", why.policy)
     return replace(why, summary=f"it waits: {why.kind}", suggestions=()) if why.kind in USERS_WORDS else why
 
 

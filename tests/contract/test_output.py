@@ -5,13 +5,13 @@ import os
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from aiosd.errors import FailedPrecondition
-from aiosd.host import growth
+from aiosd.host import growth, output
 from aiosd.host.identities import Identities, Identity
 from aiosd.host.output import BLOCK_BYTES, FileOutputReader
 from aiosd.jobs.job import Owner
@@ -280,3 +280,46 @@ def test_what_is_read_for_an_owner_is_read_as_that_user(tmp_path: Path) -> None:
             made.close()
 
     asyncio.run(check())
+
+
+def test_the_last_lines_of_a_hole_of_terabytes_are_not_looked_for_in_all_of_it(tmp_path: Path) -> None:
+    """Anybody can make one of their job's output, and a thread would read zeros for hours."""
+    hole = tmp_path / "out"
+    hole.touch()
+    os.truncate(hole, 8 << 40)
+
+    async def run() -> None:
+        with reader() as made:
+            async with asyncio.timeout(60):
+                assert await made.offset_of_tail(str(hole), 10) == (8 << 40) - output.MOST_TAIL_BYTES
+
+    asyncio.run(run())
+
+
+def test_an_owner_whose_files_never_answer_keeps_nobody_elses_from_being_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system of the owner's own making, of which the first look never comes back."""
+    (tmp_path / "out").write_text("said")
+    answer, read = threading.Event(), output._read
+
+    def hanging(path: str, offset: int, limit: int) -> bytes:
+        if path.endswith("hangs"):
+            answer.wait(60)
+        return read(path, offset, limit)
+
+    monkeypatch.setattr(output, "_read", hanging)
+    monkeypatch.setattr(output, "acting_as", nullcontext)
+
+    async def run() -> None:
+        made = FileOutputReader(threads=2, identities=Identities(lambda owner: Identity(owner.uid, owner.gid, (owner.gid,), owner.name)))
+        ada, bob = made.of(Owner(61001, 61001, "ada")), made.of(Owner(61002, 61002, "bob"))
+        hung = [asyncio.ensure_future(ada.read(str(tmp_path / "hangs"), 0, 10)) for _ in range(10)]
+        try:
+            async with asyncio.timeout(30):
+                assert await bob.read(str(tmp_path / "out"), 0, 10) == b"said"
+            assert not any(each.done() for each in hung)
+        finally:
+            answer.set()
+        assert await asyncio.gather(*hung) == [b""] * 10
+        made.close()
+
+    asyncio.run(run())

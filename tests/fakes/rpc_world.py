@@ -26,7 +26,8 @@ from aiosd.resources.inventory import Inventory
 from aiosd.resources.request import Request
 from aiosd.rpc.access import AccessServicer
 from aiosd.rpc.admin import AdminServicer
-from aiosd.rpc.auth import Gate, SameUser
+from aiosd.rpc.auth import Gate
+from aiosd.rpc.context import Context
 from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.needs import NodeReport, Reloaded, Terminal
 from aiosd.rpc.node import NodeServicer
@@ -35,6 +36,16 @@ from aiosd.rpc.server import Listening, RpcServer, Servicers
 from aiosd.scheduling.reservations import Reservation
 from tests.fakes.accounts import FakeAccounts
 from tests.unit.rpc.records import OWNER, QUEUED, RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class SameUser:
+    """Whoever can connect is this user, and may do everything."""
+
+    owner: Owner
+
+    async def principal(self, context: Context) -> Principal:
+        return Principal(self.owner.uid, self.owner.gid, self.owner.name, Role.ADMIN)
 
 
 class FakeTerminal:

@@ -107,6 +107,16 @@ def test_a_backup_is_private_whole_and_says_what_it_is(config: Config, tmp_path:
     assert not [name for name in os.listdir(state) if name.startswith(".backup")]
 
 
+def test_what_is_nothing_but_a_hole_is_left_out(config: Config, tmp_path: Path) -> None:
+    """Anybody can make one of many terabytes of their job's output: the backup would not end."""
+    hollow = Path(config.daemon.state_directory, "logs/0/4/job.1.err")
+    hollow.touch()
+    os.truncate(hollow, 8 << 40)
+    upkeep.write_backup(config, str(tmp_path / "b.tar.gz"))
+    with tarfile.open(tmp_path / "b.tar.gz") as tar:
+        assert [name for name in tar.getnames() if name.startswith("logs/0/4/")] == ["logs/0/4/job.1.out"]
+
+
 def test_what_is_restored_is_what_was_there(config: Config, backup: Path, tmp_path: Path) -> None:
     other = config_of(tmp_path / "other")
     manifest = upkeep.restore(other, str(backup), force=False)

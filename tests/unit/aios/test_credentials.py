@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from aios import _credentials
 from aios._credentials import Credentials
 from aios._requests import captured_environment
-from aios._target import parse_target
+from aios._target import answers, parse_target
 from aios.errors import Denied, InvalidArgument, Unavailable
 
 
@@ -63,6 +63,33 @@ def test_a_pass_is_fetched_once_and_again_when_it_was_refused_or_must_be_fresh(t
         assert credentials.metadata() == bearer(1)
         assert credentials.metadata(fresh=True) == bearer(2)
         assert credentials.metadata() == bearer(2)
+
+
+def test_a_line_of_callers_that_is_full_is_waited_for(tmp_path: Path) -> None:
+    path = str(tmp_path / "aiosd.cred")
+    line: list[socket.socket] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(0)
+        while not line or line[-1].connect_ex(path) == 0:
+            line.append(socket.socket(socket.AF_UNIX))
+            line[-1].setblocking(False)
+        assert answers(path)
+
+        def serve() -> None:
+            for _ in line:  # all but the last, who found it full; and the one who waits
+                with listener.accept()[0] as connection, suppress(OSError):
+                    connection.sendall(passes(7))
+
+        timer = threading.Timer(0.2, serve)
+        timer.daemon = True
+        timer.start()
+        try:
+            assert Credentials(parse_target(str(tmp_path / "aiosd.sock"))).metadata() == bearer(7)
+        finally:
+            for each in line:
+                each.close()
+            timer.join(30)
 
 
 def test_it_is_renewed_before_it_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,14 @@ from hypothesis import given, settings
 
 from aios.v1 import jobs_pb2 as pb
 from aiosd.access.principal import Principal, Role
+from aiosd.ids import JobId
+from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.job import Environment, JobSpec, Phase
 from aiosd.jobs.ports import JobFilter
 from aiosd.monitoring.stats import Progress
 from aiosd.rpc.auth import Call, NoTrail
 from aiosd.rpc.convert_jobs import JobConverter
-from aiosd.rpc.privacy import NOBODY, narrowed
+from aiosd.rpc.privacy import NOBODY, narrowed, redacted_why
 from tests.unit.rpc.records import ARRAY, ENDED, OWNER, QUEUED, RUNNING, specs
 
 SECRET = "hush-hush"
@@ -52,6 +54,13 @@ def test_what_ones_own_wait_depends_on_is_told() -> None:
     assert PRIVATE.to_job(ARRAY).array == JobConverter().to_job(ARRAY).array
     ended = PRIVATE.to_job(ENDED)
     assert (ended.outcome.ended_at_s, ended.outcome.run_s, ended.outcome.HasField("exit_code")) == (20.0, 8.0, False)
+
+
+def test_how_much_memory_somebody_else_ran_out_of_is_not_told() -> None:
+    why = Why(JobId(42), WhyKind.OUT_OF_MEMORY, f"it ended out of memory: {SECRET}", "fair", "memory", "60 MiB", machine_has="1 GiB", suggestions=("more",))
+    assert redacted_why(why) == Why(JobId(42), WhyKind.OUT_OF_MEMORY, "it ended out of memory", "fair")
+    waits = replace(why, kind=WhyKind.RESOURCES, summary="it needs 2 gpu")
+    assert redacted_why(waits) == waits
 
 
 def test_ones_own_job_is_whole() -> None:
