@@ -172,7 +172,7 @@ def test_users_of_one_daemon_see_that_others_have_jobs_and_nothing_else() -> Non
         assert len(bob["denied"]) == 9
         assert (bob["by_name"], bob["search"]) == ("NotFound", [])
         assert "hush" not in bob["one"]
-        assert "secret" not in bob["one"]
+        assert "secret-program" not in bob["one"]
         job = daemon.client().job(ada["id"], with_environment=True)  # root sees all, and nothing has changed
         assert (job.state, job.priority, job.command[0], job.environment["A"], job.uid) == (aios.State.HELD, 0, "secret-program", "hush", ADA)
 
