@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from aios.errors import Denied, InvalidArgument
+from aios.errors import Denied, InvalidArgument, StorageUnwritable
 
 SYSTEM_SOCKET = Path("/run/aios/aiosd.sock")
 _SOCKET_NAME = "aiosd.sock"
@@ -83,8 +83,12 @@ def state_directory() -> Path:
 
 def private_directory(path: Path) -> Path:
     """The directory, made when it is not there; refused when anybody else could put something into it."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.lstat()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        hint = "set XDG_RUNTIME_DIR and XDG_STATE_HOME to directories of your own"
+        raise StorageUnwritable(f"{path} cannot be made: {error.strerror}", hint=hint, facts={"path": str(path)}) from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise Denied(
             f"{path} is not a directory of user {os.getuid()}",

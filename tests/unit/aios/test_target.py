@@ -11,7 +11,7 @@ import pytest
 from aios import _target
 from aios._channel import SYSTEM_PATIENCE_S, Channel
 from aios._target import Origin, find_target, parse_target, private_directory
-from aios.errors import Denied, InvalidArgument
+from aios.errors import Denied, InvalidArgument, StorageUnwritable
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,13 @@ def test_a_directory_that_others_can_write_is_refused(tmp_path: Path) -> None:
     (tmp_path / "aios").chmod(0o777)
     with pytest.raises(Denied, match="0777"):
         find_target()
+
+
+def test_a_directory_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageUnwritable, match="cannot be made: Not a directory") as caught:
+        private_directory(tmp_path / "file" / "aios")
+    assert "XDG_RUNTIME_DIR" in caught.value.hint
 
 
 def test_a_link_is_no_private_directory(tmp_path: Path) -> None:
