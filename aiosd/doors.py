@@ -115,6 +115,11 @@ def switches_users(loaded: Loaded) -> bool:
     wish, for_all, is_root = loaded.config.isolation.run_as_user, loaded.config.daemon.users == "all", os.geteuid() == 0
     if wish == "on" and not is_root:
         raise ConfigError("isolation.run_as_user = 'on' is not possible: the daemon is not root", hint="start it as root, or set it to 'auto'")
+    if for_all and not is_root:
+        raise ConfigError(
+            "daemon.users = 'all' is not possible: the daemon is not root, and everybody's jobs would run as its own user, who is an admin of it",
+            hint="start it as root, or set daemon.users to 'own'",
+        )
     if wish == "off" and for_all and is_root:
         raise ConfigError(
             "isolation.run_as_user = 'off' is refused with daemon.users = 'all': the daemon is root, and so would be everybody's jobs",

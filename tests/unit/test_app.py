@@ -82,7 +82,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
 @pytest.mark.parametrize(
     ("wish", "system", "users", "uid", "switches"),
     [
-        ("auto", True, "own", 0, True), ("auto", False, "own", 0, False), ("auto", True, "all", 7, False), ("on", False, "own", 0, True),
+        ("auto", True, "own", 0, True), ("auto", False, "own", 0, False), ("auto", True, "own", 7, False), ("on", False, "own", 0, True),
         ("off", True, "own", 0, False), ("auto", False, "all", 0, True),
     ],
 )  # fmt: skip
@@ -117,3 +117,9 @@ def test_a_bug_ends_the_daemon_with_status_1(broken: list[BaseException]) -> Non
     broken.append(ZeroDivisionError())
     loaded = load(Path("/nonexistent.toml"), {})
     assert app.run(loaded, lambda: loaded) == 1
+
+
+def test_a_daemon_for_everybody_is_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors.os, "geteuid", lambda: 7)
+    with pytest.raises(ConfigError, match="is not root"):
+        doors.switches_users(load(None, {"AIOSD_DAEMON__USERS": "all"}))
