@@ -7,7 +7,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,10 +29,6 @@ from aiosd.storage.repair import repair_database
 
 log = logs.logger("aiosd.upkeep")
 
-Check = Callable[[Config, Collection[str], bool], Iterable[Finding]]
-"""A further part of `check`: from the configuration, the keys of the runs that there are, and whether to repair. Blocks."""
-
-MORE_CHECKS: tuple[Check, ...] = ()
 _NOT_COMPARED = Finding("files", "were not compared with the jobs: the database cannot be read")
 _OFFLINE = "stop the daemon, then: aiosctl admin check --repair"
 _SPARED = (LOCK, LOST, "aiosd.log", "spawner.log")  # what of a state directory does not make it one that is used
@@ -74,7 +70,6 @@ class Upkeep:
                 seen = {(stray.subject, stray.problem) for stray in strays}
                 strays = [stray for stray in (await self._strays())[0] if (stray.subject, stray.problem) in seen]
             findings += await asyncio.to_thread(mend, strays, repair)
-            findings += await asyncio.to_thread(_more, self.config, {job.run_key for job in self.active()}, repair)
         _log(findings)
         return Checked(findings, count)
 
@@ -126,7 +121,7 @@ def check_offline(config: Config, repair: bool) -> Checked:
             strays, count = _compared(layout, inspection.look(layout), active, config.database_url, False)
         except StorageCorrupt:
             return Checked([*rows, _NOT_COMPARED], len(rows))
-        return Checked([*rows, *mend(strays, repair), *_more(config, {job.run_key for job in active}, repair)], count)
+        return Checked([*rows, *mend(strays, repair)], count)
     finally:
         if lock is not None:
             lock.release()
@@ -213,10 +208,6 @@ def _compared(layout: Layout, present: Present, active: Sequence[Job], url: str,
     numbers = job_numbers(url)  # asked after the look, so that whatever was seen then has its job here
     strays = list(inspection.compare(layout, present, active, numbers, boot_id(), watched=watched))
     return strays, present.count + len(numbers)
-
-
-def _more(config: Config, keys: Collection[str], repair: bool) -> list[Finding]:
-    return [finding for check in MORE_CHECKS for finding in check(config, keys, repair)]
 
 
 def _log(findings: Sequence[Finding]) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from aiosd.host import processes
+from aiosd.host.cells import opening
 from aiosd.host.directories import remove_tree
 from aiosd.host.launch import Layout
 from aiosd.host.prepare import SPARE
@@ -43,11 +44,12 @@ class Present:
     scratches: Sequence[str]
     checkpoints: Sequence[str]
     logs: Sequence[tuple[int, Path]]  # job number, directory
+    cells: Sequence[str]
     marked: Mapping[int, str]  # pid -> run key of a process that carries one of this state directory
 
     @property
     def count(self) -> int:
-        return len(self.runs) + len(self.scratches) + len(self.checkpoints) + len(self.logs) + len(self.marked)
+        return len(self.runs) + len(self.scratches) + len(self.checkpoints) + len(self.logs) + len(self.cells) + len(self.marked)
 
 
 def look(layout: Layout) -> Present:
@@ -56,6 +58,7 @@ def look(layout: Layout) -> Present:
         [name for name in _names(layout.scratches) if _KEY.fullmatch(name)],
         [name for name in _names(layout.checkpoints) if not name.startswith(SPARE)],
         [(int(name), Path(layout.logs, group, name)) for group in _names(layout.logs) for name in _names(f"{layout.logs}/{group}") if name.isdigit()],
+        sorted(opening.leaves(layout.state)),
         _marked(layout),
     )
 
@@ -98,6 +101,9 @@ def _unexpected(layout: Layout, present: Present, keys: Collection[str], boot_id
     for name in present.scratches:
         if name not in keys and not os.path.exists(layout.run_file(name)) and os.path.isdir(layout.scratch(name)):
             yield Stray(f"run {name}", f"has the directory {layout.scratch(name)}, and no job runs so", partial(_remove_scratch, layout.scratch(name)))
+    for name in present.cells:
+        if name not in keys and not os.path.exists(layout.run_file(name)):
+            yield Stray(f"run {name}", "has a control group, and no job runs so", partial(_remove_cell, layout, name))
     for pid, key in present.marked.items():
         if key not in keys and not os.path.exists(layout.run_file(key)):
             yield Stray(f"process {pid}", f"belongs to run {key}, and no job runs so", partial(_kill, layout, pid, key))
@@ -125,6 +131,11 @@ def _end(layout: Layout, name: str, keys: Collection[str], boot_id: str) -> str:
 def _remove_scratch(path: str) -> str:
     remove_tree(path)
     return f"{path} was removed" if not os.path.exists(path) else f"{path} could not be removed whole"
+
+
+def _remove_cell(layout: Layout, key: str) -> str:
+    opening.remove(layout.state, key)
+    return "it could not be removed: something in it does not die" if key in opening.leaves(layout.state) else "it was removed, after what ran in it was killed"
 
 
 def _kill(layout: Layout, pid: int, key: str) -> str:

@@ -5,12 +5,13 @@ import gzip
 import hashlib
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +22,13 @@ from aiosd.config import Config, DaemonConfig
 from aiosd.errors import AiosError, AlreadyExists, AlreadyRunning, FailedPrecondition, InvalidArgument, NotFound, StorageCorrupt, Unavailable
 from aiosd.findings import Finding
 from aiosd.host import archive, runfile
+from aiosd.host.cells.limits import CellSettings
+from aiosd.host.cells.opening import open_cells
 from aiosd.host.lock import lock_state
 from aiosd.jobs.job import Job, Phase, Run
 from aiosd.jobs.ports import Changes
 from aiosd.resources.grant import Grant
+from aiosd.resources.inventory import Inventory
 from aiosd.storage.check import job_numbers
 from aiosd.storage.journal import SqlJournal
 from tests.unit.storage.samples import ended, live
@@ -367,16 +371,27 @@ def test_what_is_there_for_a_moment_only_is_no_finding(config: Config) -> None:
     assert asyncio.run(main()) == 0
 
 
-def test_further_checks_have_their_say(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[frozenset[str], bool]] = []
-
-    def audit(config: Config, keys: object, repair: bool) -> list[Finding]:
-        asked.append((frozenset(keys), repair))  # type: ignore[call-overload]
-        return [Finding("audit", "its chain is broken")]
-
-    monkeypatch.setattr(upkeep, "MORE_CHECKS", (audit,))
-    assert upkeep.check_offline(config, False).findings[-1].subject == "audit"
-    assert asked == [(frozenset(), False)]
+@pytest.mark.root
+def test_the_control_group_of_no_run_is_found_and_removed_with_what_runs_in_it(config: Config) -> None:
+    state = Path(config.daemon.state_directory)
+    cells = open_cells(state, Inventory("box", (), 0, 0), CellSettings())
+    if "end" not in cells.enforcement.held:
+        pytest.skip(f"this machine has no control groups to be had: {cells.enforcement.lacking.get('end', '')}")
+    with closing(cells):
+        leaves = [Path(parent, "77.-1.1") for parent in cells.parents]
+        for leaf in leaves:
+            leaf.mkdir()
+        sleeper = subprocess.Popen(["sleep", "600"])
+        for leaf in leaves:
+            with suppress(OSError):  # a cpuset without processors takes nobody
+                (leaf / "cgroup.procs").write_text(str(sleeper.pid))
+        found = {one.subject: one for one in upkeep.check_offline(config, False).findings}["run 77.-1.1"]
+        assert (found.problem, found.repaired) == ("has a control group, and no job runs so", False)
+        mended = {one.subject: one for one in upkeep.check_offline(config, True).findings}["run 77.-1.1"]
+        assert mended.repaired and "was removed" in mended.action
+        assert sleeper.wait(30) == -signal.SIGKILL
+        assert not any(leaf.exists() for leaf in leaves)
+        assert "run 77.-1.1" not in {one.subject for one in upkeep.check_offline(config, False).findings}
 
 
 def test_one_thing_at_a_time(config: Config, tmp_path: Path) -> None:

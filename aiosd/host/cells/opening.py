@@ -54,15 +54,32 @@ def scope_of(name: str) -> str:
 
 def remove_all(state_directory: Path) -> None:
     """Kill what runs in any cell of this state directory, of whichever version, and remove them all."""
-    there, name = mounts(), name_of(state_directory)
-    trees = [f"{place}/{name}" for place in sorted({*there.v1.values(), there.unified} - {""})]
-    if there.unified:
-        trees += map(str, Path(there.unified).glob(f"*/{scope_of(name)}"))
-    parents = [parent for tree in trees for parent in (tree, f"{tree}/jobs")]
-    remove_leaves(parents, {leaf.name for parent in parents for leaf in Path(parent).glob("*.*.*") if leaf.is_dir()})
+    trees = _trees(state_directory)
+    remove_leaves(_parents(trees), leaves(state_directory))
     for path in (f"{tree}{part}" for tree in trees if not tree.endswith(".scope") for part in ("/jobs", "/shims", "")):
         with suppress(OSError):
             os.rmdir(path)
+
+
+def leaves(state_directory: Path) -> set[str]:
+    """The run keys of all cells of this state directory, of whichever version."""
+    return {leaf.name for parent in _parents(_trees(state_directory)) for leaf in Path(parent).glob("*.*.*") if leaf.is_dir()}
+
+
+def remove(state_directory: Path, key: str) -> None:
+    """Kill what runs in the cell of that run, of whichever version, and remove it."""
+    remove_leaves(_parents(_trees(state_directory)), {key})
+
+
+def _trees(state_directory: Path) -> list[str]:
+    there, name = mounts(), name_of(state_directory)
+    trees = [f"{place}/{name}" for place in sorted({*there.v1.values(), there.unified} - {""})]
+    return trees + (list(map(str, Path(there.unified).glob(f"*/{scope_of(name)}"))) if there.unified else [])
+
+
+def _parents(trees: list[str]) -> list[str]:
+    """Where the cells of runs may lie."""
+    return [parent for tree in trees for parent in (tree, f"{tree}/jobs")]
 
 
 def disks() -> tuple[str, ...]:
