@@ -118,6 +118,7 @@ def removal(place: Place, *, purge: bool) -> Iterator[Step]:
         yield TakeAway(_enabling(place).path)
     yield from placing.recorded(place.record, place.root)
     yield TakeAway(place.record)
+    yield TakeEmpty(place.record.parent)
     if purge:
         yield from (TakeTree(place.root / directory.lstrip("/")) for directory in (CONFIG, STATE, RUNTIME))
     elif not place.of_user:

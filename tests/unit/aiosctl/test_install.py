@@ -74,6 +74,7 @@ def test_uninstall_removes_exactly_that_and_may_be_repeated(system, tmp_path: Pa
         assert system("uninstall").status == 0
         assert sorted(files(tmp_path)) == ["etc/aios/aiosd.toml", "usr/local/lib/systemd/system/other.service"]
         assert not (tmp_path / LINK).is_symlink()
+        assert not (tmp_path / "usr/local/share/aios").exists()
 
 
 def test_a_configuration_that_is_there_is_never_written_over(system, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -169,11 +169,11 @@ def after_all_that_every_line_and_job_is_there_once(world: Loaded) -> Figures:
 @check
 def an_older_version_refuses_the_newer_database(world: Loaded) -> Figures:
     """The version before is installed again: it refuses to start, says why and what to do, and changes nothing; the newer one goes on."""
-    newer = sh(f"sha256sum < {STATE}/aiosd.db")
     (old,) = Path("/in/current").glob("aiosd-*.whl")
     (new,) = NEXT.glob("aiosd-*.whl")
     install = "pip --python /opt/aios/bin/python install -q --root-user-action=ignore --no-index --no-deps --force-reinstall"
     sh("systemctl stop aiosd")
+    newer = sh(f"sha256sum < {STATE}/aiosd.db")  # only now: a daemon that ends writes what it still had beside it
     sh(f"{install} {old}")
     done = subprocess.run(["aiosd", "--system"], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode != 0, done
