@@ -22,7 +22,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "held": {"hold": True},
 }
 # One mark a run, on the disk before the job goes on.
-SCRIPT = 'echo run >> "$1/$2" && sync "$1/$2" && { [ "$3" = short ] || [ -e "$1/after" ] || sleep 100000; }; echo end >> "$1/$2" && sync "$1/$2"'
+SCRIPT = 'echo run >> "$1/$2" && sync "$1/$2" && { [ "$3" = short ] || until [ -e "$1/after" ]; do sleep 1; done; }; echo end >> "$1/$2" && sync "$1/$2"'
 
 
 def submit() -> None:
