@@ -136,12 +136,12 @@ def _settle(layout: Layout, key: str, record: RunRecord, boot_id: str) -> Over |
     if record.end is not None:
         return Over(record.end)
     processes.kill_leftovers(layout.scratch(key), record)
-    layout.cells.remove([key])
     return Over(None, SHIM_KILLED)
 
 
 def _clear_up(layout: Layout, key: str) -> None:
     """What a shim removes at the end of its run, when it could not."""
+    layout.cells.remove([key])
     _remove_scratch(layout, key)
     remove_tree(layout.secrets(key))
     for path in (layout.input_fifo(key), layout.script(key)):

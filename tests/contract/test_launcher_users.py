@@ -14,6 +14,8 @@ from tests.contract.users import ADA, BOB, GROUPS, UsersWorld, of, owner_and_mod
 
 pytestmark = pytest.mark.root
 
+LIBRARYS_OWN = 1 << 31 | 1 << 32  # signals 32 and 33: the C library lets nobody set them, so whatever started the tests may have left them as they are
+
 
 @in_loop
 async def test_a_run_is_its_owner_with_exactly_its_groups_and_nothing_of_root(users: UsersWorld) -> None:
@@ -31,7 +33,7 @@ async def test_a_run_is_its_owner_with_exactly_its_groups_and_nothing_of_root(us
 async def test_no_signal_is_ignored_or_blocked_and_no_descriptor_is_left_open(users: UsersWorld) -> None:
     _, printed = await users.run(of(ADA, sh("cat /proc/self/status; ls /proc/self/fd | tr '\\n' ' '")))
     said = {name: value.split() for name, _, value in (line.partition(":") for line in printed.splitlines()[:-1])}
-    assert {int(said[kind][0], 16) for kind in ("SigIgn", "SigBlk", "SigCgt")} == {0}
+    assert {int(said[kind][0], 16) & ~LIBRARYS_OWN for kind in ("SigIgn", "SigBlk", "SigCgt")} == {0}
     assert printed.splitlines()[-1].split() == ["0", "1", "2", "3"]  # 3 is of ls itself
 
 
