@@ -12,7 +12,7 @@ from aiosd.accounts import Accounts
 from aiosd.clock import SystemClock
 from aiosd.config import Config
 from aiosd.domain_settings import resource_settings
-from aiosd.doors import Doors, layout_of, open_doors, take_places
+from aiosd.doors import Doors, open_doors, take_places
 from aiosd.entrance import Entrance, listening
 from aiosd.errors import AiosError
 from aiosd.host import isolation, mps, signals
@@ -37,7 +37,7 @@ from aiosd.runs import RunInputs
 from aiosd.scheduling.registry import POLICIES
 from aiosd.services import Services, start_services
 from aiosd.settings_file import Loaded
-from aiosd.upkeep import Upkeep
+from aiosd.upkeep import Upkeep, layout_of
 
 DONE, FAILED = 0, 1
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from aiosd import logs
 from aiosd.clock import Clock
-from aiosd.config import Config
 from aiosd.domain_settings import cell_settings
 from aiosd.errors import ConfigError
 from aiosd.host import faults, mps, quota
@@ -18,7 +17,7 @@ from aiosd.host.cells.opening import open_cells
 from aiosd.host.cells.port import Cells
 from aiosd.host.gpu_watch import NvmlWatch, watched
 from aiosd.host.identities import Identities
-from aiosd.host.launch import VAULT, Confinement, Layout
+from aiosd.host.launch import VAULT, Confinement
 from aiosd.host.launcher import ShimLauncher
 from aiosd.host.lock import lock_state
 from aiosd.host.meter import ProcMeter
@@ -99,10 +98,6 @@ async def open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closing
     for door in (doors.output, doors.reports, doors.meter, doors.weigher, doors.vault):
         closing.callback(door.close)
     return doors
-
-
-def layout_of(config: Config) -> Layout:
-    return Layout(Path(config.daemon.state_directory), config.daemon.runtime_directory)
 
 
 def _log_isolation(cells: Cells) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 from aiosd.access.passes import KEY_BYTES, Bearer, Passes
 from aiosd.access.person import Person
 from aiosd.access.rates import Rates
-from aiosd.access.roles import ByGroups
 from aiosd.config import Config
-from aiosd.domain_settings import allowance, group_roles, role_named
+from aiosd.domain_settings import allowance, role_named
 from aiosd.errors import ConfigError
 from aiosd.host import itself
 from aiosd.host.credentials import CredentialSocket, credential_path
@@ -29,14 +28,12 @@ class Entrance:
 
     gate: Gate
     credentials: CredentialSocket
-    access: AccessCalls
 
     @classmethod
-    def of(cls, config: Config, people: People, access: AccessCalls | None = None) -> "Entrance":
-        """`access` knows roles and bearer tokens, and keeps the trail; without it roles come from Unix groups alone."""
+    def of(cls, config: Config, people: People, access: AccessCalls) -> "Entrance":
+        """`access` knows roles and bearer tokens, and keeps the trail."""
         own = _own_person()
         passes = Passes(secrets.token_bytes(KEY_BYTES), config.access.pass_lifetime_s)
-        access = access or ByGroups(group_roles(config), people.groups_of)
         everyone = config.daemon.users == "all"
         callers = Callers(passes, people, access, own, everyone, role_named(config.access.certificate_role))
 
@@ -46,14 +43,12 @@ class Entrance:
             return passes.make(bearer, time.monotonic())
 
         socket = CredentialSocket(credential_path(config.socket_path), socket_mode(config), passes.lifetime_s, make_pass)
-        return cls(Gate(callers, access, Rates(allowance(config))), socket, access)
+        return cls(Gate(callers, access, Rates(allowance(config))), socket)
 
     def use(self, config: Config) -> None:
         """Take over what a reload changes."""
         if self.gate.rates is not None:
             self.gate.rates.use(allowance(config))
-        if isinstance(self.access, ByGroups):
-            self.access.roles = group_roles(config)
 
 
 def socket_mode(config: Config) -> int:

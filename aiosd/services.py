@@ -11,7 +11,7 @@ from aiosd.access.users import RoleRules
 from aiosd.clock import Clock
 from aiosd.config import Config
 from aiosd.domain_settings import device_settings, group_roles, jobs_settings
-from aiosd.doors import Doors, layout_of
+from aiosd.doors import Doors
 from aiosd.errors import AiosError
 from aiosd.gpus import GpuRuns, JobHand
 from aiosd.host import disk, faults
@@ -30,6 +30,7 @@ from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
 from aiosd.runs import BoundsWatcher, DiskWatcher, RunMeter, RunWatcher
 from aiosd.storage.access import SqlAccess
+from aiosd.upkeep import layout_of
 
 log = logs.logger("aiosd.services")
 

@@ -187,7 +187,7 @@ def _is_spared(path: Path) -> bool:
 
 
 def layout_of(config: Config) -> Layout:
-    return Layout(Path(config.daemon.state_directory))
+    return Layout(Path(config.daemon.state_directory), config.daemon.runtime_directory)
 
 
 def mend(strays: Iterable[Stray], repair: bool) -> list[Finding]:

@@ -1,9 +1,9 @@
-"""Roles by Unix groups, and what answers for roles and tokens where nobody keeps accounts of them."""
+"""Roles by Unix groups."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from aiosd.access.principal import Principal, Role
+from aiosd.access.principal import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +21,3 @@ class GroupRoles:
             if giving:
                 return role, f"group {min(giving)}"
         return self.default, "default"
-
-
-@dataclass(slots=True)
-class ByGroups:
-    """Roles by groups alone: nothing is set for single users, there are no bearer tokens, and no trail is kept."""
-
-    roles: GroupRoles
-    groups_of: Callable[[str, int], frozenset[str]]
-
-    def role_of(self, uid: int, gid: int, name: str) -> Role:
-        return self.roles.role_of(self.groups_of(name, gid))[0]
-
-    def token(self, secret: str) -> Principal | None:
-        return None
-
-    def record(self, principal: Principal | None, method: str, object_: str, allowed: bool, detail: str = "") -> None:
-        return None

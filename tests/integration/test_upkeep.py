@@ -371,6 +371,15 @@ def test_what_is_there_for_a_moment_only_is_no_finding(config: Config) -> None:
     assert asyncio.run(main()) == 0
 
 
+def test_what_a_run_that_no_job_has_was_handed_out_goes_with_it(config: Config) -> None:
+    state, secrets = Path(config.daemon.state_directory), Path(config.daemon.runtime_directory, "handed-out", "78.-1.1")
+    write_run(state, "78.-1.1")
+    secrets.mkdir(parents=True)
+    (secrets / "TOKEN").write_text("hush")
+    assert any(one.subject == "run 78.-1.1" and one.repaired for one in upkeep.check_offline(config, True).findings)
+    assert not secrets.exists()
+
+
 @pytest.mark.root
 def test_the_control_group_of_no_run_is_found_and_removed_with_what_runs_in_it(config: Config) -> None:
     state = Path(config.daemon.state_directory)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aiosd.access.principal import Role
-from aiosd.access.roles import ByGroups
+from aiosd.access.principal import Principal, Role
 from aiosd.config import Config
 from aiosd.domain_settings import allowance, group_roles
 from aiosd.entrance import Entrance, listening, socket_mode
@@ -33,6 +32,19 @@ EVERY_ACCESS_SETTING = {
 }
 
 
+class Strangers:
+    """Nobody has anything set."""
+
+    def role_of(self, uid: int, gid: int, name: str) -> Role:
+        return Role.USER
+
+    def token(self, secret: str) -> Principal | None:
+        return None
+
+    def record(self, principal: Principal | None, method: str, object_: str, allowed: bool, detail: str = "") -> None:
+        return None
+
+
 def config(**variables: str) -> Config:
     return load(None, variables).config
 
@@ -44,7 +56,7 @@ def test_every_setting_of_access_reaches_the_gate() -> None:
     assert [roles.role_of({group})[0] for group in ("wheel", "ops", "lab", "guests", "x")] == [Role.ADMIN, Role.OPERATOR, Role.USER, Role.VIEWER, Role.VIEWER]
     allowed = allowance(chosen)
     assert (allowed.calls_per_s, allowed.burst, allowed.loop_share, allowed.open_calls, allowed.jobs_per_call) == (3.0, 4, 0.5, 6, 8)
-    entrance = Entrance.of(chosen, People())
+    entrance = Entrance.of(chosen, People(), Strangers())
     callers = entrance.gate.authenticator
     assert isinstance(callers, Callers)
     assert (callers.everyone, callers.certificate_role, callers.passes.lifetime_s) == (True, Role.OPERATOR, 7.0)
@@ -53,13 +65,11 @@ def test_every_setting_of_access_reaches_the_gate() -> None:
 
 
 def test_a_reload_reaches_it_too() -> None:
-    entrance = Entrance.of(Config(), People())
+    entrance = Entrance.of(Config(), People(), Strangers())
     new = config(**EVERY_ACCESS_SETTING)
     entrance.use(new)
     assert entrance.gate.rates is not None
     assert entrance.gate.rates.allowance == allowance(new)
-    assert isinstance(entrance.access, ByGroups)
-    assert entrance.access.roles == group_roles(new)
 
 
 def test_the_machines_daemon_is_open_to_all_and_ones_own_is_not(tmp_path: Path) -> None:
@@ -104,7 +114,7 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, str]) -> None:
 
 
 def test_no_short_key_and_no_two_alike() -> None:
-    first, second = (Entrance.of(Config(), People()).gate.authenticator for _ in range(2))
+    first, second = (Entrance.of(Config(), People(), Strangers()).gate.authenticator for _ in range(2))
     assert isinstance(first, Callers)
     assert isinstance(second, Callers)
     assert first.passes._key != second.passes._key

@@ -1,7 +1,7 @@
 """Roles by groups: the highest counts, and it is said which group gave it."""
 
 from aiosd.access.principal import Role
-from aiosd.access.roles import ByGroups, GroupRoles
+from aiosd.access.roles import GroupRoles
 
 ROLES = GroupRoles({Role.ADMIN: frozenset({"wheel"}), Role.OPERATOR: frozenset({"ops", "a-ops"}), Role.VIEWER: frozenset({"guests"})}, Role.USER)
 
@@ -12,10 +12,3 @@ def test_the_highest_role_of_all_groups_counts() -> None:
     assert ROLES.role_of({"guests"}) == (Role.VIEWER, "group guests")  # less than the default, and meant so
     assert ROLES.role_of({"x"}) == (Role.USER, "default")
     assert GroupRoles().role_of(()) == (Role.USER, "default")
-
-
-def test_without_accounts_groups_are_all_there_is() -> None:
-    access = ByGroups(ROLES, lambda name, gid: frozenset({name, str(gid)}))
-    assert access.role_of(5, 7, "wheel") is Role.ADMIN
-    assert access.role_of(5, 7, "ada") is Role.USER
-    assert access.token("aios_anything") is None
