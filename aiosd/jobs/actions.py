@@ -11,6 +11,7 @@ from aiosd.jobs.job import Environment, Job, Owner, Phase, StopCause
 from aiosd.jobs.ports import Launched, LaunchFailed, RunEnded, Scope, Submission
 from aiosd.resources.inventory import Inventory
 from aiosd.scheduling.rules import PreemptMode
+from aiosd.scheduling.validator import Fault
 
 
 class Steer(StrEnum):
@@ -230,4 +231,19 @@ class Warn:
     text: str
 
 
-Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Forget | Warn
+@dataclass(frozen=True, slots=True)
+class PolicyFailed:
+    """Tell the log, and keep the snapshot (JSON, "" where there is none) that makes it fail."""
+
+    fault: Fault
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRestored:
+    """Tell the log that the policy is followed again."""
+
+    policy: str
+
+
+Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Forget | Warn | PolicyFailed | PolicyRestored

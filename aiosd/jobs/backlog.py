@@ -14,6 +14,7 @@ from aiosd.scheduling.lanes import Lanes
 from aiosd.scheduling.ordering import by_age
 from aiosd.scheduling.policy import ClassKey, Rank, Within
 from aiosd.scheduling.rules import SchedulingRules
+from aiosd.scheduling.validator import Place
 
 
 class Entry(NamedTuple):
@@ -105,6 +106,17 @@ class Backlog:
         if not found.entries:
             del self.classes[key]
         return True
+
+    def place_of(self, job_id: JobId) -> Place | None:
+        """Where a job waits that may start now; None for any other, and for an array as such."""
+        record = job_id if job_id in self.where else job_id.whole
+        key = self.where.get(record)
+        if key is None:
+            return None
+        entry: Entry = self.classes[key].entries[record]
+        if entry.indices is None:
+            return Place(key, record, 1) if record == job_id else None
+        return Place(key, record, entry.startable) if job_id.index in entry.indices else None
 
     def ahead_of(self, job_id: JobId, most: int, rank: Callable[[ClassKey], Rank | None]) -> tuple[list[JobId], int]:
         """Who starts before it by `rank`, then by age: the nearest (at most `most`, an array once), and how many in all."""

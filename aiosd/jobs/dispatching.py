@@ -1,17 +1,17 @@
 """The engine asks the policy what to start, and starts it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from aiosd.clock import Instant
-from aiosd.jobs import limiting, reserving
+from aiosd.jobs import guarding, limiting, reserving
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
 from aiosd.jobs.staging import open_line, recall, stage
 from aiosd.jobs.state import State
 from aiosd.scheduling.fairshare import dominant_share
-from aiosd.scheduling.policy import Plan, Snapshot, Start
-from aiosd.scheduling.registry import POLICIES
+from aiosd.scheduling.policy import Snapshot, Start
 
 
 def dispatch(state: State, now: Instant) -> None:
@@ -28,37 +28,31 @@ def _start_what_can(state: State, now: Instant) -> None:
     """Passes until nothing more can start."""
     while state.dirty and state.drain_reason is None:
         state.dirty = False
-        plan = _plan(state, now)
+        plan = guarding.plan_safely(state, now, partial(look, state, now))
         _start_all(state, plan.starts, now)
         state.waits = plan.waits
         limiting.look_again(state, plan.waits, now)
         state.dirty = plan.more and bool(plan.starts)
 
 
-def _plan(state: State, now: Instant) -> Plan:
+def look(state: State, now: Instant) -> Snapshot:
+    """The world as the policy may know it."""
     slots = {name: max(0, q.max_running - state.active_in[name]) for name, q in state.queues.items() if q.max_running}
     stopped = {name for name, q in state.queues.items() if not q.started}
-    keeper = reserving.keeper(state, now)
     lanes = [lane for lane in state.backlog.lanes.at(now.wall_s) if lane.key.queue not in stopped]
-    with state.pool.trial() as pool:
-        plan = POLICIES[state.policy].policy(
-            Snapshot(
-                now_s=now.wall_s,
-                lanes=lanes,
-                pool=pool,
-                slots=slots,
-                usage=state.ledger.usage(now.wall_s),
-                shares=state.settings.shares,
-                budgets=limiting.budgets(state, {lane.key.user for lane in lanes}, now),
-                max_starts=state.settings.max_starts_per_pass,
-                keeper=keeper,
-                rules=state.settings.scheduling,
-                queues=state.queues,
-            )
-        )
-    if keeper is not None:
-        state.reserved_devices = dict(keeper.chosen)
-    return plan
+    return Snapshot(
+        now_s=now.wall_s,
+        lanes=lanes,
+        pool=state.pool,
+        slots=slots,
+        usage=state.ledger.usage(now.wall_s),
+        shares=state.settings.shares,
+        budgets=limiting.budgets(state, {lane.key.user for lane in lanes}, now),
+        max_starts=state.settings.max_starts_per_pass,
+        keeper=reserving.keeper(state, now),
+        rules=state.settings.scheduling,
+        queues=state.queues,
+    )
 
 
 def _start_all(state: State, starts: Sequence[Start], now: Instant) -> None:

@@ -10,7 +10,7 @@ from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs import devices, dispatching, reserving, running, staging, steering, submitting
+from aiosd.jobs import devices, dispatching, guarding, reserving, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
     Event,
@@ -140,6 +140,7 @@ class Engine:
         """Let everything happen that is due, then let the policy start what can start."""
         running.fire_timers(self.state, now)
         reserving.expire(self.state, now)
+        guarding.check(self.state, now)
         dispatching.dispatch(self.state, now)
         if now.steady_s - self._ledger_saved_s >= LEDGER_PERIOD_S and self.state.actions:
             self._ledger_saved_s = now.steady_s
@@ -153,6 +154,8 @@ class Engine:
     def next_wake_in_s(self, now: Instant) -> float | None:
         """Seconds until `dispatch` has something to do although nothing happened; None: never."""
         checks_s = [max(0.0, at_s - now.steady_s) for at_s in (self.state.staging.check_at_s, self.state.holdings.check_at_s) if at_s is not None]
+        if self.state.standing_in and self.state.fault is not None:
+            checks_s.append(max(0.0, self.state.fault.retry_at_s - now.steady_s))
         waits = (*checks_s, self.state.timers.next_in_s(now), reserving.next_end_in_s(self.state, now))
         return min((wait_s for wait_s in waits if wait_s is not None), default=None)
 

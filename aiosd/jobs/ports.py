@@ -147,6 +147,13 @@ class Launcher(Protocol):
         """Every event from now on goes to `on_event`, on the event loop's thread."""
 
 
+class Evidence(Protocol):
+    """Keeps what explains a fault of our own, for whoever mends it."""
+
+    def keep(self, name: str, text: str) -> str:
+        """Where it will be; written in a moment, and never an error: the disk may be what is at fault."""
+
+
 class SecretKeeper(Protocol):
     """Keeps the values of secrets, which no record of a job holds."""
 

@@ -192,6 +192,11 @@ class JobReader:
     def node(self) -> NodeView:
         state, trouble = self.service.state, self.service.trouble
         warnings = (f"{trouble}: submissions are refused until it can be written again",) if trouble is not None else ()
+        if state.policy_fault:
+            warnings = (
+                *warnings,
+                f"degraded: {state.policy_fault}, until `aiosctl policy set {state.policy}` or a later try succeeds; the log has the snapshot",
+            )
         return NodeView(state.drain_reason is not None, state.drain_reason or "", state.policy, self.service.engine.phase_counts(), warnings)
 
     def running(self) -> Sequence[Job]:

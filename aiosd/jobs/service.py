@@ -16,6 +16,8 @@ from aiosd.jobs.actions import (
     Event,
     Forget,
     Launch,
+    PolicyFailed,
+    PolicyRestored,
     Remember,
     Save,
     Set,
@@ -34,8 +36,8 @@ from aiosd.jobs.environments import Environments
 from aiosd.jobs.explain import Why, why_out_of_memory
 from aiosd.jobs.find_service import JobFinder
 from aiosd.jobs.job import Job, Owner, Phase
-from aiosd.jobs.operate_service import Operating
-from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
+from aiosd.jobs.operate_service import Operating, tell_of_policy
+from aiosd.jobs.ports import Changes, Evidence, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
 from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.state import State
@@ -70,6 +72,7 @@ class JobService(Operating):
     make_engine: Callable[[Loaded], Engine]
     reached: Callable[[str], None] = lambda step: None
     secrets: Secrets = Secrets()
+    evidence: Evidence | None = None  # None: it is not kept
     trouble: AiosError | None = None  # why nothing can be written at present
     feed: Feed[Job] = field(default_factory=lambda: Feed(0))
     engine: Engine = field(init=False)
@@ -244,6 +247,8 @@ class JobService(Operating):
                     self.launcher.forget(job)
                 case Warn(job, text):
                     log.warning("job", job=str(job.id), attempt=job.attempt, warning=text)
+                case PolicyFailed() | PolicyRestored():
+                    tell_of_policy(action, self.evidence)
                 case End(job):
                     self.secrets.ended(job)
                     if job.spec.notify_command and not job.id.is_element:

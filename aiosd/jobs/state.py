@@ -21,9 +21,11 @@ from aiosd.scheduling.policy import ClassKey, Wait
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import QueueSettings
+from aiosd.scheduling.validator import Fault
 
 MOST_RECENT = 10_000
 NOT_BEGUN = (Phase.HELD, Phase.WAITING, Phase.QUEUED)
+STAND_IN = "fifo"  # for a policy that fails
 RELAUNCH_PAUSE_S = 1.0  # before a launch that failed for want of something is tried again
 ALWAYS_LIVE = (Phase.QUEUED, Phase.RUNNING)  # phases in which an array's pending elements may start
 
@@ -56,6 +58,8 @@ class State:
     reserved_devices: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of the reservations in force, as of the last pass
     holdings: Holdings = field(default_factory=Holdings)
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
+    fault: Fault | None = None  # of the chosen policy, since it was last followed
+    standing_in: bool = False  # fifo decides in its place
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
 
@@ -63,10 +67,29 @@ class State:
         self.set_policy(self.policy)
 
     def set_policy(self, name: str) -> None:
-        """Order what waits by it from now on."""
-        self.policy = name
-        self.backlog.order_by(POLICIES[name].within, self.settings.scheduling)
+        """Order what waits by it from now on; whatever it did wrong before, it is tried."""
+        self.policy, self.fault = name, None
+        self.order_by_policy()
         self.dirty = True
+
+    def order_by_policy(self) -> None:
+        self.standing_in = False
+        self.backlog.order_by(POLICIES[self.policy].within, self.settings.scheduling)
+
+    def order_by_stand_in(self) -> None:
+        """Until the policy is tried again."""
+        self.standing_in = True
+        self.backlog.order_by(POLICIES[STAND_IN].within, self.settings.scheduling)
+
+    @property
+    def policy_in_force(self) -> str:
+        """Which one decides now."""
+        return STAND_IN if self.standing_in else self.policy
+
+    @property
+    def policy_fault(self) -> str:
+        """What the chosen policy did, while fifo stands in for it; else ""."""
+        return f"policy {self.fault.policy} failed: {self.fault.what}; {STAND_IN} without backfill stands in" if self.fault is not None else ""
 
     def use(self, settings: JobsSettings) -> None:
         """Take over what an operator has changed in the configuration."""

@@ -37,7 +37,7 @@ class Pool:
         self._disk_bytes = inventory.disk_bytes
         self._held: dict[Grant, int] = {}  # a multiset: two small jobs may hold equal grants
         self._withheld = 0
-        self._trials = 0
+        self._trials: list[object] = []  # those that are open, the outermost first
         self._undo: list[tuple[_Step, Grant]] = []
         self._idle: Pool | None = None  # an empty pool of the same machine, made when first asked what it could hold
 
@@ -60,7 +60,7 @@ class Pool:
 
     def assign(self, grant: Grant) -> None:
         """Hold exactly this grant. Raises ValueError naming what of it is not free; a device that is out of use now counts as free."""
-        problem = self._not_free(grant)
+        problem = self.problem(grant)
         if problem:
             raise ValueError(f"cannot assign this grant: {problem}")
         self._book(grant)
@@ -102,18 +102,25 @@ class Pool:
 
     @contextmanager
     def trial(self) -> Iterator["Pool"]:
-        """A what-if: whatever is taken, given back or withheld inside the block is undone at its end."""
-        begin = len(self._undo)
-        self._trials += 1
+        """A what-if: whatever is taken, given back or withheld inside the block is undone at its end.
+
+        The end of an outer one is the end of those within it: one that an error has left open undoes nothing when it is closed at last.
+        """
+        begin, mark = len(self._undo), object()
+        self._trials.append(mark)
         try:
             yield self
         finally:
-            steps = self._undo[begin:]
-            del self._undo[begin:]
-            depth, self._trials = self._trials - 1, 0  # undoing is not itself to be undone
-            for step, grant in reversed(steps):
-                self._revert(step, grant)
-            self._trials = depth
+            if mark in self._trials:
+                self._end(begin, self._trials[: self._trials.index(mark)])
+
+    def _end(self, begin: int, outer: list[object]) -> None:
+        steps = self._undo[begin:]
+        del self._undo[begin:]
+        self._trials = []  # undoing is not itself to be undone
+        for step, grant in reversed(steps):
+            self._revert(step, grant)
+        self._trials = outer
 
     def _revert(self, step: _Step, grant: Grant) -> None:
         match step:
@@ -237,7 +244,11 @@ class Pool:
                 pool.adopt(grant)
         return pool
 
-    def _not_free(self, grant: Grant) -> str:
+    def grants(self) -> list[Grant]:
+        """All that is held, equal ones as often as they are."""
+        return [grant for grant, count in self._held.items() for _ in range(count)]
+
+    def problem(self, grant: Grant) -> str:
         """What of the grant is not free; empty when all of it is."""
         problems = []
         if grant.memory_bytes > max(0, self._memory_bytes):

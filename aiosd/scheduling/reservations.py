@@ -86,6 +86,11 @@ class Keeper:
         for holding in holdings:
             self._hold(holding.user, holding.grant, holding.ends_s)
 
+    @property
+    def reservations(self) -> Sequence[Reservation]:
+        """Those that are not over."""
+        return self._reservations
+
     def started(self, user: str, lasts_s: float, grant: Grant) -> None:
         """A run has begun; it ends after `lasts_s` at the latest, 0: nobody knows when."""
         self._hold(user, grant, self._now_s + lasts_s if lasts_s else inf)
