@@ -1,0 +1,107 @@
+"""The scenarios: each is a story of a minute or two, told by what users do; the transcripts say what the engine made of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiosd.jobs.actions import QueueChange, SetQueue
+from aiosd.jobs.settings import JobsSettings
+from aiosd.resources.inventory import Inventory
+from tests.fakes.policies import IMPOSSIBLE, Broken, registered
+from tests.golden.play import Play
+from tests.unit.jobs.world import machine
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Its docstring is the title of the transcript; `step_s` is what a column of the charts means."""
+
+    tell: Callable[[Play], None]
+    settings: JobsSettings
+    inventory: Inventory
+    step_s: float
+
+    def transcript(self) -> str:
+        play = Play((self.tell.__doc__ or "").strip(), self.settings, self.inventory)
+        self.tell(play)
+        return play.text(self.step_s)
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(*, settings: JobsSettings, cpus: int = 4, gpus: int = 0, step_s: float = 5) -> Callable[[Callable[[Play], None]], Callable[[Play], None]]:
+    def keep(tell: Callable[[Play], None]) -> Callable[[Play], None]:
+        SCENARIOS[tell.__name__] = Scenario(tell, settings, machine(cpus, gpus=gpus), step_s)
+        return tell
+
+    return keep
+
+
+@scenario(settings=JobsSettings(policy="fifo"))
+def fifo(play: Play) -> None:
+    """Strict arrival order: C would fit beside A, and does not pass by B."""
+    play.submit("A", cpus=3, lasts_s=60)
+    play.to(10)
+    play.submit("B", cpus=4, lasts_s=30)
+    play.to(20)
+    play.submit("C", cpus=1, lasts_s=30, user="bob")
+    play.to_the_end()
+
+
+@scenario(settings=JobsSettings(policy="priority"))
+def priority(play: Play) -> None:
+    """The highest priority first; what is kept for the first that waits is not given to those behind it."""
+    play.submit("A", cpus=3, lasts_s=40)
+    play.submit("B", cpus=2, lasts_s=30)
+    play.submit("C", cpus=2, lasts_s=30, user="bob", priority=5, say="priority 5")
+    play.to(10)
+    play.submit("D", cpus=1, lasts_s=30, user="carol")
+    play.to_the_end()
+
+
+@scenario(settings=JobsSettings(policy="fair"), cpus=2)
+def fair(play: Play) -> None:
+    """Alice came first with six jobs; bob, who has used nothing, is next as soon as there is room."""
+    for name in "ABCDEF":
+        play.submit(name, lasts_s=30)
+    play.to(10)
+    play.submit("X", user="bob", lasts_s=30)
+    play.submit("Y", user="bob", lasts_s=30)
+    play.to_the_end()
+
+
+@scenario(settings=JobsSettings(policy="fair"), cpus=8, gpus=2)
+def gpu_fractions(play: Play) -> None:
+    """Parts of GPUs are packed together, so that a whole one is left for who wants a whole one."""
+    play.submit("A", gpus=0.5, lasts_s=60)
+    play.submit("B", gpus=0.25, lasts_s=40, user="bob")
+    play.submit("C", gpus=0.25, lasts_s=60, user="carol")
+    play.to(10)
+    play.submit("W", gpus=1, lasts_s=30, user="dora", say="a whole one")
+    play.submit("D", gpus=0.25, lasts_s=20, user="bob")
+    play.to_the_end()
+
+
+@scenario(settings=JobsSettings(policy="fair"), cpus=4)
+def queue_limit(play: Play) -> None:
+    """A queue that runs one job at a time keeps nobody of another queue waiting."""
+    play.do(SetQueue("night", QueueChange(max_running=1)), "queue night runs one job at a time")
+    for name in "ABC":
+        play.submit(name, queue="night", lasts_s=20)
+    play.to(10)
+    play.submit("D", cpus=3, user="bob", lasts_s=30)
+    play.to_the_end()
+
+
+@scenario(settings=JobsSettings(policy="fair"), cpus=2, step_s=10)
+def fallback(play: Play) -> None:
+    """A policy fails whenever anybody waits: fifo stands in, and after a minute it is tried again, then after two."""
+    broken = Broken(IMPOSSIBLE["the same job twice"][0])
+    with registered(broken):
+        play.submit("A", cpus=2, lasts_s=150)
+        play.set_policy("broken")
+        play.submit("B", cpus=2, lasts_s=50, user="bob")
+        play.submit("C", cpus=1, lasts_s=50)
+        play.to(100)
+        broken.mended = True
+        play.to_the_end()
