@@ -30,7 +30,7 @@ def _start_what_can(state: State, now: Instant) -> None:
         state.dirty = False
         plan = guarding.plan_safely(state, now, partial(look, state, now))
         _start_all(state, plan.starts, now)
-        state.waits = plan.waits
+        state.waits, state.planned = plan.waits, {planned.job_id: planned for planned in plan.reservations}
         limiting.look_again(state, plan.waits, now)
         state.dirty = plan.more and bool(plan.starts)
 

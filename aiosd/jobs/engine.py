@@ -98,8 +98,10 @@ class Engine:
                 known = submitting.submitted_before(state, event.owner.uid, event.key, event.digest) if event.key else None
                 return known if known is not None else submitting.submit(state, event, now)
             case SteerJob():
+                state.waited.calibration.forget(event.job_id)
                 return steering.steer(state, event, now)
             case UpdateJob():
+                state.waited.calibration.forget(event.job_id)
                 return steering.update(state, event.job_id, event.change, now)
             case StopRun() | WarnRun():
                 running.on_watch(state, event, now)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
 from aiosd.ids import JobId, parse_job_id
-from aiosd.jobs.explain import told
 from aiosd.jobs.filtering import matches, searched
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.ports import JobFilter, OutputReader
 from aiosd.jobs.service import JobService
+from aiosd.jobs.telling import told
 from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QueueState
 from aiosd.watch import Lagged
 
@@ -184,7 +184,7 @@ class JobReader:
         waiting = [c for c in state.backlog.classes.values() if c.key.queue == name]
         now_s = self.service.clock.now().wall_s
         oldest_s = min((c.eligible_at_s for c in waiting if c.entries), default=now_s)
-        return QueueState(settings, sum(c.count for c in waiting), state.active_in[name], max(0.0, now_s - oldest_s))
+        return QueueState(settings, sum(c.count for c in waiting), state.active_in[name], max(0.0, now_s - oldest_s), state.waited.mean_s.get(name, 0.0))
 
     def policy(self) -> str:
         return self.service.state.policy

@@ -11,7 +11,7 @@ from aiosd.clock import Instant
 from aiosd.errors import Conflict, Exhausted, FailedPrecondition, InvalidArgument, NotFound
 from aiosd.jobs import staging
 from aiosd.jobs.actions import Reserve, Set, Unreserve
-from aiosd.jobs.job import Job, JobSpec, Phase
+from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.state import State
 from aiosd.resources.defaults import complete_request
 from aiosd.resources.processors import WHOLE
@@ -207,11 +207,3 @@ def describe(reservation: Reservation) -> str:
 def moment(at_s: float) -> str:
     """Local date and time, to the minute."""
     return datetime.fromtimestamp(at_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def with_latest_start(state: State, number: int, spec: JobSpec, now: Instant) -> tuple[str, ...]:
-    """What would let a job start before a reservation begins."""
-    left_s = int(state.reservations[number].from_s - now.wall_s - spec.grace_s) // 60 * 60
-    if left_s <= 0 or (spec.time_limit_s and spec.time_limit_s <= left_s):
-        return ()
-    return (f"a time limit of {left_s // 60}m or less would let it end before",)

@@ -33,6 +33,7 @@ def launched(state: State, event: Launched, now: Instant) -> None:
     run = replace(run, started_at_s=event.at_s, started_steady_s=event.at_steady_s)
     job = state.put(replace(job, phase=move(job.phase, Cue.STARTED), run=run), lazy=True)
     state.arm(job, now)
+    state.waited.started(job)
     if job.stop is not None:  # told to stop before there was anything to stop
         send_stop(state, job)
     _settle_after(state, job, now)

@@ -15,9 +15,10 @@ from aiosd.jobs.lines import Staging
 from aiosd.jobs.ports import Submission
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.timers import Due, Timers
+from aiosd.jobs.waited import Waited
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger
-from aiosd.scheduling.policy import ClassKey, Wait
+from aiosd.scheduling.policy import ClassKey, Planned, Wait
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import QueueSettings
@@ -58,6 +59,9 @@ class State:
     reserved_devices: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of the reservations in force, as of the last pass
     holdings: Holdings = field(default_factory=Holdings)
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
+    planned: Mapping[JobId, Planned] = field(default_factory=dict)  # starts that backfill expects, as of the last pass
+    held_back: str = ""  # why nothing new starts now, in a sentence; "": it does
+    waited: Waited = field(default_factory=Waited)
     fault: Fault | None = None  # of the chosen policy, since it was last followed
     standing_in: bool = False  # fifo decides in its place
     actions: list[Action] = field(default_factory=list)
@@ -138,6 +142,7 @@ class State:
         else:
             self.elements.pop(job.id.number, None)
         self.recent[job.id] = job.phase
+        self.waited.calibration.forget(job.id)
         if len(self.recent) > MOST_RECENT:
             del self.recent[next(iter(self.recent))]
         self.actions.append(End(job))

@@ -53,6 +53,10 @@ class Lanes:
                 self._settle(key, self._lanes[lane_of(key)].classes[place], now_s)
         return list(self._lanes.values())
 
+    def rank_of(self, job_class: JobClass, now_s: float) -> Rank:
+        """Where a class would stand in its lane, were it there."""
+        return self._within(job_class, self._rules, now_s)[0]
+
     def _settle(self, key: ClassKey, job_class: JobClass, now_s: float) -> None:
         """Out of its old place, and into the one that it has now."""
         old = self._places.pop(key, None)

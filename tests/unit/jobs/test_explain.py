@@ -8,8 +8,9 @@ from aiosd.errors import NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import QueueChange, SetDrained, SetPolicy, SetQueue, UpdateJob
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
-from aiosd.jobs.explain import Why, WhyKind, told
+from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.settings import JobsSettings
+from aiosd.jobs.telling import told
 from aiosd.resources.request import DeviceRequest
 from tests.unit.jobs.world import ALICE, BOB, GIB, World, draft, machine
 
@@ -82,20 +83,28 @@ def test_a_suggestion_has_numbers_that_have_been_tried() -> None:
     world.submit(asking(3, 12 * GIB))
     world.submit(asking(2), asking(2, 6 * GIB), asking(1, 13 * GIB, array="0-3"))
     world.do(SetPolicy("fifo"))
-    fits = "would let it fit beside what runs now"
-    assert why(world, 2).suggestions == (f"`aiosctl update 2 --cpus 1` {fits}",)
-    assert why(world, 3).suggestions == (f"`aiosctl update 3 --cpus 1 --memory 4096M` {fits}",)
-    assert why(world, 4, 2).suggestions == (f"`aiosctl update 4 --memory 4096M` {fits}",), "an element that has not begun follows its array"
-    world.do(UpdateJob(JobId(2), JobChange(cpu_millis=1000)))
+    ends = "it starts when job 1 of alice ends"
+    assert why(world, 2).suggestions == ("ask for 1 processor instead of 2: it starts now (`aiosctl update 2 --cpus 1`)", ends)
+    assert why(world, 3).suggestions == (ends,), "with less it would fit, and would not pass by job 2"
+    world.do(SetPolicy("priority"))
+    world.do(UpdateJob(JobId(3), JobChange(priority=1)))
+    less = "ask for 1 processor instead of 2 and 4 GiB of memory instead of 6 GiB: it starts now (`aiosctl update 3 --cpus 1 --memory 4096M`)"
+    assert why(world, 3).suggestions == (less, ends)
+    world.do(UpdateJob(JobId(4), JobChange(priority=2)))
+    least = "ask for 4 GiB of memory instead of 13 GiB: it starts now (`aiosctl update 4 --memory 4096M`)"
+    assert why(world, 4, 2).suggestions == why(world, 4).suggestions == (least, ends), "an element that has not begun follows its array"
+    world.do(UpdateJob(JobId(2), JobChange(cpu_millis=1000, priority=9)))
     assert world.phase(2) == "starting"
-    assert why(world, 3).suggestions == (), "there is nothing left to make do with"
+    assert why(world, 3).suggestions == (), "there is nothing left to make do with, and no run whose end would be enough"
 
 
 def test_nobody_is_told_to_make_do_with_next_to_nothing() -> None:
     world = World(inventory=machine(16))
     world.submit(asking(15.5))
     world.submit(asking(8), asking(1, devices=()))
-    assert why(world, 2).suggestions == ()
+    assert why(world, 2).suggestions == ("it starts when job 1 of alice ends",)
+    world.do(SetPolicy("priority"))
+    world.do(UpdateJob(JobId(3), JobChange(priority=1)))
     assert "--cpus 0.5" in why(world, 3).suggestions[0]
 
 
