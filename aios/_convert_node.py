@@ -12,6 +12,7 @@ def queue(wire: queues_pb2.Queue) -> Queue:
     return Queue(
         wire.name, wire.priority, wire.max_running, wire.open, wire.started,
         wire.default_time_limit_s, wire.max_time_limit_s, wire.queued, wire.running, wire.oldest_wait_s,
+        wire.mean_wait_s,
     )  # fmt: skip
 
 

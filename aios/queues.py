@@ -15,6 +15,7 @@ class Queue:
     queued: int
     running: int
     oldest_wait_s: float
+    mean_wait_s: float = 0.0  # of its jobs that started lately; 0: none did, or none waited
 
 
 @dataclass(frozen=True, slots=True)

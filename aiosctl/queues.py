@@ -48,6 +48,7 @@ COLUMNS: list[Column[Queue]] = [
     Column("QUEUED", lambda q: str(q.queued), right=True),
     Column("RUNNING", lambda q: str(q.running), right=True),
     Column("MAX", lambda q: _number(q.max_running), right=True),
+    Column("WAIT", lambda q: _seconds(round(q.mean_wait_s)), right=True),
     Column("OLDEST", lambda q: _seconds(q.oldest_wait_s), right=True),
     Column("TIME", lambda q: _seconds(q.default_time_limit_s), right=True, wide=True),
     Column("MAX TIME", lambda q: _seconds(q.max_time_limit_s), right=True, wide=True),
@@ -108,6 +109,7 @@ def set_queue(
 def _layout(queue: Queue, wide: bool) -> Iterator[str]:
     yield from section(f"Queue {queue.name}", [
         ("state", _state(queue)), ("priority", str(queue.priority)), ("queued", str(queue.queued)), ("running", str(queue.running)),
-        ("at most running", _number(queue.max_running)), ("oldest waits", _seconds(queue.oldest_wait_s)),
+        ("at most running", _number(queue.max_running)), ("waited lately", _seconds(round(queue.mean_wait_s))),
+        ("oldest waits", _seconds(queue.oldest_wait_s)),
         ("time limit", _seconds(queue.default_time_limit_s)), ("longest time limit", _seconds(queue.max_time_limit_s)),
     ])  # fmt: skip

@@ -7,17 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from math import inf, isfinite
-from typing import TYPE_CHECKING
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs.job import Phase
+from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.reserving import ends_s
 from aiosd.jobs.whatif import MOST_PASSES, WhatIf
-from aiosd.scheduling.policy import ClassKey, Estimate, HeldRun
-
-if TYPE_CHECKING:
-    from aiosd.jobs.state import State
+from aiosd.scheduling.policy import ClassKey, Estimate, HeldRun, Snapshot
 
 STEPS = 40  # moments that are looked at; beyond them the pace so far is taken to last
 LEAST_STARTS = 3  # for a pace
@@ -102,13 +98,15 @@ def _play(if_: WhatIf, ahead_count: int, now: Instant, lasting: Lasting) -> floa
 
 
 def _end_of(if_: WhatIf, run: HeldRun, now: Instant, lasting: Lasting) -> float:
-    """Wall; never before now. What has outlived what was thought is expected to take half as long again."""
-    job = if_.state.jobs[run.job_id]
+    return end_of(if_.state.jobs[run.job_id], run, _lasts(if_, run.job_id, run.key), now, lasting)
+
+
+def end_of(job: Job, run: HeldRun, lasts: Estimate, now: Instant, lasting: Lasting = _expected) -> float:
+    """When a run ends; wall, never before now. What has outlived what was thought is expected to take half as long again."""
     if job.stop is not None:
         return ends_s(job, now)
     if run.suspended or job.phase is Phase.SUSPENDED:
         return inf
-    lasts = _lasts(if_, run.job_id, run.key)
     ran_s = max(0.0, now.wall_s - run.begun_s)
     lasts_s = lasting(lasts)
     if lasts_s <= ran_s:
@@ -117,17 +115,16 @@ def _end_of(if_: WhatIf, run: HeldRun, now: Instant, lasting: Lasting) -> float:
 
 
 def _lasts(if_: WhatIf, job_id: JobId, key: ClassKey) -> Estimate:
+    job = if_.state.jobs.get(job_id) or if_.state.jobs[job_id.whole]
+    return lasts(if_.world, job, key)
+
+
+def lasts(world: Snapshot, job: Job, key: ClassKey) -> Estimate:
     """How long a run of this job lasts: as such runs did; up to its time limit; or for ever."""
-    limit_s = _spec_limit_s(if_.state, job_id)
-    known = if_.world.estimate(key)
+    limit_s, known = job.spec.time_limit_s or inf, world.estimate(key)
     if known is not None and known.samples:
         return Estimate(min(known.expected_s, limit_s), min(known.low_s, limit_s), min(known.high_s, limit_s), known.samples)
     return Estimate(limit_s, 0.0, limit_s)
-
-
-def _spec_limit_s(state: State, job_id: JobId) -> float:
-    job = state.jobs.get(job_id) or state.jobs[job_id.whole]
-    return job.spec.time_limit_s or inf
 
 
 def _basis(if_: WhatIf) -> str:

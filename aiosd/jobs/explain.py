@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from aiosd.clock import Instant
@@ -13,13 +14,13 @@ from aiosd.jobs import dispatching, reserving
 from aiosd.jobs.ahead import AheadJob, Factor, ahead_jobs
 from aiosd.jobs.dependencies import describe
 from aiosd.jobs.devices import out_of_use
-from aiosd.jobs.estimating import Start, start_of
+from aiosd.jobs.estimating import Start, end_of, lasts, start_of
 from aiosd.jobs.job import Job, Phase, RetryCondition
 from aiosd.jobs.limiting import Limited, limited
 from aiosd.jobs.memory import flag, suggested
 from aiosd.jobs.suggesting import suggestions
 from aiosd.jobs.telling import reached_limit
-from aiosd.jobs.whatif import what_if
+from aiosd.jobs.whatif import held_run, what_if
 from aiosd.resources.grant import describe_grant
 from aiosd.resources.shortage import MEMORY, Shortage
 from aiosd.scheduling.budgets import Dimension
@@ -86,7 +87,7 @@ def why(state: State, job_id: JobId, now: Instant) -> Why:
     if job.phase is Phase.WAITING:
         return _waiting(state, job, now)
     if job.phase is not Phase.QUEUED and not (job.array is not None and job.array.pending):
-        return _plain(state, job, WhyKind.NOT_WAITING, f"it does not wait: it is {job.phase}")
+        return _plain(state, job, WhyKind.NOT_WAITING, _started(state, job, now))
     return _queued(state, job, now)
 
 
@@ -111,6 +112,18 @@ def why_out_of_memory(state: State, job: Job) -> Why:
 
 def _plain(state: State, job: Job, kind: WhyKind, summary: str, suggestions: tuple[str, ...] = (), start_s: float = 0.0) -> Why:
     return Why(job.id, kind, summary, state.policy, suggestions=suggestions, estimated_start_at_s=start_s)
+
+
+def _started(state: State, job: Job, now: Instant) -> str:
+    """Since when it runs, on what, and until when it is expected to."""
+    if job.run is None or not job.run.started_at_s:
+        return f"it does not wait: it is {job.phase}"
+    run = held_run(state, job, now)
+    end_s = end_of(job, run, lasts(dispatching.look(state, now), job, run.key), now)
+    frozen = job.phase is Phase.SUSPENDED
+    ran_s = max(0.0, now.wall_s - run.begun_s - (now.steady_s - job.run.suspended_steady_s if frozen else 0.0))
+    text = f"it does not wait: it is {job.phase}, for {format_seconds(int(ran_s))} so far, on {describe_grant(job.run.grant)}"
+    return text + (f"; it is expected to end in {format_seconds(max(1, int(end_s - now.wall_s)))}" if isfinite(end_s) else "")
 
 
 def _waiting(state: State, job: Job, now: Instant) -> Why:

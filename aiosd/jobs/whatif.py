@@ -212,10 +212,11 @@ def _place(rank: Callable[[ClassKey], Rank | None], job_class: JobClass) -> Rank
 def held(state: State, world: Snapshot, now: Instant) -> list[HeldRun]:
     """All runs, and that none of them is to be preempted."""
     known = {run.job_id: replace(run, preempt_mode=PreemptMode.OFF) for run in world.runs}
-    return [known.get(job_id) or _held(state, state.jobs[job_id], now) for job_id in state.shares]
+    return [known.get(job_id) or held_run(state, state.jobs[job_id], now) for job_id in state.shares]
 
 
-def _held(state: State, job: Job, now: Instant) -> HeldRun:
+def held_run(state: State, job: Job, now: Instant) -> HeldRun:
+    """As far as the job itself tells."""
     assert job.run is not None
     begun_s = now.wall_s + job.run.started_steady_s + job.run.suspended_total_s - now.steady_s if job.run.started_at_s else now.wall_s
     suspended = job.phase is Phase.SUSPENDED

@@ -225,6 +225,8 @@ class Play:
     def _why(self, job: Job) -> str:
         why = self.engine.why(job.id, self.now)
         words = why.summary
+        if why.estimated_start_at_s and why.estimate_basis:
+            words += f"; it should start at {why.estimated_start_at_s - BEGIN.wall_s:.0f}s"
         for number in sorted(self._names, reverse=True):  # jobs are known by name here
             words = words.replace(f"job {number}", self._names[number])
         return words

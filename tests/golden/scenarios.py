@@ -40,11 +40,11 @@ def scenario(*, settings: JobsSettings, cpus: int = 4, gpus: int = 0, step_s: fl
 @scenario(settings=JobsSettings(policy="fifo"))
 def fifo(play: Play) -> None:
     """Strict arrival order: C would fit beside A, and does not pass by B."""
-    play.submit("A", cpus=3, lasts_s=60)
+    play.submit("A", cpus=3, lasts_s=60, limit_s=80)
     play.to(10)
-    play.submit("B", cpus=4, lasts_s=30)
+    play.submit("B", cpus=4, lasts_s=30, limit_s=30)
     play.to(20)
-    play.submit("C", cpus=1, lasts_s=30, user="bob")
+    play.submit("C", cpus=1, lasts_s=30, limit_s=40, user="bob")
     play.to_the_end()
 
 

@@ -94,7 +94,7 @@ def test_drain_and_resume(cli, fake) -> None:  # type: ignore[no-untyped-def]
 
 def test_queue_ls_is_a_table(cli) -> None:  # type: ignore[no-untyped-def]
     assert cli("queue", "ls").out == (
-        "NAME      STATE   PRIORITY   QUEUED   RUNNING   MAX   OLDEST\ndefault   open           0        3         1     -     1m1s\n"
+        "NAME      STATE   PRIORITY   QUEUED   RUNNING   MAX   WAIT   OLDEST\ndefault   open           0        3         1     -      -     1m1s\n"
     )
     assert cli("queue", "ls", "-q").out == "default\n"
 

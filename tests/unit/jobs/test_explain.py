@@ -6,12 +6,13 @@ import pytest
 
 from aiosd.errors import NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.actions import QueueChange, SetDrained, SetPolicy, SetQueue, UpdateJob
+from aiosd.jobs.actions import QueueChange, SetDrained, SetPolicy, SetQueue, Steer, UpdateJob
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
 from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.telling import told
 from aiosd.resources.request import DeviceRequest
+from aiosd.scheduling.policy import Wait, WaitKind
 from tests.unit.jobs.world import ALICE, BOB, GIB, World, draft, machine
 
 
@@ -160,3 +161,39 @@ def test_lists_have_the_reason_in_a_word() -> None:
     assert words(3) == "node drained"
     kept = replace(world.engine.state.jobs[JobId(4)], reason="it was requeued")
     assert told(world.engine.state, kept) is kept
+
+
+def test_of_a_job_that_runs_it_is_told_since_when_on_what_and_until_when() -> None:
+    world = World(inventory=machine(4, gpus=1))
+    world.submit(asking(2, devices=(DeviceRequest("gpu", 500),), time_limit_s=600.0), asking(1))
+    assert why(world, 1).summary == "it does not wait: it is starting"
+    world.begin()
+    world.wait(60)
+    assert why(world, 1).summary == (
+        "it does not wait: it is running, for 1m so far, on 2 processors, 1 GiB of memory, gpu 0 (0.5); it is expected to end in 9m"
+    )
+    assert why(world, 2).summary == "it does not wait: it is running, for 1m so far, on 1 processor, 1 GiB of memory", "nobody knows when it ends"
+    world.steer(Steer.SUSPEND, JobId(1))
+    world.wait(100)
+    assert why(world, 1).summary.startswith("it does not wait: it is suspended, for 1m so far, on 2") and "expected" not in why(world, 1).summary
+    world.steer(Steer.RESUME, JobId(1))
+    assert why(world, 1).summary.endswith("it is expected to end in 9m")
+    world.steer(Steer.CANCEL, JobId(1))
+    assert why(world, 1).summary.endswith("it is expected to end in 30s"), "when its grace is over"
+
+
+def test_limits_of_many_and_pressure_have_words() -> None:
+    world = World(inventory=machine(2))
+    world.do(SetQueue("night", QueueChange(max_running=1)))
+    world.submit(asking(queue="night"), asking(queue="night"))
+    state = world.engine.state
+    job = state.jobs[JobId(2)]
+    for wait, kind, words, short in (
+        (Wait(WaitKind.QUEUE_LIMIT), "queue-limit", "queue 'night' runs as many jobs at once as it may", "queue limit"),
+        (Wait(WaitKind.QUEUE_LIMIT, "GPUs"), "queue-limit", "the jobs of queue 'night' have as many GPUs as they may", "queue limit: GPUs"),
+        (Wait(WaitKind.QOS_LIMIT, "running jobs"), "qos-limit", "qos '' runs as many jobs at once as it may", "limit of qos : running jobs"),
+        (Wait(WaitKind.PRESSURE), "pressure", "nothing new starts while the machine is short of memory", "memory pressure"),
+    ):
+        state.waits = {state.class_key(job): wait}
+        told_why = why(world, 2)
+        assert (told_why.kind, told(state, job).reason) == (kind, short) and told_why.summary.startswith(words)
