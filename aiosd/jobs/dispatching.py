@@ -57,7 +57,7 @@ def look(state: State, now: Instant) -> Snapshot:
 
 def _start_all(state: State, starts: Sequence[Start], now: Instant) -> None:
     for start in starts:
-        state.pool.assign(start.grant)
+        state.pool.adopt(start.grant)  # that it is free was seen with the plan
     for job in place(state, [(start.job_id, Run(start.grant, now.wall_s, state.boot_id)) for start in starts]):
         assert job.run is not None
         share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)

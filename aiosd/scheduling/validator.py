@@ -1,6 +1,5 @@
 """Between a plan and what is done about it: whether the plan can be followed at all."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -51,7 +50,7 @@ def fault_of(plan: object, world: Snapshot, find: Find) -> str:
 
 def _starts(starts: Sequence[Start], pool: Pool, find: Find) -> str:
     seen: set[JobId] = set()
-    records: Counter[JobId] = Counter()
+    records: dict[JobId, int] = {}
     for start in starts:
         job_id = start.job_id
         if job_id in seen:
@@ -60,7 +59,7 @@ def _starts(starts: Sequence[Start], pool: Pool, find: Find) -> str:
         place = find(job_id)
         if place is None:
             return f"it starts job {job_id}, which does not wait to be started"
-        records[place.record] += 1
+        records[place.record] = records.get(place.record, 0) + 1
         if records[place.record] > place.most:
             return f"it starts more of job {place.record} than the {place.most} that may run"
         problem = _grant(start.grant, place.key.request, pool)
@@ -72,10 +71,12 @@ def _starts(starts: Sequence[Start], pool: Pool, find: Find) -> str:
 
 def _grant(grant: Grant, request: Request, pool: Pool) -> str:
     """What is wrong with a grant by itself."""
-    if grant.cpu_millis <= 0 or any(cpu.millis <= 0 for cpu in grant.cpus):
+    if not grant.cpus or min([cpu.millis for cpu in grant.cpus]) <= 0:
         return "no processor"
     if grant.memory_bytes < request.memory_bytes or grant.disk_bytes < request.disk_bytes:
         return "less memory or disk than it asks for"
+    if not grant.devices and not request.devices:
+        return ""
     if sum(part.millis for part in grant.devices) < sum(wish.millis for wish in request.devices):
         return "fewer devices than it asks for"
     for part in grant.devices:
