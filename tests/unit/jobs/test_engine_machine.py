@@ -226,6 +226,17 @@ class EngineMachine(RuleBasedStateMachine):
         self.world.now = self.world.now._replace(wall_s=self.world.now.wall_s + jump_s)
         self.do(None)
 
+    @rule(data=st.data())
+    def ask_why(self, data: st.DataObject) -> None:
+        """Whatever is tried for an answer leaves the world as it was."""
+        job, state = self.one_of(data, self.live()), self.world.engine.state
+        if job is not None:
+            before, jobs = state.pool.used(), dict(state.jobs)
+            told = self.world.engine.why(job.id, self.world.now)
+            assert told.summary and "failed" not in told.estimate_basis
+            assert told.estimated_start_low_s <= told.estimated_start_at_s or not told.estimated_start_high_s
+            assert (state.pool.used(), state.jobs) == (before, jobs)
+
     @rule(reboot=st.booleans())
     def restart(self, reboot: bool) -> None:
         """The next daemon has what was committed; after a reboot its recovery says that every run is over."""
@@ -304,6 +315,10 @@ class EngineMachine(RuleBasedStateMachine):
             assert p.active or p.pending, "it should have ended"
             assert array.phase in (Phase.HELD, Phase.WAITING) or (array.phase is Phase.RUNNING) == (p.active > 0), array.phase
             assert p.pending or array.phase is Phase.RUNNING
+
+    @invariant()
+    def no_plan_was_impossible(self) -> None:
+        assert not hasattr(self, "world") or self.world.engine.state.policy_fault == ""
 
     @invariant()
     def nothing_that_could_start_was_left_waiting(self) -> None:
