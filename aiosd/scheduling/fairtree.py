@@ -9,6 +9,7 @@ from typing import NamedTuple
 from aiosd.scheduling.fairshare import Association
 from aiosd.scheduling.rules import AccountSettings
 
+MOST = 1e30  # of shares and of usage: with more, quotients would not be numbers any more
 _BITS = 40  # of a quotient that count: what differs by rounding alone is a tie
 
 
@@ -142,8 +143,8 @@ def _by_level(node: Node) -> float:
 
 
 def positive(amount: float) -> float:
-    """`amount`, or 0 for what is none."""
-    return amount if isfinite(amount) and amount > 0 else 0.0
+    """`amount`, or 0 for what is none; of what nobody can mean, the most or the least that one may."""
+    return min(max(amount, 1 / MOST), MOST) if isfinite(amount) and amount > 0 else 0.0
 
 
 def preorder(node: Node, depth: int = 0) -> Iterable[tuple[Node, int]]:
