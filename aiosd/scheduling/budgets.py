@@ -90,9 +90,9 @@ def short_of(left: tuple[int, ...] | list[int], need: Need) -> Dimension | None:
 
 
 def holders_of(queue: str, user: str, qos: str) -> tuple[Holder, ...]:
-    """Everybody whose limits bind a job."""
-    bound = (Holder(Scope.USER, user), Holder(Scope.QUEUE, queue), Holder(Scope.QUEUE, queue, user), Holder(Scope.SHARE, queue))
-    return (*bound, Holder(Scope.QOS, qos), Holder(Scope.QOS, qos, user)) if qos else bound
+    """Everybody whose limits bind a job; the user's own first, for those are what it can do something about."""
+    bound = (Holder(Scope.USER, user), Holder(Scope.QUEUE, queue, user), Holder(Scope.QUEUE, queue), Holder(Scope.SHARE, queue))
+    return (*bound[:2], Holder(Scope.QOS, qos, user), *bound[2:], Holder(Scope.QOS, qos)) if qos else bound
 
 
 def allowed_in(settings: QueueSettings | QosSettings, *, each: bool = False) -> Need | None:
