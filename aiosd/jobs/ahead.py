@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiosd.ids import JobId
+from aiosd.jobs.billing import association
+from aiosd.jobs.job import Job
+from aiosd.scheduling.fairshare import Association
+from aiosd.scheduling.fairtree import FairTree, Node
+from aiosd.scheduling.multifactor import factors
 from aiosd.scheduling.policy import Snapshot
 
 if TYPE_CHECKING:
@@ -39,16 +44,38 @@ class AheadJob:
 
 
 def ahead_jobs(state: State, world: Snapshot, ids: Sequence[JobId]) -> tuple[AheadJob, ...]:
-    """Shares and usage are parts of those of all users who have used something or wait."""
-    users = set(world.usage) | {lane.key.user for lane in world.lanes}
-    shares = {user: max(0.0, world.shares.get(user, 1.0)) for user in users}
-    all_shares, all_usage = sum(shares.values()), sum(world.usage.values())
+    """Shares and usage are parts of the whole tree's; the priority is in points under the policy priority, else what was asked for."""
+    tree = FairTree(world.rules.accounts, world.shares, world.usage)
+    for lane in world.lanes:
+        tree.leaf(Association(lane.key.account, lane.key.user))
 
     def told(job_id: JobId) -> AheadJob:
         job = state.job(job_id)
-        user, queue = job.owner.name, state.queues.get(job.spec.queue)
-        share = shares.get(user, 1.0) / all_shares if all_shares else 0.0
-        usage = world.usage.get(user, 0.0) / all_usage if all_usage else 0.0
-        return AheadJob(job_id, user, job.spec.account, share, usage, job.spec.priority + (queue.priority if queue is not None else 0))
+        leaf = tree.leaf(association(job))
+        usage = leaf.usage / tree.root.usage if tree.root.usage else 0.0
+        return AheadJob(job_id, job.owner.name, job.spec.account, _share_of(leaf), usage, _priority(state, world, job))
 
     return tuple(map(told, ids))
+
+
+def _share_of(node: Node) -> float:
+    """Of the machine."""
+    share = 1.0
+    while node.parent is not None:
+        share *= node.shares / node.parent.shares_below if node.parent.shares_below else 0.0
+        node = node.parent
+    return share
+
+
+def _priority(state: State, world: Snapshot, job: Job) -> float:
+    if state.policy_in_force == "priority":
+        return sum(factor.points for factor in factors_of(state, world, job))
+    queue = state.queues.get(job.spec.queue)
+    return job.spec.priority + (queue.priority if queue is not None else 0)
+
+
+def factors_of(state: State, world: Snapshot, job: Job) -> tuple[Factor, ...]:
+    """What the priority of a job that waits is made of; nothing under any other policy."""
+    if state.policy_in_force != "priority":
+        return ()
+    return tuple(Factor(*factor) for factor in factors(world, state.class_key(job), job.eligible_at_s))

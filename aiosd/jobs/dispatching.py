@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from aiosd.clock import Instant
-from aiosd.jobs import guarding, limiting, reserving
+from aiosd.jobs import billing, guarding, limiting, reserving
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
 from aiosd.jobs.staging import open_line, recall, stage
 from aiosd.jobs.state import State
-from aiosd.scheduling.fairshare import dominant_share
 from aiosd.scheduling.policy import Snapshot, Start
 
 
@@ -32,7 +31,7 @@ def _start_what_can(state: State, now: Instant) -> None:
         _start_all(state, plan.starts, now)
         state.waits, state.planned = plan.waits, {planned.job_id: planned for planned in plan.reservations}
         limiting.look_again(state, plan.waits, now)
-        state.dirty = plan.more and bool(plan.starts)
+        state.dirty = bool(plan.starts) and plan.more
 
 
 def look(state: State, now: Instant) -> Snapshot:
@@ -47,11 +46,12 @@ def look(state: State, now: Instant) -> Snapshot:
         slots=slots,
         usage=state.ledger.usage(now.wall_s),
         shares=state.settings.shares,
-        budgets=limiting.budgets(state, {lane.key.user for lane in lanes}, now),
+        budgets=limiting.budgets(state, [lane.key for lane in lanes], now),
         max_starts=state.settings.max_starts_per_pass,
         keeper=reserving.keeper(state, now),
         rules=state.settings.scheduling,
         queues=state.queues,
+        estimate=state.estimate,
     )
 
 
@@ -59,9 +59,6 @@ def _start_all(state: State, starts: Sequence[Start], now: Instant) -> None:
     for start in starts:
         state.pool.adopt(start.grant)  # that it is free was seen with the plan
     for job in place(state, [(start.job_id, Run(start.grant, now.wall_s, state.boot_id)) for start in starts]):
-        assert job.run is not None
-        share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
-        state.ledger.begin(job.owner.name, share, now.wall_s)
-        state.holdings.begin(job)
+        billing.begin(state, job, now.wall_s)
         open_line(state, job, now)
         state.actions.append(Launch(job))

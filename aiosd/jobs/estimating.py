@@ -63,12 +63,12 @@ def _when(if_: WhatIf, ahead_count: int, now: Instant, lasting: Lasting) -> floa
     """The moment at which the policy starts it, if every run lasts as long as `lasting` says."""
     if not if_.complete:
         return None
-    saved_runs, saved_gone, saved_freed = dict(if_.runs), {k: set(v) for k, v in if_.gone.items()}, dict(if_.freed)
+    saved = dict(if_.runs), {k: set(v) for k, v in if_.gone.items()}, dict(if_.freed), dict(if_.returned)
     try:
         with if_.state.pool.trial():
             return _play(if_, ahead_count, now, lasting)
     finally:
-        if_.runs, if_.gone, if_.freed = saved_runs, saved_gone, saved_freed
+        if_.runs, if_.gone, if_.freed, if_.returned = saved
 
 
 def _play(if_: WhatIf, ahead_count: int, now: Instant, lasting: Lasting) -> float | None:

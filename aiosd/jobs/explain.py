@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs import dispatching, reserving
-from aiosd.jobs.ahead import AheadJob, Factor, ahead_jobs
+from aiosd.jobs.ahead import AheadJob, Factor, ahead_jobs, factors_of
 from aiosd.jobs.dependencies import describe
 from aiosd.jobs.devices import out_of_use
 from aiosd.jobs.estimating import Start, end_of, lasts, start_of
@@ -23,7 +23,6 @@ from aiosd.jobs.telling import reached_limit
 from aiosd.jobs.whatif import held_run, what_if
 from aiosd.resources.grant import describe_grant
 from aiosd.resources.shortage import MEMORY, Shortage
-from aiosd.scheduling.budgets import Dimension
 from aiosd.scheduling.policy import ClassKey, Rank, Snapshot, Wait, WaitKind
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
@@ -52,6 +51,9 @@ class WhyKind(StrEnum):
     QUEUE_STOPPED = "queue-stopped"
     NOT_WAITING = "not-waiting"
     OUT_OF_MEMORY = "out-of-memory"  # it has ended so
+
+
+LIMITS = {WaitKind.USER_LIMIT: WhyKind.POLICY_LIMIT, WaitKind.QUEUE_LIMIT: WhyKind.QUEUE_LIMIT, WaitKind.QOS_LIMIT: WhyKind.QOS_LIMIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,8 @@ def _waits_in_line(state: State, job: Job, wait: Wait | None, ahead: list[JobId]
     reservation = state.reservations.get(wait.reservation) if wait is not None else None
     if wait is not None and reservation is not None:
         return _reserved(state, job, wait, reservation)
-    if wait is not None and wait.kind is WaitKind.USER_LIMIT:
-        return _under_limit(state, job, limited(state, job, wait, now))
+    if wait is not None and wait.kind in LIMITS and (wait.kind is WaitKind.USER_LIMIT or wait.resource):
+        return _under_limit(state, job, LIMITS[wait.kind], limited(state, job, wait, now))
     return _in_line(state, job, wait, state.pool.shortage(job.request), ahead, ahead_count, now)
 
 
@@ -182,7 +184,7 @@ def _looking_ahead(state: State, job: Job, why: Why, rank: Callable[[ClassKey], 
         why = replace(why, planned_grant=describe_grant(planned.grant))
     try:
         world = dispatching.look(state, now)
-        why = replace(why, ahead_jobs=ahead_jobs(state, world, why.ahead))
+        why = replace(why, ahead_jobs=ahead_jobs(state, world, why.ahead), factors=factors_of(state, world, job))
         asking = what_if(state, job, world, rank, now)
         sooner = suggestions(asking, job, now) if asking is not None else ()
         start = start_of(asking, why.ahead_count, now) if asking is not None else None
@@ -209,7 +211,16 @@ def _with_start(state: State, job: Job, why: Why, start: Start | None) -> Why:
 
 def _ranks(state: State, job: Job, now: Instant) -> Callable[[ClassKey], Rank | None]:
     """The policy's order, without the queues of others that start nothing now, and without users who have all that they may."""
-    world = Snapshot(now.wall_s, (), state.pool, usage=state.ledger.usage(now.wall_s), shares=state.settings.shares, queues=state.queues)
+    world = Snapshot(
+        now.wall_s,
+        state.backlog.lanes.at(now.wall_s),
+        state.pool,
+        usage=state.ledger.usage(now.wall_s),
+        shares=state.settings.shares,
+        rules=state.settings.scheduling,
+        queues=state.queues,
+        estimate=state.estimate,
+    )
     rank = POLICIES[state.policy_in_force].ranking(world, state.class_key(job))
     full = {name for name, q in state.queues.items() if q.max_running and state.active_in[name] >= q.max_running}
     still = {name for name, q in state.queues.items() if not q.started} | full - {job.spec.queue}
@@ -241,8 +252,8 @@ def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | Non
 
 def _reason(state: State, job: Job, wait: Wait | None, shortage: Shortage | None, ahead: list[JobId], ahead_count: int) -> tuple[WhyKind, str]:
     waits_for = wait.kind if wait is not None else None
-    if wait is not None and waits_for in (WaitKind.QUEUE_LIMIT, WaitKind.QOS_LIMIT):
-        return _limit_of_many(job, wait)
+    if waits_for is WaitKind.QUEUE_LIMIT:
+        return WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r} runs as many jobs at once as it may"
     if waits_for is WaitKind.PRESSURE:
         return WhyKind.PRESSURE, state.held_back or "nothing new starts while the machine is short of memory"
     if shortage is not None:
@@ -252,14 +263,6 @@ def _reason(state: State, job: Job, wait: Wait | None, shortage: Shortage | None
     if ahead_count:
         return WhyKind.BEHIND, f"it would fit, but {_others(ahead_count)} first: job {ahead[0]}"
     return WhyKind.BEHIND, "it is next: it starts in the next pass"
-
-
-def _limit_of_many(job: Job, wait: Wait) -> tuple[WhyKind, str]:
-    """A limit over all jobs of a queue or of a quality of service."""
-    kind, whose = (WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r}") if wait.kind is WaitKind.QUEUE_LIMIT else (WhyKind.QOS_LIMIT, f"qos {job.spec.qos!r}")
-    if wait.resource in ("", str(Dimension.RUNS)):
-        return kind, f"{whose} runs as many jobs at once as it may"
-    return kind, f"the jobs of {whose} have as many {wait.resource} as they may have together, or too few are left for it"
 
 
 def _reserved(state: State, job: Job, wait: Wait, reservation: Reservation) -> Why:
@@ -274,16 +277,16 @@ def _reserved(state: State, job: Job, wait: Wait, reservation: Reservation) -> W
     )
 
 
-def _under_limit(state: State, job: Job, limit: Limited) -> Why:
+def _under_limit(state: State, job: Job, kind: WhyKind, limit: Limited) -> Why:
     return Why(
         job.id,
-        WhyKind.POLICY_LIMIT,
+        kind,
         limit.sentence,
-        state.policy,
+        state.policy_in_force,
         resource=limit.resource,
         asked=limit.asked,
         free=limit.free,
-        suggestions=(f"`aiosctl admin user set {job.owner.name} {limit.flag} N` raises the limit, or lifts it with 0; that takes an admin",),
+        suggestions=(f"`{limit.command}` raises the limit, or lifts it with 0; that takes an {'admin' if kind is WhyKind.POLICY_LIMIT else 'operator'}",),
     )
 
 

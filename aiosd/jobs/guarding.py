@@ -43,8 +43,7 @@ def plan_safely(state: State, now: Instant, look: Look) -> Plan:
 def check(state: State, now: Instant) -> None:
     """Whether the chosen policy is to be tried again; its next pass says whether it works."""
     if state.standing_in and state.fault is not None and now.steady_s >= state.fault.retry_at_s:
-        state.order_by_policy()
-        state.dirty = True
+        state.stand_in(False)
 
 
 def _attempt(state: State, policy: Policy, look: Look) -> tuple[Plan | None, str, Snapshot | None]:
@@ -89,7 +88,7 @@ def _follow(state: State) -> None:
 def _distrust(state: State, what: str, world: Snapshot | None, now: Instant) -> None:
     pause_s = FIRST_PAUSE_S if state.fault is None else min(LONGEST_PAUSE_S, 2 * state.fault.pause_s)
     state.fault = Fault(state.policy, what, now.wall_s, now.steady_s + pause_s, pause_s)
-    state.order_by_stand_in()
+    state.stand_in(True)
     _tell(state, state.fault, world)
 
 

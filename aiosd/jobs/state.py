@@ -3,14 +3,16 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from aiosd.clock import Instant
 from aiosd.errors import NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, End, Forget, Save, Withdraw
 from aiosd.jobs.backlog import Backlog, Entry
+from aiosd.jobs.chosen import Chosen, in_force
+from aiosd.jobs.holdings import Holdings
 from aiosd.jobs.job import Job, Phase
-from aiosd.jobs.limiting import Holdings
 from aiosd.jobs.lines import Staging
 from aiosd.jobs.ports import Submission
 from aiosd.jobs.settings import JobsSettings
@@ -18,10 +20,10 @@ from aiosd.jobs.timers import Due, Timers
 from aiosd.jobs.waited import Waited
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger
-from aiosd.scheduling.policy import ClassKey, Planned, Wait
+from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Planned, Wait, no_estimate
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
-from aiosd.scheduling.rules import QueueSettings
+from aiosd.scheduling.rules import QueueSettings, SchedulingRules
 from aiosd.scheduling.validator import Fault
 
 MOST_RECENT = 10_000
@@ -64,26 +66,31 @@ class State:
     waited: Waited = field(default_factory=Waited)
     fault: Fault | None = None  # of the chosen policy, since it was last followed
     standing_in: bool = False  # fifo decides in its place
+    chosen: Chosen = field(default_factory=Chosen)
+    configured: SchedulingRules = field(init=False)  # the rules without what was chosen
+    wall_s: float = inf  # as of the last event
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
 
     def __post_init__(self) -> None:
+        self.configured = self.settings.scheduling
         self.set_policy(self.policy)
 
     def set_policy(self, name: str) -> None:
         """Order what waits by it from now on; whatever it did wrong before, it is tried."""
-        self.policy, self.fault = name, None
-        self.order_by_policy()
+        self.policy, self.fault, self.standing_in = name, None, False
+        self.reorder()
+
+    def reorder(self) -> None:
+        """What decides about the order has changed: rules, queues, the machine, or who decides."""
+        rules = self.settings.scheduling
+        self.backlog.order_by(POLICIES[self.policy_in_force].within(Basis(rules, self.queues, self.pool.inventory, self.estimate)), rules)
         self.dirty = True
 
-    def order_by_policy(self) -> None:
-        self.standing_in = False
-        self.backlog.order_by(POLICIES[self.policy].within, self.settings.scheduling)
-
-    def order_by_stand_in(self) -> None:
-        """Until the policy is tried again."""
-        self.standing_in = True
-        self.backlog.order_by(POLICIES[STAND_IN].within, self.settings.scheduling)
+    def stand_in(self, standing_in: bool) -> None:
+        """Whether fifo decides in the place of the chosen policy."""
+        self.standing_in = standing_in
+        self.reorder()
 
     @property
     def policy_in_force(self) -> str:
@@ -97,9 +104,26 @@ class State:
 
     def use(self, settings: JobsSettings) -> None:
         """Take over what an operator has changed in the configuration."""
+        self.configured = settings.scheduling
+        settings = replace(settings, scheduling=in_force(settings.scheduling, self.chosen))
         before, self.settings = self.settings, settings
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
+
+    def choose(self, chosen: Chosen) -> None:
+        """Set rules that go before those of the configuration."""
+        self.chosen = chosen
+        self.use(replace(self.settings, scheduling=self.configured))
+
+    def estimate(self, key: ClassKey) -> Estimate | None:
+        """How long a run of this class is expected to take."""
+        return no_estimate(key)
+
+    def saw(self, now: Instant) -> None:
+        """The wall clock has gone back, or a daemon begins with jobs from a time that is yet to come: nobody waits since then."""
+        if now.wall_s < self.wall_s:
+            self.backlog.wait_since(now.wall_s)
+        self.wall_s = now.wall_s
 
     def latest(self, job: Job) -> Job:
         """`job` as this turn has left it so far, be it ended."""
@@ -201,9 +225,11 @@ class State:
             pending = sign * len(job.array.pending)
             self.phases[_pending_phase(job)] += pending
             self.holdings.queued[job.owner.name] += pending
+            self.holdings.queued_in[job.spec.queue] += pending
         else:
             self.phases[job.phase] += sign
             self.holdings.queued[job.owner.name] += sign * (job.phase in NOT_BEGUN)
+            self.holdings.queued_in[job.spec.queue] += sign * (job.phase in NOT_BEGUN)
             self.active_in[job.spec.queue] += sign * job.phase.active
 
     def _unlink(self, target: JobId, waiting: JobId) -> None:
@@ -215,7 +241,7 @@ class State:
             del self.dependents[target.number]
 
     def _queue(self, job: Job) -> None:
-        entry = _entry(job)
+        entry = _entry(job, self.wall_s)
         if entry is not None:
             self.backlog.put(job.id, self.class_key(job), entry)
             self.dirty = True
@@ -236,16 +262,17 @@ class State:
             timers.at_steady(job.stop.kill_at_steady_s, job.id, job.attempt, Due.KILL)
 
 
-def _entry(job: Job) -> Entry | None:
+def _entry(job: Job, wall_s: float) -> Entry | None:
+    since_s = min(job.eligible_at_s, wall_s)
     if job.array is None:
-        return Entry(1, job.eligible_at_s) if job.phase is Phase.QUEUED else None
+        return Entry(1, since_s) if job.phase is Phase.QUEUED else None
     if job.phase not in ALWAYS_LIVE:
         return None
     count = len(job.array.pending)
     limit = job.spec.array.limit if job.spec.array is not None else 0
     if limit:
         count = min(count, limit - job.array.active)
-    return Entry(count, job.eligible_at_s, job.array.pending) if count > 0 else None
+    return Entry(count, since_s, job.array.pending) if count > 0 else None
 
 
 def pending_element(array: Job, index: int) -> Job:

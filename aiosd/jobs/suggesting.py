@@ -178,7 +178,6 @@ def _after_an_end(if_: WhatIf, now: Instant, most_asked: int) -> Iterator[str]:
         with state.pool.trial():
             if_.end(job_id)
             starts = if_.starts()
-        if_.runs[job_id] = run
-        if_.freed[run.key.queue] -= 1
+        if_.again(run)
         if starts:
             yield f"it starts when job {job_id} of {state.jobs[job_id].owner.name} ends"

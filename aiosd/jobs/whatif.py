@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
+from aiosd.jobs import limiting
 from aiosd.jobs.job import Job, Phase
 from aiosd.resources.grant import Grant
+from aiosd.scheduling.budgets import UNLIMITED, Budget, Holder, Need, held_by, holders_of
 from aiosd.scheduling.lanes import lane_of
 from aiosd.scheduling.policy import ClassKey, HeldRun, JobClass, LaneKey, Plan, Rank, Snapshot
 from aiosd.scheduling.registry import POLICIES
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from aiosd.jobs.state import State
 
 MOST_CLASSES = 128  # that are looked at; where more go first, nothing is said
+NOTHING = Need(0, 0, 0, 0, 0)
 MOST_PASSES = 120  # of the policy, for one answer
 
 
@@ -53,8 +56,7 @@ class PartClass:
         return self.whole.eligible_at_s
 
     def since_s(self, job_id: JobId) -> float:
-        since: Callable[[JobId], float] | None = getattr(self.whole, "since_s", None)
-        return since(job_id) if since is not None else self.whole.eligible_at_s
+        return self.whole.since_s(job_id)
 
     def __iter__(self) -> Iterator[JobId]:
         return (job_id for job_id in self.whole if job_id not in self.gone and not self._of_record(job_id))
@@ -111,19 +113,21 @@ class WhatIf:
     key: ClassKey
     runs: dict[JobId, HeldRun]
     lanes: dict[LaneKey, list[Ranked]]
+    now: Instant
     complete: bool  # whether all that go before the job are among the classes
     asked: int = 0
     gone: dict[ClassKey, set[JobId]] = field(default_factory=dict)
     freed: dict[str, int] = field(default_factory=dict)  # by queue: slots that ends have given back
+    returned: dict[Holder, Need] = field(default_factory=dict)  # what they have given back of limits
 
     def passes(self, now_s: float | None = None, instead: Job | None = None) -> Plan:
         """What the policy plans: later than now, or with the job as it would be."""
         self.asked += 1
         now_s = self.world.now_s if now_s is None else now_s
-        lanes = self._lanes(self._changed(instead, now_s) if instead is not None else None)
+        lanes, budgets = self._lanes(self._changed(instead, now_s) if instead is not None else None), self._budgets(instead)
         slots = {queue: left + self.freed.get(queue, 0) for queue, left in self.world.slots.items()}
         runs = tuple(self.runs.values())
-        world = replace(self.world, now_s=now_s, lanes=lanes, slots=slots, runs=runs, keeper=self._keeper(now_s), max_starts=MOST_CLASSES)
+        world = replace(self.world, now_s=now_s, lanes=lanes, slots=slots, budgets=budgets, runs=runs, keeper=self._keeper(now_s), max_starts=MOST_CLASSES)
         with self.state.pool.trial():
             return POLICIES[self.state.policy_in_force].policy(world)
 
@@ -135,12 +139,31 @@ class WhatIf:
         self.state.pool.adopt(grant)
         self.runs[job_id] = HeldRun(job_id, key, grant, now_s)
         self.gone.setdefault(key, set()).add(job_id)
-        self.freed[key.queue] = self.freed.get(key.queue, 0) - 1
+        self._give(key, grant, -1)
 
     def end(self, job_id: JobId) -> None:
         run = self.runs.pop(job_id)
         self.state.pool.give_back(run.grant)
-        self.freed[run.key.queue] = self.freed.get(run.key.queue, 0) + 1
+        self._give(run.key, run.grant, +1)
+
+    def again(self, run: HeldRun) -> None:
+        """It goes on all the same; its grant is the pool's own affair."""
+        self.runs[run.job_id] = run
+        self._give(run.key, run.grant, -1)
+
+    def _give(self, key: ClassKey, grant: Grant, sign: int) -> None:
+        """Of slots and limits."""
+        self.freed[key.queue] = self.freed.get(key.queue, 0) + sign
+        need = held_by(grant)
+        for holder in holders_of(key.queue, key.user, key.qos):
+            before = self.returned.get(holder, NOTHING)
+            self.returned[holder] = Need(*(has + sign * more for has, more in zip(before, need, strict=True)))
+
+    def _budgets(self, instead: Job | None) -> dict[Holder, Budget]:
+        budgets = dict(self.world.budgets)
+        if instead is not None:  # of another queue or QoS there may be none yet
+            budgets |= limiting.budgets(self.state, [lane_of(self.state.class_key(instead))], self.now)
+        return {h: Budget(b.allowed, _plus(b.left, self.returned[h])) if h in self.returned else b for h, b in budgets.items()}
 
     def _keeper(self, now_s: float) -> Keeper | None:
         if self.world.keeper is None:
@@ -167,6 +190,11 @@ class WhatIf:
         return self.state.backlog.lanes.rank_of(one, now_s), one
 
 
+def _plus(left: Need, more: Need) -> Need:
+    """Time on GPUs does not come back with the end of a run."""
+    return Need(*(min(UNLIMITED, has + comes) for has, comes in zip(left, more, strict=True)))._replace(gpu_time=left.gpu_time)
+
+
 def what_if(state: State, job: Job, world: Snapshot, rank: Callable[[ClassKey], Rank | None], now: Instant) -> WhatIf | None:
     """None for a job that is in no line now."""
     target, key = _target(state, job), state.class_key(job)
@@ -174,7 +202,7 @@ def what_if(state: State, job: Job, world: Snapshot, rank: Callable[[ClassKey], 
     if target is None or own is None:
         return None
     lanes, complete = _nearest(world, own, rank)
-    return WhatIf(state, world, target, key, {run.job_id: run for run in held(state, world, now)}, lanes, complete)
+    return WhatIf(state, world, target, key, {run.job_id: run for run in held(state, world, now)}, lanes, now, complete)
 
 
 def _target(state: State, job: Job) -> JobId | None:

@@ -87,6 +87,9 @@ class WrittenClass:
     def oldest(self) -> JobId:
         return self.ids[0]
 
+    def since_s(self, job_id: JobId) -> float:
+        return self.eligible_at_s
+
     def __iter__(self) -> Iterator[JobId]:
         return iter(self.ids)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiosd.jobs.actions import QueueChange, SetQueue
 from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.inventory import Inventory
+from aiosd.scheduling.rules import AccountSettings, PriorityWeights, SchedulingRules
 from tests.fakes.policies import IMPOSSIBLE, Broken, registered
 from tests.golden.play import Play
 from tests.unit.jobs.world import machine
@@ -105,3 +106,32 @@ def fallback(play: Play) -> None:
         play.to(100)
         broken.mended = True
         play.to_the_end()
+
+
+AGEING = SchedulingRules(weights=PriorityWeights(age=100, fair_share=0, queue=0, qos=0, nice=0, explicit=1000, age_max_s=120))
+
+
+@scenario(settings=JobsSettings(policy="priority", scheduling=AGEING), cpus=1, step_s=10)
+def ageing(play: Play) -> None:
+    """Urgent jobs keep coming, and the patient one starts all the same: after two minutes it goes before all that have not waited so long."""
+    play.submit("P", lasts_s=20, limit_s=20, say="nothing special")
+    play.submit("p", lasts_s=20, limit_s=20, say="nothing special, patient")
+    for number, name in enumerate("ABCDEF"):
+        play.submit(name, lasts_s=30, limit_s=30, user="bob", priority=50, say="priority 50")
+        play.to(25 * (number + 1))
+    play.to_the_end()
+
+
+TREE = SchedulingRules(
+    accounts={"lab": AccountSettings("lab", shares=1.0), "vision": AccountSettings("vision", "lab", 2.0), "speech": AccountSettings("speech", "lab", 1.0)}
+)
+
+
+@scenario(settings=JobsSettings(policy="fair", scheduling=TREE), cpus=3)
+def fair_tree(play: Play) -> None:
+    """Of two accounts of the lab vision has twice the shares of speech: of every three that start two are its own, whoever came first."""
+    for name in "abcdef":
+        play.submit(name, account="speech", user="sam", lasts_s=30)
+    for name in "PQRS":
+        play.submit(name, account="vision", user="vera", lasts_s=30)
+    play.to_the_end()

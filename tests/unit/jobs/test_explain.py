@@ -13,6 +13,7 @@ from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.telling import told
 from aiosd.resources.request import DeviceRequest
 from aiosd.scheduling.policy import Wait, WaitKind
+from aiosd.scheduling.rules import QosSettings, SchedulingRules
 from tests.unit.jobs.world import ALICE, BOB, GIB, World, draft, machine
 
 
@@ -183,17 +184,38 @@ def test_of_a_job_that_runs_it_is_told_since_when_on_what_and_until_when() -> No
 
 
 def test_limits_of_many_and_pressure_have_words() -> None:
-    world = World(inventory=machine(2))
+    qos = {"urgent": QosSettings("urgent", cpu_millis=1000)}
+    world = World(inventory=machine(4), settings=JobsSettings(scheduling=SchedulingRules(qos=qos)))
     world.do(SetQueue("night", QueueChange(max_running=1)))
-    world.submit(asking(queue="night"), asking(queue="night"))
+    world.do(SetQueue("day", QueueChange(cpu_millis=1000)))
+    for fields in ({"queue": "night"}, {"queue": "day"}, {"qos": "urgent"}):
+        world.submit(asking(**fields), asking(**fields))  # type: ignore[arg-type]
     state = world.engine.state
-    job = state.jobs[JobId(2)]
-    for wait, kind, words, short in (
-        (Wait(WaitKind.QUEUE_LIMIT), "queue-limit", "queue 'night' runs as many jobs at once as it may", "queue limit"),
-        (Wait(WaitKind.QUEUE_LIMIT, "GPUs"), "queue-limit", "the jobs of queue 'night' have as many GPUs as they may", "queue limit: GPUs"),
-        (Wait(WaitKind.QOS_LIMIT, "running jobs"), "qos-limit", "qos '' runs as many jobs at once as it may", "limit of qos : running jobs"),
-        (Wait(WaitKind.PRESSURE), "pressure", "nothing new starts while the machine is short of memory", "memory pressure"),
+    for number, kind, words, short in (
+        (2, "queue-limit", "queue 'night' runs as many jobs at once as it may", "queue limit"),
+        (
+            4,
+            "queue-limit",
+            "it asks for 1 processors, and of the 1 processors that queue 'day' may have at once 0 processors are left",
+            "queue limit: processors",
+        ),
+        (6, "qos-limit", "it asks for 1 processors, and of the 1 processors that QoS 'urgent' may have at once", "limit of qos urgent: processors"),
     ):
-        state.waits = {state.class_key(job): wait}
-        told_why = why(world, 2)
-        assert (told_why.kind, told(state, job).reason) == (kind, short) and told_why.summary.startswith(words)
+        assert (why(world, number).kind, told(state, state.jobs[JobId(number)]).reason) == (kind, short)
+        assert why(world, number).summary.startswith(words)
+    state.waits = {state.class_key(state.jobs[JobId(2)]): Wait(WaitKind.PRESSURE)}
+    assert (why(world, 2).kind, told(state, state.jobs[JobId(2)]).reason) == ("pressure", "memory pressure")
+
+
+def test_under_priority_it_is_told_what_a_priority_is_made_of() -> None:
+    world = World(inventory=machine(1), settings=JobsSettings(policy="priority"))
+    world.submit(asking(), owner=BOB)
+    world.submit(asking(), asking(priority=5, nice=3), owner=ALICE)
+    world.wait(3600)
+    told_why = why(world, 2)
+    assert [factor.name for factor in told_why.factors] == ["age", "fair_share", "queue", "qos", "size", "nice", "explicit"]
+    assert all(0 <= factor.factor <= 1 for factor in told_why.factors)
+    points = {number: sum(factor.points for factor in why(world, number).factors) for number in (2, 3)}
+    (ahead,) = told_why.ahead_jobs
+    assert (ahead.job_id, ahead.user, ahead.priority) == (JobId(3), "alice", pytest.approx(points[3])) and points[3] > points[2]
+    assert (ahead.share, ahead.usage) == (0.5, 0.0), "two users, and bob has used all that was used"

@@ -130,7 +130,7 @@ def test_the_order_of_a_lane_may_fail_too() -> None:
     def within(*_: object) -> tuple[tuple[float, ...], float]:
         raise KeyError("weights")
 
-    POLICIES["broken"] = POLICIES["priority"]._replace(within=within)
+    POLICIES["broken"] = POLICIES["priority"]._replace(within=lambda basis: within)
     try:
         world.do(SetPolicy("broken"))
         fill(world)

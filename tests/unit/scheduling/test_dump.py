@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from aiosd.ids import JobId
 from aiosd.resources.pool import Pool
-from aiosd.scheduling.budgets import Budget, Need
+from aiosd.scheduling.budgets import Budget, Holder, Need, Scope
 from aiosd.scheduling.dump import dump, load
+from aiosd.scheduling.fairshare import Association
 from aiosd.scheduling.lanes import Lanes
-from aiosd.scheduling.policy import ClassKey, Estimate, HeldRun, Snapshot
+from aiosd.scheduling.policy import Basis, ClassKey, Estimate, HeldRun, Snapshot
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Holding, Keeper, Reservation
 from aiosd.scheduling.rules import PreemptMode, QosSettings, QueueSettings, SchedulingRules
@@ -21,7 +22,9 @@ def world_of(classes: list[Waiting], policy: str = "fair") -> Snapshot:
     pool = Pool(machine(8, gpus=2))
     held = pool.take(ask(2, gpus=1))
     assert held is not None
-    lanes = Lanes(POLICIES[policy].within, SchedulingRules())
+    queues = {"default": QueueSettings("default", weights={"age": 2.0}, preempt_mode=PreemptMode.SUSPEND)}
+    rules = SchedulingRules(qos={"urgent": QosSettings("urgent", preempts=("default",))})
+    lanes = Lanes(POLICIES[policy].within(Basis(rules, queues, pool.inventory)), rules)
     for job_class in classes:
         lanes.changed(job_class)
     reservation = Reservation(3, 50.0, 90.0, ("eve",), frozenset({"eve"}), ask(2))
@@ -31,12 +34,12 @@ def world_of(classes: list[Waiting], policy: str = "fair") -> Snapshot:
         lanes=lanes.at(10.0),
         pool=pool,
         slots={"default": 9},
-        usage={"ada": 3.5, "bob": 0.0},
+        usage={Association("", "ada"): 3.5, Association("lab", "bob"): 0.0},
         shares={"ada": 0.0},
-        budgets={"bob": Budget(Need(5, 1, 2, 3, 4), Need(4, 3, 2, 1, 0))},
+        budgets={Holder(Scope.USER, "bob"): Budget(Need(5, 1, 2, 3, 4), Need(4, 3, 2, 1, 0))},
         keeper=Keeper([reservation], [Holding("ada", held)], pool.inventory, 10.0),
-        rules=SchedulingRules(qos={"urgent": QosSettings("urgent", preempts=("default",))}),
-        queues={"default": QueueSettings("default", weights={"age": 2.0}, preempt_mode=PreemptMode.SUSPEND)},
+        rules=rules,
+        queues=queues,
         runs=(run,),
         estimate={classes[0].key: Estimate(60.0, 10.0, 90.0, 5)}.get if classes else lambda _: None,
     )
@@ -79,6 +82,6 @@ def test_all_of_it_comes_back() -> None:
 
 def test_a_part_that_cannot_be_written_keeps_no_other_from_it() -> None:
     world = world_of([waiting(key(ask(1)), 7)])
-    object.__setattr__(world, "usage", {"ada": object()})
+    object.__setattr__(world, "usage", {Association("", "ada"): object()})
     text = dump(world)
     assert "usage" in text.partition("unwritten")[2] and load(text).usage == {}

@@ -1,19 +1,21 @@
 """Small worlds for policies: a machine, classes of jobs, and a snapshot of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aiosd.ids import JobId
 from aiosd.resources.inventory import Cpu, Device, Inventory
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import DeviceRequest, Request
-from aiosd.scheduling.budgets import Budget
+from aiosd.scheduling.budgets import Budget, Holder, Scope
+from aiosd.scheduling.fairshare import Association
 from aiosd.scheduling.lanes import Lanes
-from aiosd.scheduling.policy import ClassKey, Plan, Policy, Snapshot
+from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Plan, Policy, Snapshot, no_estimate
 from aiosd.scheduling.registry import POLICIES
-from aiosd.scheduling.rules import SchedulingRules
+from aiosd.scheduling.rules import QueueSettings, SchedulingRules
 
 GIB = 1 << 30
+RULES = SchedulingRules()
 
 
 def machine(cpus: int = 8, gpus: int = 0, memory_gib: int = 64) -> Inventory:
@@ -26,8 +28,10 @@ def ask(cpus: float = 1, gpus: float = 0, memory_gib: float = 0) -> Request:
     return Request(int(cpus * 1000), int(memory_gib * GIB), devices)
 
 
-def key(request: Request, *, queue: str = "default", user: str = "ada", priority: int = 0) -> ClassKey:
-    return ClassKey(queue, user, "", priority, request)
+def key(
+    request: Request, *, queue: str = "default", user: str = "ada", account: str = "", priority: int = 0, qos: str = "", nice: int = 0, work: str = ""
+) -> ClassKey:
+    return ClassKey(queue, user, account, priority, request, 0.0, qos, nice, work)
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Waiting:
     key: ClassKey
     ids: Sequence[JobId]
     looked_at: int = 0
+    since: Mapping[JobId, float] = field(default_factory=dict)  # 0 for those that are not in it
 
     @property
     def count(self) -> int:
@@ -48,7 +53,10 @@ class Waiting:
 
     @property
     def eligible_at_s(self) -> float:
-        return 0.0
+        return self.since_s(self.ids[0])
+
+    def since_s(self, job_id: JobId) -> float:
+        return self.since.get(job_id, 0.0)
 
     def __iter__(self) -> Iterator[JobId]:
         for job_id in self.ids:
@@ -66,17 +74,25 @@ def decide(
     classes: Sequence[Waiting],
     *,
     slots: Mapping[str, int] | None = None,
-    usage: Mapping[str, float] | None = None,
+    usage: Mapping[str, float] | Mapping[Association, float] | None = None,
     shares: Mapping[str, float] | None = None,
     max_starts: int = 1000,
-    budgets: Mapping[str, Budget] | None = None,
+    budgets: Mapping[str, Budget] | Mapping[Holder, Budget] | None = None,
+    rules: SchedulingRules = RULES,
+    queues: Mapping[str, QueueSettings] | None = None,
+    now_s: float = 0.0,
+    estimate: Callable[[ClassKey], Estimate | None] = no_estimate,
 ) -> Plan:
-    """What the policy plans; the pool is afterwards as it was before."""
-    lanes = Lanes(next(known.within for known in POLICIES.values() if known.policy is policy), SchedulingRules())
+    """What the policy plans, where usage and budgets are by user unless their keys say more; the pool is afterwards as it was before."""
+    within = next(known.within for known in POLICIES.values() if known.policy is policy)
+    lanes = Lanes(within(Basis(rules, queues or {}, pool.inventory, estimate)), rules)
     for job_class in classes:
         lanes.changed(job_class)
+    charged = {Association("", whose) if isinstance(whose, str) else whose: used for whose, used in (usage or {}).items()}
+    limits = {Holder(Scope.USER, whose) if isinstance(whose, str) else whose: budget for whose, budget in (budgets or {}).items()}
     with pool.trial():
-        return policy(Snapshot(0.0, lanes.at(0.0), pool, slots or {}, usage or {}, shares or {}, max_starts, budgets=budgets or {}))
+        world = Snapshot(now_s, lanes.at(now_s), pool, slots or {}, charged, shares or {}, max_starts, None, limits, rules, queues or {}, (), estimate)
+        return policy(world)
 
 
 def started(plan: Plan) -> list[int]:

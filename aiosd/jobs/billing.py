@@ -1,0 +1,27 @@
+"""What a run is charged to: its user under its account, for the largest part of any one resource that it holds."""
+
+from aiosd.clock import Instant
+from aiosd.jobs.job import Job
+from aiosd.jobs.state import State
+from aiosd.scheduling.fairshare import Association, dominant_share
+
+
+def association(job: Job) -> Association:
+    return Association(job.spec.account, job.owner.name)
+
+
+def begin(state: State, job: Job, at_s: float) -> None:
+    """From its dispatch on a run counts: in the usage of who is charged, times what its QoS costs, and under every limit."""
+    assert job.run is not None
+    qos = state.settings.scheduling.qos.get(job.spec.qos)
+    share = dominant_share(job.run.grant, state.pool.inventory) * (qos.usage_factor if qos is not None else 1.0)
+    state.shares[job.id] = share
+    state.ledger.begin(association(job), share, at_s)
+    state.holdings.begin(job)
+
+
+def finish(state: State, job: Job, now: Instant) -> None:
+    """The grant is given back: what was used stays charged."""
+    assert job.run is not None
+    state.ledger.finish(association(job), state.shares.pop(job.id), job.run.dispatched_at_s, now.wall_s)
+    state.holdings.finish(job, now)
