@@ -86,6 +86,12 @@ class Steps:
         return at
 
 
+def _rising(times: Sequence[float], values: Iterable[int]) -> Steps:
+    """Of what comes at the same time all at once."""
+    steps = dict(zip(times, values, strict=True))
+    return Steps(list(steps), list(steps.values()), rising=True)
+
+
 class Release(NamedTuple):
     """What comes back when a run ends; wall."""
 
@@ -118,9 +124,9 @@ class Timeline:
         self._coming = sorted((r for r in releases if r.at_s < inf), key=itemgetter(0))
         times = [now_s, *(max(self._soon_s, r.at_s) for r in self._coming)]
         cpu_millis, memory_bytes, disk_bytes = pool.free_amounts
-        self.cpu = Steps(times, list(accumulate((r.cpu_millis for r in self._coming), initial=cpu_millis)), rising=True)
-        self.memory = Steps(times.copy(), list(accumulate((r.memory_bytes for r in self._coming), initial=memory_bytes)), rising=True)
-        self.disk = Steps(times.copy(), list(accumulate((r.disk_bytes for r in self._coming), initial=disk_bytes)), rising=True)
+        self.cpu = _rising(times, accumulate((r.cpu_millis for r in self._coming), initial=cpu_millis))
+        self.memory = _rising(times, accumulate((r.memory_bytes for r in self._coming), initial=memory_bytes))
+        self.disk = _rising(times, accumulate((r.disk_bytes for r in self._coming), initial=disk_bytes))
         self._by_device: dict[str, tuple[Steps, Steps]] | None = None  # thousandths and bytes; None: nobody has asked for devices yet
 
     def copy(self) -> "Timeline":
