@@ -6,6 +6,7 @@ from functools import partial
 from aiosd.clock import Instant
 from aiosd.jobs import billing, guarding, limiting, reserving
 from aiosd.jobs.actions import Launch
+from aiosd.jobs.holders import held_runs
 from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
 from aiosd.jobs.staging import open_line, recall, stage
@@ -51,6 +52,7 @@ def look(state: State, now: Instant) -> Snapshot:
         keeper=reserving.keeper(state, now),
         rules=state.settings.scheduling,
         queues=state.queues,
+        runs=held_runs(state, now),
         estimate=state.estimate,
     )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from math import inf, isfinite
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
+from aiosd.jobs.holders import ends_s
 from aiosd.jobs.job import Job, Phase
-from aiosd.jobs.reserving import ends_s
 from aiosd.jobs.whatif import MOST_PASSES, WhatIf
 from aiosd.scheduling.policy import ClassKey, Estimate, HeldRun, Snapshot
 
@@ -73,6 +73,7 @@ def _when(if_: WhatIf, ahead_count: int, now: Instant, lasting: Lasting) -> floa
 
 def _play(if_: WhatIf, ahead_count: int, now: Instant, lasting: Lasting) -> float | None:
     ends = [(_end_of(if_, run, now, lasting), job_id) for job_id, run in if_.runs.items()]
+    if_.runs = {job_id: replace(if_.runs[job_id], expected_end_s=ends_s) for ends_s, job_id in ends}
     heapify(ends)
     now_s, begun = now.wall_s, 0
     for _ in range(STEPS):
@@ -84,8 +85,9 @@ def _play(if_: WhatIf, ahead_count: int, now: Instant, lasting: Lasting) -> floa
                 return now_s
             place = if_.state.backlog.place_of(start.job_id)
             assert place is not None
-            if_.begin(start.job_id, place.key, start.grant, now_s)
-            heappush(ends, (now_s + max(1.0, lasting(_lasts(if_, start.job_id, place.key))), start.job_id))
+            end_s = now_s + max(1.0, lasting(_lasts(if_, start.job_id, place.key)))
+            if_.begin(start.job_id, place.key, start.grant, now_s, end_s)
+            heappush(ends, (end_s, start.job_id))
             begun += 1
         if not ends or ends[0][0] == inf:
             return None

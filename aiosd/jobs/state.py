@@ -11,6 +11,7 @@ from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, End, Forget, Save, Withdraw
 from aiosd.jobs.backlog import Backlog, Entry
 from aiosd.jobs.chosen import Chosen, in_force
+from aiosd.jobs.holders import Seen
 from aiosd.jobs.holdings import Holdings
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.lines import Staging
@@ -23,7 +24,7 @@ from aiosd.scheduling.fairshare import UsageLedger
 from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Planned, Wait, no_estimate
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
-from aiosd.scheduling.rules import QueueSettings, SchedulingRules
+from aiosd.scheduling.rules import Backfill, QueueSettings, SchedulingRules
 from aiosd.scheduling.validator import Fault
 
 MOST_RECENT = 10_000
@@ -60,6 +61,7 @@ class State:
     next_reservation: int = 1
     reserved_devices: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of the reservations in force, as of the last pass
     holdings: Holdings = field(default_factory=Holdings)
+    seen: dict[JobId, Seen] = field(default_factory=dict)  # runs, as of the last pass that asked for them
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     planned: Mapping[JobId, Planned] = field(default_factory=dict)  # starts that backfill expects, as of the last pass
     held_back: str = ""  # why nothing new starts now, in a sentence; "": it does
@@ -109,6 +111,7 @@ class State:
         before, self.settings = self.settings, settings
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
+            self.requeue_all()  # jobs of different length are told apart only where that matters
 
     def choose(self, chosen: Chosen) -> None:
         """Set rules that go before those of the configuration."""
@@ -187,7 +190,8 @@ class State:
 
     def class_key(self, job: Job) -> ClassKey:
         spec = job.spec
-        lasts_s = spec.time_limit_s + spec.grace_s if self.reservations and spec.time_limit_s else 0.0
+        matters = bool(self.reservations) or self.settings.scheduling.backfill is not Backfill.OFF
+        lasts_s = spec.time_limit_s + spec.grace_s if matters and spec.time_limit_s else 0.0
         return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, "", spec.preemptible)
 
     def requeue_all(self) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from aiosd.clock import Instant
+from aiosd.jobs.holders import ends_s
 from aiosd.jobs.job import Job, JobSpec
-from aiosd.jobs.reserving import ends_s
 from aiosd.jobs.whatif import WhatIf
 from aiosd.resources.accelerators import plain
 from aiosd.resources.processors import WHOLE

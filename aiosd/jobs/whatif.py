@@ -135,9 +135,9 @@ class WhatIf:
         """Whether the job starts now."""
         return any(start.job_id == self.target for start in self.passes(instead=instead).starts)
 
-    def begin(self, job_id: JobId, key: ClassKey, grant: Grant, now_s: float) -> None:
+    def begin(self, job_id: JobId, key: ClassKey, grant: Grant, now_s: float, ends_s: float) -> None:
         self.state.pool.adopt(grant)
-        self.runs[job_id] = HeldRun(job_id, key, grant, now_s)
+        self.runs[job_id] = HeldRun(job_id, key, grant, now_s, ends_s, ends_s)
         self.gone.setdefault(key, set()).add(job_id)
         self._give(key, grant, -1)
 

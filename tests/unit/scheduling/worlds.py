@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from aiosd.ids import JobId
 from aiosd.resources.inventory import Cpu, Device, Inventory
@@ -10,12 +11,14 @@ from aiosd.resources.request import DeviceRequest, Request
 from aiosd.scheduling.budgets import Budget, Holder, Scope
 from aiosd.scheduling.fairshare import Association
 from aiosd.scheduling.lanes import Lanes
-from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Plan, Policy, Snapshot, no_estimate
+from aiosd.scheduling.policy import Basis, ClassKey, Estimate, HeldRun, Plan, Policy, Snapshot, no_estimate
 from aiosd.scheduling.registry import POLICIES
+from aiosd.scheduling.reservations import Keeper
 from aiosd.scheduling.rules import QueueSettings, SchedulingRules
 
 GIB = 1 << 30
 RULES = SchedulingRules()
+PLAIN = RULES
 
 
 def machine(cpus: int = 8, gpus: int = 0, memory_gib: int = 64) -> Inventory:
@@ -29,9 +32,25 @@ def ask(cpus: float = 1, gpus: float = 0, memory_gib: float = 0) -> Request:
 
 
 def key(
-    request: Request, *, queue: str = "default", user: str = "ada", account: str = "", priority: int = 0, qos: str = "", nice: int = 0, work: str = ""
+    request: Request,
+    *,
+    queue: str = "default",
+    user: str = "ada",
+    account: str = "",
+    priority: int = 0,
+    lasts_s: float = 0.0,
+    qos: str = "",
+    nice: int = 0,
+    work: str = "",
 ) -> ClassKey:
-    return ClassKey(queue, user, account, priority, request, 0.0, qos, nice, work)
+    return ClassKey(queue, user, account, priority, request, lasts_s, qos, nice, work)
+
+
+def run(pool: Pool, request: Request, ends_s: float = inf, *, number: int = 1000) -> HeldRun:
+    """One that holds what it asked for until then, as it is expected."""
+    grant = pool.take(request)
+    assert grant is not None
+    return HeldRun(JobId(number), key(request), grant, 0.0, ends_s, ends_s)
 
 
 @dataclass
@@ -81,6 +100,8 @@ def decide(
     rules: SchedulingRules = RULES,
     queues: Mapping[str, QueueSettings] | None = None,
     now_s: float = 0.0,
+    runs: Sequence[HeldRun] = (),
+    keeper: Keeper | None = None,
     estimate: Callable[[ClassKey], Estimate | None] = no_estimate,
 ) -> Plan:
     """What the policy plans, where usage and budgets are by user unless their keys say more; the pool is afterwards as it was before."""
@@ -91,7 +112,7 @@ def decide(
     charged = {Association("", whose) if isinstance(whose, str) else whose: used for whose, used in (usage or {}).items()}
     limits = {Holder(Scope.USER, whose) if isinstance(whose, str) else whose: budget for whose, budget in (budgets or {}).items()}
     with pool.trial():
-        world = Snapshot(now_s, lanes.at(now_s), pool, slots or {}, charged, shares or {}, max_starts, None, limits, rules, queues or {}, (), estimate)
+        world = Snapshot(now_s, lanes.at(now_s), pool, slots or {}, charged, shares or {}, max_starts, keeper, limits, rules, queues or {}, runs, estimate)
         return policy(world)
 
 
