@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aiosd.jobs.actions import QueueChange, SetQueue
 from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.inventory import Inventory
-from aiosd.scheduling.rules import AccountSettings, PriorityWeights, SchedulingRules
+from aiosd.scheduling.rules import AccountSettings, Backfill, PriorityWeights, SchedulingRules
 from tests.fakes.policies import IMPOSSIBLE, Broken, registered
 from tests.golden.play import Play
 from tests.unit.jobs.world import machine
@@ -134,4 +134,39 @@ def fair_tree(play: Play) -> None:
         play.submit(name, account="speech", user="sam", lasts_s=30)
     for name in "PQRS":
         play.submit(name, account="vision", user="vera", lasts_s=30)
+    play.to_the_end()
+
+
+@scenario(settings=JobsSettings(policy="fifo", scheduling=SchedulingRules(backfill=Backfill.EASY)), cpus=4, gpus=1)
+def easy(play: Play) -> None:
+    """A wide job waits with a place kept for it. Beside it starts what ends before, or what needs nothing of that place; nothing that would delay it."""
+    play.submit("A", cpus=2, lasts_s=60, limit_s=60)
+    play.submit("W", cpus=3, lasts_s=40, limit_s=40, user="bob", say="wide")
+    play.to(5)
+    play.submit("s", lasts_s=40, limit_s=40, user="carol", say="ends before W can start")
+    play.to(10)
+    play.submit("n", lasts_s=90, limit_s=90, user="dora", say="leaves W its three")
+    play.to(15)
+    play.submit("x", lasts_s=90, limit_s=90, user="carol", say="would delay W")
+    play.to_the_end()
+
+
+@scenario(settings=JobsSettings(policy="fifo", scheduling=SchedulingRules(backfill=Backfill.CONSERVATIVE)), cpus=4)
+def conservative(play: Play) -> None:
+    """Everybody who waits has a place kept: s would not delay W, which is first, but V, which is second; with easy it would start at once."""
+    _two_wait_and_one_is_small(play)
+
+
+@scenario(settings=JobsSettings(policy="fifo", scheduling=SchedulingRules(backfill=Backfill.EASY)), cpus=4)
+def easy_delays_the_second(play: Play) -> None:
+    """Only the first that waits has a place kept: s starts at once, and V, which is second, starts later for it."""
+    _two_wait_and_one_is_small(play)
+
+
+def _two_wait_and_one_is_small(play: Play) -> None:
+    play.submit("A", cpus=3, lasts_s=60, limit_s=60)
+    play.submit("W", cpus=2, lasts_s=40, limit_s=40, user="bob")
+    play.submit("V", cpus=2, lasts_s=40, limit_s=40, user="carol")
+    play.to(10)
+    play.submit("s", cpus=1, lasts_s=120, limit_s=120, user="dora", say="small and long")
     play.to_the_end()
