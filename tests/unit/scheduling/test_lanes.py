@@ -59,7 +59,7 @@ def test_alarms_of_classes_that_are_gone_do_not_pile_up() -> None:
     kept: JobClass = waiting(key(ask(1)), 1)
     lanes.changed(kept)
     for number in range(3 * SWEPT_FROM):
-        passing = waiting(key(ask(1), priority=number), number + 2)
+        passing = waiting(key(ask(1), priority=number + 1), number + 2)
         lanes.changed(passing)
         lanes.at(0.0)
         passing.ids = []
