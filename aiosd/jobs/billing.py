@@ -3,6 +3,7 @@
 from aiosd.clock import Instant
 from aiosd.jobs.job import Job
 from aiosd.jobs.state import State
+from aiosd.resources.grant import Grant
 from aiosd.scheduling.fairshare import Association, dominant_share
 
 
@@ -13,11 +14,16 @@ def association(job: Job) -> Association:
 def begin(state: State, job: Job, at_s: float) -> None:
     """From its dispatch on a run counts: in the usage of who is charged, times what its QoS costs, and under every limit."""
     assert job.run is not None
-    qos = state.settings.scheduling.qos.get(job.spec.qos)
-    share = dominant_share(job.run.grant, state.pool.inventory) * (qos.usage_factor if qos is not None else 1.0)
-    state.shares[job.id] = share
+    share = state.shares[job.id] = _billed(state, job, job.run.grant)
     state.ledger.begin(association(job), share, at_s)
     state.holdings.begin(job)
+
+
+def change(state: State, job: Job, grant: Grant, since_s: float, now: Instant) -> None:
+    """From now on the run is charged for another grant; `since_s`: since when for the one before. What limits count is not changed here."""
+    state.ledger.finish(association(job), state.shares[job.id], since_s, now.wall_s)
+    share = state.shares[job.id] = _billed(state, job, grant)
+    state.ledger.begin(association(job), share, now.wall_s)
 
 
 def finish(state: State, job: Job, now: Instant) -> None:
@@ -25,3 +31,8 @@ def finish(state: State, job: Job, now: Instant) -> None:
     assert job.run is not None
     state.ledger.finish(association(job), state.shares.pop(job.id), job.run.dispatched_at_s, now.wall_s)
     state.holdings.finish(job, now)
+
+
+def _billed(state: State, job: Job, grant: Grant) -> float:
+    qos = state.settings.scheduling.qos.get(job.spec.qos)
+    return dominant_share(grant, state.pool.inventory) * (qos.usage_factor if qos is not None else 1.0)

@@ -38,19 +38,18 @@ def shares(state: State, now: Instant) -> list[ShareNode]:
     queued = _below(tree, _queued(state))
     running = _below(tree, Counter(association(state.jobs[job_id]) for job_id in state.shares))
     ranks = {node: standing.rank for node, standing in tree.standings().items()}
-    found, of_machine = [], {tree.root: 1.0}
+    found = []
     for node, depth in preorder(tree.root):
         assert node.parent is not None
-        of_machine[node] = of_machine[node.parent] * (node.shares / node.parent.shares_below if node.parent.shares_below else 0.0)
         found.append(
             ShareNode(
                 name=node.name,
                 parent=node.parent.name,
                 is_user=node.is_user,
                 shares=node.shares,
-                share=of_machine[node],
+                share=tree.due(node),
                 usage=node.usage,
-                usage_share=node.usage / tree.root.usage if tree.root.usage else 0.0,
+                usage_share=tree.used(node),
                 level_fair_share=1 / node.level_claim if node.level_claim else float("inf"),
                 rank=ranks.get(node, 0),
                 depth=depth,

@@ -97,6 +97,18 @@ class FairTree:
             node.usage += amount
             node = node.parent
 
+    def due(self, node: Node) -> float:
+        """The part of the machine that it is due, in [0, 1]."""
+        part = 1.0
+        while node.parent is not None:
+            part *= node.shares / node.parent.shares_below if node.parent.shares_below else 0.0
+            node = node.parent
+        return part
+
+    def used(self, node: Node) -> float:
+        """Its part of all usage, in [0, 1]."""
+        return node.usage / self.root.usage if self.root.usage else 0.0
+
     def standings(self) -> dict[Node, Standing]:
         """Of every user in the tree."""
         places: dict[Node, int] = {}

@@ -8,6 +8,7 @@ import pytest
 from aiosd.clock import Instant
 from aiosd.errors import Denied, Exhausted, InvalidArgument, NeverFits, NotFound
 from aiosd.ids import JobId
+from aiosd.jobs import billing
 from aiosd.jobs.actions import InventoryChanged, QueueChange, SetPolicy, SetQueue, Submit, UpdateJob
 from aiosd.jobs.draft import JobChange, RequestDraft
 from aiosd.jobs.job import Owner
@@ -15,7 +16,7 @@ from aiosd.jobs.limiting import limited
 from aiosd.jobs.ports import Loaded
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.sharing import shares
-from aiosd.resources.request import DeviceRequest
+from aiosd.resources.request import DeviceRequest, Request
 from aiosd.scheduling.fairshare import Association
 from aiosd.scheduling.policy import WaitKind
 from aiosd.scheduling.registry import POLICIES
@@ -230,6 +231,27 @@ def test_usage_is_charged_to_the_account_times_what_the_qos_costs() -> None:
     world.engine.state.use(replace(world.settings, scheduling=SchedulingRules()))
     world.finish(JobId(1))
     assert world.engine.state.ledger.usage(world.now.wall_s)[Association("lab", "alice")] == pytest.approx(0.0), "as it began, so it ends"
+
+
+def test_a_run_that_holds_something_else_is_charged_for_that() -> None:
+    world = with_rules(qos={"double": QosSettings("double", usage_factor=2.0)}, cpus=4)
+    world.submit(draft(qos="double", account="lab"))
+    world.begin()
+    state, job = world.engine.state, world.engine.state.jobs[JobId(1)]
+    assert job.run is not None
+    world.wait(100.0)
+    grant = state.pool.take(ask_for(2))
+    assert grant is not None
+    billing.change(state, job, grant, job.run.dispatched_at_s, world.now)
+    whose = Association("lab", "alice")
+    assert state.ledger.value(whose, world.now.wall_s) == pytest.approx(100 * 2 / 4, rel=1e-3)
+    world.wait(100.0)
+    assert state.ledger.value(whose, world.now.wall_s) == pytest.approx(100 * 2 / 4 + 100 * 2 * 2 / 4, rel=1e-3)
+    state.pool.give_back(grant)
+
+
+def ask_for(cpus: int) -> Request:
+    return Request(1000 * cpus, 0)
 
 
 def test_the_tree_is_shown() -> None:
