@@ -10,7 +10,7 @@ from aiosd.ids import JobId
 from aiosd.jobs.billing import association
 from aiosd.jobs.job import Job
 from aiosd.scheduling.fairshare import Association
-from aiosd.scheduling.fairtree import FairTree, Node
+from aiosd.scheduling.fairtree import FairTree
 from aiosd.scheduling.multifactor import factors
 from aiosd.scheduling.policy import Snapshot
 
@@ -52,19 +52,9 @@ def ahead_jobs(state: State, world: Snapshot, ids: Sequence[JobId]) -> tuple[Ahe
     def told(job_id: JobId) -> AheadJob:
         job = state.job(job_id)
         leaf = tree.leaf(association(job))
-        usage = leaf.usage / tree.root.usage if tree.root.usage else 0.0
-        return AheadJob(job_id, job.owner.name, job.spec.account, _share_of(leaf), usage, _priority(state, world, job))
+        return AheadJob(job_id, job.owner.name, job.spec.account, tree.due(leaf), tree.used(leaf), _priority(state, world, job))
 
     return tuple(map(told, ids))
-
-
-def _share_of(node: Node) -> float:
-    """Of the machine."""
-    share = 1.0
-    while node.parent is not None:
-        share *= node.shares / node.parent.shares_below if node.parent.shares_below else 0.0
-        node = node.parent
-    return share
 
 
 def _priority(state: State, world: Snapshot, job: Job) -> float:
