@@ -4,10 +4,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from aiosd.ids import JobId
+from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import Grant
 from aiosd.resources.request import Request
 from aiosd.scheduling.budgets import Need, need_of, short_of
-from aiosd.scheduling.policy import ClassKey, Plan, Snapshot, Start, Wait, WaitKind
+from aiosd.scheduling.policy import ClassKey, Plan, Promise, Snapshot, Start, Wait, WaitKind
+from aiosd.scheduling.preemption import Room, make_room, resumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class _Refusal:
     hopeless: bool = False
 
 
+_PROMISE = ""  # what is withheld for, beside the resources: of each of these more may be withheld for whoever is first in line
 Shape = tuple[Request, tuple[int, ...]]  # what is asked, and the reservations that bind who asks
 
 
@@ -47,6 +50,10 @@ class Pass:
         self._holders: dict[str, JobId] = {}
         self._holding = ExitStack()
         self._beside_holds: list[Grant] = []
+        self._blocked: list[tuple[ClassKey, JobId]] = []  # refused, and no reservation alone keeps them out
+        self._first: set[JobId] = set()  # started ahead of the order
+        for promise in world.promised:
+            self._keep_promise(promise)
 
     @property
     def full(self) -> bool:
@@ -80,22 +87,60 @@ class Pass:
 
     def start(self, key: ClassKey, job_id: JobId) -> bool:
         """Start the job if the pool has what it asks for; when not, the class is noted as waiting."""
+        if job_id in self._first:
+            return True
         shape = self._shape(key)
         grant = None if shape in self._refused else self._take(shape)
         if grant is None:
             self._refuse(key, shape)
+            if not self._refused[shape].reservation:
+                self._blocked.append((key, job_id))
             return False
         if self._keeper is not None:
             self._keeper.started(key.user, key.lasts_s, grant)
         self._starts.append(Start(job_id, grant))
+        self._count(key)
+        if self._holders:
+            self._beside_holds.append(grant)
+        return True
+
+    def _count(self, key: ClassKey) -> None:
+        """One more of this class starts, or will."""
         if key.queue in self._slots:
             self._slots[key.queue] -= 1
         if key.user in self._budgets:
             left, need = self._budgets[key.user], self._need(key.request)
             left[:] = [has - takes for has, takes in zip(left, need, strict=True)]
-        if self._holders:
-            self._beside_holds.append(grant)
-        return True
+
+    def _keep_promise(self, promise: Promise) -> None:
+        """Others have made room for it: it goes first, and while they have not ended nobody takes what they leave."""
+        key = promise.key
+        if not self.has_slot(key):
+            return
+        if self.start(key, promise.job_id):
+            self._first.add(promise.job_id)
+            return
+        if not self._holders:
+            self._holding.enter_context(self._pool.trial())
+        if promise.grant is None:
+            self._pool.hold(key.request)
+        else:
+            kept = Amounts()
+            kept.add(promise.grant)
+            self._pool.keep(kept)
+        self._holders.setdefault(_PROMISE, promise.job_id)
+        self._count(key)
+
+    def _claim(self, key: ClassKey) -> bool:
+        """Whether the limits let one more start, which is then counted; what was noted of the class stays."""
+        noted = self._waits.get(key)
+        if self.has_slot(key):
+            self._count(key)
+            return True
+        self._waits.pop(key)
+        if noted is not None:
+            self._waits[key] = noted
+        return False
 
     def must_hold(self, key: ClassKey) -> bool:
         """Whether the class was refused for want of a resource of which nothing is withheld yet."""
@@ -122,7 +167,9 @@ class Pass:
     def plan(self, *, more: bool = False) -> Plan:
         """The end of the pass. `more`: it stopped because it was `full`."""
         self._resolve()
-        return Plan(tuple(self._starts), self._waits, more)
+        room = Room() if more else make_room(self._world, self._blocked, self._claim)
+        back = resumes(self._world.runs, room.evictions)
+        return Plan(tuple(self._starts), self._waits, more, room.evictions, back, promises=room.promises)
 
     def _shape(self, key: ClassKey) -> Shape:
         return key.request, self._keeper.binding(key.user, key.lasts_s) if self._keeper is not None else ()

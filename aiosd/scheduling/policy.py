@@ -124,6 +124,16 @@ class HeldRun:
     preemptible_from_s: float = 0.0
     suspended: bool = False  # for another: `grant` is what it keeps
     stopping: bool = False  # told to end: it makes room by itself
+    whole: Grant | None = None  # suspended for another: what it is to have again before it goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A job that others make room for: it starts before all others, and until then what is free of `grant` is kept for it."""
+
+    job_id: JobId
+    key: ClassKey
+    grant: Grant | None = None  # what it was found to get; None: no longer known
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,7 @@ class Snapshot:
     queues: Mapping[str, QueueSettings] = field(default_factory=dict)
     runs: Sequence[HeldRun] = ()
     estimate: Callable[[ClassKey], Estimate | None] = no_estimate
+    promised: Sequence[Promise] = ()  # the oldest promise first
     held_back: str = ""  # why nothing new may start now, in a sentence, such as memory that is nearly used up; "": it may
 
 
@@ -200,6 +211,7 @@ class Plan:
     evictions: tuple[Eviction, ...] = ()
     resumes: tuple[JobId, ...] = ()  # suspended runs whose whole grant is free again
     reservations: tuple[Planned, ...] = ()
+    promises: tuple[Promise, ...] = ()  # to the beneficiaries of the evictions
 
 
 Policy = Callable[[Snapshot], Plan]
