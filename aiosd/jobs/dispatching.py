@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from aiosd.clock import Instant
-from aiosd.jobs import limiting, reserving
+from aiosd.jobs import limiting, preempting, reserving
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
@@ -16,6 +16,8 @@ from aiosd.scheduling.registry import POLICIES
 
 def dispatch(state: State, now: Instant) -> None:
     """Start what can start, then decide about successors. Costs nothing when nothing has changed since the last."""
+    if state.drain_reason is not None:
+        preempting.go_on(state, now)
     _start_what_can(state, now)
     if recall(state, now):
         _start_what_can(state, now)
@@ -28,11 +30,14 @@ def _start_what_can(state: State, now: Instant) -> None:
     """Passes until nothing more can start."""
     while state.dirty and state.drain_reason is None:
         state.dirty = False
+        preempting.take_back(state, now)
         plan = _plan(state, now)
         _start_all(state, plan.starts, now)
+        at_once = preempting.carry_out(state, plan, now)
         state.waits = plan.waits
         limiting.look_again(state, plan.waits, now)
-        state.dirty = plan.more and bool(plan.starts)
+        preempting.look_again(state, now)
+        state.dirty = (plan.more and bool(plan.starts)) or at_once
 
 
 def _plan(state: State, now: Instant) -> Plan:
@@ -54,6 +59,9 @@ def _plan(state: State, now: Instant) -> Plan:
                 keeper=keeper,
                 rules=state.settings.scheduling,
                 queues=state.queues,
+                runs=preempting.held_runs(state, now),
+                promised=[p for p in state.promises.values() if p.key.queue not in stopped],
+                in_vain=preempting.in_vain(state, now),
             )
         )
     if keeper is not None:

@@ -10,7 +10,7 @@ from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs import devices, dispatching, reserving, running, staging, steering, submitting
+from aiosd.jobs import devices, dispatching, preempting, reserving, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
     Event,
@@ -88,6 +88,7 @@ class Engine:
         state.holdings.restore(stored)
         for job in loaded.jobs:
             _adopt(state, job, boot_id, now)
+        preempting.restore(state)
         return cls(state)
 
     def handle(self, event: Event, now: Instant) -> Reply:
@@ -140,6 +141,7 @@ class Engine:
         """Let everything happen that is due, then let the policy start what can start."""
         running.fire_timers(self.state, now)
         reserving.expire(self.state, now)
+        preempting.check(self.state, now)
         dispatching.dispatch(self.state, now)
         if now.steady_s - self._ledger_saved_s >= LEDGER_PERIOD_S and self.state.actions:
             self._ledger_saved_s = now.steady_s
@@ -152,9 +154,12 @@ class Engine:
 
     def next_wake_in_s(self, now: Instant) -> float | None:
         """Seconds until `dispatch` has something to do although nothing happened; None: never."""
-        checks_s = [max(0.0, at_s - now.steady_s) for at_s in (self.state.staging.check_at_s, self.state.holdings.check_at_s) if at_s is not None]
+        checks_s = [max(0.0, at_s - now.steady_s) for at_s in self._checks_at_s() if at_s is not None]
         waits = (*checks_s, self.state.timers.next_in_s(now), reserving.next_end_in_s(self.state, now))
         return min((wait_s for wait_s in waits if wait_s is not None), default=None)
+
+    def _checks_at_s(self) -> tuple[float | None, ...]:
+        return self.state.staging.check_at_s, self.state.holdings.check_at_s, self.state.preempt_check_at_s
 
     def hand_over(self, ended: JobId, attempt: int, durable_revision: int) -> Job | None:
         """Who is staged behind this run, to be launched at once; None where nobody is, or not yet remembered for good."""
@@ -219,7 +224,7 @@ def _adopt(state: State, job: Job, boot_id: str, now: Instant) -> None:
     if job.phase.active and job.run is not None:
         state.pool.adopt(job.run.grant)
         share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
-        state.ledger.begin(job.owner.name, share, job.run.dispatched_at_s)
+        state.ledger.begin(job.owner.name, share, job.run.since_s)
         state.holdings.begin(job)
         if job.run.boot_id != boot_id:
             return  # the machine restarted: the steady clock began anew, and recovery will say that the run is over

@@ -48,7 +48,7 @@ class Holdings:
         user, need = job.owner.name, held_by(job.run.grant)
         self.held[user] = _plus(self.held.get(user, _NOTHING), need)
         if need.gpu_millis:
-            self.gpus.begin(user, job.id, need.gpu_millis, job.run.dispatched_at_s)
+            self.gpus.begin(user, job.id, need.gpu_millis, job.run.since_s)
 
     def finish(self, job: Job, now: Instant) -> None:
         """The grant is given back."""

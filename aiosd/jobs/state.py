@@ -17,7 +17,7 @@ from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.timers import Due, Timers
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger
-from aiosd.scheduling.policy import ClassKey, Wait
+from aiosd.scheduling.policy import ClassKey, Promise, Wait
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import QueueSettings
@@ -55,6 +55,9 @@ class State:
     next_reservation: int = 1
     reserved_devices: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of the reservations in force, as of the last pass
     holdings: Holdings = field(default_factory=Holdings)
+    promises: dict[JobId, Promise] = field(default_factory=dict)  # to those for whom others make room
+    unkept: dict[JobId, float] = field(default_factory=dict)  # promises that came to nothing, and until when they are not made again; steady
+    preempt_check_at_s: float | None = None  # steady; when a run that could not be preempted can
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start

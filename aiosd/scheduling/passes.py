@@ -43,6 +43,7 @@ class Pass:
         self._budgets = {user: list(budget.left) for user, budget in world.budgets.items()}
         self._needs: dict[Request, Need] = {}
         self._starts: list[Start] = []
+        self._started: list[ClassKey] = []  # the class of each
         self._waits: dict[ClassKey, Wait] = {}
         self._keeper = world.keeper
         self._refused: dict[Shape, _Refusal] = {}
@@ -99,6 +100,7 @@ class Pass:
         if self._keeper is not None:
             self._keeper.started(key.user, key.lasts_s, grant)
         self._starts.append(Start(job_id, grant))
+        self._started.append(key)
         self._count(key)
         if self._holders:
             self._beside_holds.append(grant)
@@ -167,9 +169,17 @@ class Pass:
     def plan(self, *, more: bool = False) -> Plan:
         """The end of the pass. `more`: it stopped because it was `full`."""
         self._resolve()
-        room = Room() if more else make_room(self._world, self._blocked, self._claim)
+        room = Room() if more else make_room(self._world, self._blocked, self._claim, starts=self._of_its_own_will())
         back = resumes(self._world.runs, room.evictions)
-        return Plan(tuple(self._starts), self._waits, more, room.evictions, back, promises=room.promises)
+        for key, start in self._of_its_own_will() if room.undone else ():
+            if start.job_id in room.undone:
+                self.behind(key, room.undone[start.job_id])
+        starts = tuple(start for start in self._starts if start.job_id not in room.undone)
+        return Plan(starts, self._waits, more, room.evictions, back, promises=room.promises)
+
+    def _of_its_own_will(self) -> list[tuple[ClassKey, Start]]:
+        """What has started and was promised nothing."""
+        return [(key, start) for key, start in zip(self._started, self._starts, strict=True) if start.job_id not in self._first]
 
     def _shape(self, key: ClassKey) -> Shape:
         return key.request, self._keeper.binding(key.user, key.lasts_s) if self._keeper is not None else ()

@@ -1,17 +1,19 @@
 """Which runs make room for a job that cannot start: as few and as cheap ones as will do, and only where it then starts."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from types import MappingProxyType
 from typing import NamedTuple
 
 from aiosd.ids import JobId
 from aiosd.resources.grant import DeviceGrant, Grant
 from aiosd.resources.pool import Pool
 from aiosd.resources.processors import WHOLE
+from aiosd.resources.request import Request
 from aiosd.scheduling.fairshare import dominant_share
 from aiosd.scheduling.lanes import lane_of
-from aiosd.scheduling.policy import ClassKey, Eviction, HeldRun, Planned, Promise, Snapshot
+from aiosd.scheduling.policy import ClassKey, Eviction, HeldRun, Planned, Promise, Snapshot, Start
 from aiosd.scheduling.rights import Rights
 from aiosd.scheduling.rules import PreemptMode
 
@@ -21,10 +23,11 @@ _LOSES_NOTHING = (PreemptMode.SUSPEND, PreemptMode.CHECKPOINT)
 
 
 class Room(NamedTuple):
-    """Who makes room, and for whom it is kept."""
+    """Who makes room, and for whom it is kept; `undone`: starts of this very pass that are not to be, and who goes first."""
 
     evictions: tuple[Eviction, ...] = ()
     promises: tuple[Promise, ...] = ()
+    undone: Mapping[JobId, JobId] = MappingProxyType({})
 
 
 def make_room(
@@ -32,6 +35,7 @@ def make_room(
     blocked: Sequence[tuple[ClassKey, JobId]],
     claim: Callable[[ClassKey], bool] = lambda key: True,
     planned: Sequence[Planned] = (),
+    starts: Sequence[tuple[ClassKey, Start]] = (),
 ) -> Room:
     """What a pass asks at its end, for those that it could not start for want of resources.
 
@@ -39,13 +43,17 @@ def make_room(
              nothing withheld
     claim    whether the limits of its queue and its user let one more of a class start; that one is then counted
     planned  what backfill expects: nobody is preempted for a job that starts within `preempt_min_gain_s` anyway
+    starts   what the pass has started of its own will: whoever might preempt one of these a moment later goes before it
     """
-    victims = [run for run in world.runs if _is_open(run, world)]
-    if not victims or not blocked or world.held_back:
+    if not blocked or world.held_back:
         return Room()
     rights = Rights(world.queues, world.rules)
+    fresh = [HeldRun(start.job_id, key, start.grant, world.now_s, preempt_mode=PreemptMode.REQUEUE) for key, start in starts if rights.open(key)]
+    victims = [*fresh, *(run for run in world.runs if _is_open(run, world))]
+    if not victims:
+        return Room()
     with world.pool.trial():
-        return _Making(world, rights, victims, claim, planned).room(blocked)
+        return _Making(world, rights, victims, claim, planned, {run.job_id for run in fresh}).room(blocked)
 
 
 def resumes(runs: Iterable[HeldRun], evictions: Sequence[Eviction] = ()) -> tuple[JobId, ...]:
@@ -81,13 +89,38 @@ def _ends_soon(run: HeldRun, world: Snapshot) -> bool:
     return run.stopping or run.latest_end_s < world.now_s + world.rules.preempt_min_gain_s
 
 
+class _Kind(NamedTuple):
+    """What rights depend on."""
+
+    queue: str
+    qos: str
+    priority: int
+    preemptible: bool
+
+
+def _kind(key: ClassKey) -> _Kind:
+    return _Kind(key.queue, key.qos, key.priority, key.preemptible)
+
+
 class _Making:
     """Within a trial of the pool: what makes room by itself is gone, and what was found for one job is taken for the next."""
 
-    def __init__(self, world: Snapshot, rights: Rights, victims: list[HeldRun], claim: Callable[[ClassKey], bool], planned: Sequence[Planned]) -> None:
+    def __init__(
+        self,
+        world: Snapshot,
+        rights: Rights,
+        victims: list[HeldRun],
+        claim: Callable[[ClassKey], bool],
+        planned: Sequence[Planned],
+        fresh: Collection[JobId],
+    ) -> None:
         self._world, self._rights, self._victims, self._claim = world, rights, victims, claim
         self._pool: Pool = world.pool
-        self._soon = {p.job_id for p in planned if p.at_s < world.now_s + world.rules.preempt_min_gain_s}
+        self._soon = {p.job_id for p in planned if p.at_s < world.now_s + world.rules.preempt_min_gain_s} | set(world.in_vain)
+        self._fresh = fresh
+        self._entitled: dict[_Kind, frozenset[_Kind]] = {}
+        self._shortages: dict[Request, str] = {}
+        self._undone: dict[JobId, JobId] = {}
         self._gone: list[HeldRun] = []
         self._tried = 0
         self._passed: list[ClassKey] = []  # classes ahead that stay blocked, one for each resource that is short
@@ -96,6 +129,9 @@ class _Making:
         self._promises: list[Promise] = []
 
     def room(self, blocked: Sequence[tuple[ClassKey, JobId]]) -> Room:
+        last = max((nth for nth, (key, _) in enumerate(blocked) if self._may_preempt(key)), default=-1)
+        if last < 0:
+            return Room()
         for run in self._world.runs:
             if _ends_soon(run, self._world):
                 self._vacate(run, None)
@@ -103,16 +139,17 @@ class _Making:
             if self._take(promise.key) is None:
                 self._pool.hold(promise.key.request)
         promised = {promise.job_id for promise in self._world.promised}
-        for key, oldest in blocked:
+        ends_by_itself = bool(self._gone)
+        for key, oldest in blocked[: last + 1]:
             for job_id in _jobs_of(self._world, key, oldest):
-                if job_id not in promised and not self._serve(key, job_id):
+                if job_id not in promised and not self._serve(key, job_id, ends_by_itself):
                     break
-        return Room(tuple(self._evictions), tuple(self._promises))
+        return Room(tuple(self._evictions), tuple(self._promises), self._undone)
 
-    def _serve(self, key: ClassKey, job_id: JobId) -> bool:
+    def _serve(self, key: ClassKey, job_id: JobId, ends_by_itself: bool) -> bool:
         """Find room for one job; whether there is, or will be anyway, and the next of its class may be asked about."""
-        victims = [run for run in self._victims if self._rights.over(key, run.key)] if job_id not in self._soon else []
-        if not victims or self._tried >= MOST:
+        victims = self._victims_of(key) if job_id not in self._soon and self._tried < MOST else []
+        if not victims:
             self._pass_by(key)
             return False
         self._tried += 1
@@ -125,17 +162,35 @@ class _Making:
         for run in found:
             self._vacate(run, after(run))
             self._victims.remove(run)
-            self._evictions.append(Eviction(run.job_id, run.preempt_mode, job_id))
+            if run.job_id in self._fresh:
+                self._undone[run.job_id] = job_id
+            else:
+                self._evictions.append(Eviction(run.job_id, run.preempt_mode, job_id))
         grant = self._take(key)
-        if found or not self._gone:  # else it waits for what ends by itself; or what is free was kept for one that it need not wait for
+        if found or not ends_by_itself:  # else it waits for what ends; where nothing does, it was kept from what is free by one that it need not wait for
             self._promises.append(Promise(job_id, key, grant))
         return True
 
+    def _may_preempt(self, key: ClassKey) -> frozenset["_Kind"]:
+        """What kinds of the runs that there are."""
+        kind = _kind(key)
+        if kind not in self._entitled:
+            kinds = {_kind(run.key): run.key for run in self._victims}
+            self._entitled[kind] = frozenset(other for other, example in kinds.items() if self._rights.over(key, example))
+        return self._entitled[kind]
+
+    def _victims_of(self, key: ClassKey) -> list[HeldRun]:
+        kinds = self._may_preempt(key)
+        return [run for run in self._victims if _kind(run.key) in kinds] if kinds else []
+
     def _pass_by(self, key: ClassKey) -> None:
         """It goes on waiting; as in the pass, one for each resource that is short keeps what it could use from those behind it."""
-        shortage = self._pool.shortage(key.request)
-        if shortage is not None and shortage.resource not in self._short:
-            self._short.add(shortage.resource)
+        if key.request not in self._shortages:
+            shortage = self._pool.shortage(key.request)
+            self._shortages[key.request] = shortage.resource if shortage is not None else ""
+        resource = self._shortages[key.request]
+        if resource and resource not in self._short:
+            self._short.add(resource)
             self._passed.append(key)
 
     def _respect_those_ahead(self, key: ClassKey) -> None:

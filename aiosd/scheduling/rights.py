@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from aiosd.scheduling.policy import ClassKey
-from aiosd.scheduling.rules import QueueSettings, SchedulingRules
+from aiosd.scheduling.rules import PreemptMode, QueueSettings, SchedulingRules
 
 Standing = tuple[int, int]
 
@@ -34,6 +34,11 @@ class Rights:
         if qos > 0 and other.qos in self._qos[mine.qos].preempts:
             return True
         return other.preemptible and self._priority(mine) > self._priority(other)
+
+    def open(self, key: ClassKey) -> bool:
+        """Whether runs of this class may be preempted by anybody, as soon as they have run for long enough."""
+        settings = self._queues.get(key.queue), self._qos.get(key.qos)
+        return key.preemptible or any(s is not None and s.preempt_mode is not PreemptMode.OFF for s in settings)
 
     def standing(self, key: ClassKey) -> Standing:
         """Whoever may preempt another has the higher one."""

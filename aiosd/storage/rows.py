@@ -32,6 +32,8 @@ class State(msgspec.Struct, omit_defaults=True):
     unmet: tuple[Dependency, ...] = ()
     memory_bytes: int = 0
     ran_out: tuple[int, ...] = ()
+    preemptions: int = 0
+    made_room_for: JobId | None = None
 
 
 class JobRow(TypedDict):
