@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiosd.clock import Instant
 from aiosd.jobs import limiting, preempting, reserving
 from aiosd.jobs.actions import Launch
+from aiosd.jobs.holders import held_runs
 from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
 from aiosd.jobs.staging import open_line, recall, stage
@@ -34,7 +35,7 @@ def _start_what_can(state: State, now: Instant) -> None:
         plan = _plan(state, now)
         _start_all(state, plan.starts, now)
         at_once = preempting.carry_out(state, plan, now)
-        state.waits = plan.waits
+        state.waits, state.planned = plan.waits, {planned.job_id: planned for planned in plan.reservations}
         limiting.look_again(state, plan.waits, now)
         preempting.look_again(state, now)
         state.dirty = (plan.more and bool(plan.starts)) or at_once
@@ -59,7 +60,8 @@ def _plan(state: State, now: Instant) -> Plan:
                 keeper=keeper,
                 rules=state.settings.scheduling,
                 queues=state.queues,
-                runs=preempting.held_runs(state, now),
+                runs=held_runs(state, now),
+                estimate=state.estimate,
                 promised=[p for p in state.promises.values() if p.key.queue not in stopped],
                 in_vain=preempting.in_vain(state, now),
             )

@@ -198,6 +198,7 @@ class Engine:
         _check_queue(new)
         staging.call_back_all(state, now)
         state.queues[name] = new
+        state.seen.clear()  # what may be done to its runs has changed
         state.dirty = True
         state.actions.append(Set(f"queue.{name}", json.dumps({f: getattr(new, f) for f in QueueSettings.__slots__})))
         return new

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import reserving, staging
+from aiosd.jobs import staging
 from aiosd.jobs.actions import Signal
+from aiosd.jobs.holders import held_runs
 from aiosd.jobs.job import Job, Phase, StopCause
 from aiosd.jobs.lifecycle import Cue, move
 from aiosd.jobs.running import stop
@@ -14,65 +15,14 @@ from aiosd.jobs.state import State
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import dominant_share
-from aiosd.scheduling.policy import Eviction, HeldRun, Plan, Promise
+from aiosd.scheduling.policy import Eviction, Plan, Promise
 from aiosd.scheduling.preemption import kept_when_suspended, resumes
 from aiosd.scheduling.rules import PreemptMode
 
 UNKEPT_S = 60.0  # for so long nobody makes room again for a job that did not start where it was made
 _CAUSES = (StopCause.PREEMPT, StopCause.PREEMPT_CANCEL)
 
-# What a pass is told
-
-
-def held_runs(state: State, now: Instant) -> tuple[HeldRun, ...]:
-    """What holds a grant, where anybody may be preempted or is suspended for another; else nothing, which costs nothing."""
-    if not (_anybody_preempts(state) or state.phases[Phase.SUSPENDED]):
-        return ()
-    return tuple(held_run(state, state.jobs[job_id], now) for job_id in state.shares)
-
-
-def _anybody_preempts(state: State) -> bool:
-    queues, qos = state.queues.values(), state.settings.scheduling.qos.values()
-    return any(q.preempts for q in queues) or any(q.preempts for q in qos) or any(state.jobs[job_id].spec.preemptible for job_id in state.shares)
-
-
-def held_run(state: State, job: Job, now: Instant) -> HeldRun:
-    """One of them, as a policy sees it; of a line of staged successors the head."""
-    run = job.run
-    assert run is not None
-    begun_s = now.wall_s + run.started_steady_s - now.steady_s if run.started_at_s else run.dispatched_at_s
-    queue, qos = state.queues.get(job.spec.queue), state.settings.scheduling.qos.get(job.spec.qos)
-    least_s = max(queue.preempt_after_s if queue is not None else 0.0, qos.preempt_after_s if qos is not None else 0.0)
-    return HeldRun(
-        job.id,
-        state.class_key(job),
-        run.grant,
-        begun_s,
-        latest_end_s=reserving.ends_s(job, now),
-        preempt_mode=_possible(job, mode_of(state, job)),
-        preemptible_from_s=begun_s + least_s,
-        suspended=run.whole is not None and job.phase is Phase.SUSPENDED,
-        stopping=job.stop is not None,
-        whole=run.whole,
-    )
-
-
-def mode_of(state: State, job: Job) -> PreemptMode:
-    """What becomes of it when it is preempted: as its QoS says, else as its queue, else as it has said itself that it may be."""
-    qos, queue = state.settings.scheduling.qos.get(job.spec.qos), state.queues.get(job.spec.queue)
-    for settings in (qos, queue):
-        if settings is not None and settings.preempt_mode is not PreemptMode.OFF:
-            return settings.preempt_mode
-    if not job.spec.preemptible:
-        return PreemptMode.OFF
-    return PreemptMode.CHECKPOINT if job.spec.checkpoint_signal else PreemptMode.REQUEUE
-
-
-def _possible(job: Job, mode: PreemptMode) -> PreemptMode:
-    """What has not begun cannot be frozen, and what its user has suspended does not go on by itself."""
-    assert job.run is not None
-    frozen = mode is PreemptMode.SUSPEND and not (job.phase is Phase.RUNNING or (job.phase is Phase.SUSPENDED and job.run.whole is not None))
-    return PreemptMode.OFF if frozen else mode
+# When a pass is to be made
 
 
 def in_vain(state: State, now: Instant) -> Collection[JobId]:

@@ -1,20 +1,22 @@
 """One pass of a policy over the pool: what it starts, what it withholds for those that wait, and why each class waits."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiosd.ids import JobId
 from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import Grant
 from aiosd.resources.request import Request
 from aiosd.scheduling.budgets import Need, need_of, short_of
-from aiosd.scheduling.policy import ClassKey, Plan, Promise, Snapshot, Start, Wait, WaitKind
+from aiosd.scheduling.policy import ClassKey, Plan, Planned, Promise, Snapshot, Start, Wait, WaitKind
 from aiosd.scheduling.preemption import Room, make_room, resumes
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
-    """`resource` was short when it was refused; `holder`: for whom it was withheld, None while nothing was.
+class Refusal:
+    """`resource` was short when it was refused, "" when none was; `holder`: for whom it was withheld, None while nothing was.
 
     `reservation`: it would have fitted but for that; `hopeless`: and so it will be, whatever else ends.
     """
@@ -25,8 +27,15 @@ class _Refusal:
     hopeless: bool = False
 
 
-_PROMISE = ""  # what is withheld for, beside the resources: of each of these more may be withheld for whoever is first in line
-Shape = tuple[Request, tuple[int, ...]]  # what is asked, and the reservations that bind who asks
+_PROMISE = "promise"  # withheld for it: beside that, more of each resource may be withheld for whoever is first in line
+
+
+class Shape(NamedTuple):
+    """What is asked, the reservations that bind who asks, and until when it would run; wall, 0 where that does not matter."""
+
+    request: Request
+    binding: tuple[int, ...]
+    until_s: float = 0.0
 
 
 class Pass:
@@ -46,13 +55,14 @@ class Pass:
         self._started: list[ClassKey] = []  # the class of each
         self._waits: dict[ClassKey, Wait] = {}
         self._keeper = world.keeper
-        self._refused: dict[Shape, _Refusal] = {}
+        self._refused: dict[Shape, Refusal] = {}
         self._unresolved: list[ClassKey] = []  # refused; the reason is worked out at the end
         self._holders: dict[str, JobId] = {}
         self._holding = ExitStack()
+        self._withholds = False
         self._beside_holds: list[Grant] = []
-        self._blocked: list[tuple[ClassKey, JobId]] = []  # refused, and no reservation alone keeps them out
-        self._first: set[JobId] = set()  # started ahead of the order
+        self._first: set[JobId] = set()  # started ahead of the order, as promised
+        self._awaiting: set[JobId] = set()  # what they were promised is not free yet, and withheld
         for promise in world.promised:
             self._keep_promise(promise)
 
@@ -94,15 +104,14 @@ class Pass:
         grant = None if shape in self._refused else self._take(shape)
         if grant is None:
             self._refuse(key, shape)
-            if not self._refused[shape].reservation:
-                self._blocked.append((key, job_id))
             return False
         if self._keeper is not None:
             self._keeper.started(key.user, key.lasts_s, grant)
         self._starts.append(Start(job_id, grant))
+        self._begun(grant, shape)
         self._started.append(key)
         self._count(key)
-        if self._holders:
+        if self._withholds:
             self._beside_holds.append(grant)
         return True
 
@@ -122,8 +131,7 @@ class Pass:
         if self.start(key, promise.job_id):
             self._first.add(promise.job_id)
             return
-        if not self._holders:
-            self._holding.enter_context(self._pool.trial())
+        self._withhold()
         if promise.grant is None:
             self._pool.hold(key.request)
         else:
@@ -131,6 +139,7 @@ class Pass:
             kept.add(promise.grant)
             self._pool.keep(kept)
         self._holders.setdefault(_PROMISE, promise.job_id)
+        self._awaiting.add(promise.job_id)
         self._count(key)
 
     def _claim(self, key: ClassKey) -> bool:
@@ -156,11 +165,19 @@ class Pass:
 
     def hold(self, key: ClassKey, job_id: JobId) -> None:
         """From now on nobody gets what this refused job could use, so that no later job delays it."""
-        if not self._holders:
-            self._holding.enter_context(self._pool.trial())
+        if job_id in self._awaiting:
+            return
+        self._withhold()
         shape = self._shape(key)
-        self._pool.hold(key.request, self._keeper.kept(shape[1]) if self._keeper is not None else None)
+        held = self._pool.hold(key.request, self._keeper.kept(shape.binding) if self._keeper is not None else None)
         self._holders.setdefault(self._refused[shape].resource, job_id)
+        self._withheld(held)
+
+    def _withhold(self) -> None:
+        """What is withheld from here on is free again at the end of the pass."""
+        if not self._withholds:
+            self._holding.enter_context(self._pool.trial())
+            self._withholds = True
 
     def behind(self, key: ClassKey, blocker: JobId) -> None:
         """The class is not even asked: `blocker` goes first."""
@@ -169,32 +186,48 @@ class Pass:
     def plan(self, *, more: bool = False) -> Plan:
         """The end of the pass. `more`: it stopped because it was `full`."""
         self._resolve()
-        room = Room() if more else make_room(self._world, self._blocked, self._claim, starts=self._of_its_own_will())
+        room = Room() if more else self._make_room()
         back = resumes(self._world.runs, room.evictions)
-        for key, start in self._of_its_own_will() if room.undone else ():
-            if start.job_id in room.undone:
-                self.behind(key, room.undone[start.job_id])
         starts = tuple(start for start in self._starts if start.job_id not in room.undone)
         return Plan(starts, self._waits, more, room.evictions, back, promises=room.promises)
 
-    def _of_its_own_will(self) -> list[tuple[ClassKey, Start]]:
-        """What has started and was promised nothing."""
-        return [(key, start) for key, start in zip(self._started, self._starts, strict=True) if start.job_id not in self._first]
+    def _make_room(self) -> Room:
+        """For those who were refused, and whom not only a reservation keeps out."""
+        blocked = [key for key in dict.fromkeys(self._unresolved) if not self._refused[self._shape(key)].reservation]
+        starts = list(zip(self._started, self._starts, strict=True))
+        room = make_room(self._world, blocked, starts, first=self._first, claim=self._claim, planned=self._expected())
+        for key, start in starts if room.undone else ():
+            if start.job_id in room.undone:
+                self.behind(key, room.undone[start.job_id])
+        return room
+
+    def _expected(self) -> Sequence[Planned]:
+        """When those who wait are expected to start, as far as anybody has looked ahead."""
+        return ()
 
     def _shape(self, key: ClassKey) -> Shape:
-        return key.request, self._keeper.binding(key.user, key.lasts_s) if self._keeper is not None else ()
+        return Shape(key.request, self._keeper.binding(key.user, key.lasts_s) if self._keeper is not None else ())
 
     def _take(self, shape: Shape) -> Grant | None:
         """A grant beside what is reserved for others."""
-        request, binding = shape
-        if self._keeper is None or not binding:
-            return self._pool.take(request)
+        if self._keeper is None or not shape.binding:
+            return self._pool.take(shape.request)
+        return self._take_beside(shape.request, self._keeper.kept(shape.binding))
+
+    def _take_beside(self, request: Request, kept: Amounts) -> Grant | None:
+        """A grant that leaves so much of what is free."""
         with self._pool.trial():
-            self._pool.keep(self._keeper.kept(binding))
+            self._pool.keep(kept)
             grant = self._pool.take(request)
         if grant is not None:
             self._pool.adopt(grant)
         return grant
+
+    def _begun(self, grant: Grant, shape: Shape) -> None:
+        """A start that is planned; for those who look ahead."""
+
+    def _withheld(self, grant: Grant) -> None:
+        """What is kept back until the end of the pass; for those who look ahead."""
 
     def _refuse(self, key: ClassKey, shape: Shape) -> None:
         self._unresolved.append(key)
@@ -207,11 +240,11 @@ class Pass:
             self._refused[shape] = kept_out
             return
         holder = self._holders.get(resource, next(iter(self._holders.values()), None))
-        self._refused[shape] = _Refusal(resource, holder)
+        self._refused[shape] = Refusal(resource, holder)
 
-    def _kept_out(self, shape: Shape, *, short_anyway: bool) -> _Refusal | None:
+    def _kept_out(self, shape: Shape, *, short_anyway: bool) -> Refusal | None:
         """The refusal of what only a reservation keeps out now, or will keep out whatever ends before."""
-        request, binding = shape
+        request, binding, _ = shape
         if self._keeper is None or not binding:
             return None
         hopeless = self._keeper.hopeless(binding, request)
@@ -221,7 +254,7 @@ class Pass:
             self._pool.keep(self._keeper.kept(binding))
             shortage = self._pool.shortage(request)
         resource = shortage.resource if shortage else ""
-        return _Refusal(resource, None, self._keeper.named(binding, resource), hopeless)
+        return Refusal(resource, None, self._keeper.named(binding, resource), hopeless)
 
     def _resolve(self) -> None:
         """Tell those that do not fit beside what runs from those that only what is withheld keeps out.
@@ -235,8 +268,8 @@ class Pass:
         for key in self._unresolved:
             self._waits[key] = reasons[self._shape(key)]
 
-    def _reason(self, shape: Shape, refusal: _Refusal) -> Wait:
-        request, _ = shape
+    def _reason(self, shape: Shape, refusal: Refusal) -> Wait:
+        request = shape.request
         if refusal.reservation:
             return Wait(WaitKind.RESERVATION, refusal.resource, reservation=refusal.reservation)
         if refusal.holder is None:

@@ -1,6 +1,6 @@
 """Which runs make room for a job that cannot start: as few and as cheap ones as will do, and only where it then starts."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from aiosd.resources.processors import WHOLE
 from aiosd.resources.request import Request
 from aiosd.scheduling.fairshare import dominant_share
 from aiosd.scheduling.lanes import lane_of
-from aiosd.scheduling.policy import ClassKey, Eviction, HeldRun, Planned, Promise, Snapshot, Start
+from aiosd.scheduling.policy import ClassKey, Eviction, HeldRun, JobClass, Planned, Promise, Snapshot, Start
 from aiosd.scheduling.rights import Rights
 from aiosd.scheduling.rules import PreemptMode
 
@@ -32,28 +32,32 @@ class Room(NamedTuple):
 
 def make_room(
     world: Snapshot,
-    blocked: Sequence[tuple[ClassKey, JobId]],
+    blocked: Sequence[ClassKey],
+    starts: Sequence[tuple[ClassKey, Start]] = (),
+    *,
+    first: Collection[JobId] = (),
     claim: Callable[[ClassKey], bool] = lambda key: True,
     planned: Sequence[Planned] = (),
-    starts: Sequence[tuple[ClassKey, Start]] = (),
 ) -> Room:
     """What a pass asks at its end, for those that it could not start for want of resources.
 
-    blocked  classes with the oldest job of each, in the order of the policy; `world.pool` has what the pass has started taken, and
-             nothing withheld
+    blocked  their classes, in the order of the policy; `world.pool` has what the pass has started taken, and nothing withheld
+    starts   what it has started: whoever might preempt one of these a moment later goes before it, but for
+    first    those for whom room was made
     claim    whether the limits of its queue and its user let one more of a class start; that one is then counted
     planned  what backfill expects: nobody is preempted for a job that starts within `preempt_min_gain_s` anyway
-    starts   what the pass has started of its own will: whoever might preempt one of these a moment later goes before it
     """
     if not blocked or world.held_back:
         return Room()
     rights = Rights(world.queues, world.rules)
-    fresh = [HeldRun(start.job_id, key, start.grant, world.now_s, preempt_mode=PreemptMode.REQUEUE) for key, start in starts if rights.open(key)]
+    own = [(key, start) for key, start in starts if start.job_id not in first and rights.open(key)]
+    fresh = [HeldRun(start.job_id, key, start.grant, world.now_s, preempt_mode=PreemptMode.REQUEUE) for key, start in own]
     victims = [*fresh, *(run for run in world.runs if _is_open(run, world))]
     if not victims:
         return Room()
+    done = {start.job_id for _, start in starts} | {promise.job_id for promise in world.promised}
     with world.pool.trial():
-        return _Making(world, rights, victims, claim, planned, {run.job_id for run in fresh}).room(blocked)
+        return _Making(world, rights, victims, claim, planned, {run.job_id for run in fresh}).room(blocked, done)
 
 
 def resumes(runs: Iterable[HeldRun], evictions: Sequence[Eviction] = ()) -> tuple[JobId, ...]:
@@ -128,9 +132,10 @@ class _Making:
         self._evictions: list[Eviction] = []
         self._promises: list[Promise] = []
 
-    def room(self, blocked: Sequence[tuple[ClassKey, JobId]]) -> Room:
-        last = max((nth for nth, (key, _) in enumerate(blocked) if self._may_preempt(key)), default=-1)
-        if last < 0:
+    def room(self, blocked: Sequence[ClassKey], done: Collection[JobId]) -> Room:
+        """`done`: jobs that have started, or that room is being made for."""
+        entitled = list(islice((nth for nth, key in enumerate(blocked) if self._may_preempt(key)), MOST))
+        if not entitled:
             return Room()
         for run in self._world.runs:
             if _ends_soon(run, self._world):
@@ -138,11 +143,13 @@ class _Making:
         for promise in self._world.promised:
             if self._take(promise.key) is None:
                 self._pool.hold(promise.key.request)
-        promised = {promise.job_id for promise in self._world.promised}
         ends_by_itself = bool(self._gone)
-        for key, oldest in blocked[: last + 1]:
-            for job_id in _jobs_of(self._world, key, oldest):
-                if job_id not in promised and not self._serve(key, job_id, ends_by_itself):
+        classes = _classes(self._world, {blocked[nth] for nth in entitled})
+        for key in blocked[: entitled[-1] + 1]:
+            if key not in classes:
+                self._pass_by(key)
+            for job_id in classes.get(key, ()):
+                if job_id not in done and not self._serve(key, job_id, ends_by_itself):
                     break
         return Room(tuple(self._evictions), tuple(self._promises), self._undone)
 
@@ -283,12 +290,17 @@ class _Making:
         return self._share(run) * max(0.0, self._world.now_s - run.begun_s)
 
 
-def _jobs_of(world: Snapshot, key: ClassKey, oldest: JobId) -> Iterator[JobId]:
-    """The waiting jobs of a class that the pass has not started: `oldest`, and whoever comes after it."""
-    yield oldest
-    wanted = lane_of(key)
+def _classes(world: Snapshot, wanted: set[ClassKey]) -> Mapping[ClassKey, JobClass]:
+    """Those of the waiting classes; they are looked for where they wait, and no further than need be."""
+    found: dict[ClassKey, JobClass] = {}
+    lanes = {lane_of(key) for key in wanted}
     for lane in world.lanes:
-        if lane.key == wanted:
+        if lane.key in lanes:
+            left = {key for key in wanted if lane_of(key) == lane.key}
             for _, job_class in lane:
-                if job_class.key == key:
-                    yield from (job_id for job_id in job_class if job_id > oldest)
+                if job_class.key in left:
+                    found[job_class.key] = job_class
+                    left.remove(job_class.key)
+                    if not left:
+                        break
+    return found

@@ -12,7 +12,9 @@ from aiosd.ids import JobId
 from aiosd.resources.grant import Grant
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import Request
-from aiosd.scheduling.policy import ClassKey, HeldRun, Planned, Promise, Snapshot
+from aiosd.scheduling.lanes import Lanes
+from aiosd.scheduling.ordering import by_age
+from aiosd.scheduling.policy import ClassKey, HeldRun, Lane, Planned, Promise, Snapshot
 from aiosd.scheduling.preemption import Room, after, kept_when_suspended, make_room, resumes
 from aiosd.scheduling.reservations import Holding, Keeper, Reservation
 from aiosd.scheduling.rules import PreemptMode, QueueSettings, SchedulingRules
@@ -32,6 +34,13 @@ def key(request: Request, queue: str = "low", **more: object) -> ClassKey:
     return ClassKey(queue, "ada", "", 0, request, **more)  # type: ignore[arg-type]
 
 
+def lanes_of(classes: Sequence[Waiting]) -> Sequence[Lane]:
+    lanes = Lanes(by_age, SchedulingRules())
+    for one in classes:
+        lanes.changed(one)
+    return lanes.at(NOW_S)
+
+
 class Box:
     """A machine with runs on it."""
 
@@ -49,9 +58,9 @@ class Box:
         return job_id
 
     def room(self, *blocked: Waiting, rules: SchedulingRules | None = None, **more: object) -> Room:
-        world = Snapshot(NOW_S, [], self.pool, runs=self.runs, queues=QUEUES, rules=rules or SchedulingRules(), **more)  # type: ignore[arg-type]
+        world = Snapshot(NOW_S, lanes_of(blocked), self.pool, runs=self.runs, queues=QUEUES, rules=rules or SchedulingRules(), **more)  # type: ignore[arg-type]
         free = self.pool.free()
-        found = make_room(world, [(one.key, one.oldest) for one in blocked])
+        found = make_room(world, [one.key for one in blocked])
         assert self.pool.free() == free, "it was only asked"
         return found
 
@@ -117,10 +126,10 @@ def test_nobody_is_preempted_for_what_starts_soon_anyway() -> None:
     box = Box(4)
     box.run(ask(4))
     one = waiting(key(ask(4), "high"), HIGH.number)
-    world = Snapshot(NOW_S, [], box.pool, runs=box.runs, queues=QUEUES)
+    world = Snapshot(NOW_S, lanes_of([one]), box.pool, runs=box.runs, queues=QUEUES)
     grant = box.runs[0].grant
-    assert make_room(world, [(one.key, HIGH)], planned=[Planned(HIGH, NOW_S + 59, grant)]) == Room()
-    assert make_room(world, [(one.key, HIGH)], planned=[Planned(HIGH, NOW_S + 61, grant)]).evictions
+    assert make_room(world, [one.key], planned=[Planned(HIGH, NOW_S + 59, grant)]) == Room()
+    assert make_room(world, [one.key], planned=[Planned(HIGH, NOW_S + 61, grant)]).evictions
 
 
 def test_what_ends_by_itself_is_waited_for() -> None:
@@ -170,8 +179,9 @@ def test_limits_that_allow_only_one_more() -> None:
         left[0] -= 1
         return left[0] >= 0
 
-    world = Snapshot(NOW_S, [], box.pool, runs=box.runs, queues=QUEUES)
-    found = make_room(world, [(key(ask(2), "high"), JobId(50)), (key(ask(3), "high"), JobId(51))], claim)
+    lines = [waiting(key(ask(2), "high"), 50), waiting(key(ask(3), "high"), 51)]
+    world = Snapshot(NOW_S, lanes_of(lines), box.pool, runs=box.runs, queues=QUEUES)
+    found = make_room(world, [line.key for line in lines], claim=claim)
     assert [e.beneficiary.number for e in found.evictions] == [50]
 
 
