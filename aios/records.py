@@ -181,6 +181,7 @@ class JobRecord:
     run: JobRun | None = None
     outcome: Outcome | None = None
     revision: int = 0
+    preemptions: int = 0  # how often it has made room for another
     redacted: bool = False  # another user's: name, command, directory, labels, outputs and reports are not shown
 
     @property

@@ -126,6 +126,7 @@ def _times(job: JobRecord, now_s: float) -> list[tuple[str, str]]:
         ("submitted", describe.ago(job.submitted_at_s, now_s)), ("started", describe.ago(job.started_at_s, now_s)),
         ("ended", describe.ago(job.ended_at_s, now_s)),
         ("waited", waited), ("ran", describe.run_time(job, now_s) if job.run else ""), ("attempt", str(job.attempt) if job.attempt > 1 else ""),
+        ("preempted", f"{job.preemptions} time{'s' if job.preemptions > 1 else ''}" if job.preemptions else ""),
     ]  # fmt: skip
 
 

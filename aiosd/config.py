@@ -103,6 +103,8 @@ class SchedulerConfig(Section, frozen=True, kw_only=True):
     backfill_order: Annotated[Literal["arrival", "shortest"], text("of those that may: as the policy has them, or the shortest first", reload=True)] = "arrival"
     backfill_depth: Annotated[int, whole("how many waiting jobs of different kinds one pass looks at", 1, 1_000_000, reload=True)] = 1000
     predict: Annotated[bool, text("among jobs of equal priority those that are expected to end soonest go first", reload=True)] = False
+    preempt_min_gain_s: Annotated[float, seconds("nobody is preempted for a job that would start within so long anyway; seconds", reload=True)] = 60.0
+    preempt_grace_max_s: Annotated[float, seconds("the longest grace of a job that is preempted, whatever it asked for; seconds", reload=True)] = 600.0
     max_starts_per_pass: Annotated[int, whole("jobs started in one pass before new events are looked at", 1, 100_000, reload=True)] = 1000
 
 

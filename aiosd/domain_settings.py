@@ -45,6 +45,8 @@ def scheduling_rules(config: Config) -> SchedulingRules:
         backfill_order=BackfillOrder(scheduler.backfill_order),
         backfill_depth=scheduler.backfill_depth,
         predict=scheduler.predict,
+        preempt_min_gain_s=scheduler.preempt_min_gain_s,
+        preempt_grace_max_s=scheduler.preempt_grace_max_s,
         weights=PriorityWeights(**weights),
         qos={name: QosSettings(name, **_fields(qos) | {"preempt_mode": PreemptMode(qos.preempt_mode)}) for name, qos in config.qos.items()},
         accounts={name: AccountSettings(name, **_fields(account)) for name, account in config.accounts.items()},

@@ -29,7 +29,7 @@ def change(state: State, job: Job, grant: Grant, since_s: float, now: Instant) -
 def finish(state: State, job: Job, now: Instant) -> None:
     """The grant is given back: what was used stays charged."""
     assert job.run is not None
-    state.ledger.finish(association(job), state.shares.pop(job.id), job.run.dispatched_at_s, now.wall_s)
+    state.ledger.finish(association(job), state.shares.pop(job.id), job.run.since_s, now.wall_s)
     state.holdings.finish(job, now)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from aiosd.clock import Instant
-from aiosd.jobs import billing, guarding, limiting, reserving
+from aiosd.jobs import billing, guarding, limiting, preempting, reserving
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.holders import held_runs
 from aiosd.jobs.job import Run
@@ -16,6 +16,8 @@ from aiosd.scheduling.policy import Snapshot, Start
 
 def dispatch(state: State, now: Instant) -> None:
     """Start what can start, then decide about successors. Costs nothing when nothing has changed since the last."""
+    if state.drain_reason is not None:
+        preempting.go_on(state, now)
     _start_what_can(state, now)
     if recall(state, now):
         _start_what_can(state, now)
@@ -28,11 +30,14 @@ def _start_what_can(state: State, now: Instant) -> None:
     """Passes until nothing more can start."""
     while state.dirty and state.drain_reason is None:
         state.dirty = False
+        preempting.take_back(state, now)
         plan = guarding.plan_safely(state, now, partial(look, state, now))
         _start_all(state, plan.starts, now)
+        at_once = preempting.carry_out(state, plan, now)
         state.waits, state.planned = plan.waits, {planned.job_id: planned for planned in plan.reservations}
         limiting.look_again(state, plan.waits, now)
-        state.dirty = bool(plan.starts) and plan.more
+        preempting.look_again(state, now)
+        state.dirty = (plan.more and bool(plan.starts)) or at_once
 
 
 def look(state: State, now: Instant) -> Snapshot:
@@ -54,6 +59,8 @@ def look(state: State, now: Instant) -> Snapshot:
         queues=state.queues,
         runs=held_runs(state, now),
         estimate=state.estimate,
+        promised=[p for p in state.promises.values() if p.key.queue not in stopped],
+        in_vain=preempting.in_vain(state, now),
     )
 
 

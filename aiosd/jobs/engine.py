@@ -9,7 +9,7 @@ from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs import billing, devices, dispatching, guarding, reserving, running, staging, steering, submitting
+from aiosd.jobs import billing, devices, dispatching, guarding, preempting, reserving, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
     Event,
@@ -88,6 +88,7 @@ class Engine:
         state.holdings.restore(stored)
         for job in loaded.jobs:
             _adopt(state, job, boot_id, now)
+        preempting.restore(state)
         return cls(state)
 
     def handle(self, event: Event, now: Instant) -> Reply:
@@ -145,6 +146,7 @@ class Engine:
         running.fire_timers(self.state, now)
         reserving.expire(self.state, now)
         guarding.check(self.state, now)
+        preempting.check(self.state, now)
         dispatching.dispatch(self.state, now)
         if now.steady_s - self._ledger_saved_s >= LEDGER_PERIOD_S and self.state.actions:
             self._ledger_saved_s = now.steady_s
@@ -157,11 +159,14 @@ class Engine:
 
     def next_wake_in_s(self, now: Instant) -> float | None:
         """Seconds until `dispatch` has something to do although nothing happened; None: never."""
-        checks_s = [max(0.0, at_s - now.steady_s) for at_s in (self.state.staging.check_at_s, self.state.holdings.check_at_s) if at_s is not None]
-        if self.state.standing_in and self.state.fault is not None:
-            checks_s.append(max(0.0, self.state.fault.retry_at_s - now.steady_s))
+        checks_s = [max(0.0, at_s - now.steady_s) for at_s in self._checks_at_s() if at_s is not None]
         waits = (*checks_s, self.state.timers.next_in_s(now), reserving.next_end_in_s(self.state, now))
         return min((wait_s for wait_s in waits if wait_s is not None), default=None)
+
+    def _checks_at_s(self) -> tuple[float | None, ...]:
+        state = self.state
+        tried_again_s = state.fault.retry_at_s if state.standing_in and state.fault is not None else None
+        return state.staging.check_at_s, state.holdings.check_at_s, state.preempt_check_at_s, tried_again_s
 
     def hand_over(self, ended: JobId, attempt: int, durable_revision: int) -> Job | None:
         """Who is staged behind this run, to be launched at once; None where nobody is, or not yet remembered for good."""
@@ -206,6 +211,7 @@ class Engine:
         check_queue(new)
         staging.call_back_all(state, now)
         state.queues[name] = new
+        state.seen.clear()  # what may be done to its runs has changed
         state.reorder()
         state.actions.append(Set(f"queue.{name}", json.dumps({f: getattr(new, f) for f in QueueSettings.__slots__})))
         return new
@@ -231,7 +237,7 @@ def _adopt(state: State, job: Job, boot_id: str, now: Instant) -> None:
     state.adopt(job)
     if job.phase.active and job.run is not None:
         state.pool.adopt(job.run.grant)
-        billing.begin(state, job, job.run.dispatched_at_s)
+        billing.begin(state, job, job.run.since_s)
         if job.run.boot_id != boot_id:
             return  # the machine restarted: the steady clock began anew, and recovery will say that the run is over
     state.arm(job, now)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import dispatching, reserving
+from aiosd.jobs import dispatching, preempting, reserving
 from aiosd.jobs.ahead import AheadJob, Factor, ahead_jobs, factors_of
 from aiosd.jobs.dependencies import describe
 from aiosd.jobs.devices import out_of_use
@@ -49,6 +49,7 @@ class WhyKind(StrEnum):
     HELD = "held"
     DRAINED = "drained"
     QUEUE_STOPPED = "queue-stopped"
+    SUSPENDED = "suspended"  # for another
     NOT_WAITING = "not-waiting"
     OUT_OF_MEMORY = "out-of-memory"  # it has ended so
 
@@ -88,6 +89,8 @@ def why(state: State, job_id: JobId, now: Instant) -> Why:
         return _plain(state, job, WhyKind.HELD, f"it is held: {job.reason}", (f"`aiosctl release {job.id.number}` lets it go",))
     if job.phase is Phase.WAITING:
         return _waiting(state, job, now)
+    if preempting.is_lent(job):
+        return _plain(state, job, WhyKind.SUSPENDED, preempting.why_suspended(job))
     if job.phase is not Phase.QUEUED and not (job.array is not None and job.array.pending):
         return _plain(state, job, WhyKind.NOT_WAITING, _started(state, job, now))
     return _queued(state, job, now)
@@ -158,6 +161,9 @@ def _queued(state: State, job: Job, now: Instant) -> Why:
             f"its array runs as many elements at once as it may: {limit}",
             (f"`aiosctl update {job.id.number} --array-limit N` changes that",),
         )
+    room = preempting.making_room(state, job.id)
+    if room:
+        return _plain(state, job, WhyKind.RESOURCES, f"{room}: it starts as soon as that is done")
     wait = state.waits.get(state.class_key(job))
     rank = _ranks(state, job, now)
     ahead, ahead_count = state.backlog.ahead_of(job.id, MOST_AHEAD, rank)

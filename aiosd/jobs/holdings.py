@@ -45,7 +45,7 @@ class Holdings:
         for holder in _shared(job):
             self.held_in[holder] = _plus(self.held_in.get(holder, _NOTHING), need)
         if need.gpu_millis:
-            self.gpus.begin(user, job.id, need.gpu_millis, job.run.dispatched_at_s)
+            self.gpus.begin(user, job.id, need.gpu_millis, job.run.since_s)
 
     def finish(self, job: Job, now: Instant) -> None:
         """The grant is given back."""

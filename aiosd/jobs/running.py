@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from math import inf
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
@@ -59,7 +60,7 @@ def run_ended(state: State, event: RunEnded, now: Instant) -> None:
     release(state, job, now)
     end = memory.with_advice(job, ending(job, event.exit, event.reason), event.exit, state.pool.inventory)
     end = devices.with_illness(state, job, end)
-    if end.cue in (Cue.RETRY, Cue.REQUEUE):
+    if end.cue in (Cue.RETRY, Cue.REQUEUE, Cue.PREEMPT):
         _again(state, job, end, now)
         return
     job = replace(job, phase=move(job.phase, end.cue), reason=end.reason, outcome=outcome(job, event.exit, end.reason, now.wall_s))
@@ -207,10 +208,16 @@ def _skip(state: State, job: Job, reason: str, now: Instant) -> list[Over]:
     return _close(state, replace(job, phase=move(job.phase, Cue.SKIP), reason=reason, outcome=Outcome(now.wall_s, reason=reason)), now)
 
 
-def stop(state: State, job: Job, cause: StopCause, reason: str, now: Instant, *, force: bool = False) -> Job:
-    """Tell a run to end: a signal it can act on, SIGKILL when its grace is over; `force`: SIGKILL at once."""
-    until = now.steady_s if force else now.steady_s + job.spec.grace_s
-    job = state.put(replace(job, phase=move(job.phase, Cue.STOP), reason=reason, stop=Stop(cause, reason, until, killed=force)))
+def stop(state: State, job: Job, cause: StopCause, reason: str, now: Instant, *, force: bool = False, checkpoint: bool = False, most_s: float = inf) -> Job:
+    """Tell a run to end: a signal it can act on, SIGKILL when its grace is over.
+
+    force       SIGKILL at once
+    checkpoint  the signal is its checkpoint signal, where it has one
+    most_s      of its grace; seconds
+    """
+    until = now.steady_s if force else now.steady_s + min(job.spec.grace_s, most_s)
+    told = Stop(cause, reason, until, killed=force, at_s=now.wall_s, checkpoint=checkpoint)
+    job = state.put(replace(job, phase=move(job.phase, Cue.STOP), reason=reason, stop=told))
     if job.run is not None and job.run.started_at_s:  # else it is sent when it has started
         send_stop(state, job)
     state.arm(job, now)
@@ -239,8 +246,8 @@ def send_stop(state: State, job: Job) -> None:
     if job.stop.killed:
         state.actions.append(Signal(job, "KILL"))
         return
-    polite = job.spec.checkpoint_signal if job.stop.cause is StopCause.REQUEUE and job.spec.checkpoint_signal else "TERM"
-    state.actions.append(Signal(job, polite))
+    checkpoint = job.stop.checkpoint or job.stop.cause is StopCause.REQUEUE
+    state.actions.append(Signal(job, (job.spec.checkpoint_signal if checkpoint else "") or "TERM"))
     state.actions.append(Signal(job, "CONT"))  # a frozen process cannot answer
 
 
@@ -253,7 +260,7 @@ def _again(state: State, job: Job, end: Ending, now: Instant) -> None:
         reason=end.reason,
         retries_used=job.retries_used + retried,
         not_before_s=now.wall_s + end.retry_in_s if retried else 0.0,
-        eligible_at_s=0.0 if retried else now.wall_s,
+        eligible_at_s=0.0 if retried else job.eligible_at_s if end.cue is Cue.PREEMPT else now.wall_s,  # who made room is as old as it was
     )
     if end.out_of_memory and job.run is not None:
         again = memory.raised(again, job.run.grant.memory_bytes, limiting.most_memory_bytes(state, job.owner.name))

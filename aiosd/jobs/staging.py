@@ -155,6 +155,14 @@ def call_back(state: State, job: Job, now: Instant) -> None:
     _queue_again(state, [i for i in sorted(ids & state.staging.behind.keys()) if i in _beyond(state.staging.behind[i], 0)], now)
 
 
+def leave_alone(state: State, job_id: JobId, now: Instant) -> None:
+    """Nobody is to take over what this run holds, but for those that were launched already."""
+    line = state.staging.of.get(job_id)
+    if line is not None:
+        line.closed = True
+        _queue_again(state, _beyond(line, 0), now)
+
+
 def call_back_all(state: State, now: Instant) -> None:
     """What was decided ahead of time may not be right any more."""
     _queue_again(state, [i for line in _lines(state) for i in _beyond(line, 0)], now)

@@ -21,7 +21,7 @@ from aiosd.jobs.timers import Due, Timers
 from aiosd.jobs.waited import Waited
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger
-from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Planned, Wait, no_estimate
+from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Planned, Promise, Wait, no_estimate
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import Backfill, QueueSettings, SchedulingRules
@@ -61,6 +61,9 @@ class State:
     next_reservation: int = 1
     reserved_devices: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of the reservations in force, as of the last pass
     holdings: Holdings = field(default_factory=Holdings)
+    promises: dict[JobId, Promise] = field(default_factory=dict)  # to those for whom others make room
+    unkept: dict[JobId, float] = field(default_factory=dict)  # promises that came to nothing, and until when they are not made again; steady
+    preempt_check_at_s: float | None = None  # steady; when a run that could not be preempted can
     seen: dict[JobId, Seen] = field(default_factory=dict)  # runs, as of the last pass that asked for them
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     planned: Mapping[JobId, Planned] = field(default_factory=dict)  # starts that backfill expects, as of the last pass
@@ -111,6 +114,7 @@ class State:
         before, self.settings = self.settings, settings
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
+            self.seen.clear()
             self.requeue_all()  # jobs of different length are told apart only where that matters
 
     def choose(self, chosen: Chosen) -> None:

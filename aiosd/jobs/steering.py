@@ -6,7 +6,7 @@ from dataclasses import replace
 from aiosd.clock import Instant
 from aiosd.errors import FailedPrecondition, InvalidArgument
 from aiosd.ids import JobId
-from aiosd.jobs import reserving, staging
+from aiosd.jobs import preempting, reserving, staging
 from aiosd.jobs.actions import Signal, Steer, SteerJob
 from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priority, check_seconds, known_qos, open_queue, time_limit
 from aiosd.jobs.draft import JobChange
@@ -102,6 +102,7 @@ def _pending_array(job: Job) -> bool:
 def _suspend(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     if job.array is not None:
         return _to_active_elements(state, job, event, now, _RUNNING)
+    _check_not_lent(job, "suspended")
     phase = move(job.phase, Cue.SUSPEND)
     assert job.run is not None
     job = state.put(replace(job, phase=phase, reason=event.reason or "suspended by its user", run=replace(job.run, suspended_steady_s=now.steady_s)))
@@ -112,6 +113,7 @@ def _suspend(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
 def _resume(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     if job.array is not None:
         return _to_active_elements(state, job, event, now, _SUSPENDED)
+    _check_not_lent(job, "resumed")
     phase = move(job.phase, Cue.RESUME)
     assert job.run is not None
     paused_s = max(0.0, now.steady_s - job.run.suspended_steady_s)
@@ -122,11 +124,19 @@ def _resume(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     return job
 
 
+def _check_not_lent(job: Job, what: str) -> None:
+    if preempting.is_lent(job):
+        hint = f"it goes on by itself when that has ended; `aiosctl cancel {job.id}` and `aiosctl requeue {job.id}` do not wait"
+        raise FailedPrecondition(f"job {job.id} cannot be {what}: it is {job.reason}", hint=hint, job=job.id)
+
+
 def _requeue(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     if job.array is not None:
         return _to_active_elements(state, job, event, now, _CAN_REQUEUE)
     if job.phase in NOT_BEGUN:
         raise FailedPrecondition(f"job {job.id} has nothing to be requeued from: it is {job.phase}", hint="it runs when its turn comes", job=job.id)
+    if job.stop is not None and job.stop.cause is StopCause.PREEMPT:
+        raise FailedPrecondition(f"job {job.id} is being {job.stop.reason}", hint="it goes back to the queue by itself", job=job.id)
     if job.stop is not None:
         raise FailedPrecondition(f"job {job.id} is being stopped already", hint="wait for its end, then submit it again", job=job.id)
     return stop(state, job, StopCause.REQUEUE, event.reason or "requeued", now, force=event.force)
@@ -138,7 +148,7 @@ def _elements(state: State, array: Job, phases: Collection[Phase] = tuple(Phase)
 
 
 def _to_active_elements(state: State, array: Job, event: SteerJob, now: Instant, phases: Collection[Phase]) -> Job:
-    fit = _elements(state, array, phases)
+    fit = [element for element in _elements(state, array, phases) if event.what is not Steer.RESUME or not preempting.is_lent(element)]
     if not fit:
         raise FailedPrecondition(f"no element of array {array.id} is {' or '.join(phases)}", hint=f"see `aiosctl ps --elements {array.id}`", job=array.id)
     for element in fit:

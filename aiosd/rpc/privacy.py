@@ -43,6 +43,7 @@ def redacted(job: Job, phase: pb.JobPhase, array: pb.ArrayProgress | None) -> pb
         array=array,
         revision=job.revision,
         redacted=True,
+        preemptions=job.preemptions,
     )
 
 

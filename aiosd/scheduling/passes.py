@@ -1,5 +1,6 @@
 """One pass of a policy over the pool: what it starts, what it withholds for those that wait, and why each class waits."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,7 +11,8 @@ from aiosd.resources.grant import Grant
 from aiosd.resources.request import Request
 from aiosd.resources.shortage import CPU, MEMORY, WHOLE_MACHINE
 from aiosd.scheduling.budgets import GPU, Budget, Holder, Need, Scope, holders_of, need_of, short_of
-from aiosd.scheduling.policy import ClassKey, Plan, Snapshot, Start, Wait, WaitKind
+from aiosd.scheduling.policy import ClassKey, Plan, Planned, Promise, Snapshot, Start, Wait, WaitKind
+from aiosd.scheduling.preemption import Room, make_room, resumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ _KINDS = {
     (Scope.QOS, False): WaitKind.QOS_LIMIT,
     (Scope.QOS, True): WaitKind.USER_LIMIT,
 }
+_PROMISE = "promise"  # withheld for it: beside that, more of each resource may be withheld for whoever is first in line
 
 
 class Shape(NamedTuple):
@@ -61,6 +64,7 @@ class Pass:
         self._beyond: set[ClassKey] = set()  # of queues that would exceed their shares, and may when nobody else wants what they take
         self._needs: dict[Request, Need] = {}
         self._starts: list[Start] = []
+        self._started: list[ClassKey] = []  # the class of each
         self._waits: dict[ClassKey, Wait] = {}
         self._keeper = world.keeper
         self._refused: dict[Shape, Refusal] = {}
@@ -69,6 +73,10 @@ class Pass:
         self._holding = ExitStack()
         self._withholds = False
         self._beside_holds: list[Grant] = []
+        self._first: set[JobId] = set()  # started ahead of the order, as promised
+        self._awaiting: set[JobId] = set()  # what they were promised is not free yet, and withheld
+        for promise in world.promised:
+            self._keep_promise(promise)
 
     @property
     def full(self) -> bool:
@@ -122,6 +130,8 @@ class Pass:
 
     def start(self, key: ClassKey, job_id: JobId) -> bool:
         """Start the job if the pool has what it asks for; when not, the class is noted as waiting."""
+        if job_id in self._first:
+            return True
         shape = self._shape(key)
         grant = None if shape in self._refused else self._take(shape)
         if grant is None:
@@ -132,15 +142,50 @@ class Pass:
             self._keeper.started(key.user, key.lasts_s, grant)
         self._starts.append(Start(job_id, grant))
         self._begun(grant, shape)
+        self._started.append(key)
+        self._count(key)
+        if self._withholds:
+            self._beside_holds.append(grant)
+        return True
+
+    def _count(self, key: ClassKey) -> None:
+        """One more of this class starts, or will."""
         if key.queue in self._slots:
             self._slots[key.queue] -= 1
         if self._left:
             need = self._need(key.request)
             for _, _, left in self._budgets_of(key):
                 left[:] = [has - takes for has, takes in zip(left, need, strict=True)]
-        if self._withholds:
-            self._beside_holds.append(grant)
-        return True
+
+    def _keep_promise(self, promise: Promise) -> None:
+        """Others have made room for it: it goes first, and while they have not ended nobody takes what they leave."""
+        key = promise.key
+        if not self.has_slot(key):
+            return
+        if self.start(key, promise.job_id):
+            self._first.add(promise.job_id)
+            return
+        self._withhold()
+        if promise.grant is None:
+            self._pool.hold(key.request)
+        else:
+            kept = Amounts()
+            kept.add(promise.grant)
+            self._pool.keep(kept)
+        self._holders.setdefault(_PROMISE, promise.job_id)
+        self._awaiting.add(promise.job_id)
+        self._count(key)
+
+    def _claim(self, key: ClassKey) -> bool:
+        """Whether the limits let one more start, which is then counted; what was noted of the class stays."""
+        noted = self._waits.get(key)
+        if self.has_slot(key):
+            self._count(key)
+            return True
+        self._waits.pop(key)
+        if noted is not None:
+            self._waits[key] = noted
+        return False
 
     def must_hold(self, key: ClassKey) -> bool:
         """Whether the class was refused for want of a resource of which nothing is withheld yet."""
@@ -154,13 +199,19 @@ class Pass:
 
     def hold(self, key: ClassKey, job_id: JobId) -> None:
         """From now on nobody gets what this refused job could use, so that no later job delays it."""
-        if not self._withholds:
-            self._holding.enter_context(self._pool.trial())
-            self._withholds = True
+        if job_id in self._awaiting:
+            return
+        self._withhold()
         shape = self._shape(key)
         held = self._pool.hold(key.request, self._keeper.kept(shape.binding) if self._keeper is not None else None)
         self._holders.setdefault(self._refused[shape].resource, job_id)
         self._withheld(held)
+
+    def _withhold(self) -> None:
+        """What is withheld from here on is free again at the end of the pass."""
+        if not self._withholds:
+            self._holding.enter_context(self._pool.trial())
+            self._withholds = True
 
     def behind(self, key: ClassKey, blocker: JobId) -> None:
         """The class is not even asked: `blocker` goes first."""
@@ -169,7 +220,24 @@ class Pass:
     def plan(self, *, more: bool = False) -> Plan:
         """The end of the pass. `more`: it stopped because it was `full`."""
         self._resolve()
-        return Plan(tuple(self._starts), self._waits, more)
+        room = Room() if more else self._make_room()
+        back = resumes(self._world.runs, room.evictions)
+        starts = tuple(start for start in self._starts if start.job_id not in room.undone)
+        return Plan(starts, self._waits, more, room.evictions, back, promises=room.promises)
+
+    def _make_room(self) -> Room:
+        """For those who were refused, and whom not only a reservation keeps out."""
+        blocked = [key for key in dict.fromkeys(self._unresolved) if not self._refused[self._shape(key)].reservation]
+        starts = list(zip(self._started, self._starts, strict=True))
+        room = make_room(self._world, blocked, starts, first=self._first, claim=self._claim, planned=self._expected())
+        for key, start in starts if room.undone else ():
+            if start.job_id in room.undone:
+                self.behind(key, room.undone[start.job_id])
+        return room
+
+    def _expected(self) -> Sequence[Planned]:
+        """When those who wait are expected to start, as far as anybody has looked ahead."""
+        return ()
 
     def _shape(self, key: ClassKey) -> Shape:
         return Shape(key.request, self._keeper.binding(key.user, key.lasts_s) if self._keeper is not None else ())

@@ -1,6 +1,6 @@
 """What a policy sees and what it answers: `Policy = Snapshot -> Plan`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
@@ -139,6 +139,16 @@ class HeldRun:
     preemptible_from_s: float = 0.0
     suspended: bool = False  # for another: `grant` is what it keeps
     stopping: bool = False  # told to end: it makes room by itself
+    whole: Grant | None = None  # suspended for another: what it is to have again before it goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A job that others make room for: it starts before all others, and until then what is free of `grant` is kept for it."""
+
+    job_id: JobId
+    key: ClassKey
+    grant: Grant | None = None  # what it was found to get; None: no longer known
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +168,8 @@ class Snapshot:
     queues: Mapping[str, QueueSettings] = field(default_factory=dict)
     runs: Sequence[HeldRun] = ()
     estimate: Callable[[ClassKey], Estimate | None] = no_estimate
+    promised: Sequence[Promise] = ()  # the oldest promise first
+    in_vain: Collection[JobId] = ()  # for whom room was made lately and did no good: none is made now
     held_back: str = ""  # why nothing new may start now, in a sentence, such as memory that is nearly used up; "": it may
 
     @property
@@ -219,6 +231,7 @@ class Plan:
     evictions: tuple[Eviction, ...] = ()
     resumes: tuple[JobId, ...] = ()  # suspended runs whose whole grant is free again
     reservations: tuple[Planned, ...] = ()
+    promises: tuple[Promise, ...] = ()  # to the beneficiaries of the evictions
 
 
 Policy = Callable[[Snapshot], Plan]

@@ -1,6 +1,6 @@
 """Parts of the machine that are kept for somebody for some time, and what that leaves to the others."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -83,7 +83,8 @@ class Keeper:
         self._idle: tuple[Keeper, Pool] | None = None
         times = sorted({max(now_s, r.from_s) for r in self._reservations})
         self._moments = [_Moment(at_s, [r for r in self._reservations if r.at(at_s)]) for at_s in times]
-        for holding in holdings:
+        self._holdings = list(holdings)
+        for holding in self._holdings:
             self._hold(holding.user, holding.grant, holding.ends_s)
 
     @property
@@ -93,7 +94,19 @@ class Keeper:
 
     def started(self, user: str, lasts_s: float, grant: Grant) -> None:
         """A run has begun; it ends after `lasts_s` at the latest, 0: nobody knows when."""
-        self._hold(user, grant, self._now_s + lasts_s if lasts_s else inf)
+        self._holdings.append(Holding(user, grant, self._now_s + lasts_s if lasts_s else inf))
+        self._hold(user, grant, self._holdings[-1].ends_s)
+
+    def without(self, gone: Iterable[tuple[str, Grant]]) -> "Keeper":
+        """What would have to be left free if these (users and what they hold) ended now."""
+        left = Counter((user, grant) for user, grant in gone)
+        kept = []
+        for holding in self._holdings:
+            if left[holding.user, holding.grant] > 0:
+                left[holding.user, holding.grant] -= 1
+            else:
+                kept.append(holding)
+        return Keeper(self._reservations, kept, self._inventory, self._now_s, self._liked)
 
     def _hold(self, user: str, grant: Grant, ends_s: float) -> None:
         self._held_now.add(grant)
