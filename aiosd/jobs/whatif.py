@@ -15,7 +15,7 @@ from aiosd.jobs.job import Job, Phase
 from aiosd.resources.grant import Grant
 from aiosd.scheduling.budgets import UNLIMITED, Budget, Holder, Need, held_by, holders_of
 from aiosd.scheduling.lanes import lane_of
-from aiosd.scheduling.policy import ClassKey, HeldRun, JobClass, LaneKey, Plan, Rank, Snapshot
+from aiosd.scheduling.policy import ClassKey, HeldRun, JobClass, LaneKey, Plan, Promise, Rank, Snapshot
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Holding, Keeper
 from aiosd.scheduling.rules import PreemptMode
@@ -127,7 +127,17 @@ class WhatIf:
         lanes, budgets = self._lanes(self._changed(instead, now_s) if instead is not None else None), self._budgets(instead)
         slots = {queue: left + self.freed.get(queue, 0) for queue, left in self.world.slots.items()}
         runs = tuple(self.runs.values())
-        world = replace(self.world, now_s=now_s, lanes=lanes, slots=slots, budgets=budgets, runs=runs, keeper=self._keeper(now_s), max_starts=MOST_CLASSES)
+        world = replace(
+            self.world,
+            now_s=now_s,
+            lanes=lanes,
+            slots=slots,
+            budgets=budgets,
+            promised=self._promised(instead),
+            runs=runs,
+            keeper=self._keeper(now_s),
+            max_starts=MOST_CLASSES,
+        )
         with self.state.pool.trial():
             return POLICIES[self.state.policy_in_force].policy(world)
 
@@ -158,6 +168,11 @@ class WhatIf:
         for holder in holders_of(key.queue, key.user, key.qos):
             before = self.returned.get(holder, NOTHING)
             self.returned[holder] = Need(*(has + sign * more for has, more in zip(before, need, strict=True)))
+
+    def _promised(self, instead: Job | None) -> Sequence[Promise]:
+        """Room that is being made, for those who still wait for it as they are."""
+        over = {job_id for gone in self.gone.values() for job_id in gone} | ({self.target} if instead is not None else set())
+        return [promise for promise in self.world.promised if promise.job_id not in over]
 
     def _budgets(self, instead: Job | None) -> dict[Holder, Budget]:
         budgets = dict(self.world.budgets)

@@ -96,7 +96,7 @@ def _sum(grants: Sequence[Grant]) -> Grant:
 
 
 def _evictions(plan: Plan, world: Snapshot, find: Find) -> str:
-    if not plan.evictions and not plan.resumes:
+    if not plan.evictions and not plan.resumes and not plan.promises:
         return ""
     runs = {run.job_id: run for run in world.runs}
     seen: set[JobId] = set()
@@ -111,6 +111,9 @@ def _evictions(plan: Plan, world: Snapshot, find: Find) -> str:
         if eviction.mode is PreemptMode.OFF:
             return f"it evicts job {eviction.job_id} and does not say how"
         seen.add(eviction.job_id)
+    for promise in plan.promises:
+        if find(promise.job_id) is None:
+            return f"it has room made for job {promise.job_id}, which does not wait to be started"
     for job_id in plan.resumes:
         if job_id not in runs or not runs[job_id].suspended or job_id in seen:
             return f"it resumes job {job_id}, which is not suspended"

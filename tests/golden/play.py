@@ -36,6 +36,7 @@ class Play:
     _lasts_s: dict[str, float] = field(default_factory=dict)
     _left_s: dict[JobId, float] = field(default_factory=dict)  # of what it has to do, when it last began or went on
     _since_s: dict[JobId, float] = field(default_factory=dict)
+    _saved_s: dict[JobId, float] = field(default_factory=dict)  # of its work, in its checkpoint
     _ends: list[tuple[float, int, JobId, int, int]] = field(default_factory=list)  # at, order, job, attempt, signal
     _told: dict[str, str] = field(default_factory=dict)
     _order: int = 0
@@ -176,7 +177,7 @@ class Play:
         self._told.pop(name, None)
         self.say(f"{name} starts on {_words(job.run.grant)}")
         self.chart.begins(name, job.run.grant, self.t_s)
-        self._left_s[job.id] = self._lasts_s.get(name, self._lasts_s.get(self._names[job.id.whole], 60.0))
+        self._left_s[job.id] = self._lasts_s.get(name, self._lasts_s.get(self._names[job.id.whole], 60.0)) - self._saved_s.get(job.id, 0.0)
         self._go_on(job)
 
     def _go_on(self, job: Job) -> None:
@@ -191,6 +192,8 @@ class Play:
         name = self.name(job.id)
         if signal in SIGNALS:
             self.say(f"{name} is told to end by SIG{signal}")
+            if signal == job.spec.checkpoint_signal:  # it goes on from there in its next attempt
+                self._saved_s[job.id] = self._saved_s.get(job.id, 0.0) + self.t_s - self._since_s[job.id]
             self._end_later(0.0 if signal == "KILL" else STOPS_IN_S, job, SIGNALS[signal])
         elif signal == "STOP":
             self.say(f"{name} is frozen")

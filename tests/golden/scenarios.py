@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aiosd.jobs.actions import QueueChange, SetQueue
 from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.inventory import Inventory
-from aiosd.scheduling.rules import AccountSettings, Backfill, PriorityWeights, SchedulingRules
+from aiosd.scheduling.rules import AccountSettings, Backfill, PreemptMode, PriorityWeights, SchedulingRules
 from tests.fakes.policies import IMPOSSIBLE, Broken, registered
 from tests.golden.play import Play
 from tests.unit.jobs.world import machine
@@ -169,4 +169,28 @@ def _two_wait_and_one_is_small(play: Play) -> None:
     play.submit("V", cpus=2, lasts_s=40, limit_s=40, user="carol")
     play.to(10)
     play.submit("s", cpus=1, lasts_s=120, limit_s=120, user="dora", say="small and long")
+    play.to_the_end()
+
+
+@scenario(settings=JobsSettings(policy="priority"), cpus=2)
+def preemption_by_checkpoint(play: Play) -> None:
+    """An urgent job has room made for it: the run of the other queue saves its work, and goes on from there when the urgent one has ended."""
+    play.do(SetQueue("urgent", QueueChange(preempts=("default",))), "queue urgent may preempt the runs of queue default")
+    play.do(SetQueue("default", QueueChange(preempt_mode=PreemptMode.CHECKPOINT)), "which then save their work and queue again")
+    play.submit("A", cpus=2, lasts_s=120, checkpoint_signal="USR1", say="saves its work at SIGUSR1")
+    play.to(40)
+    play.submit("U", cpus=2, lasts_s=60, limit_s=90, user="bob", queue="urgent")
+    play.to_the_end()
+
+
+@scenario(settings=JobsSettings(policy="priority"), cpus=4)
+def preemption_by_suspension(play: Play) -> None:
+    """The youngest run that is enough is frozen where it is, and goes on as soon as its processors are free again."""
+    play.do(SetQueue("urgent", QueueChange(preempts=("default",))), "queue urgent may preempt the runs of queue default")
+    play.do(SetQueue("default", QueueChange(preempt_mode=PreemptMode.SUSPEND)), "which are then frozen")
+    play.submit("A", cpus=2, lasts_s=80)
+    play.to(10)
+    play.submit("B", cpus=2, lasts_s=80, user="carol")
+    play.to(30)
+    play.submit("U", cpus=2, lasts_s=30, limit_s=30, user="bob", queue="urgent")
     play.to_the_end()
