@@ -9,8 +9,6 @@ from aiosd.ids import JobId
 from aiosd.jobs.actions import (
     Event,
     InventoryChanged,
-    PolicyFailed,
-    PolicyRestored,
     QueueChange,
     Reserve,
     SetDevice,
@@ -22,7 +20,6 @@ from aiosd.jobs.actions import (
 )
 from aiosd.jobs.engine import Reply
 from aiosd.jobs.job import StopCause
-from aiosd.jobs.ports import Evidence
 from aiosd.resources.inventory import Inventory
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import QueueSettings
@@ -82,13 +79,3 @@ class Operating(Protocol):
     async def stop_run(self, job_id: JobId, attempt: int, cause: StopCause, reason: str, *, force: bool = False) -> None:
         """End a run for what was seen of it; `reason` is what its user reads."""
         await self.ask(StopRun(job_id, attempt, cause, reason, force))
-
-
-def tell_of_policy(news: PolicyFailed | PolicyRestored, evidence: Evidence | None) -> None:
-    """A policy that could not be followed is a bug: the log says so, and the snapshot lets whoever mends it provoke it."""
-    if isinstance(news, PolicyRestored):
-        log.info("policy is followed again", policy=news.policy)
-        return
-    fault = news.fault
-    kept = evidence.keep(f"policy-{fault.policy}-{int(fault.at_s)}.json", news.snapshot) if evidence is not None and news.snapshot else None
-    log.error("policy failed; fifo stands in", policy=fault.policy, what=fault.what, again_in_s=fault.pause_s, snapshot=kept)

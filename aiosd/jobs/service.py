@@ -10,14 +10,13 @@ import structlog
 from aiosd.clock import Clock
 from aiosd.errors import AiosError, DiskFull, FailedPrecondition, NotFound, StorageUnwritable, Unavailable
 from aiosd.ids import JobId, parse_job_id
+from aiosd.jobs.act_service import perform
 from aiosd.jobs.actions import (
     Action,
     End,
     Event,
     Forget,
     Launch,
-    PolicyFailed,
-    PolicyRestored,
     Remember,
     Save,
     Set,
@@ -36,7 +35,7 @@ from aiosd.jobs.environments import Environments
 from aiosd.jobs.explain import Why, why_out_of_memory
 from aiosd.jobs.find_service import JobFinder
 from aiosd.jobs.job import Job, Owner, Phase
-from aiosd.jobs.operate_service import Operating, tell_of_policy
+from aiosd.jobs.operate_service import Operating
 from aiosd.jobs.permitted import names_groups
 from aiosd.jobs.ports import Changes, Evidence, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
 from aiosd.jobs.secrets_service import Secrets
@@ -180,7 +179,7 @@ class JobService(Operating):
             _settle(asked, reply)
         self._publish(actions)
         self.reached("turn.3-answered")
-        self._act(actions)
+        perform(actions, self.launcher, self.secrets, self.evidence)
         self.reached("turn.4-acted")
 
     def _decide(self, batch: Sequence[_Asked]) -> list[tuple[_Asked, Reply | AiosError]]:
@@ -237,24 +236,6 @@ class JobService(Operating):
                     say("job", job=str(job.id), phase=str(job.phase), attempt=job.attempt, reason=job.reason or None)
         if published:
             self.feed.wake()
-
-    def _act(self, actions: Sequence[Action]) -> None:
-        for action in actions:
-            match action:
-                case Launch(job):
-                    self.launcher.launch(job)
-                case Signal(job, signal, scope):
-                    self.launcher.signal(job, signal, scope)
-                case Forget(job):
-                    self.launcher.forget(job)
-                case Warn(job, text):
-                    log.warning("job", job=str(job.id), attempt=job.attempt, warning=text)
-                case PolicyFailed() | PolicyRestored():
-                    tell_of_policy(action, self.evidence)
-                case End(job):
-                    self.secrets.ended(job)
-                    if job.spec.notify_command and not job.id.is_element:
-                        self.launcher.notify(job)
 
     # When nothing can be written
 

@@ -160,9 +160,9 @@ class Play:
                 self._signal(job, signal)
             case End(job):
                 self._told.pop(self.name(job.id), None)
-                self.say(f"{self.name(job.id)} has {job.phase}" + (f": {job.reason}" if job.reason else ""))
+                self.say(f"{self.name(job.id)} has {job.phase}" + (f": {self._named(job.reason)}" if job.reason else ""))
             case Save(job, moved=True) if job.phase is Phase.QUEUED and job.attempt:
-                self.say(f"{self.name(job.id)} queues again" + (f": {job.reason}" if job.reason else ""))
+                self.say(f"{self.name(job.id)} queues again" + (f": {self._named(job.reason)}" if job.reason else ""))
             case PolicyFailed(fault):
                 self.say(f"policy {fault.policy} failed: {fault.what.partition(' (')[0]}; fifo stands in for {fault.pause_s:g}s")
             case PolicyRestored(policy):
@@ -230,9 +230,13 @@ class Play:
         words = why.summary
         if why.estimated_start_at_s and why.estimate_basis:
             words += f"; it should start at {why.estimated_start_at_s - BEGIN.wall_s:.0f}s"
-        for number in sorted(self._names, reverse=True):  # jobs are known by name here
-            words = words.replace(f"job {number}", self._names[number])
-        return words
+        return self._named(words)
+
+    def _named(self, text: str) -> str:
+        """Jobs are known by name here."""
+        for number in sorted(self._names, reverse=True):
+            text = text.replace(f"job {number}", self._names[number])
+        return text
 
     # The transcript
 

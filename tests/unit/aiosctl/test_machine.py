@@ -123,7 +123,7 @@ def test_queue_set_has_every_limit(cli, fake) -> None:  # type: ignore[no-untype
 def test_queue_show_leaves_out_what_is_no_limit(cli) -> None:  # type: ignore[no-untyped-def]
     assert cli("queue", "show", "default").out == (
         "Queue default\n  state               open\n  priority            0\n  queued              3\n  running             1\n"
-        "  at most running     -\n  oldest waits        1m1s\n  time limit          -\n  longest time limit  2h\n  share               25%+\n"
+        "  at most running     -\n  waited lately       -\n  oldest waits        1m1s\n  time limit          -\n  longest time limit  2h\n  share               25%+\n"
         "  for                 everybody\nAt once\n  processors  4\nRules\n  weights  age=5\n"
     )
 
