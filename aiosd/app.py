@@ -168,7 +168,14 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
     beside = Beside(services.runs, RunInputs(doors.launcher), PtyTerminals(layout_of(config).run_file, doors.identities))
     converter = JobConverter(services.runs.progress, doors.launcher.log_paths)
     servicers = Servicers(
-        JobsServicer(jobs, reader, beside, converter, lambda: node.loaded.config.jobs.max_jobs_per_submit),
+        JobsServicer(
+            jobs,
+            reader,
+            beside,
+            converter,
+            most_jobs=lambda: node.loaded.config.jobs.max_jobs_per_submit,
+            most_priority=lambda: node.loaded.config.jobs.max_user_priority,
+        ),
         NodeServicer(node),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
         AccessServicer(accounts, caller),

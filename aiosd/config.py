@@ -139,6 +139,9 @@ class JobsConfig(Section, frozen=True, kw_only=True):
         2 << 20
     )
     max_jobs_per_submit: Annotated[int, whole("jobs in one call", 1, 1_000_000, reload=True)] = 10_000
+    max_user_priority: Annotated[
+        int, whole("the highest priority that users may ask for, nor may they ask for a nice below 0; operators may", -1_000_000, 1_000_000, reload=True)
+    ] = 0
     max_queued: Annotated[int, whole("jobs and arrays that have not ended; half of it for one of many users", 1, 100_000_000, reload=True)] = 2_000_000
 
 

@@ -3,10 +3,11 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from aiosd import __version__, logs, settings_text
 from aiosd.config import Config
+from aiosd.domain_settings import jobs_settings
 from aiosd.host.groups import members_of
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
@@ -125,9 +126,9 @@ class Node:
         """What has to be done about one setting; the others are taken over all together."""
         if key.startswith("queues."):
             name = key.split(".")[1]
-            queue = new.config.queues.get(name)
-            if queue is not None:  # one that the file no longer has keeps its jobs and its settings
-                await self.jobs.set_queue(name, QueueChange(**{f: getattr(queue, f) for f in queue.__struct_fields__}))
+            if name in new.config.queues:  # one that the file no longer has keeps its jobs and its settings
+                queue = jobs_settings(new.config).queues[name]
+                await self.jobs.set_queue(name, QueueChange(**{field.name: getattr(queue, field.name) for field in fields(QueueChange)}))
         elif key == "daemon.log_level":
             logs.set_level(new.config.daemon.log_level)
         elif key == "scheduler.policy":

@@ -71,7 +71,7 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
     def job_of(job_id: JobId) -> Job | None:
         return jobs.state.jobs.get(job_id)  # looked up each time: the state is made anew when a full disk has room again
 
-    jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached, Secrets(doors.vault))
+    jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached, Secrets(doors.vault), groups_of=people.groups_of)
     monitor = MonitorService(doors.meter, doors.reports, clock, config.monitoring.period_s)
     gpu_runs = GpuRuns(lambda: jobs.state)
     for listener in (gpu_runs.on_event, RunWatcher(monitor, job_of, report_path_of)):

@@ -82,6 +82,9 @@ RECORDED_THERE = frozenset({"Access.SetUser", "Access.CreateToken", "Access.Revo
 SEES_ALL = OPERATOR
 """The least role to which nothing of other users' jobs is hidden: command line, directory, names, labels, outputs, what it reports."""
 
+URGENT = OPERATOR
+"""The least role that may ask for more than jobs.max_user_priority, and for less than no niceness."""
+
 UNLIMITED = OPERATOR
 """The least role whose calls are not counted."""
 

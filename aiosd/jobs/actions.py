@@ -10,7 +10,7 @@ from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft
 from aiosd.jobs.job import Environment, Job, Owner, Phase, StopCause
 from aiosd.jobs.ports import Launched, LaunchFailed, RunEnded, Scope, Submission
 from aiosd.resources.inventory import Inventory
-from aiosd.scheduling.rules import PreemptMode
+from aiosd.scheduling.rules import Backfill, BackfillOrder, PreemptMode
 
 
 class Steer(StrEnum):
@@ -34,6 +34,7 @@ class Submit:
     key: str = ""
     digest: str = ""
     ended: Mapping[JobId, Phase] = field(default_factory=dict)
+    groups: frozenset[str] = frozenset()  # the Unix groups of the owner, where anything is for some of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class SteerJob:
 class UpdateJob:
     job_id: JobId
     change: JobChange
+    groups: frozenset[str] = frozenset()  # of its owner, as in Submit
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,13 @@ class SetQueue:
 
 @dataclass(frozen=True, slots=True)
 class SetPolicy:
-    name: str
+    """Empty, and None, leave it as it is; of the weights those that are named are replaced. What is set goes before the configuration."""
+
+    name: str = ""
+    backfill: Backfill | None = None
+    backfill_order: BackfillOrder | None = None
+    predict: bool | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,12 +43,18 @@ class QueuedClass:
 
     @property
     def oldest(self) -> JobId:
-        return next(iter(self))
+        job_id: JobId
+        job_id, entry = self.entries.peekitem(0)
+        return job_id if entry.indices is None else next(iter(self))
 
     @property
     def eligible_at_s(self) -> float:
         oldest: Entry = self.entries.peekitem(0)[1]
         return oldest.eligible_at_s
+
+    def since_s(self, job_id: JobId) -> float:
+        entry: Entry = self.entries[job_id] if job_id in self.entries else self.entries[job_id.whole]
+        return entry.eligible_at_s
 
     def put(self, job_id: JobId, entry: Entry) -> None:
         self.drop(job_id)
@@ -93,6 +99,14 @@ class Backlog:
         found.put(job_id, entry)
         self.lanes.changed(found)
         self.where[job_id] = key
+
+    def wait_since(self, latest_s: float) -> None:
+        """Nobody waits since a later moment than this; wall. Looks at all."""
+        for queued in self.classes.values():
+            early = [(job_id, entry) for job_id, entry in queued.entries.items() if entry.eligible_at_s > latest_s]
+            queued.entries.update((job_id, entry._replace(eligible_at_s=latest_s)) for job_id, entry in early)
+            if early:
+                self.lanes.changed(queued)
 
     def drop(self, job_id: JobId) -> bool:
         """Remove; whether it was there."""

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 from aiosd.clock import Instant
-from aiosd.jobs import limiting, preempting, reserving
+from aiosd.jobs import billing, limiting, preempting, reserving
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.holders import held_runs
 from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
 from aiosd.jobs.staging import open_line, recall, stage
 from aiosd.jobs.state import State
-from aiosd.scheduling.fairshare import dominant_share
 from aiosd.scheduling.policy import Plan, Snapshot, Start
 from aiosd.scheduling.registry import POLICIES
 
@@ -55,7 +54,7 @@ def _plan(state: State, now: Instant) -> Plan:
                 slots=slots,
                 usage=state.ledger.usage(now.wall_s),
                 shares=state.settings.shares,
-                budgets=limiting.budgets(state, {lane.key.user for lane in lanes}, now),
+                budgets=limiting.budgets(state, [lane.key for lane in lanes], now),
                 max_starts=state.settings.max_starts_per_pass,
                 keeper=keeper,
                 rules=state.settings.scheduling,
@@ -75,9 +74,6 @@ def _start_all(state: State, starts: Sequence[Start], now: Instant) -> None:
     for start in starts:
         state.pool.assign(start.grant)
     for job in place(state, [(start.job_id, Run(start.grant, now.wall_s, state.boot_id)) for start in starts]):
-        assert job.run is not None
-        share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
-        state.ledger.begin(job.owner.name, share, now.wall_s)
-        state.holdings.begin(job)
+        billing.begin(state, job, now.wall_s)
         open_line(state, job, now)
         state.actions.append(Launch(job))

@@ -186,7 +186,16 @@ def _reached_limit(state: State, job: Job) -> int:
 
 def _ranks(state: State, job: Job, now: Instant) -> Callable[[ClassKey], Rank | None]:
     """The policy's order, without the queues of others that start nothing now, and without users who have all that they may."""
-    world = Snapshot(now.wall_s, (), state.pool, usage=state.ledger.usage(now.wall_s), shares=state.settings.shares, queues=state.queues)
+    world = Snapshot(
+        now.wall_s,
+        state.backlog.lanes.at(now.wall_s),
+        state.pool,
+        usage=state.ledger.usage(now.wall_s),
+        shares=state.settings.shares,
+        rules=state.settings.scheduling,
+        queues=state.queues,
+        estimate=state.estimate,
+    )
     rank = POLICIES[state.policy].ranking(world, state.class_key(job))
     full = {name for name, q in state.queues.items() if q.max_running and state.active_in[name] >= q.max_running}
     still = {name for name, q in state.queues.items() if not q.started} | full - {job.spec.queue}

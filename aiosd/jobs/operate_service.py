@@ -1,5 +1,6 @@
 """What an operator, and the monitoring, ask of the engine: policy, queues, drain, devices, a run to be stopped."""
 
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -22,8 +23,9 @@ class Operating(Protocol):
 
     async def ask(self, event: Event) -> Reply: ...
 
-    async def set_policy(self, name: str) -> str:
-        reply = await self.ask(SetPolicy(name))
+    async def set_policy(self, name: str = "", rules: SetPolicy | None = None) -> str:
+        """Another policy, "" for the one in force; `rules` go with it, whatever their own name. Raises NotFound, InvalidArgument."""
+        reply = await self.ask(replace(rules or SetPolicy(), name=name))
         assert isinstance(reply, str)
         return reply
 

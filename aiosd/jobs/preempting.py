@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import staging
+from aiosd.jobs import billing, staging
 from aiosd.jobs.actions import Signal
 from aiosd.jobs.holders import held_runs
 from aiosd.jobs.job import Job, Phase, StopCause
@@ -14,7 +14,6 @@ from aiosd.jobs.running import stop
 from aiosd.jobs.state import State
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.pool import Pool
-from aiosd.scheduling.fairshare import dominant_share
 from aiosd.scheduling.policy import Eviction, Plan, Promise
 from aiosd.scheduling.preemption import kept_when_suspended, resumes
 from aiosd.scheduling.rules import PreemptMode
@@ -185,14 +184,11 @@ def _keep(pool: Pool, promise: Promise) -> None:
 def _holding(state: State, job: Job, grant: Grant, now: Instant) -> Job:
     """It holds this from now on, and so it is charged; to be put by the caller."""
     assert job.run is not None
-    user = job.owner.name
     state.pool.give_back(job.run.grant)
     state.pool.adopt(grant)
-    state.ledger.finish(user, state.shares[job.id], job.run.since_s, now.wall_s)
+    billing.change(state, job, grant, job.run.since_s, now)
     state.holdings.finish(job, now)
     job = replace(job, run=replace(job.run, grant=grant, held_since_s=now.wall_s))
-    share = state.shares[job.id] = dominant_share(grant, state.pool.inventory)
-    state.ledger.begin(user, share, now.wall_s)
     state.holdings.begin(job)
     return job
 

@@ -1,6 +1,7 @@
 """Reading about jobs: lists in pages, watches, waits and logs; nothing here changes anything."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,7 +13,9 @@ from aiosd.jobs.filtering import matches, searched
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.ports import JobFilter, OutputReader
 from aiosd.jobs.service import JobService
-from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QueueState
+from aiosd.jobs.sharing import ShareNode, shares
+from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QosState, QueueState
+from aiosd.scheduling.rules import SchedulingRules
 from aiosd.watch import Lagged
 
 CHUNK_BYTES = 64 * 1024
@@ -188,6 +191,22 @@ class JobReader:
 
     def policy(self) -> str:
         return self.service.state.policy
+
+    def rules(self) -> SchedulingRules:
+        """Those in force: of the configuration, with what was chosen since."""
+        return self.service.state.settings.scheduling
+
+    def qos(self) -> Sequence[QosState]:
+        state = self.service.state
+        queued: Counter[str] = Counter()
+        for each in state.backlog.classes.values():
+            queued[each.key.qos] += each.count
+        running = Counter(state.jobs[job_id].spec.qos for job_id in state.shares)
+        return [QosState(qos, queued[name], running[name]) for name, qos in sorted(self.rules().qos.items())]
+
+    def shares(self) -> tuple[Sequence[ShareNode], float]:
+        """The tree of accounts and users, and the half-life of usage in seconds."""
+        return shares(self.service.state, self.service.clock.now()), self.service.state.settings.usage_half_life_s
 
     def node(self) -> NodeView:
         state, trouble = self.service.state, self.service.trouble

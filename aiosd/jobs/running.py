@@ -7,7 +7,7 @@ from math import inf
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays, devices, limiting, memory, staging
+from aiosd.jobs import arrays, billing, devices, limiting, memory, staging
 from aiosd.jobs.actions import Forget, Signal, StopRun, WarnRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
@@ -89,8 +89,7 @@ def release(state: State, job: Job, now: Instant) -> None:
     """Its grant goes back to the pool, and is charged to its user; who is staged behind it takes it over."""
     assert job.run is not None
     state.pool.give_back(job.run.grant)
-    state.ledger.finish(job.owner.name, state.shares.pop(job.id), job.run.since_s, now.wall_s)
-    state.holdings.finish(job, now)
+    billing.finish(state, job, now)
     if not staging.succeed(state, job, now):
         state.dirty = True
 

@@ -35,6 +35,7 @@ from aiosd.jobs.explain import Why, why_out_of_memory
 from aiosd.jobs.find_service import JobFinder
 from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.operate_service import Operating
+from aiosd.jobs.permitted import names_groups
 from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
 from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.settings import JobsSettings
@@ -70,6 +71,7 @@ class JobService(Operating):
     make_engine: Callable[[Loaded], Engine]
     reached: Callable[[str], None] = lambda step: None
     secrets: Secrets = Secrets()
+    groups_of: Callable[[str, int], frozenset[str]] = lambda name, gid: frozenset()  # the Unix groups of a user; may block
     trouble: AiosError | None = None  # why nothing can be written at present
     feed: Feed[Job] = field(default_factory=lambda: Feed(0))
     engine: Engine = field(init=False)
@@ -315,9 +317,10 @@ class JobService(Operating):
         """All of the drafts become jobs, or none. The same key with the same digest gets the same jobs again."""
         environments = [self._environments.of(draft.environment) for draft in drafts]
         ended = await self.journal.ended_phases(self._not_live(drafts)) if any(d.dependencies for d in drafts) else {}
+        groups = await self._groups_of(owner)
         drafts = await self.secrets.kept(drafts)
         try:
-            reply = await self.ask(Submit(drafts, environments, owner, key, digest, ended))
+            reply = await self.ask(Submit(drafts, environments, owner, key, digest, ended, groups))
         except AiosError as error:
             self.secrets.refused(drafts, error)
             raise
@@ -358,9 +361,14 @@ class JobService(Operating):
         job = await self.get(ref)
         if job.phase.ended:
             raise _has_ended(job)
-        reply = await self._ask_about(job.id, UpdateJob(job.id, change))
+        elsewhere = change.queue is not None or change.qos is not None
+        reply = await self._ask_about(job.id, UpdateJob(job.id, change, await self._groups_of(job.owner) if elsewhere else frozenset()))
         assert isinstance(reply, Job)
         return reply
+
+    async def _groups_of(self, owner: Owner) -> frozenset[str]:
+        """Asked for only where something is for a group: it may take as long as a network does."""
+        return await asyncio.to_thread(self.groups_of, owner.name, owner.gid) if names_groups(self.state) else frozenset()
 
     async def why(self, ref: str) -> Why:
         job = await self.get(ref)

@@ -24,6 +24,7 @@ class JobsSettings:
     max_command_bytes: int = 1 << 20
     max_environment_bytes: int = 1 << 20
     max_jobs_per_submit: int = 10_000
+    max_user_priority: int = 0  # of users; operators may ask for any
     max_queued: int = 2_000_000
     queue_share: float = 1.0  # of it, for one user
     limits: UserLimits = UserLimits()  # of each user who has none of its own

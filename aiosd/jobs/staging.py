@@ -14,7 +14,7 @@ from itertools import islice
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays, limiting
+from aiosd.jobs import arrays, billing, limiting
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.backlog import QueuedClass
 from aiosd.jobs.job import Exit, Job, Phase, Run
@@ -22,7 +22,6 @@ from aiosd.jobs.lifecycle import Cue, move
 from aiosd.jobs.lines import Line
 from aiosd.jobs.placing import place
 from aiosd.jobs.state import State
-from aiosd.scheduling.fairshare import dominant_share
 from aiosd.scheduling.policy import ClassKey
 
 SHORT_S = 0.05  # runs of a class that takes longer on average are not worth it
@@ -131,10 +130,8 @@ def succeed(state: State, ended: Job, now: Instant) -> bool:
     line.head, line.since_s = job.id, now.steady_s
     state.staging.of[job.id] = line
     state.pool.adopt(job.run.grant)
-    share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
-    state.ledger.begin(job.owner.name, share, now.wall_s)
     job = state.put(replace(job, run=replace(job.run, after=None, dispatched_at_s=now.wall_s)), lazy=True)
-    state.holdings.begin(job)
+    billing.begin(state, job, now.wall_s)
     if line.handed:
         line.handed -= 1
     else:

@@ -3,25 +3,27 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from aiosd.clock import Instant
 from aiosd.errors import NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, End, Forget, Save, Withdraw
 from aiosd.jobs.backlog import Backlog, Entry
+from aiosd.jobs.chosen import Chosen, in_force
 from aiosd.jobs.holders import Seen
+from aiosd.jobs.holdings import Holdings
 from aiosd.jobs.job import Job, Phase
-from aiosd.jobs.limiting import Holdings
 from aiosd.jobs.lines import Staging
 from aiosd.jobs.ports import Submission
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.timers import Due, Timers
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger
-from aiosd.scheduling.policy import ClassKey, Estimate, Planned, Promise, Wait, no_estimate
+from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Planned, Promise, Wait, no_estimate
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
-from aiosd.scheduling.rules import Backfill, QueueSettings
+from aiosd.scheduling.rules import Backfill, QueueSettings, SchedulingRules
 
 MOST_RECENT = 10_000
 NOT_BEGUN = (Phase.HELD, Phase.WAITING, Phase.QUEUED)
@@ -62,25 +64,51 @@ class State:
     seen: dict[JobId, Seen] = field(default_factory=dict)  # runs, as of the last pass that asked for them
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     planned: Mapping[JobId, Planned] = field(default_factory=dict)  # starts that backfill expects, as of the last pass
+    chosen: Chosen = field(default_factory=Chosen)
+    configured: SchedulingRules = field(init=False)  # the rules without what was chosen
+    wall_s: float = inf  # as of the last event
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
 
     def __post_init__(self) -> None:
+        self.configured = self.settings.scheduling
         self.set_policy(self.policy)
 
     def set_policy(self, name: str) -> None:
         """Order what waits by it from now on."""
         self.policy = name
-        self.backlog.order_by(POLICIES[name].within, self.settings.scheduling)
+        self.reorder()
+
+    def reorder(self) -> None:
+        """What decides about the order has changed: rules, queues, or the machine."""
+        rules = self.settings.scheduling
+        self.backlog.order_by(POLICIES[self.policy].within(Basis(rules, self.queues, self.pool.inventory, self.estimate)), rules)
         self.dirty = True
 
     def use(self, settings: JobsSettings) -> None:
         """Take over what an operator has changed in the configuration."""
+        self.configured = settings.scheduling
+        settings = replace(settings, scheduling=in_force(settings.scheduling, self.chosen))
         before, self.settings = self.settings, settings
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
             self.seen.clear()
             self.requeue_all()  # jobs of different length are told apart only where that matters
+
+    def choose(self, chosen: Chosen) -> None:
+        """Set rules that go before those of the configuration."""
+        self.chosen = chosen
+        self.use(replace(self.settings, scheduling=self.configured))
+
+    def estimate(self, key: ClassKey) -> Estimate | None:
+        """How long a run of this class is expected to take."""
+        return no_estimate(key)
+
+    def saw(self, now: Instant) -> None:
+        """The wall clock has gone back, or a daemon begins with jobs from a time that is yet to come: nobody waits since then."""
+        if now.wall_s < self.wall_s:
+            self.backlog.wait_since(now.wall_s)
+        self.wall_s = now.wall_s
 
     def latest(self, job: Job) -> Job:
         """`job` as this turn has left it so far, be it ended."""
@@ -147,10 +175,6 @@ class State:
         lasts_s = spec.time_limit_s + spec.grace_s if matters and spec.time_limit_s else 0.0
         return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, "", spec.preemptible)
 
-    def estimate(self, key: ClassKey) -> Estimate | None:
-        """How long runs of this class take, from their beginning; None where nothing is known of such runs."""
-        return no_estimate(key)
-
     def requeue_all(self) -> None:
         """What tells the classes apart has changed."""
         for job_id in list(self.backlog.where):
@@ -186,9 +210,11 @@ class State:
             pending = sign * len(job.array.pending)
             self.phases[_pending_phase(job)] += pending
             self.holdings.queued[job.owner.name] += pending
+            self.holdings.queued_in[job.spec.queue] += pending
         else:
             self.phases[job.phase] += sign
             self.holdings.queued[job.owner.name] += sign * (job.phase in NOT_BEGUN)
+            self.holdings.queued_in[job.spec.queue] += sign * (job.phase in NOT_BEGUN)
             self.active_in[job.spec.queue] += sign * job.phase.active
 
     def _unlink(self, target: JobId, waiting: JobId) -> None:
@@ -200,7 +226,7 @@ class State:
             del self.dependents[target.number]
 
     def _queue(self, job: Job) -> None:
-        entry = _entry(job)
+        entry = _entry(job, self.wall_s)
         if entry is not None:
             self.backlog.put(job.id, self.class_key(job), entry)
             self.dirty = True
@@ -221,16 +247,17 @@ class State:
             timers.at_steady(job.stop.kill_at_steady_s, job.id, job.attempt, Due.KILL)
 
 
-def _entry(job: Job) -> Entry | None:
+def _entry(job: Job, wall_s: float) -> Entry | None:
+    since_s = min(job.eligible_at_s, wall_s)
     if job.array is None:
-        return Entry(1, job.eligible_at_s) if job.phase is Phase.QUEUED else None
+        return Entry(1, since_s) if job.phase is Phase.QUEUED else None
     if job.phase not in ALWAYS_LIVE:
         return None
     count = len(job.array.pending)
     limit = job.spec.array.limit if job.spec.array is not None else 0
     if limit:
         count = min(count, limit - job.array.active)
-    return Entry(count, job.eligible_at_s, job.array.pending) if count > 0 else None
+    return Entry(count, since_s, job.array.pending) if count > 0 else None
 
 
 def pending_element(array: Job, index: int) -> Job:

@@ -12,7 +12,8 @@ from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priorit
 from aiosd.jobs.draft import JobChange
 from aiosd.jobs.job import Job, JobSpec, Outcome, Phase, StopCause
 from aiosd.jobs.lifecycle import Cue, move
-from aiosd.jobs.limiting import check_request
+from aiosd.jobs.limiting import check_queue_room, check_request
+from aiosd.jobs.permitted import check_permitted
 from aiosd.jobs.running import become_eligible, drop_pending, finish, may_not_start_yet, stop, waiting_reason
 from aiosd.jobs.state import NOT_BEGUN, State
 from aiosd.scheduling.rules import QueueSettings
@@ -178,8 +179,8 @@ _VERBS: dict[Steer, Callable[[State, Job, SteerJob, Instant], Job]] = {
 }
 
 
-def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
-    """Change what was asked. Raises FailedPrecondition for what a run that has begun can no longer change."""
+def update(state: State, job_id: JobId, change: JobChange, now: Instant, groups: frozenset[str] = frozenset()) -> Job:
+    """Change what was asked. Raises FailedPrecondition for what a run that has begun can no longer change. `groups`: of its owner."""
     job = _called_back(state, state.job(job_id), now)
     if job.id.is_element and job.id not in state.jobs:
         raise FailedPrecondition(f"element {job.id} has not started: it follows its array", hint=f"update the array: `aiosctl update {job.id.number}`")
@@ -187,7 +188,12 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
     changed = replace(job, spec=spec, memory_bytes=0 if change.memory_bytes is not None else job.memory_bytes)
     if changed.request != job.request:
         state.pool.check_ever_fits(changed.request)
-        check_request(state, job.owner.name, changed.request)
+    if (spec.queue, spec.qos) != (job.spec.queue, job.spec.qos):
+        check_permitted(state, job.owner.name, groups, [spec])
+    if (changed.request, spec.queue, spec.qos) != (job.request, job.spec.queue, job.spec.qos):
+        check_request(state, job.owner.name, changed.request, spec.queue, spec.qos)
+    if spec.queue != job.spec.queue:
+        check_queue_room(state, spec.queue, len(job.array.pending) if job.array is not None else 1)
     if spec.time_limit_s != job.spec.time_limit_s:
         reserving.check_longer(state, changed, now)
     state.dirty = True
@@ -213,6 +219,8 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
             )
     moved = change.queue is not None and change.queue != spec.queue
     queue = open_queue(change.queue or "", state.queues) if moved else state.queues.get(spec.queue) or QueueSettings(spec.queue)
+    qos = known_qos(change.qos, state.settings) if change.qos is not None else spec.qos
+    bound_anew = moved or qos != spec.qos or change.time_limit_s is not None
     request = spec.request
     if change.cpu_millis is not None or change.memory_bytes is not None:
         request = replace(
@@ -232,12 +240,12 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
         request=request,
         array=array,
         queue=queue.name,
-        qos=known_qos(change.qos, state.settings) if change.qos is not None else spec.qos,
+        qos=qos,
         labels=check_labels(labels),
         name=check_name(change.name) if change.name is not None else spec.name,
         priority=check_priority(change.priority) if change.priority is not None else spec.priority,
         nice=check_nice(change.nice) if change.nice is not None else spec.nice,
-        time_limit_s=time_limit(limit_s, queue) if moved or change.time_limit_s is not None else limit_s,
+        time_limit_s=time_limit(limit_s, queue, state.settings.scheduling.qos.get(qos)) if bound_anew else limit_s,
         begin_at_s=check_seconds("begin_at_s", change.begin_at_s) if change.begin_at_s is not None else spec.begin_at_s,
         deadline_at_s=check_seconds("deadline_at_s", change.deadline_at_s) if change.deadline_at_s is not None else spec.deadline_at_s,
     )

@@ -11,6 +11,7 @@ from aiosd.jobs.admit import admit, dependencies
 from aiosd.jobs.dependencies import Verdict, describe, on_end, refuse_rings
 from aiosd.jobs.job import ArrayProgress, Dependency, DependencyKind, Job, JobSpec, Owner, Phase
 from aiosd.jobs.limiting import check_submission
+from aiosd.jobs.permitted import check_permitted
 from aiosd.jobs.ports import Submission
 from aiosd.jobs.running import skip, waiting_reason
 from aiosd.jobs.state import State
@@ -30,6 +31,7 @@ def submit(state: State, event: Submit, now: Instant) -> Sequence[Job]:
     ]
     for request in {spec.request for spec in specs}:
         state.pool.check_ever_fits(request)
+    check_permitted(state, event.owner.name, event.groups, specs)
     numbers = range(state.next_number, state.next_number + len(specs))
     wanted = [dependencies(draft, at, numbers) for at, draft in enumerate(event.drafts)]
     refuse_rings(wanted, numbers)

@@ -31,7 +31,19 @@ class QueuesServicer(Wire):
         return convert_queues.to_queue(self._views.queue(settings.name))
 
     async def GetPolicy(self, request: pb.GetPolicyRequest, context: Context) -> pb.Policy:
-        return convert_queues.to_policy(self._views.policy(), self._policies)
+        return self._policy()
 
     async def SetPolicy(self, request: pb.SetPolicyRequest, context: Context) -> pb.Policy:
-        return convert_queues.to_policy(await self._jobs.set_policy(needed(request.name, "", "name", limits.TEXT)), self._policies)
+        wish = convert_queues.from_set_policy(request)
+        await self._jobs.set_policy(wish.name, wish)
+        return self._policy()
+
+    async def ListQos(self, request: pb.ListQosRequest, context: Context) -> pb.ListQosResponse:
+        return pb.ListQosResponse(qos=[convert_queues.to_qos(qos) for qos in self._views.qos()])
+
+    async def Shares(self, request: pb.SharesRequest, context: Context) -> pb.SharesResponse:
+        nodes, half_life_s = self._views.shares()
+        return pb.SharesResponse(nodes=[convert_queues.to_share(node) for node in nodes], half_life_s=half_life_s)
+
+    def _policy(self) -> pb.Policy:
+        return convert_queues.to_policy(self._views.policy(), self._policies, self._views.rules())

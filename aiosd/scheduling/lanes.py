@@ -1,7 +1,8 @@
 """The classes of waiting jobs, lane by lane in the order of the policy in force, kept from pass to pass."""
 
 from collections.abc import Iterator, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from itertools import count
 from math import inf
 
 from sortedcontainers import SortedDict
@@ -9,6 +10,8 @@ from sortedcontainers import SortedDict
 from aiosd.ids import JobId
 from aiosd.scheduling.policy import ClassKey, JobClass, LaneKey, Rank, Within
 from aiosd.scheduling.rules import SchedulingRules
+
+SWEPT_FROM = 1000  # alarms
 
 
 class SortedLane:
@@ -23,7 +26,11 @@ class SortedLane:
         return sum(job_class.count for job_class in self.classes.values())
 
     def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
-        return ((rank, job_class) for (rank, _), job_class in self.classes.items())
+        classes = self.classes
+        if len(classes) == 1:  # where many have a few jobs each, most lanes are like this: a generator costs more than what it yields
+            (rank, _), job_class = classes.peekitem(0)
+            return iter(((rank, job_class),))
+        return ((place[0], classes[place]) for place in classes)
 
 
 class Lanes:
@@ -35,7 +42,9 @@ class Lanes:
         self._lanes: dict[LaneKey, SortedLane] = {}
         self._places: dict[ClassKey, tuple[Rank, JobId]] = {}
         self._changed: dict[ClassKey, JobClass] = {}
-        self._expiring: list[tuple[float, ClassKey]] = []
+        self._expiring: list[tuple[float, int, ClassKey]] = []
+        self._alarms: dict[ClassKey, float] = {}  # the earliest that is set for each
+        self._set = count()
 
     def changed(self, job_class: JobClass) -> None:
         """A job has joined or left the class; one without any leaves its lane."""
@@ -47,7 +56,9 @@ class Lanes:
             self._settle(key, job_class, now_s)
         self._changed.clear()
         while self._expiring and self._expiring[0][0] <= now_s:
-            _, key = heappop(self._expiring)
+            at_s, _, key = heappop(self._expiring)
+            if self._alarms.get(key) == at_s:
+                del self._alarms[key]
             place = self._places.get(key)
             if place is not None:
                 self._settle(key, self._lanes[lane_of(key)].classes[place], now_s)
@@ -65,10 +76,20 @@ class Lanes:
             rank, until_s = self._within(job_class, self._rules, now_s)
             place = self._places[key] = rank, job_class.oldest
             lane.classes[place] = job_class
-            if until_s != inf:
-                heappush(self._expiring, (until_s, key))
+            self._look_again(key, until_s)
         elif lane is not None and not lane.classes:
             del self._lanes[lane_of(key)]
+
+    def _look_again(self, key: ClassKey, at_s: float) -> None:
+        """Its rank holds until then. What was set for classes that are gone is swept out now and then."""
+        if at_s == inf or self._alarms.get(key, inf) <= at_s:
+            return
+        self._alarms[key] = at_s
+        heappush(self._expiring, (at_s, next(self._set), key))
+        if len(self._expiring) > SWEPT_FROM + 2 * len(self._places):
+            self._alarms = {key: at_s for key, at_s in self._alarms.items() if key in self._places}
+            self._expiring = [(at_s, next(self._set), key) for key, at_s in self._alarms.items()]
+            heapify(self._expiring)
 
 
 def lane_of(key: ClassKey) -> LaneKey:

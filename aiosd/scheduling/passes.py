@@ -9,7 +9,8 @@ from aiosd.ids import JobId
 from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import Grant
 from aiosd.resources.request import Request
-from aiosd.scheduling.budgets import Need, need_of, short_of
+from aiosd.resources.shortage import CPU, MEMORY, WHOLE_MACHINE
+from aiosd.scheduling.budgets import GPU, Budget, Holder, Need, Scope, holders_of, need_of, short_of
 from aiosd.scheduling.policy import ClassKey, Plan, Planned, Promise, Snapshot, Start, Wait, WaitKind
 from aiosd.scheduling.preemption import Room, make_room, resumes
 
@@ -27,6 +28,14 @@ class Refusal:
     hopeless: bool = False
 
 
+_KINDS = {
+    (Scope.USER, False): WaitKind.USER_LIMIT,
+    (Scope.QUEUE, False): WaitKind.QUEUE_LIMIT,
+    (Scope.QUEUE, True): WaitKind.USER_LIMIT,
+    (Scope.SHARE, False): WaitKind.QUEUE_LIMIT,
+    (Scope.QOS, False): WaitKind.QOS_LIMIT,
+    (Scope.QOS, True): WaitKind.USER_LIMIT,
+}
 _PROMISE = "promise"  # withheld for it: beside that, more of each resource may be withheld for whoever is first in line
 
 
@@ -49,7 +58,10 @@ class Pass:
         self._world = world
         self._pool = world.pool
         self._slots = dict(world.slots)
-        self._budgets = {user: list(budget.left) for user, budget in world.budgets.items()}
+        self._left = {holder: list(budget.left) for holder, budget in world.budgets.items()}
+        self._binding: dict[tuple[str, str, str], list[tuple[Holder, Budget, list[int]]]] = {}
+        self._lacking: dict[str, set[str]] = {}  # by queue: what those who were refused are short of
+        self._beyond: set[ClassKey] = set()  # of queues that would exceed their shares, and may when nobody else wants what they take
         self._needs: dict[Request, Need] = {}
         self._starts: list[Start] = []
         self._started: list[ClassKey] = []  # the class of each
@@ -71,25 +83,45 @@ class Pass:
         return len(self._starts) >= self._world.max_starts
 
     def has_slot(self, key: ClassKey) -> bool:
-        """Whether the queue and the user may start one more; when not, the class is noted as waiting for that.
+        """Whether the limits of its queue, its user and its QoS let one more start; when not, the class is noted as waiting for that.
 
-        Such a class holds nothing back from other users. What its own user has too little of is withheld from that user's later
-        classes, so that its small jobs do not starve its big one.
+        Such a class holds nothing back from others. What a limit leaves too little of is withheld from the later classes that it
+        binds, so that under it small jobs do not starve a big one.
         """
         if self._slots.get(key.queue, 1) <= 0:
             self._waits[key] = Wait(WaitKind.QUEUE_LIMIT)
             return False
-        left = self._budgets.get(key.user)
-        if left is None:
+        if not self._left:
             return True
         need = self._need(key.request)
-        short = short_of(left, need)
-        if short is None:
-            return True
-        self._waits[key] = Wait(WaitKind.USER_LIMIT, str(short))
-        if need[short] <= self._world.budgets[key.user].allowed[short]:  # else it can never start, and must not be waited for
-            left[short] = 0
-        return False
+        for holder, budget, left in self._budgets_of(key):
+            short = short_of(left, need)
+            if short is not None and not self._may_borrow(key, holder):
+                self._waits[key] = Wait(_KINDS[holder.scope, bool(holder.user)], str(short))
+                if need[short] <= budget.allowed[short] and holder.scope is not Scope.SHARE:  # else it never starts, and must not be waited for
+                    left[short] = 0
+                return False
+        self._waits.pop(key, None)
+        return True
+
+    def _budgets_of(self, key: ClassKey) -> list[tuple[Holder, Budget, list[int]]]:
+        """Those that bind a job: a few at most."""
+        which = key.queue, key.user, key.qos
+        found = self._binding.get(which)
+        if found is None:
+            budgets = self._world.budgets
+            found = self._binding[which] = [(h, budgets[h], self._left[h]) for h in holders_of(*which) if h in budgets]
+        return found
+
+    def _may_borrow(self, key: ClassKey, holder: Holder) -> bool:
+        """Whether a job may start beyond the share of its queue: when all others have been asked, and none is short of what it takes."""
+        if holder.scope is not Scope.SHARE:
+            return False
+        if key not in self._beyond:
+            self._beyond.add(key)
+            return False
+        mine = self._need(key.request)
+        return not any(_takes(mine, resource) for queue, short in self._lacking.items() if queue != key.queue for resource in short)
 
     def _need(self, request: Request) -> Need:
         if request not in self._needs:
@@ -104,6 +136,7 @@ class Pass:
         grant = None if shape in self._refused else self._take(shape)
         if grant is None:
             self._refuse(key, shape)
+            self._lacking.setdefault(key.queue, set()).add(self._refused[shape].resource)
             return False
         if self._keeper is not None:
             self._keeper.started(key.user, key.lasts_s, grant)
@@ -119,9 +152,10 @@ class Pass:
         """One more of this class starts, or will."""
         if key.queue in self._slots:
             self._slots[key.queue] -= 1
-        if key.user in self._budgets:
-            left, need = self._budgets[key.user], self._need(key.request)
-            left[:] = [has - takes for has, takes in zip(left, need, strict=True)]
+        if self._left:
+            need = self._need(key.request)
+            for _, _, left in self._budgets_of(key):
+                left[:] = [has - takes for has, takes in zip(left, need, strict=True)]
 
     def _keep_promise(self, promise: Promise) -> None:
         """Others have made room for it: it goes first, and while they have not ended nobody takes what they leave."""
@@ -148,7 +182,7 @@ class Pass:
         if self.has_slot(key):
             self._count(key)
             return True
-        self._waits.pop(key)
+        self._waits.pop(key, None)
         if noted is not None:
             self._waits[key] = noted
         return False
@@ -278,3 +312,10 @@ class Pass:
         if shortage is None:
             return Wait(WaitKind.BEHIND, refusal.resource, refusal.holder)
         return Wait(WaitKind.RESOURCES, shortage.resource)
+
+
+def _takes(need: Need, resource: str) -> bool:
+    """Whether a job that needs so much takes some of a resource that a shortage names."""
+    if resource in (CPU, MEMORY):
+        return bool(need.cpu_millis if resource == CPU else need.memory_bytes)
+    return resource == WHOLE_MACHINE or (bool(need.gpu_millis) and resource.startswith(GPU))

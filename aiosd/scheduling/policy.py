@@ -8,9 +8,11 @@ from typing import NamedTuple, Protocol
 
 from aiosd.ids import JobId
 from aiosd.resources.grant import Grant
+from aiosd.resources.inventory import Inventory
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import Request
-from aiosd.scheduling.budgets import Budget
+from aiosd.scheduling.budgets import Budget, Holder
+from aiosd.scheduling.fairshare import Association
 from aiosd.scheduling.reservations import Keeper
 from aiosd.scheduling.rules import PreemptMode, QueueSettings, SchedulingRules
 
@@ -62,6 +64,9 @@ class JobClass(Protocol):
     def eligible_at_s(self) -> float:
         """Since when the oldest could have started; wall."""
 
+    def since_s(self, job_id: JobId) -> float:
+        """The same of any of its jobs."""
+
 
 class Lane(Protocol):
     """The classes of one queue, user, account and QoS, kept between passes in the order that the policy in force gave them."""
@@ -111,6 +116,16 @@ def no_estimate(key: ClassKey) -> Estimate | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What the rank of a class depends on beside the class."""
+
+    rules: SchedulingRules
+    queues: Mapping[str, QueueSettings]
+    inventory: Inventory
+    estimate: Callable[[ClassKey], Estimate | None] = no_estimate
+
+
+@dataclass(frozen=True, slots=True)
 class HeldRun:
     """A run that holds a grant. Times are wall; `expected_end_s` inf: nobody can say; `latest_end_s` inf: no limit ends it."""
 
@@ -144,11 +159,11 @@ class Snapshot:
     lanes: Sequence[Lane]  # each with count >= 1
     pool: Pool
     slots: Mapping[str, int] = field(default_factory=dict)  # starts a queue may still make; absent: no limit
-    usage: Mapping[str, float] = field(default_factory=dict)  # decayed dominant share-seconds by user, see fairshare
-    shares: Mapping[str, float] = field(default_factory=dict)  # by user; absent: 1.0
+    usage: Mapping[Association, float] = field(default_factory=dict)  # decayed dominant share-seconds, see fairshare
+    shares: Mapping[str, float] = field(default_factory=dict)  # of the root's own users; absent: 1.0
     max_starts: int = 1000  # a pass may stop there; the engine asks again at once
     keeper: Keeper | None = None  # of what is reserved; None: nothing is
-    budgets: Mapping[str, Budget] = field(default_factory=dict)  # by user; absent: no limit
+    budgets: Mapping[Holder, Budget] = field(default_factory=dict)  # absent: no limit
     rules: SchedulingRules = SchedulingRules()
     queues: Mapping[str, QueueSettings] = field(default_factory=dict)
     runs: Sequence[HeldRun] = ()
@@ -156,6 +171,10 @@ class Snapshot:
     promised: Sequence[Promise] = ()  # the oldest promise first
     in_vain: Collection[JobId] = ()  # for whom room was made lately and did no good: none is made now
     held_back: str = ""  # why nothing new may start now, in a sentence, such as memory that is nearly used up; "": it may
+
+    @property
+    def basis(self) -> Basis:
+        return Basis(self.rules, self.queues, self.pool.inventory, self.estimate)
 
 
 class WaitKind(StrEnum):

@@ -12,12 +12,13 @@ from aiosd.access.principal import Principal, Role
 from aiosd.errors import AiosError, NotFound
 from aiosd.findings import BackedUp, Checked, Finding
 from aiosd.ids import JobId
-from aiosd.jobs.actions import QueueChange, Reserve, Steer
+from aiosd.jobs.actions import QueueChange, Reserve, SetPolicy, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.job import Job, Owner
 from aiosd.jobs.ports import JobFilter
-from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QueueState, Steered
+from aiosd.jobs.sharing import ShareNode
+from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QosState, QueueState, Steered
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.stats import JobStatistics, Sample
 from aiosd.resources.grant import Grant
@@ -33,7 +34,7 @@ from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import Listening, RpcServer, Servicers
 from aiosd.scheduling.reservations import Reservation
-from aiosd.scheduling.rules import QueueSettings
+from aiosd.scheduling.rules import QosSettings, QueueSettings, SchedulingRules
 from tests.fakes.accounts import FakeAccounts
 from tests.unit.rpc.records import OWNER, QUEUED, RUNNING
 
@@ -136,8 +137,18 @@ class World:
         self.note(f"queue {name} {change.open}")
         return QueueSettings(name)
 
-    async def set_policy(self, name: str) -> str:
+    async def set_policy(self, name: str = "", rules: SetPolicy | None = None) -> str:
+        self.note(f"policy {name} {rules}")
         return name
+
+    def rules(self) -> SchedulingRules:
+        return SchedulingRules()
+
+    def qos(self) -> Sequence[QosState]:
+        return [QosState(QosSettings("high", priority=5), 2, 1)]
+
+    def shares(self) -> tuple[Sequence[ShareNode], float]:
+        return [ShareNode("ada", "", True, 1.0, 1.0, 0.0, 0.0, float("inf"), 1, 0, 2, 1)], 3600.0
 
     async def list(self, job_filter: JobFilter, page_size: int, page_token: str) -> Page:
         self.filters.append(job_filter)

@@ -13,6 +13,8 @@ from aiosctl.cli import COMMANDS, SECTIONS, root
 from aiosctl.lazy import Nouns, Verb
 
 VERBS_OF_PRODUCT = [
+    "share",
+    "qos",
     "run",
     "submit",
     "ps",
