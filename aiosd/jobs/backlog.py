@@ -44,7 +44,9 @@ class QueuedClass:
 
     @property
     def oldest(self) -> JobId:
-        return next(iter(self))
+        job_id: JobId
+        job_id, entry = self.entries.peekitem(0)
+        return job_id if entry.indices is None else next(iter(self))
 
     @property
     def eligible_at_s(self) -> float:

@@ -93,7 +93,8 @@ def why(state: State, job_id: JobId, now: Instant) -> Why:
         return _plain(state, job, WhyKind.SUSPENDED, preempting.why_suspended(job))
     if job.phase is not Phase.QUEUED and not (job.array is not None and job.array.pending):
         return _plain(state, job, WhyKind.NOT_WAITING, _started(state, job, now))
-    return _queued(state, job, now)
+    found = _queued(state, job, now)
+    return replace(found, summary=found.summary + preempting.how_often(job))
 
 
 def why_out_of_memory(state: State, job: Job) -> Why:

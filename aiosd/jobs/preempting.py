@@ -247,8 +247,12 @@ def is_lent(job: Job) -> bool:
 
 def why_suspended(job: Job) -> str:
     """Of a job that is suspended for another, one sentence."""
-    times = f"; it has made room {job.preemptions} times" if job.preemptions > 1 else ""
-    return f"it is {job.reason}, and goes on when what it lent is free again{times}"
+    return f"it is {job.reason}, and goes on when what it lent is free again{how_often(job)}"
+
+
+def how_often(job: Job) -> str:
+    """` (preempted 2 times)`."""
+    return f" (preempted {job.preemptions} time{'s' if job.preemptions > 1 else ''})" if job.preemptions else ""
 
 
 def making_room(state: State, job_id: JobId) -> str:

@@ -9,7 +9,7 @@ from aiosd.resources.request import Request
 from aiosd.scheduling.borrowing import in_two_rounds
 from aiosd.scheduling.fairshare import NOMINAL_S, Association, dominant_share
 from aiosd.scheduling.fairtree import FairTree, Node, positive
-from aiosd.scheduling.ordering import OVERDUE, Line, Urgency, ages, by_queue_and_rank, queue_rank
+from aiosd.scheduling.ordering import OVERDUE, Cursor, Line, Urgency, ages, by_queue_and_rank, queue_rank
 from aiosd.scheduling.policy import ClassKey, JobClass, Lane, Plan, Rank, Snapshot
 from aiosd.scheduling.walk import walk
 
@@ -32,7 +32,9 @@ class Standings:
         def again(job_class: JobClass, job_id: JobId) -> Rank:
             return ranks.rank(job_class.key, job_class.since_s(job_id), world.now_s)[0]
 
-        self._lines = {leaf: Line(lanes, across, again) for leaf, lanes in self._by_leaf().items()}
+        self._lines: dict[Node, Line | Cursor] = {
+            leaf: Line(lanes, across, again) if len(lanes) > 1 else Cursor(lanes[0], again) for leaf, lanes in self._by_leaf().items()
+        }
         self._overdue = [self._late(leaf) for leaf, line in self._lines.items() if line.rank[0] == OVERDUE]
         heapify(self._overdue)
         self._heaps: dict[Node, list[Entry]] = {}
@@ -95,7 +97,7 @@ class Standings:
 
     def _late(self, leaf: Node) -> tuple[Rank, JobId, Node]:
         line = self._lines[leaf]
-        return line.rank, line.head[1], leaf
+        return line.rank, line.job_id, leaf
 
     # The tree
 
@@ -132,7 +134,7 @@ class Standings:
 
     def _entry(self, node: Node) -> Entry:
         if node.is_user:
-            return node.claim, (), self._lines[node].head[1], node
+            return node.claim, (), self._lines[node].job_id, node
         _, below, job_id, child = self._heaps[node][0]
         return node.claim, _significant((child.level_claim, *below)), job_id, node
 

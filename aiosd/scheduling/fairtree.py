@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import frexp, inf, isfinite, ldexp
+from operator import itemgetter
 from typing import NamedTuple
 
 from aiosd.scheduling.fairshare import Association
@@ -118,13 +119,15 @@ class FairTree:
 
     def _visit(self, siblings: list[Node], places: dict[Node, int], tied_at: int | None) -> None:
         """Rank all below these, which are of one account or of several that are tied. `tied_at`: the place that the first of them shares."""
-        for _, group in groupby(sorted(siblings, key=_by_level), key=_by_level):
-            tied = list(group)
+        claims = sorted([(node.level_claim, node) for node in siblings], key=_claim)
+        for _, group in groupby(claims, key=_claim):
+            tied = [node for _, node in group]
             place = len(places) + 1 if tied_at is None else tied_at
             users = [node for node in tied if node.is_user]
             places.update(dict.fromkeys(users, place))
-            below = [child for node in tied if not node.is_user for child in node.children]
-            self._visit(below, places, place if users or tied_at is not None else None)
+            below = [child for node in tied if not node.is_user for child in node.children] if len(users) < len(tied) else []
+            if below:
+                self._visit(below, places, place if users or tied_at is not None else None)
             if users or below:
                 tied_at = None
 
@@ -150,8 +153,7 @@ class FairTree:
         return found
 
 
-def _by_level(node: Node) -> float:
-    return node.level_claim
+_claim = itemgetter(0)
 
 
 def positive(amount: float) -> float:

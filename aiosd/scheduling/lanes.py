@@ -26,7 +26,11 @@ class SortedLane:
         return sum(job_class.count for job_class in self.classes.values())
 
     def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
-        return ((rank, job_class) for (rank, _), job_class in self.classes.items())
+        classes = self.classes
+        if len(classes) == 1:  # where many have a few jobs each, most lanes are like this: a generator costs more than what it yields
+            (rank, _), job_class = classes.peekitem(0)
+            return iter(((rank, job_class),))
+        return ((place[0], classes[place]) for place in classes)
 
 
 class Lanes:

@@ -122,13 +122,9 @@ class Points:
             return (IN_TIME, -own, expected_s(self._basis.estimate, key)), min(overdue_s, now_s + UNCERTAIN_S)
         return (IN_TIME, self._rate(key.queue) * since_s - own), overdue_s
 
-    def rank_across(self, rank: Rank, queue: str, common: float, now_s: float) -> Rank:
-        """The same among the jobs of all lanes."""
-        band, first, *further = rank
-        if band == OVERDUE:
-            return rank
-        aged = 0.0 if self._basis.rules.predict else self._rate(queue) * now_s
-        return (band, first - aged - common, *further)
+    def aged(self, queue: str, now_s: float) -> float:
+        """What makes points of the ranks of a queue's lanes: what one would have who has waited since 1970."""
+        return 0.0 if self._basis.rules.predict else self._rate(queue) * now_s
 
     def _rate(self, queue: str) -> float:
         """What waiting brings, in points a second."""
@@ -153,13 +149,15 @@ def standing(world: Snapshot) -> Callable[[str, str], float]:
     if not (world.usage or world.shares or world.rules.accounts):
         return lambda account, user: 1.0
     tree = FairTree(world.rules.accounts, world.shares, world.usage)
-    for lane in world.lanes:
-        tree.leaf(Association(lane.key.account, lane.key.user))
+    waiting = {(lane.key.account, lane.key.user): tree.leaf(Association(lane.key.account, lane.key.user)) for lane in world.lanes}
     standings = tree.standings()
+    known = {whose: standings[leaf].factor for whose, leaf in waiting.items()}
 
     def factor(account: str, user: str) -> float:
-        found = standings.get(tree.leaf(Association(account, user)))
-        return found.factor if found is not None else 1.0
+        whose = account, user
+        if whose not in known:
+            known[whose] = tree.standings()[tree.leaf(Association(*whose))].factor  # with it among them
+        return known[whose]
 
     return factor
 
@@ -169,27 +167,36 @@ class Ranks:
 
     def __init__(self, world: Snapshot) -> None:
         self._now_s = world.now_s
-        self.points = Points(world.basis)
+        self._points = Points(world.basis)
         self._standing = standing(world)
-        self._common: dict[LaneKey, float] = {}
+        self._shared: dict[tuple[str, str], tuple[float, float]] = {}
 
     def across(self, cursor: Cursor) -> Rank:
-        lane = cursor.lane.key
-        return self.points.rank_across(cursor.rank, lane.queue, self.common(lane), self._now_s)
+        return self._among_all(cursor.rank, cursor.lane.key)
 
     def again(self, job_class: JobClass, job_id: JobId) -> Rank:
-        return self.points.rank(job_class.key, job_class.since_s(job_id), self._now_s)[0]
+        return self._points.rank(job_class.key, job_class.since_s(job_id), self._now_s)[0]
 
     def of(self, key: ClassKey, since_s: float) -> Rank:
         """Among all jobs, of one that waits since then."""
-        rank, _ = self.points.rank(key, since_s, self._now_s)
-        return self.points.rank_across(rank, key.queue, self.common(LaneKey(key.queue, key.user, key.account, key.qos)), self._now_s)
+        rank, _ = self._points.rank(key, since_s, self._now_s)
+        return self._among_all(rank, LaneKey(key.queue, key.user, key.account, key.qos))
 
-    def common(self, lane: LaneKey) -> float:
-        found = self._common.get(lane)
-        if found is None:
-            found = self._common[lane] = points(self.points.common(lane, self._standing(lane.account, lane.user)))
-        return found
+    def _among_all(self, rank: Rank, lane: LaneKey) -> Rank:
+        if rank[0] == OVERDUE:
+            return rank
+        shared = self._shared.get((lane.queue, lane.qos))
+        if shared is None:
+            shared = self._shared[lane.queue, lane.qos] = self._of_queue_and_qos(lane)
+        gained, weight = shared
+        if weight:
+            gained += weight * self._standing(lane.account, lane.user)
+        return (rank[0], rank[1] - gained, *rank[2:])
+
+    def _of_queue_and_qos(self, lane: LaneKey) -> tuple[float, float]:
+        """What all have of that queue and QoS, and what a standing weighs there."""
+        fair_share, queue, qos = self._points.common(lane, 1.0)
+        return points((queue, qos)) + self._points.aged(lane.queue, self._now_s), fair_share.weight
 
 
 def factors(world: Snapshot, key: ClassKey, since_s: float) -> tuple[Factor, ...]:

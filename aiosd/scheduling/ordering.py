@@ -76,13 +76,19 @@ Again = Callable[[JobClass, JobId], Rank]
 class Cursor:
     """One lane, job by job. Classes of equal rank are merged by age; those further back are not looked at."""
 
+    __slots__ = ("_again", "_coming", "_following", "_open", "_read", "lane")
+
     def __init__(self, lane: Lane, again: Again | None = None) -> None:
         self.lane = lane
         self._again = again
         self._coming = iter(lane)
-        self._following = next(self._coming, None)
+        self._following: tuple[Rank, JobClass] | None = None
+        self._read = False  # whether `_following` is known: of most lanes only the first class is ever looked at
+        first = next(self._coming, None)
         self._open: list[tuple[Rank, JobId, ClassKey, JobClass, Iterator[JobId] | None]] = []
-        self._admit()
+        if first is not None:
+            rank, job_class = first
+            self._open.append((rank, job_class.oldest, job_class.key, job_class, None))
 
     def __bool__(self) -> bool:
         return bool(self._open)
@@ -96,6 +102,10 @@ class Cursor:
         """Whose turn it is. IndexError when the lane is empty."""
         _, job_id, key, *_ = self._open[0]
         return key, job_id
+
+    @property
+    def job_id(self) -> JobId:
+        return self._open[0][1]
 
     @property
     def job_class(self) -> JobClass:
@@ -124,6 +134,9 @@ class Cursor:
 
     def _admit(self) -> None:
         """Open every class that goes before the present head."""
+        if not self._read:
+            self._read = True
+            self._following = next(self._coming, None)
         while self._following is not None:
             rank, job_class = self._following
             oldest = job_class.oldest
@@ -180,6 +193,10 @@ class Line:
         return self._cursors[self._heads[0][2]].head
 
     @property
+    def job_id(self) -> JobId:
+        return self._heads[0][1]
+
+    @property
     def rank(self) -> Rank:
         """Of the head, among those of all lanes. IndexError when nobody is left."""
         return self._heads[0][0]
@@ -206,4 +223,4 @@ class Line:
 
     def _entry(self, number: int) -> tuple[Rank, JobId, int]:
         cursor = self._cursors[number]
-        return self._across(cursor), cursor.head[1], number
+        return self._across(cursor), cursor.job_id, number

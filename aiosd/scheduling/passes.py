@@ -182,7 +182,7 @@ class Pass:
         if self.has_slot(key):
             self._count(key)
             return True
-        self._waits.pop(key)
+        self._waits.pop(key, None)
         if noted is not None:
             self._waits[key] = noted
         return False

@@ -73,6 +73,7 @@ def test_it_goes_back_to_the_queue_as_old_as_it_was(mode: PreemptMode, signal: s
     found.finish(LOW, 75)
     low = found.engine.state.job(LOW)
     assert (low.phase, low.retries_used, low.eligible_at_s) == (Phase.QUEUED, 0, eligible_s) and found.phase(2) == "starting"
+    assert found.engine.why(LOW, found.now).summary.endswith("(preempted 1 time)")
     check_books(found)
     found.begin()
     found.finish(HIGH)
@@ -157,7 +158,7 @@ def test_a_suspended_run_lends_its_processors_and_gets_them_back() -> None:
     low = found.engine.state.job(LOW)
     assert (low.phase, low.reason, found.signals) == (Phase.SUSPENDED, "suspended for job 2 of bob", [(LOW, "STOP")])
     assert found.phase(2) == "starting", "at once: nobody needs to end"
-    assert found.engine.why(LOW, found.now).summary == "it is suspended for job 2 of bob, and goes on when what it lent is free again"
+    assert found.engine.why(LOW, found.now).summary == "it is suspended for job 2 of bob, and goes on when what it lent is free again (preempted 1 time)"
     check_books(found)
     found.begin()
     found.wait(1000)

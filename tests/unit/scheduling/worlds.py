@@ -18,7 +18,6 @@ from aiosd.scheduling.rules import QueueSettings, SchedulingRules
 
 GIB = 1 << 30
 RULES = SchedulingRules()
-PLAIN = RULES
 
 
 def machine(cpus: int = 8, gpus: int = 0, memory_gib: int = 64) -> Inventory:
@@ -38,10 +37,10 @@ def key(
     user: str = "ada",
     account: str = "",
     priority: int = 0,
-    lasts_s: float = 0.0,
     qos: str = "",
     nice: int = 0,
     work: str = "",
+    lasts_s: float = 0.0,
 ) -> ClassKey:
     return ClassKey(queue, user, account, priority, request, lasts_s, qos, nice, work)
 
@@ -100,9 +99,9 @@ def decide(
     rules: SchedulingRules = RULES,
     queues: Mapping[str, QueueSettings] | None = None,
     now_s: float = 0.0,
+    estimate: Callable[[ClassKey], Estimate | None] = no_estimate,
     runs: Sequence[HeldRun] = (),
     keeper: Keeper | None = None,
-    estimate: Callable[[ClassKey], Estimate | None] = no_estimate,
 ) -> Plan:
     """What the policy plans, where usage and budgets are by user unless their keys say more; the pool is afterwards as it was before."""
     within = next(known.within for known in POLICIES.values() if known.policy is policy)
