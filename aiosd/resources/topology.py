@@ -1,0 +1,74 @@
+"""The devices of a machine as a graph: how fast any two of them reach each other."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from aiosd.resources.inventory import Device, DeviceLink
+
+MB = 10**6  # bandwidths are whole numbers of it, so that what is added to break ties never counts as bandwidth
+_GB = 10**9
+
+# Bytes a second that a transfer reaches, one way; not what the data sheet says. From NCCL's model of machines (src/graph/topo.h),
+# which is measured: one NVLink by its version, 16 lanes of PCIe 3, and what the link between two sockets leaves.
+NVLINK_BYTES_PER_S = {1: 18 * _GB, 2: 20 * _GB, 3: 20 * _GB, 4: 20_600 * MB, 5: 40_100 * MB}
+PCIE_BYTES_PER_S = 12 * _GB  # 16 lanes at 8 GT/s
+_PCIE_GIGATRANSFERS, _PCIE_LANES = 8.0, 16
+
+# What is left of the way to a switch, in thousandths, when a transfer goes further. Of `pix` nothing is lost; through a host bridge
+# Intel's processors cost a sixth (NCCL). `pxb` and `node` lie between their neighbours: how many share the way is not known.
+_LEFT = {"pix": 1000, "pxb": 917, "phb": 833, "node": 750, "sys": 500}
+_SOCKETS_BYTES_PER_S = 10 * _GB  # at most, from one socket to another: Skylake's, as NCCL has it
+_NVLINK_UNKNOWN = 2 * NVLINK_BYTES_PER_S[2]  # a driver that does not tell how many there are
+
+_SAME_NODE, _SAME_MODEL = 1, 2  # bytes a second: they decide only between sets that are connected equally well
+
+
+def nvlink_bytes_per_s(count: int, version: int) -> int:
+    """The bandwidth of so many NVLinks together; of an unknown version as of the newest known one."""
+    return count * NVLINK_BYTES_PER_S.get(version, NVLINK_BYTES_PER_S[max(NVLINK_BYTES_PER_S)])
+
+
+def pcie_bytes_per_s(kind: str, gigatransfers: float = 0.0, lanes: int = 0) -> int:
+    """The bandwidth between two devices that are connected as `kind` says, by the slower of their slots; 0: not known."""
+    slot = PCIE_BYTES_PER_S
+    if gigatransfers > 0 and lanes > 0:
+        slot = int(PCIE_BYTES_PER_S * gigatransfers / _PCIE_GIGATRANSFERS * lanes / _PCIE_LANES)
+    bandwidth = slot * _LEFT.get(kind, 0) // 1000
+    return (min(bandwidth, _SOCKETS_BYTES_PER_S) if kind == "sys" else bandwidth) // MB * MB
+
+
+def bytes_per_s(link: DeviceLink) -> int:
+    """The bandwidth of a link: what the probe found, else what its kind has at least."""
+    if link.bytes_per_s > 0:
+        return link.bytes_per_s // MB * MB
+    return _NVLINK_UNKNOWN if link.kind == "nvlink" else pcie_bytes_per_s(link.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Between devices by their place in `devices`: bandwidth in bytes a second, and the same with what breaks ties."""
+
+    devices: tuple[Device, ...]
+    bandwidth: tuple[tuple[int, ...], ...]
+    weight: tuple[tuple[int, ...], ...]
+
+
+def topology_of(devices: Sequence[Device], links: Iterable[DeviceLink]) -> Topology:
+    """The graph of these devices. Where no link is known they reach each other as their NUMA nodes do, or nobody knows how."""
+    known = {pair: bytes_per_s(link) for link in links for pair in ((link.a, link.b), (link.b, link.a))}
+    bandwidth = tuple(tuple(known.get((a.id, b.id), _by_node(a, b)) if a is not b else 0 for b in devices) for a in devices)
+    weight = tuple(
+        tuple(bandwidth[i][j] + _likeness(a, b) if i != j else 0 for j, b in enumerate(devices)) for i, a in enumerate(devices)
+    )  # fmt: skip
+    return Topology(tuple(devices), bandwidth, weight)
+
+
+def _by_node(a: Device, b: Device) -> int:
+    if a.numa_node < 0 or b.numa_node < 0:
+        return 0
+    return pcie_bytes_per_s("node" if a.numa_node == b.numa_node else "sys")
+
+
+def _likeness(a: Device, b: Device) -> int:
+    near = _SAME_NODE if a.numa_node == b.numa_node >= 0 else 0
+    return near + (_SAME_MODEL if a.model == b.model else 0)

@@ -1,0 +1,53 @@
+"""Bandwidths between devices: what the probe found, what a kind of link has, what NUMA nodes tell."""
+
+import pytest
+
+from aiosd.resources.inventory import DeviceLink
+from aiosd.resources.topology import MB, bytes_per_s, nvlink_bytes_per_s, pcie_bytes_per_s, topology_of
+from tests.unit.resources.machines import gpu
+
+GB = 1000 * MB
+
+
+def test_the_kinds_are_in_the_order_of_their_bandwidth() -> None:
+    found = [bytes_per_s(DeviceLink("a", "b", kind)) for kind in ("nvlink", "pix", "pxb", "phb", "node", "sys")]
+    assert found == sorted(found, reverse=True)
+    assert len(set(found)) == len(found)
+
+
+def test_what_the_probe_found_counts_more_than_the_kind() -> None:
+    assert bytes_per_s(DeviceLink("a", "b", "pix", bytes_per_s=25 * GB)) == 25 * GB
+    assert bytes_per_s(DeviceLink("a", "b", "something new")) == 0
+
+
+@pytest.mark.parametrize(("count", "version", "bandwidth"), [(6, 2, 120 * GB), (12, 3, 240 * GB), (18, 4, 370_800 * MB), (18, 5, 721_800 * MB)])
+def test_nvlinks_add_up(count: int, version: int, bandwidth: int) -> None:
+    assert nvlink_bytes_per_s(count, version) == bandwidth
+
+
+def test_a_version_that_is_not_known_yet_is_as_fast_as_the_newest() -> None:
+    assert nvlink_bytes_per_s(1, 9) == nvlink_bytes_per_s(1, 5)
+
+
+def test_a_slot_is_as_fast_as_its_generation_and_lanes() -> None:
+    assert pcie_bytes_per_s("pix", 8.0, 16) == pcie_bytes_per_s("pix") == 12 * GB
+    assert pcie_bytes_per_s("pix", 32.0, 16) == 48 * GB
+    assert pcie_bytes_per_s("pix", 16.0, 8) == 12 * GB
+    assert pcie_bytes_per_s("sys", 32.0, 16) == 10 * GB  # the way between the sockets is narrower than the slot
+    assert pcie_bytes_per_s("unheard of", 8.0, 16) == 0
+
+
+def test_devices_without_a_link_are_as_near_as_their_nodes() -> None:
+    a, b, c, lost = gpu(0, numa_node=0), gpu(1, numa_node=0), gpu(2, numa_node=1), gpu(3)
+    topology = topology_of((a, b, c, lost), ())
+    assert topology.bandwidth[0][1] == pcie_bytes_per_s("node")
+    assert topology.bandwidth[0][2] == pcie_bytes_per_s("sys")
+    assert topology.bandwidth[0] == (0, pcie_bytes_per_s("node"), pcie_bytes_per_s("sys"), 0)
+    assert topology.bandwidth[3] == (0, 0, 0, 0)
+
+
+def test_what_breaks_ties_is_less_than_any_difference_of_bandwidth() -> None:
+    devices = tuple(gpu(index, numa_node=0) for index in range(128))
+    topology = topology_of(devices, ())
+    pairs = len(devices) * (len(devices) - 1) // 2
+    assert 0 < (topology.weight[0][1] - topology.bandwidth[0][1]) * pairs < MB
