@@ -9,8 +9,8 @@ MB = 10**6  # bandwidths are whole numbers of it, so that what is added to break
 _GB = 10**9
 
 # Bytes a second that a transfer reaches, one way; not what the data sheet says. From NCCL's model of machines (src/graph/topo.h),
-# which is measured: one NVLink by its version, 16 lanes of PCIe 3, and what the link between two sockets leaves.
-NVLINK_BYTES_PER_S = {1: 18 * _GB, 2: 20 * _GB, 3: 20 * _GB, 4: 20_600 * MB, 5: 40_100 * MB}
+# which is measured: one NVLink by the GPU's compute capability (7.0 is 70), 16 lanes of PCIe 3, and the link between two sockets.
+NVLINK_BYTES_PER_S = {60: 18 * _GB, 70: 20 * _GB, 80: 20 * _GB, 86: 12 * _GB, 90: 20_600 * MB, 100: 40_100 * MB}
 PCIE_BYTES_PER_S = 12 * _GB  # 16 lanes at 8 GT/s
 _PCIE_GIGATRANSFERS, _PCIE_LANES = 8.0, 16
 
@@ -18,22 +18,25 @@ _PCIE_GIGATRANSFERS, _PCIE_LANES = 8.0, 16
 # Intel's processors cost a sixth (NCCL). `pxb` and `node` lie between their neighbours: how many share the way is not known.
 _LEFT = {"pix": 1000, "pxb": 917, "phb": 833, "node": 750, "sys": 500}
 _SOCKETS_BYTES_PER_S = 10 * _GB  # at most, from one socket to another: Skylake's, as NCCL has it
-_NVLINK_UNKNOWN = 2 * NVLINK_BYTES_PER_S[2]  # a driver that does not tell how many there are
+_NVLINK_UNKNOWN = 2 * NVLINK_BYTES_PER_S[70]  # a driver that does not tell how many there are
 
 _SAME_NODE, _SAME_MODEL = 1, 2  # bytes a second: they decide only between sets that are connected equally well
 
 
-def nvlink_bytes_per_s(count: int, version: int) -> int:
-    """The bandwidth of so many NVLinks together; of an unknown version as of the newest known one."""
-    return count * NVLINK_BYTES_PER_S.get(version, NVLINK_BYTES_PER_S[max(NVLINK_BYTES_PER_S)])
+def nvlink_bytes_per_s(count: int, capability: int) -> int:
+    """The bandwidth of so many NVLinks together, of GPUs of a compute capability (8.0 is 80): as those of the last known one before it."""
+    known = [each for since, each in NVLINK_BYTES_PER_S.items() if since <= capability]
+    return count * (known[-1] if known else NVLINK_BYTES_PER_S[60])
 
 
-def pcie_bytes_per_s(kind: str, gigatransfers: float = 0.0, lanes: int = 0) -> int:
-    """The bandwidth between two devices that are connected as `kind` says, by the slower of their slots; 0: not known."""
-    slot = PCIE_BYTES_PER_S
-    if gigatransfers > 0 and lanes > 0:
-        slot = int(PCIE_BYTES_PER_S * gigatransfers / _PCIE_GIGATRANSFERS * lanes / _PCIE_LANES)
-    bandwidth = slot * _LEFT.get(kind, 0) // 1000
+def slot_bytes_per_s(gigatransfers: float, lanes: int) -> int:
+    """The bandwidth of a PCIe slot; 0: not known."""
+    return int(PCIE_BYTES_PER_S * gigatransfers / _PCIE_GIGATRANSFERS * lanes / _PCIE_LANES) if gigatransfers > 0 and lanes > 0 else 0
+
+
+def pcie_bytes_per_s(kind: str, slot: int = 0) -> int:
+    """The bandwidth between two devices that are connected as `kind` says, the slower of which has such a slot; 0: not known."""
+    bandwidth = (slot or PCIE_BYTES_PER_S) * _LEFT.get(kind, 0) // 1000
     return (min(bandwidth, _SOCKETS_BYTES_PER_S) if kind == "sys" else bandwidth) // MB * MB
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from aiosd.resources.inventory import DeviceLink
-from aiosd.resources.topology import MB, bytes_per_s, nvlink_bytes_per_s, pcie_bytes_per_s, topology_of
+from aiosd.resources.topology import MB, bytes_per_s, nvlink_bytes_per_s, pcie_bytes_per_s, slot_bytes_per_s, topology_of
 from tests.unit.resources.machines import gpu
 
 GB = 1000 * MB
@@ -20,21 +20,26 @@ def test_what_the_probe_found_counts_more_than_the_kind() -> None:
     assert bytes_per_s(DeviceLink("a", "b", "something new")) == 0
 
 
-@pytest.mark.parametrize(("count", "version", "bandwidth"), [(6, 2, 120 * GB), (12, 3, 240 * GB), (18, 4, 370_800 * MB), (18, 5, 721_800 * MB)])
-def test_nvlinks_add_up(count: int, version: int, bandwidth: int) -> None:
-    assert nvlink_bytes_per_s(count, version) == bandwidth
+@pytest.mark.parametrize(
+    ("count", "capability", "bandwidth"),
+    [(4, 60, 72 * GB), (6, 70, 120 * GB), (2, 75, 40 * GB), (12, 80, 240 * GB), (4, 86, 48 * GB), (18, 90, 370_800 * MB), (18, 100, 721_800 * MB)],
+)
+def test_nvlinks_add_up(count: int, capability: int, bandwidth: int) -> None:
+    assert nvlink_bytes_per_s(count, capability) == bandwidth
 
 
-def test_a_version_that_is_not_known_yet_is_as_fast_as_the_newest() -> None:
-    assert nvlink_bytes_per_s(1, 9) == nvlink_bytes_per_s(1, 5)
+def test_a_gpu_that_is_not_known_yet_has_the_links_of_the_newest_that_is() -> None:
+    assert nvlink_bytes_per_s(1, 200) == nvlink_bytes_per_s(1, 100)
+    assert nvlink_bytes_per_s(1, 0) == nvlink_bytes_per_s(1, 60)
 
 
 def test_a_slot_is_as_fast_as_its_generation_and_lanes() -> None:
-    assert pcie_bytes_per_s("pix", 8.0, 16) == pcie_bytes_per_s("pix") == 12 * GB
-    assert pcie_bytes_per_s("pix", 32.0, 16) == 48 * GB
-    assert pcie_bytes_per_s("pix", 16.0, 8) == 12 * GB
-    assert pcie_bytes_per_s("sys", 32.0, 16) == 10 * GB  # the way between the sockets is narrower than the slot
-    assert pcie_bytes_per_s("unheard of", 8.0, 16) == 0
+    assert slot_bytes_per_s(8.0, 16) == 12 * GB == pcie_bytes_per_s("pix")
+    assert pcie_bytes_per_s("pix", slot_bytes_per_s(32.0, 16)) == 48 * GB
+    assert pcie_bytes_per_s("pix", slot_bytes_per_s(16.0, 8)) == 12 * GB
+    assert slot_bytes_per_s(0.0, 16) == slot_bytes_per_s(16.0, 0) == 0
+    assert pcie_bytes_per_s("sys", slot_bytes_per_s(32.0, 16)) == 10 * GB  # the way between the sockets is narrower than the slot
+    assert pcie_bytes_per_s("unheard of", 12 * GB) == 0
 
 
 def test_devices_without_a_link_are_as_near_as_their_nodes() -> None:
