@@ -289,7 +289,7 @@ class Accelerators:
         """The same for whole devices, all at once; False where one of them is not simply free, or taken."""
         if sign < 0 and not mask & ~self._untouched:
             self._untouched ^= mask
-        elif sign > 0 and not mask & self._untouched and not any(mask >> place & 1 for place in self._parts):
+        elif sign > 0 and not mask & self._untouched and not (self._parts and any(mask >> place & 1 for place in self._parts)):
             self._untouched |= mask
         else:
             return False

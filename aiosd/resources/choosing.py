@@ -16,6 +16,8 @@ Score = tuple[int, int, int]  # see `score`
 
 def lowest(mask: int, count: int) -> int:
     """The `count` lowest bits of a mask that has at least so many."""
+    if count == 1:
+        return mask & -mask
     if count >= mask.bit_count():
         return mask
     low, high = 0, mask.bit_length()

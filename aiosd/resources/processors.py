@@ -2,6 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
+from operator import attrgetter
 
 from aiosd.resources.choosing import bits, lowest
 from aiosd.resources.grant import CpuGrant
@@ -11,6 +13,7 @@ WHOLE = 1000  # millis of one logical processor, or of one device
 _SETS_REMEMBERED = 4096
 _ELSEWHERE = 20  # how far another NUMA node is where the firmware does not tell; 10 is none at all (ACPI, SLIT)
 _HERE = 10
+_number = attrgetter("cpu")
 
 
 class Processors:
@@ -28,6 +31,7 @@ class Processors:
         self._node_mask = dict.fromkeys(self._nodes, 0)
         for position, cpu in enumerate(self._order):
             self._node_mask[cpu.numa_node] |= 1 << position
+        self._in_order = all(before.id < after.id for before, after in pairwise(self._order))
         self._cores = _cores(self._order)
         self._far = _distances(self._nodes, numa_nodes)
         self._full = (1 << len(self._order)) - 1
@@ -52,7 +56,7 @@ class Processors:
             return self._whole(chosen)
         home = {self._order[position].numa_node for position in bits(chosen)} if chosen else set(near)
         grants = [self._wholes[position] for position in bits(chosen)] + self._pick_rest(rest, home, chosen)
-        return tuple(sorted(grants, key=lambda grant: grant.cpu)) if len(grants) > 1 else tuple(grants)
+        return tuple(sorted(grants, key=_number)) if len(grants) > 1 else tuple(grants)
 
     def nodes_with(self, millis: int) -> Collection[int]:
         """The NUMA nodes that have so much in whole processors; () where it does not matter."""
@@ -117,6 +121,8 @@ class Processors:
 
     def _on_node(self, free: int, count: int) -> int:
         """Up to `count` of these: whole cores as far as they go, and single threads first of cores that others use already."""
+        if self._cores[0][0] == 1:
+            return lowest(free, count) if count < free.bit_count() else free
         if count >= free.bit_count():
             return free
         chosen, taken = 0, free
@@ -142,7 +148,10 @@ class Processors:
             if len(self._grants) >= _SETS_REMEMBERED:
                 self._grants.clear()
                 self._masks.clear()
-            known = self._grants[mask] = tuple(sorted((self._wholes[position] for position in bits(mask)), key=lambda grant: grant.cpu))
+            wholes = [self._wholes[position] for position in bits(mask)]
+            if not self._in_order:
+                wholes.sort(key=_number)
+            known = self._grants[mask] = tuple(wholes)
             self._masks[id(known)] = mask
         return known
 
@@ -203,7 +212,7 @@ class Processors:
         """The same for whole processors, all at once; False where one of them is not simply free, or taken."""
         if sign < 0 and not mask & ~self._full:
             self._full ^= mask
-        elif sign > 0 and not mask & self._full and not any(mask >> position & 1 for position in self._parts):
+        elif sign > 0 and not mask & self._full and not (self._parts and any(mask >> position & 1 for position in self._parts)):
             self._full |= mask
         else:
             return False
@@ -223,7 +232,7 @@ def _cores(order: Sequence[Cpu]) -> list[tuple[int, int]]:
     heads: dict[int, int] = defaultdict(int)
     for positions in threads.values():
         heads[len(positions)] |= 1 << positions[0]
-    return sorted(heads.items(), reverse=True)
+    return sorted(heads.items(), reverse=True) or [(1, 0)]
 
 
 def _distances(nodes: Sequence[int], known: Iterable[NumaNode]) -> dict[tuple[int, int], int]:
