@@ -93,6 +93,35 @@ def test_a_suspended_job_holds_memory_without_processors_and_wakes_to_what_is_fr
     assert pool.used().devices == awake.devices
 
 
+def test_a_part_of_a_named_model_is_of_that_model_even_where_another_is_fuller() -> None:
+    pool = Pool(machine(devices=(gpu(0, "Tesla T4", 16 * GIB), gpu(1), gpu(2))))
+    assert devices_of(taken(pool, gpus(500, model="t4"))) == [0]
+    assert devices_of(taken(pool, gpus(500, model="a100"))) == [1]
+    assert devices_of(taken(pool, gpus(250))) == [0]
+    assert devices_of(taken(pool, gpus(250, memory_bytes=20 * GIB))) == [1]  # the T4 is too small
+    assert pool.take(gpus(500, model="t4")) is None
+    assert devices_of(taken(pool, gpus(1000, memory_bytes=20 * GIB))) == [2]
+
+
+def test_an_exclusive_job_that_asks_for_a_model_gets_the_machine_only_where_it_has_that() -> None:
+    pool = Pool(machine(devices=(gpu(0, "Tesla T4", 16 * GIB), gpu(1))))
+    asked = Request(1000, 0, (DeviceRequest("gpu", 1000, "h100"),), exclusive=True)
+    assert pool.take(asked) is None
+    assert pool.could_fit(asked) is False
+    assert devices_of(taken(pool, replace(asked, devices=(DeviceRequest("gpu", 1000, "t4"),)))) == [0, 1]
+
+
+def test_several_kinds_at_once_are_all_or_nothing() -> None:
+    pool = Pool(machine(devices=(gpu(0), Device("fpga-0", "fpga", 0, "U250"), Device("fpga-1", "fpga", 1, "U50"))))
+    both = Request(1000, 0, (DeviceRequest("fpga", 1000, "u250"), DeviceRequest("gpu", 500)))
+    grant = taken(pool, both)
+    assert sorted(device.device_id for device in grant.devices) == ["GPU-0", "fpga-0"]
+    before = pool.free()
+    assert pool.take(both) is None
+    assert pool.free() == before
+    assert taken(pool, Request(1000, 0, (DeviceRequest("fpga", 1000),))).devices[0].device_id == "fpga-1"
+
+
 # MIG
 
 
