@@ -12,7 +12,7 @@ from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Cpu, Device, DeviceLink, Inventory, NumaNode
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import DeviceRequest, Request
-from aiosd.resources.topology import Topology, topology_of
+from aiosd.resources.topology import Topology, places_of, topology_of
 from benchmarks import machine
 from benchmarks.options import count, parser
 from benchmarks.report import Report, seconds
@@ -141,7 +141,7 @@ def box(gpus: int, cpus: int, links: Links, nodes: int = 2) -> Inventory:
 def connected(links: Links, jobs: int, seed: int) -> Iterator[tuple[str, float, float]]:
     """For each way to choose: its name, the mean bandwidth of sets of several GPUs, and that over what an idle box would give."""
     inventory = box(8, 64, links)
-    topology = topology_of(inventory.devices, inventory.links)
+    topology = topology_of(places_of(inventory.devices), inventory.links)
     chance = random.Random(seed)
     ways: dict[str, Choice] = {"any": chance.sample, "lowest numbers": lambda free, size: free[:size]}
     for name, choose in ways.items():
@@ -183,7 +183,7 @@ def _sets(choose: Choice, jobs: int, seed: int) -> Iterator[list[int]]:
 
 
 def _mean(topology: Topology, sets: Iterator[list[int]]) -> tuple[float, float]:
-    everything = range(len(topology.devices))
+    everything = range(len(topology.weight))
     best = {size: score(topology, list(bits(Chooser(topology).choose((1 << 8) - 1, size))), everything)[0] for size in set(_SIZES)}
     found = [(score(topology, chosen, everything)[0], best[len(chosen)]) for chosen in sets]
     return sum(got for got, _ in found) / len(found), sum(got / most for got, most in found) / len(found)

@@ -4,17 +4,17 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aiosd.resources.choosing import Chooser, bits
+from aiosd.resources.choosing import Chooser, bits, chooser_of
 from aiosd.resources.grant import DeviceGrant
 from aiosd.resources.inventory import Device, DeviceLink
 from aiosd.resources.kinds import is_model
 from aiosd.resources.processors import WHOLE
 from aiosd.resources.request import DeviceRequest
 from aiosd.resources.shortage import Shortage
-from aiosd.resources.topology import topology_of
+from aiosd.resources.topology import places_of
 
 _MODELS_REMEMBERED = 256  # models come from users: what is remembered about them must not grow for ever
-_SETS_REMEMBERED = 4096
+_SETS_REMEMBERED = 1024
 
 Near = Callable[[], Collection[int]]  # the NUMA nodes that a single device should be on; asked only where that matters
 
@@ -32,6 +32,15 @@ class _Match:
     usable: int
     least_memory_bytes: int
     most_memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """Whole devices that were granted together. `grants` is looked at before it is believed: an identity may be another's by now."""
+
+    grants: tuple[DeviceGrant, ...]
+    mask: int
+    nodes: Sequence[int]  # of each device, where it is known
 
 
 @dataclass(slots=True)
@@ -66,7 +75,7 @@ class Accelerators:
         self._matches: dict[tuple[str, str], _Match] = {}
         self._choosers: dict[str, tuple[int, Chooser]] = {}  # by kind, with the place of its first device
         self._grants: dict[int, tuple[DeviceGrant, ...]] = {}  # sets of whole devices that were granted before
-        self._sets: dict[int, tuple[int, list[int]]] = {}  # and which set such a tuple is, by its identity, with the NUMA nodes of its devices
+        self._sets: dict[int, _Set] = {}  # and the same by the identity of such a tuple
         self.parents = {**(parents or {}), **{device.id: device.parent_id for device in self._devices if device.parent_id}}
         self._kin = self._related() if self.parents else None
         self._blocked = 0
@@ -153,7 +162,7 @@ class Accelerators:
         known = self._choosers.get(kind)
         if known is None:
             places = [place for place, device in enumerate(self._devices) if device.kind == kind]
-            known = self._choosers[kind] = places[0], Chooser(topology_of([self._devices[place] for place in places], self._links))
+            known = self._choosers[kind] = places[0], chooser_of(places_of(self._devices[place] for place in places), self._links)
         first, chooser = known
         return chooser.choose(free >> first, count) << first
 
@@ -165,7 +174,7 @@ class Accelerators:
                 self._grants.clear()
                 self._sets.clear()
             known = self._grants[mask] = tuple(self._wholes[place] for place in bits(mask))
-            self._sets[id(known)] = mask, self._nodes_of(known)
+            self._sets[id(known)] = _Set(known, mask, self._nodes_of(known))
         return known
 
     def _pick_part(self, wish: DeviceRequest, near: Near) -> tuple[DeviceGrant, ...] | None:
@@ -246,10 +255,10 @@ class Accelerators:
         places = list(bits(self._match(kind).usable))
         return sum(max(0, self._free(place)[0]) for place in places), WHOLE * len(places)
 
-    def nodes_of(self, grants: Iterable[DeviceGrant]) -> list[int]:
+    def nodes_of(self, grants: Iterable[DeviceGrant]) -> Sequence[int]:
         """The NUMA node of each granted device, where it is known."""
         known = self._sets.get(id(grants))
-        return known[1] if known else self._nodes_of(grants)
+        return known.nodes if known is not None and known.grants is grants else self._nodes_of(grants)
 
     def _nodes_of(self, grants: Iterable[DeviceGrant]) -> list[int]:
         nodes = [self._devices[self._place[grant.device_id]].numa_node for grant in grants]
@@ -266,7 +275,7 @@ class Accelerators:
     def change(self, grants: Iterable[DeviceGrant], sign: int) -> None:
         """Take (-1) or return (+1) exactly these; devices that the machine does not have are passed over."""
         known = self._sets.get(id(grants))
-        if known and self._kin is None and self._change_whole(known[0], sign):
+        if known is not None and known.grants is grants and self._kin is None and self._change_whole(known.mask, sign):
             return
         for grant in grants:
             place = self._place.get(grant.device_id)

@@ -1,14 +1,16 @@
 """Which of the free devices go together best, and leave the best-connected rest to others."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from math import comb
 
-from aiosd.resources.topology import Topology
+from aiosd.resources.inventory import DeviceLink
+from aiosd.resources.topology import Place, Topology, topology_of
 
 MOST_COMPARED = 13_000  # sets that are compared one by one: all halves of 16 devices
 MOST_COMPARED_OF_MANY = 2_000  # the same where more than 16 are free; beyond that they are grown and mended
 _MANY = 17
-_MOST_REMEMBERED = 8192
+_MOST_REMEMBERED = 4096
 _MOST_CONNECTED = 128  # devices of one kind: of more, which are declared things that are counted, the first are taken
 
 Score = tuple[int, int, int]  # see `score`
@@ -59,6 +61,12 @@ def _sum(topology: Topology, devices: Sequence[int]) -> int:
     return sum(topology.weight[a][b] for at, a in enumerate(devices) for b in devices[at + 1 :])
 
 
+@lru_cache(maxsize=8)
+def chooser_of(places: tuple[Place, ...], links: tuple[DeviceLink, ...]) -> "Chooser":
+    """The chooser for devices at these places; made once for a machine, which many pools are made of."""
+    return Chooser(topology_of(places, links))
+
+
 class Chooser:
     """Chooses among the devices of one kind; a bit of a mask is a place in the topology. What was chosen once is remembered.
 
@@ -67,7 +75,7 @@ class Chooser:
     """
 
     def __init__(self, topology: Topology) -> None:
-        self._plain = len(topology.devices) > _MOST_CONNECTED
+        self._plain = len(topology.weight) > _MOST_CONNECTED
         self._sorts = [] if self._plain else _twins(topology)
         self._known: dict[tuple[int, int], int] = {}
         heads = [(mask & -mask).bit_length() - 1 for mask in self._sorts]
@@ -100,7 +108,7 @@ class Chooser:
 def _twins(topology: Topology) -> list[int]:
     """The sorts of devices, as masks, by their lowest place: two are of one sort if every other one is equally far from both."""
     sorts: list[int] = []
-    size = len(topology.devices)
+    size = len(topology.weight)
     for one in range(size):
         for at, mask in enumerate(sorts):
             other = (mask & -mask).bit_length() - 1

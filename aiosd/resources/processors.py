@@ -10,7 +10,7 @@ from aiosd.resources.grant import CpuGrant
 from aiosd.resources.inventory import Cpu, NumaNode
 
 WHOLE = 1000  # millis of one logical processor, or of one device
-_SETS_REMEMBERED = 4096
+_SETS_REMEMBERED = 1024
 _ELSEWHERE = 20  # how far another NUMA node is where the firmware does not tell; 10 is none at all (ACPI, SLIT)
 _HERE = 10
 _number = attrgetter("cpu")
@@ -37,7 +37,7 @@ class Processors:
         self._full = (1 << len(self._order)) - 1
         self._parts: dict[int, int] = {}  # position -> free, neither 0 nor WHOLE
         self._grants: dict[int, tuple[CpuGrant, ...]] = {}  # sets of whole processors that were granted before
-        self._masks: dict[int, int] = {}  # and which set such a tuple is, by its identity
+        self._masks: dict[int, tuple[tuple[CpuGrant, ...], int]] = {}  # and which set such a tuple is, by its identity
         self.free_millis = WHOLE * len(self._order)
 
     def pick(self, millis: int, near: Sequence[int] = ()) -> tuple[CpuGrant, ...]:
@@ -152,7 +152,7 @@ class Processors:
             if not self._in_order:
                 wholes.sort(key=_number)
             known = self._grants[mask] = tuple(wholes)
-            self._masks[id(known)] = mask
+            self._masks[id(known)] = known, mask
         return known
 
     def _pick_rest(self, millis: int, home: Collection[int], chosen: int) -> list[CpuGrant]:
@@ -191,8 +191,8 @@ class Processors:
 
     def change(self, cpus: Iterable[CpuGrant], sign: int) -> None:
         """Take (-1) or return (+1) exactly these; processors that the machine does not have are passed over."""
-        mask = self._masks.get(id(cpus), 0)
-        if mask and self._change_whole(mask, sign):
+        known = self._masks.get(id(cpus))
+        if known is not None and known[0] is cpus and self._change_whole(known[1], sign):  # an identity may be another's by now
             return
         for grant in cpus:
             position = self._position.get(grant.cpu)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiosd.resources.inventory import Device, DeviceLink
 
@@ -47,31 +48,40 @@ def bytes_per_s(link: DeviceLink) -> int:
     return _NVLINK_UNKNOWN if link.kind == "nvlink" else pcie_bytes_per_s(link.kind)
 
 
+class Place(NamedTuple):
+    """What of a device counts here: a device that falls ill is as far from the others as before."""
+
+    device_id: str
+    numa_node: int
+    model: str
+
+
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Between devices by their place in `devices`: bandwidth in bytes a second, and the same with what breaks ties."""
+    """Between every two places, in the order given: bandwidth in bytes a second, and the same with what breaks ties."""
 
-    devices: tuple[Device, ...]
     bandwidth: tuple[tuple[int, ...], ...]
     weight: tuple[tuple[int, ...], ...]
 
 
-def topology_of(devices: Sequence[Device], links: Iterable[DeviceLink]) -> Topology:
-    """The graph of these devices. Where no link is known they reach each other as their NUMA nodes do, or nobody knows how."""
+def places_of(devices: Iterable[Device]) -> tuple[Place, ...]:
+    return tuple(Place(device.id, device.numa_node, device.model) for device in devices)
+
+
+def topology_of(places: Sequence[Place], links: Iterable[DeviceLink]) -> Topology:
+    """The graph of these places. Where no link is known they reach each other as their NUMA nodes do, or nobody knows how."""
     known = {pair: bytes_per_s(link) for link in links for pair in ((link.a, link.b), (link.b, link.a))}
-    bandwidth = tuple(tuple(known.get((a.id, b.id), _by_node(a, b)) if a is not b else 0 for b in devices) for a in devices)
-    weight = tuple(
-        tuple(bandwidth[i][j] + _likeness(a, b) if i != j else 0 for j, b in enumerate(devices)) for i, a in enumerate(devices)
-    )  # fmt: skip
-    return Topology(tuple(devices), bandwidth, weight)
+    bandwidth = tuple(tuple(known.get((a.device_id, b.device_id), _by_node(a, b)) if a is not b else 0 for b in places) for a in places)
+    weight = tuple(tuple(bandwidth[i][j] + _likeness(a, b) if i != j else 0 for j, b in enumerate(places)) for i, a in enumerate(places))
+    return Topology(bandwidth, weight)
 
 
-def _by_node(a: Device, b: Device) -> int:
+def _by_node(a: Place, b: Place) -> int:
     if a.numa_node < 0 or b.numa_node < 0:
         return 0
     return pcie_bytes_per_s("node" if a.numa_node == b.numa_node else "sys")
 
 
-def _likeness(a: Device, b: Device) -> int:
+def _likeness(a: Place, b: Place) -> int:
     near = _SAME_NODE if a.numa_node == b.numa_node >= 0 else 0
     return near + (_SAME_MODEL if a.model == b.model else 0)

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from aiosd.resources import choosing
 from aiosd.resources.choosing import Chooser, bits, lowest, score
 from aiosd.resources.inventory import Inventory
-from aiosd.resources.topology import MB, Topology, topology_of
+from aiosd.resources.topology import MB, Topology, places_of, topology_of
 from tests.unit.resources.machines import cube_mesh_box, gpu, linked, nvswitch_box, pcie_box
 
 ALL = 0xFF
 
 
 def chooser(inventory: Inventory) -> Chooser:
-    return Chooser(topology_of(inventory.devices, inventory.links))
+    return Chooser(topology_of(places_of(inventory.devices), inventory.links))
 
 
 def chosen(inventory: Inventory, count: int, free: int = ALL) -> list[int]:
@@ -33,13 +33,13 @@ def graphs(draw: st.DrawFn) -> Topology:
     for a, b in combinations(range(size), 2):
         bandwidth[a][b] = bandwidth[b][a] = draw(width) * MB
         weight[a][b] = weight[b][a] = bandwidth[a][b] + draw(st.sampled_from([0, 0, 1, 3]))
-    return Topology(tuple(gpu(index) for index in range(size)), tuple(map(tuple, bandwidth)), tuple(map(tuple, weight)))
+    return Topology(tuple(map(tuple, bandwidth)), tuple(map(tuple, weight)))
 
 
 @settings(max_examples=250, deadline=None)
 @given(graphs(), st.data())
 def test_no_set_of_that_size_is_better(topology: Topology, data: st.DataObject) -> None:
-    size = len(topology.devices)
+    size = len(topology.weight)
     free = data.draw(st.integers(1, (1 << size) - 1))
     count = data.draw(st.integers(1, free.bit_count()))
     found = list(bits(Chooser(topology).choose(free, count)))
@@ -53,8 +53,8 @@ def test_no_set_of_that_size_is_better(topology: Topology, data: st.DataObject) 
 @given(graphs(), st.data())
 def test_a_set_that_was_grown_is_connected_as_well_as_the_best(topology: Topology, data: st.DataObject) -> None:
     """Beyond the size where all are compared the sum may be less than the best, the bottleneck never."""
-    count = data.draw(st.integers(1, len(topology.devices)))
-    candidates = list(range(len(topology.devices)))
+    count = data.draw(st.integers(1, len(topology.weight)))
+    candidates = list(range(len(topology.weight)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choosing, "MOST_COMPARED", 0)
         found = list(bits(Chooser(topology).choose((1 << len(candidates)) - 1, count)))
@@ -78,7 +78,7 @@ def test_one_comes_from_where_least_is_broken() -> None:
 
 def test_a_cube_mesh_gives_the_squares_with_the_doubled_links() -> None:
     assert chosen(cube_mesh_box(), 2) == [0, 3]
-    best = score(topology_of(cube_mesh_box().devices, cube_mesh_box().links), chosen(cube_mesh_box(), 4), range(8))
+    best = score(topology_of(places_of(cube_mesh_box().devices), cube_mesh_box().links), chosen(cube_mesh_box(), 4), range(8))
     assert best[0] == 40_000 * MB  # a ring of doubled links
 
 

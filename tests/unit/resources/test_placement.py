@@ -1,8 +1,11 @@
 """Where a grant lies on the machine: devices that are connected, processors near to them, cores that stay whole."""
 
+from copy import deepcopy
 from dataclasses import replace
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.inventory import Cpu, Device, Inventory, NumaNode
@@ -186,6 +189,24 @@ def test_cores_with_one_thread_beside_cores_with_two() -> None:
     assert cpus_of(taken(pool, Request(5000, 0))) == [2, 3, 5, 6, 7]
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.sets(st.integers(0, 15)), st.data())
+def test_a_job_never_breaks_more_than_one_core(busy: set[int], data: st.DataObject) -> None:
+    """And none at all while single threads are left for its odd one."""
+    pool = Pool(machine(cpus=16, nodes=1))
+    if busy:
+        pool.assign(Grant(tuple(CpuGrant(cpu, 1000) for cpu in sorted(busy)), 0))
+    free = set(range(16)) - busy
+    if not free:
+        return
+    singles = {cpu for cpu in free if cpu ^ 1 in busy}
+    count = data.draw(st.integers(1, len(free)))
+    chosen = set(cpus_of(taken(pool, Request(1000 * count, 0))))
+    broken = {cpu for cpu in chosen if cpu ^ 1 in free - chosen}
+    assert len(chosen) == count and chosen <= free
+    assert len(broken) <= (0 if singles or count % 2 == 0 else 1)
+
+
 def test_what_no_node_has_comes_from_nodes_that_are_close() -> None:
     distances = ((10, 32, 12, 32), (32, 10, 32, 12), (12, 32, 10, 32), (32, 12, 32, 10))
     nodes = tuple(NumaNode(n, tuple(range(2 * n, 2 * n + 2)), GIB, distances[n]) for n in range(4))
@@ -203,6 +224,16 @@ def test_near_to_a_device_or_else_near_to_its_node() -> None:
     assert [grant.cpu for grant in processors.pick(2000, (0,))] == [2, 3]
     assert [grant.cpu for grant in processors.pick(3000, (0,))] == [4, 5, 6]
     assert [grant.cpu for grant in processors.pick(1000, (7,))] == [2]  # of a node that has no processors nothing is near
+
+
+def test_a_copy_of_a_pool_keeps_its_own_books() -> None:
+    pool = Pool(nvswitch_box())
+    first = taken(pool, gpus(2000, cpus=4))
+    copy = deepcopy(pool)
+    copy.give_back(first)
+    assert copy.free() == Pool(nvswitch_box()).free()
+    assert taken(copy, gpus(2000, cpus=4)) == first
+    assert pool.used() == copy.used() == first
 
 
 # The quick answer

@@ -3,7 +3,7 @@
 import pytest
 
 from aiosd.resources.inventory import DeviceLink
-from aiosd.resources.topology import MB, bytes_per_s, nvlink_bytes_per_s, pcie_bytes_per_s, slot_bytes_per_s, topology_of
+from aiosd.resources.topology import MB, bytes_per_s, nvlink_bytes_per_s, pcie_bytes_per_s, places_of, slot_bytes_per_s, topology_of
 from tests.unit.resources.machines import gpu
 
 GB = 1000 * MB
@@ -44,7 +44,7 @@ def test_a_slot_is_as_fast_as_its_generation_and_lanes() -> None:
 
 def test_devices_without_a_link_are_as_near_as_their_nodes() -> None:
     a, b, c, lost = gpu(0, numa_node=0), gpu(1, numa_node=0), gpu(2, numa_node=1), gpu(3)
-    topology = topology_of((a, b, c, lost), ())
+    topology = topology_of(places_of((a, b, c, lost)), ())
     assert topology.bandwidth[0][1] == pcie_bytes_per_s("node")
     assert topology.bandwidth[0][2] == pcie_bytes_per_s("sys")
     assert topology.bandwidth[0] == (0, pcie_bytes_per_s("node"), pcie_bytes_per_s("sys"), 0)
@@ -53,6 +53,6 @@ def test_devices_without_a_link_are_as_near_as_their_nodes() -> None:
 
 def test_what_breaks_ties_is_less_than_any_difference_of_bandwidth() -> None:
     devices = tuple(gpu(index, numa_node=0) for index in range(128))
-    topology = topology_of(devices, ())
+    topology = topology_of(places_of(devices), ())
     pairs = len(devices) * (len(devices) - 1) // 2
     assert 0 < (topology.weight[0][1] - topology.bandwidth[0][1]) * pairs < MB
