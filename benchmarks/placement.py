@@ -1,4 +1,4 @@
-"""What a grant costs, and how well the GPUs of a job are connected, beside taking those with the lowest numbers or any."""
+"""What a grant costs, and how well the GPUs of a job are connected, beside other ways to choose them."""
 
 import heapq
 import random
@@ -143,10 +143,19 @@ def connected(links: Links, jobs: int, seed: int) -> Iterator[tuple[str, float, 
     inventory = box(8, 64, links)
     topology = topology_of(places_of(inventory.devices), inventory.links)
     chance = random.Random(seed)
-    ways: dict[str, Choice] = {"any": chance.sample, "lowest numbers": lambda free, size: free[:size]}
+    ways: dict[str, Choice] = {"any": chance.sample, "lowest numbers": lambda free, size: free[:size], "best sum of pairs": _best_sum(topology)}
     for name, choose in ways.items():
         yield name, *_mean(topology, _sets(choose, jobs, seed))
     yield "AIOS", *_mean(topology, _sets(_Ours(inventory).choose, jobs, seed))
+
+
+def _best_sum(topology: Topology) -> Choice:
+    """As schedulers do that score pairs: the set with the largest sum, whatever is left to others."""
+
+    def worth(some: Sequence[int]) -> int:
+        return sum(topology.bandwidth[a][b] for a, b in combinations(some, 2))
+
+    return lambda free, size: max(combinations(free, size), key=worth)
 
 
 class _Ours:
