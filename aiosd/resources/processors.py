@@ -33,12 +33,17 @@ class Processors:
             self._node_mask[cpu.numa_node] |= 1 << position
         self._in_order = all(before.id < after.id for before, after in pairwise(self._order))
         self._cores = _cores(self._order)
-        self._far = _distances(self._nodes, numa_nodes)
+        self._far = _distances(self._nodes, known := sorted(numa_nodes, key=lambda node: node.id))
+        self._home = {node.id: self._closest(node.id) for node in known if node.distances} | {node: node for node in self._nodes}
         self._full = (1 << len(self._order)) - 1
         self._parts: dict[int, int] = {}  # position -> free, neither 0 nor WHOLE
         self._grants: dict[int, tuple[CpuGrant, ...]] = {}  # sets of whole processors that were granted before
         self._masks: dict[int, tuple[tuple[CpuGrant, ...], int]] = {}  # and which set such a tuple is, by its identity
         self.free_millis = WHOLE * len(self._order)
+
+    def _closest(self, node: int) -> int:
+        """The node with processors that is closest to one that may have none, only memory."""
+        return min(self._nodes, key=lambda other: (self._far.get((node, other), _ELSEWHERE), other), default=node)
 
     def pick(self, millis: int, near: Sequence[int] = ()) -> tuple[CpuGrant, ...]:
         """The processors for `millis`, which must be free in sum; on the NUMA nodes `near`, where there is room.
@@ -49,7 +54,7 @@ class Processors:
         """
         count, rest = divmod(millis, WHOLE)
         if near:
-            near = [node for node in near if node in self._node_mask]
+            near = [self._home[node] for node in near if node in self._home]
         chosen = self._pick_whole(count, near) if count else 0
         rest += WHOLE * (count - chosen.bit_count())
         if not rest:
@@ -235,9 +240,8 @@ def _cores(order: Sequence[Cpu]) -> list[tuple[int, int]]:
     return sorted(heads.items(), reverse=True) or [(1, 0)]
 
 
-def _distances(nodes: Sequence[int], known: Iterable[NumaNode]) -> dict[tuple[int, int], int]:
+def _distances(nodes: Sequence[int], listed: Sequence[NumaNode]) -> dict[tuple[int, int], int]:
     """How far each NUMA node is from each; as the firmware tells it, which counts all nodes of the machine in order."""
-    listed = sorted(known, key=lambda node: node.id)
     far = {(a, b): _HERE if a == b else _ELSEWHERE for a in nodes for b in nodes}
     for node in listed:
         if len(node.distances) == len(listed):

@@ -236,6 +236,16 @@ def test_a_copy_of_a_pool_keeps_its_own_books() -> None:
     assert pool.used() == copy.used() == first
 
 
+def test_a_device_on_a_node_without_processors_is_near_to_the_closest_that_has_some() -> None:
+    """As on a machine whose GPU memory, or memory on a bus, is a NUMA node of its own."""
+    distances = ((10, 20, 80), (20, 10, 40), (80, 40, 10))
+    nodes = tuple(NumaNode(n, (2 * n, 2 * n + 1) if n < 2 else (), GIB, distances[n]) for n in range(3))
+    cpus = [Cpu(n, n, n // 2, n // 2) for n in range(4)]
+    assert [grant.cpu for grant in Processors(cpus, nodes).pick(1000, (2,))] == [2]
+    assert [grant.cpu for grant in Processors(cpus).pick(1000, (2,))] == [0]
+    assert Processors((), nodes).pick(0) == ()
+
+
 # The quick answer
 
 
