@@ -112,6 +112,10 @@ class Accelerators:
             return 0
         return sum(1 << place for place in bits(match.usable) if self._devices[place].memory_bytes >= wish.memory_bytes)
 
+    def devices_for(self, wish: DeviceRequest) -> list[Device]:
+        """The devices that may be handed out for a wish, by index, be they free or not."""
+        return [self._devices[place] for place in bits(self._candidates(wish))]
+
     def could_pick(self, wishes: Sequence[DeviceRequest]) -> bool:
         """False when some wish alone cannot be met for want of devices; cheaper than `pick`, which has the last word."""
         for wish in wishes:

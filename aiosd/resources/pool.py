@@ -8,7 +8,7 @@ from enum import Enum
 from aiosd.resources.accelerators import Accelerators
 from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
-from aiosd.resources.inventory import Inventory
+from aiosd.resources.inventory import Device, Inventory
 from aiosd.resources.limits import check_sane, never_fits
 from aiosd.resources.processors import WHOLE, Processors
 from aiosd.resources.request import DeviceRequest, Request
@@ -29,18 +29,18 @@ class _Step(Enum):
 class _Trial(AbstractContextManager["Pool"]):
     """One what-if of a pool; a class, because a generator costs more than a small job's grant."""
 
-    __slots__ = ("_begin", "_pool")
+    __slots__ = ("_pool", "begin")
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
-        self._begin = 0
+        self.begin = 0
 
     def __enter__(self) -> "Pool":
-        self._begin = self._pool._begin()
+        self.begin = self._pool.begin(self)
         return self._pool
 
     def __exit__(self, *_: object) -> None:
-        self._pool._undo_from(self._begin)
+        self._pool.end(self)
 
 
 class Pool:
@@ -55,7 +55,7 @@ class Pool:
         self._disk_bytes = inventory.disk_bytes
         self._held: dict[Grant, int] = {}  # a multiset: two small jobs may hold equal grants
         self._withheld = 0
-        self._trials = 0
+        self._trials: list[_Trial] = []  # those that are open, the outermost first
         self._undo: list[tuple[_Step, Grant]] = []
         self._idle: Pool | None = None  # an empty pool of the same machine, made when first asked what it could hold
 
@@ -85,7 +85,7 @@ class Pool:
 
     def assign(self, grant: Grant) -> None:
         """Hold exactly this grant. Raises ValueError naming what of it is not free; a device that is out of use now counts as free."""
-        problem = self._not_free(grant)
+        problem = self.problem(grant)
         if problem:
             raise ValueError(f"cannot assign this grant: {problem}")
         self._book(grant)
@@ -127,20 +127,28 @@ class Pool:
     # What-if
 
     def trial(self) -> AbstractContextManager["Pool"]:
-        """A what-if: whatever is taken, given back or withheld inside the block is undone at its end."""
+        """A what-if: whatever is taken, given back or withheld inside the block is undone at its end.
+
+        The end of an outer one is the end of those within it: one that an error has left open undoes nothing when it is closed at last.
+        """
         return _Trial(self)
 
-    def _begin(self) -> int:
-        self._trials += 1
+    def begin(self, trial: _Trial) -> int:
+        """Of a trial alone: from here on everything is noted; how much is by now."""
+        self._trials.append(trial)
         return len(self._undo)
 
-    def _undo_from(self, begin: int) -> None:
-        steps = self._undo[begin:]
-        del self._undo[begin:]
-        depth, self._trials = self._trials - 1, 0  # undoing is not itself to be undone
+    def end(self, trial: _Trial) -> None:
+        """Of a trial alone: what was noted since its begin is undone."""
+        if trial not in self._trials:
+            return
+        outer = self._trials[: self._trials.index(trial)]
+        steps = self._undo[trial.begin :]
+        del self._undo[trial.begin :]
+        self._trials = []  # undoing is not itself to be undone
         for step, grant in reversed(steps):
             self._revert(step, grant)
-        self._trials = depth
+        self._trials = outer
 
     def _revert(self, step: _Step, grant: Grant) -> None:
         match step:
@@ -152,20 +160,21 @@ class Pool:
                 self._withheld -= 1
                 self._change(grant, +1)
 
-    def hold(self, request: Request, kept: Amounts | None = None) -> None:
-        """Withhold as much of the request as is free, for a job that goes first. Only in a trial, or it would never end.
+    def hold(self, request: Request, kept: Amounts | None = None) -> Grant:
+        """Withhold as much of the request as is free, for a job that goes first: that is returned. Only in a trial, or it would never end.
 
         kept    what that job may not have either: it stays free for others
         """
         if not self._trials:
             raise ValueError("hold() outside of a trial would never be undone")
-        if not kept:
-            self._withhold(self._as_much(request))
-            return
-        with self.trial():
-            self.keep(kept)
+        if kept:
+            with self.trial():
+                self.keep(kept)
+                held = self._as_much(request)
+        else:
             held = self._as_much(request)
         self._withhold(held)
+        return held
 
     def _as_much(self, request: Request) -> Grant:
         if request.exclusive:
@@ -192,6 +201,20 @@ class Pool:
         self._undo.append((_Step.WITHHELD, grant))
 
     # Questions
+
+    @property
+    def free_amounts(self) -> tuple[int, int, int]:
+        """What is free of processors (thousandths), memory and disk (bytes); never below 0."""
+        return self._processors.free_millis, max(0, self._memory_bytes), max(0, self._disk_bytes)
+
+    @property
+    def free_devices(self) -> tuple[DeviceGrant, ...]:
+        """What is free of every device that may be handed out, be it nothing."""
+        return self._accelerators.of({device.id: (WHOLE, device.memory_bytes) for device in self.inventory.devices if device.usable})
+
+    def matching(self, wish: DeviceRequest) -> list[Device]:
+        """The devices that may be handed out for this wish, by index."""
+        return self._accelerators.devices_for(wish)
 
     def shortage(self, request: Request) -> Shortage | None:
         """The first resource that is short for this request right now; None when `take` would grant it."""
@@ -273,7 +296,11 @@ class Pool:
                 pool.adopt(grant)
         return pool
 
-    def _not_free(self, grant: Grant) -> str:
+    def grants(self) -> list[Grant]:
+        """All that is held, equal ones as often as they are."""
+        return [grant for grant, count in self._held.items() for _ in range(count)]
+
+    def problem(self, grant: Grant) -> str:
         """What of the grant is not free; empty when all of it is."""
         problems = []
         if grant.memory_bytes > max(0, self._memory_bytes):
