@@ -51,7 +51,7 @@ def ahead_jobs(state: State, world: Snapshot, ids: Sequence[JobId]) -> tuple[Ahe
 
     def told(job_id: JobId) -> AheadJob:
         job = state.job(job_id)
-        leaf = tree.leaf(association(job))
+        leaf = tree.leaf(association(state, job))
         return AheadJob(job_id, job.owner.name, job.spec.account, tree.due(leaf), tree.used(leaf), _priority(state, world, job))
 
     return tuple(map(told, ids))

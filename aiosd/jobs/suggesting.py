@@ -10,7 +10,7 @@ from aiosd.clock import Instant
 from aiosd.jobs.holders import ends_s
 from aiosd.jobs.job import Job, JobSpec
 from aiosd.jobs.whatif import WhatIf
-from aiosd.resources.accelerators import plain
+from aiosd.resources.kinds import plain
 from aiosd.resources.processors import WHOLE
 from aiosd.resources.request import DeviceRequest, Request
 from aiosd.resources.shortage import CPU, MEMORY

@@ -29,6 +29,11 @@ class Grant:
     devices: tuple[DeviceGrant, ...] = ()
     disk_bytes: int = 0
 
+    def __hash__(self) -> int:
+        """By some of it: a grant is looked up several times in each pass, and one of 64 processors would be hashed 64-fold."""
+        cpus, devices = self.cpus, self.devices
+        return hash((self.memory_bytes, cpus[0].cpu if cpus else -1, devices[0].device_id if devices else "", len(cpus)))
+
     @property
     def cpu_millis(self) -> int:
         return sum(cpu.millis for cpu in self.cpus)

@@ -6,6 +6,7 @@ from aiosd.jobs.draft import RequestDraft
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.inventory import Cpu, Device, DeviceLink, Inventory, NumaNode
 from aiosd.resources.request import DeviceRequest, Request
+from aiosd.resources.topology import bytes_per_s
 from aiosd.resources.usage import Usage
 from aiosd.rpc.fields import amount, needed, printable, text
 
@@ -96,7 +97,7 @@ def _to_cpu(cpu: Cpu) -> pb.Cpu:
 
 
 def _to_numa_node(node: NumaNode) -> pb.NumaNode:
-    return pb.NumaNode(id=node.id, cpus=node.cpus, memory_bytes=node.memory_bytes)
+    return pb.NumaNode(id=node.id, cpus=node.cpus, memory_bytes=node.memory_bytes, distances=node.distances)
 
 
 def _to_device(device: Device) -> pb.Device:
@@ -115,4 +116,4 @@ def _to_device(device: Device) -> pb.Device:
 
 
 def _to_link(link: DeviceLink) -> pb.DeviceLink:
-    return pb.DeviceLink(a=link.a, b=link.b, kind=link.kind)
+    return pb.DeviceLink(a=link.a, b=link.b, kind=link.kind, nvlinks=link.nvlinks, bytes_per_s=bytes_per_s(link))

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from aiosd.resources.accelerators import part_memory, plain
+from aiosd.resources.accelerators import part_memory
 from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Device, Inventory
+from aiosd.resources.kinds import is_model
 from aiosd.resources.pool import Pool
 from aiosd.resources.processors import WHOLE
 from aiosd.resources.request import DeviceRequest, Request
@@ -240,7 +241,7 @@ class Keeper:
 
 
 def _fits(device: Device, wish: DeviceRequest) -> bool:
-    return device.kind == wish.kind and device.memory_bytes >= wish.memory_bytes and plain(wish.model) in plain(device.model)
+    return device.kind == wish.kind and device.memory_bytes >= wish.memory_bytes and is_model(wish.model, device.model)
 
 
 def beside(reservation: Reservation, others: Iterable[Reservation], inventory: Inventory) -> float | None:

@@ -38,7 +38,9 @@ def test_a_grant_comes_back(grant: Grant) -> None:
 
 def test_a_node_is_told_whole() -> None:
     device = Device("GPU-1", "gpu", 1, "A100 \udcff", 1 << 34, 1, ("/dev/nvidia0",), "GPU-0", "ok", quarantined=True)
-    inventory = Inventory("box", (Cpu(1, 2, 3, 4),), 8, 9, (NumaNode(1, (1,), 8),), (device,), (DeviceLink("a", "b", "pix"),), 10, "cpu", "6.1")
+    inventory = Inventory(
+        "box", (Cpu(1, 2, 3, 4),), 8, 9, (NumaNode(1, (1,), 8, (10,)),), (device,), (DeviceLink("a", "b", "nvlink", 2, 3_000_000),), 10, "cpu", "6.1"
+    )
     report = NodeReport(
         inventory,
         GRANT,
