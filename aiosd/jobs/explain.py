@@ -149,6 +149,8 @@ def _queued(state: State, job: Job, now: Instant) -> Why:
         return _plain(
             state, job, WhyKind.DRAINED, f"the node is drained and starts nothing: {state.drain_reason}", ("`aiosctl node resume` lets it start jobs again",)
         )
+    if state.held_back:
+        return _plain(state, job, WhyKind.PRESSURE, f"the machine is short of memory, and it starts by itself when that is over: {state.held_back}")
     if queue is not None and not queue.started:
         return _plain(
             state, job, WhyKind.QUEUE_STOPPED, f"queue {queue.name!r} is stopped: it starts nothing", (f"`aiosctl queue set {queue.name} --start` starts it",)
@@ -262,7 +264,7 @@ def _reason(state: State, job: Job, wait: Wait | None, shortage: Shortage | None
     if waits_for is WaitKind.QUEUE_LIMIT:
         return WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r} runs as many jobs at once as it may"
     if waits_for is WaitKind.PRESSURE:
-        return WhyKind.PRESSURE, state.held_back or "nothing new starts while the machine is short of memory"
+        return WhyKind.PRESSURE, "nothing new starts while the machine is short of memory"
     if shortage is not None:
         unusable = out_of_use(state.pool.inventory, shortage.resource)
         first = f", and {_others(ahead_count)} first" if ahead_count else ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiosd.jobs.job import Job, Phase
-from aiosd.scheduling.policy import WaitKind
+from aiosd.scheduling.policy import Wait, WaitKind
 
 if TYPE_CHECKING:
     from aiosd.jobs.state import State
@@ -24,29 +24,35 @@ def _in_short(state: State, job: Job) -> str:
     """As of the last pass; a few lookups, whatever waits."""
     if state.drain_reason is not None:
         return "node drained"
+    if state.held_back:
+        return "memory pressure"
     queue = state.queues.get(job.spec.queue)
     if queue is not None and not queue.started:
         return "queue stopped"
     if reached_limit(state, job):
         return "array limit"
     wait = state.waits.get(state.class_key(job))
-    if wait is None:
-        return ""
-    if wait.kind is WaitKind.QUEUE_LIMIT:
-        return f"queue limit: {wait.resource}" if wait.resource else "queue limit"
-    if wait.kind is WaitKind.QOS_LIMIT:
-        return f"limit of qos {job.spec.qos}" + (f": {wait.resource}" if wait.resource else "")
-    if wait.kind is WaitKind.PRESSURE:
-        return "memory pressure"
-    if wait.kind is WaitKind.RESERVATION:
-        return f"reservation {wait.reservation}"
-    if wait.kind is WaitKind.USER_LIMIT:
-        return f"user limit: {wait.resource}"
-    if wait.kind is WaitKind.RESOURCES:
-        return f"waits for {wait.resource}"
-    if wait.blocker is None or wait.blocker.whole == job.id.whole:
-        return "waits for its turn"
-    return f"behind job {wait.blocker}"
+    return _of_wait(job, wait) if wait is not None else ""
+
+
+def _of_wait(job: Job, wait: Wait) -> str:
+    which = f": {wait.resource}" if wait.resource else ""
+    match wait.kind:
+        case WaitKind.QUEUE_LIMIT:
+            return f"queue limit{which}"
+        case WaitKind.QOS_LIMIT:
+            return f"limit of qos {job.spec.qos}{which}"
+        case WaitKind.USER_LIMIT:
+            return f"user limit{which}"
+        case WaitKind.PRESSURE:
+            return "memory pressure"
+        case WaitKind.RESERVATION:
+            return f"reservation {wait.reservation}"
+        case WaitKind.RESOURCES:
+            return f"waits for {wait.resource}"
+        case WaitKind.BEHIND:
+            alone = wait.blocker is None or wait.blocker.whole == job.id.whole
+            return "waits for its turn" if alone else f"behind job {wait.blocker}"
 
 
 def reached_limit(state: State, job: Job) -> int:

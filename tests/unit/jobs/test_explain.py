@@ -205,6 +205,9 @@ def test_limits_of_many_and_pressure_have_words() -> None:
         assert why(world, number).summary.startswith(words)
     state.waits = {state.class_key(state.jobs[JobId(2)]): Wait(WaitKind.PRESSURE)}
     assert (why(world, 2).kind, told(state, state.jobs[JobId(2)]).reason) == ("pressure", "memory pressure")
+    state.waits, state.held_back = {}, "97 % of the memory is used"
+    assert (why(world, 2).kind, told(state, state.jobs[JobId(2)]).reason) == ("pressure", "memory pressure")
+    assert why(world, 2).summary.endswith("97 % of the memory is used")
 
 
 def test_under_priority_it_is_told_what_a_priority_is_made_of() -> None:
