@@ -99,7 +99,8 @@ class TwoRounds:
         if self._order or self._again or not self._dropped:
             return
         self._again = True
-        self._order = self._make([Remnant(lane.key, self._left(lane)) for lane in self._lanes if lane.key.queue in self._borrowers])
+        left = [Remnant(lane.key, self._left(lane)) for lane in self._lanes if lane.key.queue in self._borrowers]
+        self._order = self._make([lane for lane in left if lane.classes])
 
     def _left(self, lane: Lane) -> list[tuple[Rank, JobClass]]:
         return [(rank, Remainder(each, self._begun[each.key])) for rank, each in lane if each.key in self._dropped and each.count > self._begun[each.key]]

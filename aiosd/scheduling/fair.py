@@ -35,7 +35,7 @@ class Standings:
         self._lines: dict[Node, Line | Cursor] = {
             leaf: Line(lanes, across, again) if len(lanes) > 1 else Cursor(lanes[0], again) for leaf, lanes in self._by_leaf().items()
         }
-        self._overdue = [self._late(leaf) for leaf, line in self._lines.items() if line.rank[0] == OVERDUE]
+        self._overdue = [self._late(leaf) for leaf, line in self._lines.items() if line and line.rank[0] == OVERDUE]
         heapify(self._overdue)
         self._heaps: dict[Node, list[Entry]] = {}
         if not self._overdue:
