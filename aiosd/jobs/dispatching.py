@@ -63,6 +63,7 @@ def _plan(state: State, now: Instant) -> Plan:
                 estimate=state.estimate,
                 promised=[p for p in state.promises.values() if p.key.queue not in stopped],
                 in_vain=preempting.in_vain(state, now),
+                can_preempt=True,
             )
         )
     if keeper is not None:

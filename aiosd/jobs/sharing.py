@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 from aiosd.clock import Instant
-from aiosd.jobs.billing import association
 from aiosd.jobs.state import State
 from aiosd.scheduling.fairshare import Association
 from aiosd.scheduling.fairtree import FairTree, Node, preorder
@@ -36,7 +35,7 @@ def shares(state: State, now: Instant) -> list[ShareNode]:
     """Everybody who has shares, usage or jobs, accounts before what is in them."""
     tree = FairTree(state.settings.scheduling.accounts, state.settings.shares, state.ledger.usage(now.wall_s))
     queued = _below(tree, _queued(state))
-    running = _below(tree, Counter(association(state.jobs[job_id]) for job_id in state.shares))
+    running = _below(tree, Counter(state.charged.values()))
     ranks = {node: standing.rank for node, standing in tree.standings().items()}
     found = []
     for node, depth in preorder(tree.root):

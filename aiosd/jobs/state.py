@@ -13,13 +13,13 @@ from aiosd.jobs.backlog import Backlog, Entry
 from aiosd.jobs.chosen import Chosen, in_force
 from aiosd.jobs.holders import Seen
 from aiosd.jobs.holdings import Holdings
-from aiosd.jobs.job import Job, Phase
+from aiosd.jobs.job import Job, JobSpec, Phase
 from aiosd.jobs.lines import Staging
 from aiosd.jobs.ports import Submission
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.timers import Due, Timers
 from aiosd.resources.pool import Pool
-from aiosd.scheduling.fairshare import UsageLedger
+from aiosd.scheduling.fairshare import Association, UsageLedger
 from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Planned, Promise, Wait, no_estimate
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
@@ -27,6 +27,7 @@ from aiosd.scheduling.rules import Backfill, QueueSettings, SchedulingRules
 
 MOST_RECENT = 10_000
 NOT_BEGUN = (Phase.HELD, Phase.WAITING, Phase.QUEUED)
+JITTER_S = 1.0  # by which a wall clock may go back, and nobody need be told
 RELAUNCH_PAUSE_S = 1.0  # before a launch that failed for want of something is tried again
 ALWAYS_LIVE = (Phase.QUEUED, Phase.RUNNING)  # phases in which an array's pending elements may start
 
@@ -47,6 +48,7 @@ class State:
     elements: dict[int, set[JobId]] = field(default_factory=lambda: defaultdict(set))  # live ones, by array
     dependents: dict[int, dict[JobId, set[JobId]]] = field(default_factory=dict)  # who waits: by number, then by what exactly
     shares: dict[JobId, float] = field(default_factory=dict)  # of the machine, as charged to the users of runs that hold a grant
+    charged: dict[JobId, Association] = field(default_factory=dict)  # who pays for each of them
     phases: Counter[Phase] = field(default_factory=Counter)  # pending elements one by one; arrays' own records left out
     active_in: Counter[str] = field(default_factory=Counter)  # runs that hold a grant, by queue
     recent: dict[JobId, Phase] = field(default_factory=dict)  # the latest that ended, for those who depend on them
@@ -93,7 +95,7 @@ class State:
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
             self.seen.clear()
-            self.requeue_all()  # jobs of different length are told apart only where that matters
+            self.requeue_all()  # what tells the classes apart may have changed, too
 
     def choose(self, chosen: Chosen) -> None:
         """Set rules that go before those of the configuration."""
@@ -106,7 +108,7 @@ class State:
 
     def saw(self, now: Instant) -> None:
         """The wall clock has gone back, or a daemon begins with jobs from a time that is yet to come: nobody waits since then."""
-        if now.wall_s < self.wall_s:
+        if now.wall_s < self.wall_s - JITTER_S:
             self.backlog.wait_since(now.wall_s)
         self.wall_s = now.wall_s
 
@@ -173,7 +175,12 @@ class State:
         spec = job.spec
         matters = bool(self.reservations) or self.settings.scheduling.backfill is not Backfill.OFF
         lasts_s = spec.time_limit_s + spec.grace_s if matters and spec.time_limit_s else 0.0
-        return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, "", spec.preemptible)
+        account = self.account_of(spec)
+        return ClassKey(spec.queue, job.owner.name, account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, "", spec.preemptible)
+
+    def account_of(self, spec: JobSpec) -> str:
+        """The account that it is charged to; "": none."""
+        return spec.account if spec.account in self.settings.scheduling.accounts else ""
 
     def requeue_all(self) -> None:
         """What tells the classes apart has changed."""

@@ -223,7 +223,7 @@ def test_a_qos_has_a_longest_time_limit() -> None:
 
 
 def test_usage_is_charged_to_the_account_times_what_the_qos_costs() -> None:
-    world = with_rules(qos={"double": QosSettings("double", usage_factor=2.0)})
+    world = with_rules(qos={"double": QosSettings("double", usage_factor=2.0)}, accounts={"lab": AccountSettings("lab")})
     world.submit(draft(account="lab", qos="double"), draft())
     usage = world.engine.state.ledger.usage(world.now.wall_s)
     assert usage == {Association("lab", "alice"): pytest.approx(2 * 3600 / 8), Association("", "alice"): pytest.approx(3600 / 8)}
@@ -233,8 +233,24 @@ def test_usage_is_charged_to_the_account_times_what_the_qos_costs() -> None:
     assert world.engine.state.ledger.usage(world.now.wall_s)[Association("lab", "alice")] == pytest.approx(0.0), "as it began, so it ends"
 
 
+def test_labels_that_are_no_accounts_cost_nothing() -> None:
+    """Anybody can make up one for each job: they are no lanes, and no lines in the ledger."""
+    world = with_rules(cpus=4)
+    world.submit(*[draft(account=f"label{n}") for n in range(50)])
+    state = world.engine.state
+    assert list(state.ledger.usage(world.now.wall_s)) == [Association("", "alice")]
+    assert len(state.backlog.lanes.at(world.now.wall_s)) == 1
+    accounts = {"label49": AccountSettings("label49")}
+    state.use(replace(state.settings, scheduling=SchedulingRules(accounts=accounts)))
+    assert sorted(lane.key.account for lane in state.backlog.lanes.at(world.now.wall_s)) == ["", "label49"]
+    world.begin()
+    for number in (1, 2, 3, 4):
+        world.finish(JobId(number))
+    assert len(state.charged) == len(state.shares) == 4
+
+
 def test_a_run_that_holds_something_else_is_charged_for_that() -> None:
-    world = with_rules(qos={"double": QosSettings("double", usage_factor=2.0)}, cpus=4)
+    world = with_rules(qos={"double": QosSettings("double", usage_factor=2.0)}, accounts={"lab": AccountSettings("lab")}, cpus=4)
     world.submit(draft(qos="double", account="lab"))
     world.begin()
     state, job = world.engine.state, world.engine.state.jobs[JobId(1)]

@@ -58,7 +58,7 @@ class Box:
         return job_id
 
     def room(self, *blocked: Waiting, rules: SchedulingRules | None = None, **more: object) -> Room:
-        world = Snapshot(NOW_S, lanes_of(blocked), self.pool, runs=self.runs, queues=QUEUES, rules=rules or SchedulingRules(), **more)  # type: ignore[arg-type]
+        world = Snapshot(NOW_S, lanes_of(blocked), self.pool, runs=self.runs, queues=QUEUES, rules=rules or SchedulingRules(), can_preempt=True, **more)  # type: ignore[arg-type]
         free = self.pool.free()
         found = make_room(world, [one.key for one in blocked])
         assert self.pool.free() == free, "it was only asked"
@@ -126,7 +126,7 @@ def test_nobody_is_preempted_for_what_starts_soon_anyway() -> None:
     box = Box(4)
     box.run(ask(4))
     one = waiting(key(ask(4), "high"), HIGH.number)
-    world = Snapshot(NOW_S, lanes_of([one]), box.pool, runs=box.runs, queues=QUEUES)
+    world = Snapshot(NOW_S, lanes_of([one]), box.pool, runs=box.runs, queues=QUEUES, can_preempt=True)
     grant = box.runs[0].grant
     assert make_room(world, [one.key], planned=[Planned(HIGH, NOW_S + 59, grant)]) == Room()
     assert make_room(world, [one.key], planned=[Planned(HIGH, NOW_S + 61, grant)]).evictions
@@ -180,7 +180,7 @@ def test_limits_that_allow_only_one_more() -> None:
         return left[0] >= 0
 
     lines = [waiting(key(ask(2), "high"), 50), waiting(key(ask(3), "high"), 51)]
-    world = Snapshot(NOW_S, lanes_of(lines), box.pool, runs=box.runs, queues=QUEUES)
+    world = Snapshot(NOW_S, lanes_of(lines), box.pool, runs=box.runs, queues=QUEUES, can_preempt=True)
     found = make_room(world, [line.key for line in lines], claim=claim)
     assert [e.beneficiary.number for e in found.evictions] == [50]
 
