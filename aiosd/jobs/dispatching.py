@@ -61,6 +61,7 @@ def look(state: State, now: Instant) -> Snapshot:
         estimate=state.estimate,
         promised=[p for p in state.promises.values() if p.key.queue not in stopped],
         in_vain=preempting.in_vain(state, now),
+        can_preempt=True,
     )
 
 

@@ -1,6 +1,6 @@
 """What the engine does about preemption: runs make room and come back, and whom they made room for goes first."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from aiosd.clock import Instant
@@ -24,11 +24,11 @@ _CAUSES = (StopCause.PREEMPT, StopCause.PREEMPT_CANCEL)
 # When a pass is to be made
 
 
-def in_vain(state: State, now: Instant) -> Collection[JobId]:
+def in_vain(state: State, now: Instant) -> Sequence[JobId]:
     """For whom room was made a moment ago and did no good, as where the machine has shrunk meanwhile."""
     if state.unkept:
         state.unkept = {job_id: until_s for job_id, until_s in state.unkept.items() if until_s > now.steady_s}
-    return state.unkept
+    return tuple(state.unkept)
 
 
 def look_again(state: State, now: Instant) -> None:

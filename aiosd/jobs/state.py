@@ -117,7 +117,7 @@ class State:
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
             self.seen.clear()
-            self.requeue_all()  # jobs of different length are told apart only where that matters
+            self.requeue_all()  # what tells the classes apart may have changed, too
 
     def choose(self, chosen: Chosen) -> None:
         """Set rules that go before those of the configuration."""

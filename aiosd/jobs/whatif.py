@@ -134,6 +134,7 @@ class WhatIf:
             slots=slots,
             budgets=budgets,
             promised=self._promised(instead),
+            can_preempt=False,
             runs=runs,
             keeper=self._keeper(now_s),
             max_starts=MOST_CLASSES,

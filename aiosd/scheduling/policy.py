@@ -1,6 +1,6 @@
 """What a policy sees and what it answers: `Policy = Snapshot -> Plan`."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
@@ -169,7 +169,8 @@ class Snapshot:
     runs: Sequence[HeldRun] = ()
     estimate: Callable[[ClassKey], Estimate | None] = no_estimate
     promised: Sequence[Promise] = ()  # the oldest promise first
-    in_vain: Collection[JobId] = ()  # for whom room was made lately and did no good: none is made now
+    in_vain: Sequence[JobId] = ()  # for whom room was made lately and did no good: none is made now
+    can_preempt: bool = False  # whoever follows the plan carries out its evictions, and keeps its promises
     held_back: str = ""  # why nothing new may start now, in a sentence, such as memory that is nearly used up; "": it may
 
     @property

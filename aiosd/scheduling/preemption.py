@@ -17,7 +17,7 @@ from aiosd.scheduling.policy import ClassKey, Eviction, HeldRun, JobClass, Plann
 from aiosd.scheduling.rights import Rights
 from aiosd.scheduling.rules import PreemptMode
 
-MOST = 50  # jobs that a pass looks for room for; the next goes on
+MOST = 20  # jobs that a pass looks for room for; the next goes on
 MOST_SINGLE = 64  # runs that are each tried alone, in place of several
 _LOSES_NOTHING = (PreemptMode.SUSPEND, PreemptMode.CHECKPOINT)
 
@@ -47,7 +47,7 @@ def make_room(
     claim    whether the limits of its queue and its user let one more of a class start; that one is then counted
     planned  what backfill expects: nobody is preempted for a job that starts within `preempt_min_gain_s` anyway
     """
-    if not blocked or world.held_back:
+    if not world.can_preempt or not blocked or world.held_back:
         return Room()
     rights = Rights(world.queues, world.rules)
     own = [(key, start) for key, start in starts if start.job_id not in first and rights.open(key)]
@@ -124,9 +124,10 @@ class _Making:
         self._fresh = fresh
         self._entitled: dict[_Kind, frozenset[_Kind]] = {}
         self._shortages: dict[Request, str] = {}
+        self._requests: Collection[Request] = ()  # of those who are blocked
+        self._possible: dict[tuple[frozenset[_Kind], Request], bool] = {}
         self._undone: dict[JobId, JobId] = {}
         self._gone: list[HeldRun] = []
-        self._tried = 0
         self._passed: list[ClassKey] = []  # classes ahead that stay blocked, one for each resource that is short
         self._short: set[str] = set()
         self._evictions: list[Eviction] = []
@@ -134,12 +135,15 @@ class _Making:
 
     def room(self, blocked: Sequence[ClassKey], done: Collection[JobId]) -> Room:
         """`done`: jobs that have started, or that room is being made for."""
-        entitled = list(islice((nth for nth, key in enumerate(blocked) if self._may_preempt(key)), MOST))
-        if not entitled:
+        self._requests = {key.request for key in blocked}
+        if not any(map(self._may_preempt, blocked)):
             return Room()
         for run in self._world.runs:
             if _ends_soon(run, self._world):
                 self._vacate(run, None)
+        entitled = list(islice((nth for nth, key in enumerate(blocked) if self._could_ever(key)), MOST))
+        if not entitled:
+            return Room()
         for promise in self._world.promised:
             if self._take(promise.key) is None:
                 self._pool.hold(promise.key.request)
@@ -155,11 +159,10 @@ class _Making:
 
     def _serve(self, key: ClassKey, job_id: JobId, ends_by_itself: bool) -> bool:
         """Find room for one job; whether there is, or will be anyway, and the next of its class may be asked about."""
-        victims = self._victims_of(key) if job_id not in self._soon and self._tried < MOST else []
+        victims = self._victims_of(key) if job_id not in self._soon and len(self._promises) < MOST else []
         if not victims:
             self._pass_by(key)
             return False
-        self._tried += 1
         with self._pool.trial():
             self._respect_those_ahead(key)
             found = [] if self._fits(key, ()) else self._choose(key, victims)
@@ -185,6 +188,19 @@ class _Making:
             kinds = {_kind(run.key): run.key for run in self._victims}
             self._entitled[kind] = frozenset(other for other, example in kinds.items() if self._rights.over(key, example))
         return self._entitled[kind]
+
+    def _could_ever(self, key: ClassKey) -> bool:
+        """Whether it would fit if all whom it may preempt were gone, and nothing were promised to others; for most that is all there is to it."""
+        kinds = self._may_preempt(key)
+        if kinds and (kinds, key.request) not in self._possible:
+            with self._pool.trial():
+                for run in self._victims:
+                    if _kind(run.key) in kinds:
+                        self._vacate_in_pool(run, after(run))
+                for blocked in self._requests:
+                    with self._pool.trial():
+                        self._possible[kinds, blocked] = self._pool.take(blocked) is not None
+        return bool(kinds) and self._possible[kinds, key.request]
 
     def _victims_of(self, key: ClassKey) -> list[HeldRun]:
         kinds = self._may_preempt(key)
@@ -215,8 +231,10 @@ class _Making:
             return None
         top = max(map(self._standing, cheapest))
         band = [run for run in victims if self._standing(run) <= top]
+        if len(cheapest) == 1:
+            return cheapest
         biggest = self._least(key, sorted(band, key=lambda run: (self._standing(run), -self._share(run), run.job_id)))
-        alone = [[run] for run in islice(band, MOST_SINGLE) if len(cheapest) > 1 and self._fits(key, [run])]
+        alone = [[run] for run in islice(band, MOST_SINGLE) if self._fits(key, [run])]
         return min([cheapest, *([biggest] if biggest else []), *alone], key=self._cost)
 
     def _cost(self, runs: Sequence[HeldRun]) -> tuple[tuple[int, int], float, int]:
@@ -227,19 +245,24 @@ class _Making:
         chosen: list[HeldRun] = []
         with self._pool.trial():
             for run in runs:
-                self._pool.give_back(run.grant)
-                kept = after(run)
-                if kept is not None:
-                    self._pool.adopt(kept)
+                self._vacate_in_pool(run, after(run))
                 chosen.append(run)
-                if self._pool.shortage(key.request) is None and self._would_take(key, chosen):
-                    break
-            else:
-                return None
-        for run in reversed(chosen[:-1]):  # the last was needed, with all of the others or without some
+                if self._would_take(key, chosen):
+                    return self._without_needless(key, chosen)
+        return None
+
+    def _without_needless(self, key: ClassKey, chosen: list[HeldRun]) -> list[HeldRun]:
+        """All of them have made room in the trial; the last was needed, with all of the others or without some."""
+        for run in chosen[-2::-1]:
             without = [other for other in chosen if other is not run]
-            if self._fits(key, without):
+            kept = after(run)
+            if kept is not None:
+                self._pool.give_back(kept)
+            self._pool.adopt(run.grant)
+            if self._would_take(key, without):
                 chosen = without
+            else:
+                self._vacate_in_pool(run, kept)
         return chosen
 
     def _fits(self, key: ClassKey, runs: Sequence[HeldRun]) -> bool:

@@ -12,6 +12,7 @@ from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.request import DeviceRequest
 from aiosd.scheduling.registry import POLICIES
+from aiosd.scheduling.rules import Backfill, SchedulingRules
 from tests.unit.jobs.world import ALICE, BOB, EMPTY, GIB, World, draft, machine
 
 each_policy = pytest.mark.parametrize("policy", ["priority", "fair"])
@@ -80,6 +81,19 @@ def test_a_time_limit_that_ends_before_a_reservation() -> None:
     assert told == ("a time limit of 59m or less lets it end before reservation 1 begins: it starts now (`aiosctl update 1 --time 59m`)",)
     w.do(UpdateJob(JobId(1), JobChange(time_limit_s=59 * 60.0)))
     assert w.phase(1) == "starting"
+
+
+@pytest.mark.parametrize("backfill", [Backfill.EASY, Backfill.CONSERVATIVE])
+def test_a_time_limit_that_lets_it_pass_by_who_waits(backfill: Backfill) -> None:
+    w = World(inventory=machine(4), settings=JobsSettings(policy="fifo", scheduling=SchedulingRules(backfill=backfill)))
+    w.submit(job(3, limit_s=3600.0), job(4, limit_s=600.0), job(1, limit_s=7200.0))
+    w.begin()
+    told = w.engine.why(JobId(2), w.now)
+    assert told.planned_grant == "4 processors, 1 GiB of memory" and told.estimate_basis.startswith("the place that backfill keeps for it")
+    assert told.estimated_start_low_s <= told.estimated_start_at_s <= told.estimated_start_high_s
+    assert sooner(w, 3)[0] == "a time limit of 1h or less lets it end before job 2's reservation: it starts now (`aiosctl update 3 --time 1h`)"
+    w.do(UpdateJob(JobId(3), JobChange(time_limit_s=3600.0)))
+    assert w.phase(3) == "starting"
 
 
 def test_another_queue_that_lets_it_in() -> None:

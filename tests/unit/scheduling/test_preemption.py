@@ -15,7 +15,7 @@ from aiosd.resources.request import Request
 from aiosd.scheduling.lanes import Lanes
 from aiosd.scheduling.ordering import by_age
 from aiosd.scheduling.policy import ClassKey, HeldRun, Lane, Planned, Promise, Snapshot
-from aiosd.scheduling.preemption import Room, after, kept_when_suspended, make_room, resumes
+from aiosd.scheduling.preemption import MOST, Room, after, kept_when_suspended, make_room, resumes
 from aiosd.scheduling.reservations import Holding, Keeper, Reservation
 from aiosd.scheduling.rules import PreemptMode, QueueSettings, SchedulingRules
 from tests.unit.scheduling.worlds import Waiting, ask, machine, waiting
@@ -58,7 +58,7 @@ class Box:
         return job_id
 
     def room(self, *blocked: Waiting, rules: SchedulingRules | None = None, **more: object) -> Room:
-        world = Snapshot(NOW_S, lanes_of(blocked), self.pool, runs=self.runs, queues=QUEUES, rules=rules or SchedulingRules(), **more)  # type: ignore[arg-type]
+        world = Snapshot(NOW_S, lanes_of(blocked), self.pool, runs=self.runs, queues=QUEUES, rules=rules or SchedulingRules(), can_preempt=True, **more)  # type: ignore[arg-type]
         free = self.pool.free()
         found = make_room(world, [one.key for one in blocked])
         assert self.pool.free() == free, "it was only asked"
@@ -126,7 +126,7 @@ def test_nobody_is_preempted_for_what_starts_soon_anyway() -> None:
     box = Box(4)
     box.run(ask(4))
     one = waiting(key(ask(4), "high"), HIGH.number)
-    world = Snapshot(NOW_S, lanes_of([one]), box.pool, runs=box.runs, queues=QUEUES)
+    world = Snapshot(NOW_S, lanes_of([one]), box.pool, runs=box.runs, queues=QUEUES, can_preempt=True)
     grant = box.runs[0].grant
     assert make_room(world, [one.key], planned=[Planned(HIGH, NOW_S + 59, grant)]) == Room()
     assert make_room(world, [one.key], planned=[Planned(HIGH, NOW_S + 61, grant)]).evictions
@@ -180,7 +180,7 @@ def test_limits_that_allow_only_one_more() -> None:
         return left[0] >= 0
 
     lines = [waiting(key(ask(2), "high"), 50), waiting(key(ask(3), "high"), 51)]
-    world = Snapshot(NOW_S, lanes_of(lines), box.pool, runs=box.runs, queues=QUEUES)
+    world = Snapshot(NOW_S, lanes_of(lines), box.pool, runs=box.runs, queues=QUEUES, can_preempt=True)
     found = make_room(world, [line.key for line in lines], claim=claim)
     assert [e.beneficiary.number for e in found.evictions] == [50]
 
@@ -226,6 +226,33 @@ def test_a_reservation_that_binds_the_job_is_respected_without_the_victims() -> 
     keeper = Keeper([reservation], [Holding("ada", box.runs[0].grant, NOW_S + 50)], box.inventory, NOW_S)
     assert box.victims(ask(4), keeper=keeper) == [], "it could run past the beginning of the reservation"
     assert box.victims(ask(2), keeper=keeper) == [1]
+
+
+def test_a_job_that_wants_the_machine_for_itself_gets_all_of_it_or_nobody_goes() -> None:
+    box = Box(4)
+    box.run(ask(1))
+    box.run(ask(1))
+    whole = Request(1000, 0, exclusive=True)
+    assert box.victims(whole) == [1, 2]
+    box.run(ask(1), mode=PreemptMode.SUSPEND)
+    assert box.victims(whole) == [], "who is frozen is still there"
+
+
+def test_nobody_goes_for_a_gpu_that_is_in_quarantine() -> None:
+    box = Box(4, 1)
+    box.run(ask(1, 1))
+    ill = tuple(replace(device, quarantined=True) for device in box.inventory.devices)
+    box.pool = box.pool.with_inventory(replace(box.inventory, devices=ill))
+    assert box.victims(ask(1, 1)) == [] and box.victims(ask(4)) == [1]
+
+
+def test_many_who_can_never_be_helped_do_not_keep_it_from_those_behind() -> None:
+    box = Box(4)
+    box.run(ask(2))
+    box.run(ask(2), "other")
+    hopeless = [waiting(key(ask(3, 0, n), "high"), 200 + n) for n in range(1, 3 * MOST)]
+    found = box.room(*hopeless, waiting(key(ask(2), "high"), HIGH.number))
+    assert [e.beneficiary for e in found.evictions] == [HIGH]
 
 
 def test_nothing_is_evicted_while_nothing_may_start() -> None:
