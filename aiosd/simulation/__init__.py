@@ -1,1 +1,1 @@
-"""The daemon's scheduler on virtual time, and what theory says of it."""
+"""What would have been, or will be: the daemon's own scheduling code on virtual time, and questions to queueing theory."""
