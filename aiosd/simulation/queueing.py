@@ -159,12 +159,16 @@ def smallest(enough: Callable[[int], bool], least: int = 1, most: int = MOST_SER
 
 
 def servers_for(system: System[float], target_wait_s: float, units: float = 1.0) -> int | None:
-    """How many servers (or units of which a server takes `units`) it takes for a mean wait of at most `target_wait_s` > 0; None: over MOST_SERVERS."""
+    """How many servers it takes for a mean wait of at most `target_wait_s` > 0; None: over MOST_SERVERS.
+
+    units   > 0: counted are units of which a server takes so many (GPUs that a job takes on average)
+    """
     _check("target wait", target_wait_s)
-    if target_wait_s == 0:
-        raise InvalidArgument("a target wait must be more than zero: by chance somebody always waits a little")
-    least = max(1, ceil(units), int(system.offered * units))
-    return smallest(lambda count: steady(replace(system, servers=count / units)).wait_mean <= target_wait_s, least)
+    _check("units of a server", units)
+    if target_wait_s == 0 or units == 0:
+        raise InvalidArgument("a target wait, and the units of a server, must be more than zero", hint="by chance somebody always waits a little")
+    least, most = max(1, ceil(units), int(system.offered * units)), int(MOST_SERVERS * min(1.0, units))
+    return smallest(lambda count: steady(replace(system, servers=count / units)).wait_mean <= target_wait_s, least, most) if least <= most else None
 
 
 def _broken(part: int | N, offered: N) -> N:
