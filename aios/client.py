@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from aios._access_calls import AccessCalls
 from aios._admin_calls import AdminCalls
+from aios._forecast_calls import ForecastCalls
 from aios._identity_calls import IdentityCalls
 from aios._job_calls import JobCalls
 from aios._node_calls import NodeCalls
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from aios.errors import AiosError
 
 
-class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminCalls):
+class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminCalls, ForecastCalls):
     """Finds its daemon by `target`, then AIOS_TARGET, then the system's socket if it may use it, then the user's own.
 
     target       "unix:/path", "/path" or "host:port"
