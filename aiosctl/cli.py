@@ -26,6 +26,7 @@ COMMANDS = {
     "node": ("aiosctl.node:node", "The machine: inventory, health, isolation; drain, resume"),
     "queue": ("aiosctl.queues:queue", "Queues: ls, show, set"),
     "policy": ("aiosctl.policy:policy", "The order in which jobs go: show, set"),
+    "simulate": ("aiosctl.simulate:simulate", "What would have been: another policy, machine or load"),
     "daemon": ("aiosctl.daemon:daemon", "The daemon: start, stop, status, logs, reload, install"),
     "admin": ("aiosctl.admin:admin", "Users, tokens, audit trail, keys for the network; backup, restore, check"),
     "completion": ("aiosctl.completion:completion", "Print the completion script of a shell"),

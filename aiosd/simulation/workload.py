@@ -13,9 +13,7 @@ MEAN_RUN_S = 1800.0
 MOST_JOBS = 10_000_000
 
 
-def poisson(
-    chance: "Generator", jobs: int, servers: int, load: float, mean_run_s: float = MEAN_RUN_S, unit: str = "cpu", users: int = 8
-) -> list[TraceJob]:
+def poisson(chance: "Generator", jobs: int, servers: int, load: float, mean_run_s: float = MEAN_RUN_S, unit: str = "cpu", users: int = 8) -> list[TraceJob]:
     """Independent arrivals and exponential run times, one server each: what M/M/c assumes.
 
     servers   processors or GPUs, as `unit` says
@@ -28,8 +26,7 @@ def poisson(
     runs_s = chance.exponential(mean_run_s, jobs)
     owners = chance.integers(users, size=jobs)
     return [
-        _job(float(at_s), float(run_s), 1, unit, int(owner))
-        for at_s, run_s, owner in zip(gaps_s - gaps_s[0] if jobs else gaps_s, runs_s, owners, strict=True)
+        _job(float(at_s), float(run_s), 1, unit, int(owner)) for at_s, run_s, owner in zip(gaps_s - gaps_s[0] if jobs else gaps_s, runs_s, owners, strict=True)
     ]
 
 
@@ -79,10 +76,10 @@ def _size(chance: "Generator", servers: int) -> int:
     high = log2(servers)
     middle = max(_LOW, high - _MIDDLE_BELOW_HIGH)
     bounds = (min(_LOW, high), middle) if chance.random() <= _LOW_PART else (middle, high)
-    exponent = chance.uniform(*bounds)
+    exponent = float(chance.uniform(*bounds))
     if kind <= _SERIAL + _POWER_OF_2:
         exponent = min(round(exponent), int(high))
-    return min(servers, max(1, round(2.0**exponent)))
+    return int(min(servers, max(1, round(2.0**exponent))))
 
 
 def _run_s(chance: "Generator", size: int) -> float:
