@@ -38,6 +38,7 @@ def job_fields(job: jobs_pb2.Job) -> records.JobRecord:
         priority=spec.priority,
         nice=spec.nice,
         queue=spec.queue,
+        qos=spec.qos,
         account=spec.account,
         labels=dict(spec.labels),
         stdin_open=spec.stdin_open,

@@ -23,6 +23,7 @@ class JobChanges(TypedDict, total=False):
     priority: int | None
     nice: int | None
     queue: str | None
+    qos: str | None
     cpus: Amount | None
     memory: Size | None
     time: Duration | None
@@ -106,6 +107,7 @@ class Job(JobRecord):
         priority: int | None = None,
         nice: int | None = None,
         queue: str | None = None,
+        qos: str | None = None,
         cpus: Amount | None = None,
         memory: Size | None = None,
         time: Duration | None = None,
@@ -117,7 +119,7 @@ class Job(JobRecord):
     ) -> "Job":
         """Change what is named and leave the rest; a label with an empty value is removed."""
         changes = JobChanges(
-            name=name, priority=priority, nice=nice, queue=queue, cpus=cpus, memory=memory, time=time,
+            name=name, priority=priority, nice=nice, queue=queue, qos=qos, cpus=cpus, memory=memory, time=time,
             begin=begin, deadline=deadline, array_limit=array_limit, labels=labels,
         )  # fmt: skip
         return self._become(self._client.update(self.id, timeout=timeout, **changes))

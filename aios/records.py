@@ -159,6 +159,7 @@ class JobRecord:
     priority: int = 0
     nice: int = 0
     queue: str = ""
+    qos: str = ""
     account: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     stdin_open: bool = False

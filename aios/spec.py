@@ -27,6 +27,7 @@ class SubmitOptions(TypedDict, total=False):
     disk: Size | None
     time: Duration | None
     queue: str
+    qos: str
     priority: int
     nice: int
     account: str
@@ -101,6 +102,7 @@ class JobSpec:
     disk: Size | None = None
     time: Duration | None = None
     queue: str = ""
+    qos: str = ""
     priority: int = 0
     nice: int = 0
     account: str = ""

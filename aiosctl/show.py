@@ -73,7 +73,7 @@ def _identity(job: JobRecord) -> list[tuple[str, str]]:
     labels = " ".join(f"{name}={value}" for name, value in sorted(job.labels.items()))
     return [
         ("name", describe.name(job)), ("user", job.user), ("state", job.state.value), ("reason", job.reason), ("command", describe.command(job)),
-        ("directory", describe.private(job, job.cwd)), ("queue", job.queue), ("account", job.account), ("priority", str(job.priority)),
+        ("directory", describe.private(job, job.cwd)), ("queue", job.queue), ("QoS", job.qos), ("account", job.account), ("priority", str(job.priority)),
         ("labels", describe.private(job, labels)), ("hidden", "what is another user's alone" if job.redacted else ""),
     ]  # fmt: skip
 

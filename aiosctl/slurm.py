@@ -224,6 +224,7 @@ SINGLE: dict[str, Callable[[Given], list[str]]] = {
     "no-requeue": _flag("--retries", "0"),
     "exclusive": _flag("--exclusive"),
     "partition": _as("--queue"),
+    "qos": _as("--qos"),
     "account": _as("--account"),
     "export": _as("--export"),
     "chdir": _as("--cwd"),

@@ -113,6 +113,7 @@ JOB_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--io-weight", type=IO_WEIGHT, default=0, help="Its part of a busy disk, 1 to 1000; 100 is usual."),
     click.option("--time", "time", type=DURATION, help="Time limit: 90s, 2h30m, 1-12:00:00."),
     click.option("--queue", default="", help="The queue it goes to."),
+    click.option("--qos", default="", help="Its quality of service, of those that the operator offers."),
     click.option("--priority", type=PRIORITY, default=0, help="Higher goes first."),
     click.option("--nice", type=NICE, default=0, help="Niceness of its processes, -20 to 19."),
     click.option("--account", default="", help="Whom it is counted for."),
@@ -181,7 +182,8 @@ def submit_options(asked: Mapping[str, Any], *, stdin: bool = False, script: str
     inherit, chosen = _exported(asked["export"])
     options: SubmitOptions = {
         "name": asked["name"], "cpus": asked["cpus"], "memory": asked["memory"], "gpus": asked["gpus"], "gpu_memory": asked["gpu_memory"],
-        "gres": list(asked["gres"]) or None, "disk": asked["disk"], "time": asked["time"], "queue": asked["queue"], "priority": asked["priority"],
+        "gres": list(asked["gres"]) or None, "disk": asked["disk"], "time": asked["time"], "queue": asked["queue"],
+        "qos": asked["qos"], "priority": asked["priority"],
         "nice": asked["nice"], "account": asked["account"], "array": asked["array"], "after": _flat(asked["after"]), "after_ok": _flat(asked["after_ok"]),
         "after_any": _flat(asked["after_any"]), "after_failed": _flat(asked["after_failed"]), "begin": asked["begin"], "deadline": asked["deadline"],
         "retries": asked["retries"], "retry_on": asked["retry_on"], "backoff": asked["backoff"],

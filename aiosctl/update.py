@@ -20,6 +20,7 @@ from aiosctl.status import worst
 @click.option("--priority", type=PRIORITY, help="Higher goes first.")
 @click.option("--nice", type=NICE, help="Niceness of its processes.")
 @click.option("--queue", help="Move it to this queue.")
+@click.option("--qos", help="Give it this quality of service.")
 @click.option("--begin", type=MOMENT, help="Not before.")
 @click.option("--deadline", type=MOMENT, help="Skip it when it has not started by then.")
 @click.option("--array-limit", type=COUNT, help="So many elements at once; 0: no limit.")

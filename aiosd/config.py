@@ -10,6 +10,7 @@ from msgspec import Meta, Struct, structs
 
 YEAR_S = 365 * 24 * 3600
 EXABYTE = 1 << 60
+PreemptName = Literal["off", "suspend", "checkpoint", "requeue", "cancel"]
 RoleName = Literal["viewer", "user", "operator", "admin"]
 ADDRESS = r"^([^\s/]+:[0-9]{1,5})?$"
 
@@ -92,7 +93,31 @@ class SchedulerConfig(Section, frozen=True, kw_only=True):
         dict[str, Annotated[float, Meta(ge=0.001, le=1_000_000)]],
         text("fair: how much of the machine each user is due; everyone else is due 1", reload=True),
     ] = {}
+    backfill: Annotated[
+        Literal["off", "easy", "conservative"],
+        text(
+            "who may start while an earlier job waits: off, easy (whoever does not delay the first) or conservative (whoever delays none)",
+            reload=True,
+        ),
+    ] = "easy"
+    backfill_order: Annotated[Literal["arrival", "shortest"], text("of those that may: as the policy has them, or the shortest first", reload=True)] = "arrival"
+    backfill_depth: Annotated[int, whole("how many waiting jobs of different kinds one pass looks at", 1, 1_000_000, reload=True)] = 1000
+    predict: Annotated[bool, text("among jobs of equal priority those that are expected to end soonest go first", reload=True)] = False
     max_starts_per_pass: Annotated[int, whole("jobs started in one pass before new events are looked at", 1, 100_000, reload=True)] = 1000
+
+
+class PriorityConfig(Section, frozen=True, kw_only=True):
+    """The policy priority: what each factor (0 to 1) weighs. A job that has waited for age_max_s goes before all that have not, the oldest first."""
+
+    age: Annotated[float, number("how long it has waited, as a part of age_max_s", 0, 1e9, reload=True)] = 1000.0
+    fair_share: Annotated[float, number("how little its user and account have used of what they are due", 0, 1e9, reload=True)] = 1000.0
+    size: Annotated[float, number("how much of the machine it asks for", 0, 1e9, reload=True)] = 0.0
+    queue: Annotated[float, number("the priority of its queue, beside those of the others", 0, 1e9, reload=True)] = 1000.0
+    qos: Annotated[float, number("the priority of its quality of service, beside those of the others", 0, 1e9, reload=True)] = 1000.0
+    nice: Annotated[float, number("how nice it is not", 0, 1e9, reload=True)] = 100.0
+    explicit: Annotated[float, number("the priority that was asked for it", 0, 1e9, reload=True)] = 10000.0
+    age_max_s: Annotated[float, seconds("after which waiting counts in full; seconds", 1, reload=True)] = 7 * 24 * 3600.0
+    favor_small: Annotated[bool, text("the factor size is high for jobs that ask for little", reload=True)] = False
 
 
 class JobsConfig(Section, frozen=True, kw_only=True):
@@ -141,6 +166,50 @@ class QueueConfig(Section, frozen=True, kw_only=True):
     idle_gpus_after_s: Annotated[float, seconds("how long they must be idle for that; 0: resources.gpu_idle_s; seconds", reload=True)] = 0.0
     open: Annotated[bool, text("takes submissions", reload=True)] = True
     started: Annotated[bool, text("starts jobs", reload=True)] = True
+
+    max_queued: Annotated[int, whole("jobs that wait in it, elements one by one; more are refused; 0: no limit", 0, 1_000_000_000, reload=True)] = 0
+    cpu_millis: Annotated[int, whole("processors of its running jobs together; 0: no limit; thousandths of one", 0, 1_000_000_000, reload=True)] = 0
+    memory_bytes: Annotated[int, whole("memory of its running jobs together; 0: no limit; bytes", 0, EXABYTE, reload=True)] = 0
+    gpu_millis: Annotated[int, whole("GPUs of its running jobs together; 0: no limit; thousandths of one", 0, 1_000_000_000, reload=True)] = 0
+    user_running: Annotated[int, whole("jobs of one user that run in it at once; 0: no limit", 0, 1_000_000, reload=True)] = 0
+    user_cpu_millis: Annotated[int, whole("processors of one user's jobs in it; 0: no limit; thousandths of one", 0, 1_000_000_000, reload=True)] = 0
+    user_gpu_millis: Annotated[int, whole("GPUs of one user's jobs in it; 0: no limit; thousandths of one", 0, 1_000_000_000, reload=True)] = 0
+    share_permille: Annotated[int, whole("of each resource of the machine, what its jobs may hold together; 0: all; thousandths", 0, 1000, reload=True)] = 0
+    borrow: Annotated[bool, text("its jobs may hold more than its share while nobody else wants it", reload=True)] = False
+    allowed_users: Annotated[tuple[str, ...], text('who may use it: names and "@group"; empty: everybody', reload=True)] = ()
+    weights: Annotated[dict[str, Annotated[float, Meta(ge=0, le=1e9)]], text("its own weights, where they differ from those of [priority]", reload=True)] = {}
+    preempts: Annotated[tuple[str, ...], text("queues whose running jobs its jobs may preempt", reload=True)] = ()
+    preempt_mode: Annotated[PreemptName, text("what becomes of its running jobs when they are preempted; off: they are not", reload=True)] = "off"
+    preempt_after_s: Annotated[float, seconds("after its start, a job is not preempted for so long; seconds", reload=True)] = 0.0
+
+
+class QosConfig(Section, frozen=True, kw_only=True):
+    """A quality of service, which a job asks for by `--qos NAME`; its limits hold across queues."""
+
+    priority: Annotated[int, whole("beside that of the others; see [priority]", -1_000_000, 1_000_000, reload=True)] = 0
+    max_running: Annotated[int, whole("jobs that run at once; 0: no limit", 0, 1_000_000, reload=True)] = 0
+    cpu_millis: Annotated[int, whole("processors of its running jobs together; 0: no limit; thousandths of one", 0, 1_000_000_000, reload=True)] = 0
+    memory_bytes: Annotated[int, whole("memory of its running jobs together; 0: no limit; bytes", 0, EXABYTE, reload=True)] = 0
+    gpu_millis: Annotated[int, whole("GPUs of its running jobs together; 0: no limit; thousandths of one", 0, 1_000_000_000, reload=True)] = 0
+    user_running: Annotated[int, whole("jobs of one user that run at once; 0: no limit", 0, 1_000_000, reload=True)] = 0
+    user_cpu_millis: Annotated[int, whole("processors of one user's jobs; 0: no limit; thousandths of one", 0, 1_000_000_000, reload=True)] = 0
+    user_gpu_millis: Annotated[int, whole("GPUs of one user's jobs; 0: no limit; thousandths of one", 0, 1_000_000_000, reload=True)] = 0
+    max_time_limit_s: Annotated[float, seconds("the most a job may ask for; 0: no limit; seconds", reload=True)] = 0.0
+    usage_factor: Annotated[float, number("what its jobs use is billed so many times", 0, 1000, reload=True)] = 1.0
+    allowed_users: Annotated[tuple[str, ...], text('who may use it: names and "@group"; empty: everybody', reload=True)] = ()
+    preempts: Annotated[tuple[str, ...], text("qualities of service whose running jobs its jobs may preempt", reload=True)] = ()
+    preempt_mode: Annotated[PreemptName, text("what becomes of its running jobs when they are preempted; off: as the queue says", reload=True)] = "off"
+    preempt_after_s: Annotated[float, seconds("after its start, a job is not preempted for so long; seconds", reload=True)] = 0.0
+
+
+class AccountConfig(Section, frozen=True, kw_only=True):
+    """An account that jobs are charged to (`--account NAME`): a node of the tree of shares, which `aiosctl share` shows."""
+
+    parent: Annotated[str, text("the account above; empty: none", reload=True)] = ""
+    shares: Annotated[float, number("what it is due beside its siblings", 0, 1_000_000, reload=True)] = 1.0
+    users: Annotated[
+        dict[str, Annotated[float, Meta(ge=0, le=1_000_000)]], text("who may charge it, each with its shares; empty: everybody, one share each", reload=True)
+    ] = {}
 
 
 class DeviceConfig(Section, frozen=True, kw_only=True):
@@ -228,9 +297,12 @@ class Config(Section, frozen=True, kw_only=True):
     access: AccessConfig = AccessConfig()
     storage: StorageConfig = StorageConfig()
     scheduler: SchedulerConfig = SchedulerConfig()
+    priority: PriorityConfig = PriorityConfig()
     jobs: JobsConfig = JobsConfig()
     limits: LimitsConfig = LimitsConfig()
     queues: dict[str, QueueConfig] = {}
+    qos: dict[str, QosConfig] = {}
+    accounts: dict[str, AccountConfig] = {}
     resources: ResourcesConfig = ResourcesConfig()
     isolation: IsolationConfig = IsolationConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
@@ -248,19 +320,25 @@ class Config(Section, frozen=True, kw_only=True):
         """The settings that differ in `new`, as dotted keys: (those a running daemon takes over, those that need a restart)."""
         applied: list[str] = []
         needs_restart: list[str] = []
-        for name in (n for n in self.__struct_fields__ if n != "queues"):
+        for name in (n for n in self.__struct_fields__ if n not in NAMED):
             for key in _changed(getattr(self, name), getattr(new, name)):
                 (applied if reloadable(type(getattr(self, name)), key) else needs_restart).append(f"{name}.{key}")
-        for queue in sorted(self.queues.keys() | new.queues.keys()):
-            before, after = self.queues.get(queue, QueueConfig()), new.queues.get(queue, QueueConfig())
-            new_queue = [f"queues.{queue}"] if queue not in self.queues else []
-            applied += [f"queues.{queue}.{key}" for key in _changed(before, after)] or new_queue
+        for family, kind in NAMED.items():
+            mine, others = getattr(self, family), getattr(new, family)
+            for name in sorted(mine.keys() | others.keys()):
+                changed = _changed(mine.get(name, kind()), others.get(name, kind()))
+                came_or_went = [f"{family}.{name}"] if (name in mine) != (name in others) else []
+                applied += [f"{family}.{name}.{key}" for key in changed] or came_or_went
         return applied, needs_restart
 
     def taking_over(self, new: "Config") -> "Config":
         """This configuration with what a running daemon takes over from `new`: what `diff` calls applied."""
-        sections = {name: _taking_over(getattr(self, name), getattr(new, name)) for name in self.__struct_fields__ if name != "queues"}
-        return structs.replace(self, queues=new.queues, **sections)
+        sections = {name: _taking_over(getattr(self, name), getattr(new, name)) for name in self.__struct_fields__ if name not in NAMED}
+        return structs.replace(self, **{family: getattr(new, family) for family in NAMED}, **sections)
+
+
+NAMED: dict[str, type[Section]] = {"queues": QueueConfig, "qos": QosConfig, "accounts": AccountConfig}
+"""Families of sections, each section with a name of its own: [queues.NAME]. A running daemon takes all of them over."""
 
 
 def reloadable(section: type[Section], key: str) -> bool:

@@ -1,14 +1,17 @@
 """The configuration as the records that the domains take, which need no configuration file to be tested."""
 
+from typing import Any
+
 from aiosd.access.limits import UserLimits
 from aiosd.access.principal import Role
 from aiosd.access.rates import Allowance
 from aiosd.access.roles import GroupRoles
-from aiosd.config import Config
+from aiosd.config import Config, Section
 from aiosd.host.cells.limits import CellSettings
-from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.jobs.settings import JobsSettings
 from aiosd.monitoring.looks import DeviceSettings
 from aiosd.resources.settings import DeclaredDevice, ResourceSettings
+from aiosd.scheduling.rules import AccountSettings, Backfill, BackfillOrder, PreemptMode, PriorityWeights, QosSettings, QueueSettings, SchedulingRules
 
 _SHARE_OF_ONE = 0.5  # of jobs.max_queued, for each user of a daemon that is for all
 
@@ -16,12 +19,13 @@ _SHARE_OF_ONE = 0.5  # of jobs.max_queued, for each user of a daemon that is for
 def jobs_settings(config: Config) -> JobsSettings:
     """Of the jobs domain; there is always a default queue."""
     jobs, scheduler = config.jobs, config.scheduler
-    queues = {name: QueueSettings(name, **{f: getattr(queue, f) for f in queue.__struct_fields__}) for name, queue in config.queues.items()}
+    queues = {name: QueueSettings(name, **_fields(queue) | {"preempt_mode": PreemptMode(queue.preempt_mode)}) for name, queue in config.queues.items()}
     queues.setdefault("default", QueueSettings("default"))
     return JobsSettings(
         policy=scheduler.policy,
         usage_half_life_s=scheduler.usage_half_life_s,
         shares=scheduler.shares,
+        scheduling=scheduling_rules(config),
         max_starts_per_pass=scheduler.max_starts_per_pass,
         queues=queues,
         limits=UserLimits(**{f: getattr(config.limits, f) for f in config.limits.__struct_fields__}),
@@ -31,6 +35,24 @@ def jobs_settings(config: Config) -> JobsSettings:
         private_tmp=config.isolation.private_tmp,
         **{f: getattr(jobs, f) for f in jobs.__struct_fields__},
     )
+
+
+def scheduling_rules(config: Config) -> SchedulingRules:
+    """What holds for all queues."""
+    scheduler, weights = config.scheduler, _fields(config.priority)
+    return SchedulingRules(
+        backfill=Backfill(scheduler.backfill),
+        backfill_order=BackfillOrder(scheduler.backfill_order),
+        backfill_depth=scheduler.backfill_depth,
+        predict=scheduler.predict,
+        weights=PriorityWeights(**weights),
+        qos={name: QosSettings(name, **_fields(qos) | {"preempt_mode": PreemptMode(qos.preempt_mode)}) for name, qos in config.qos.items()},
+        accounts={name: AccountSettings(name, **_fields(account)) for name, account in config.accounts.items()},
+    )
+
+
+def _fields(section: Section) -> dict[str, Any]:
+    return {field: getattr(section, field) for field in section.__struct_fields__}
 
 
 def resource_settings(config: Config) -> ResourceSettings:

@@ -9,11 +9,11 @@ from aiosd.jobs.actions import Event, WarnRun
 from aiosd.jobs.engine import Reply
 from aiosd.jobs.job import Job, Phase, StopCause
 from aiosd.jobs.ports import Launched, LauncherEvent, RunEnded
-from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.state import State
 from aiosd.monitoring.looks import GpuRun
 from aiosd.resources.grant import Grant
 from aiosd.resources.processors import WHOLE
+from aiosd.scheduling.rules import QueueSettings
 
 _CAUSES = {"overuse": StopCause.OVERUSE, "requeue": StopCause.REQUEUE, "cancel": StopCause.CANCEL}
 

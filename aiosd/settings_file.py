@@ -14,17 +14,16 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
-from aiosd.config import Config, DeviceConfig, QueueConfig, Section, meta_of
+from aiosd.config import NAMED, Config, DeviceConfig, Section, meta_of
 from aiosd.errors import ConfigError
 from aiosd.settings_rules import contradictions
 
 PREFIX = "AIOSD_"
 HINT = "`aiosd --print-config` shows every setting with its default, unit and range"
-QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+SECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-SECTIONS: dict[str, type[Section]] = {name: type(getattr(Config(), name)) for name in Config.__struct_fields__ if name != "queues"}
+SECTIONS: dict[str, type[Section]] = {name: type(getattr(Config(), name)) for name in Config.__struct_fields__ if name not in NAMED}
 KNOWN_KEYS = tuple(f"{section}.{key}" for section, kind in SECTIONS.items() for key in kind.__struct_fields__)
-QUEUE_KEYS = QueueConfig.__struct_fields__
 
 Table = Mapping[str, Any]  # what tomllib makes; checked value by value below
 
@@ -100,27 +99,29 @@ def _read(file: Path, must_exist: bool) -> Table | None:
 def _collect(table: Table, origin: str, given: dict[str, _Given], problems: list[str]) -> None:
     """Every value of a nested table into `given`, under its dotted key; what does not exist into `problems`."""
     for section, content in table.items():
-        if section not in SECTIONS and section != "queues":
-            problems.append(f"{origin}: unknown section [{section}]" + _nearest(section, (*SECTIONS, "queues")))
+        if section not in SECTIONS and section not in NAMED:
+            problems.append(f"{origin}: unknown section [{section}]" + _nearest(section, (*SECTIONS, *NAMED)))
         elif not isinstance(content, Mapping):
             problems.append(f"{origin}: {section} = {content!r} must be a table, [{section}]")
-        elif section == "queues":
-            _collect_queues(content, origin, given, problems)
+        elif section in NAMED:
+            _collect_named(section, content, origin, given, problems)
         else:
             for key, value in content.items():
                 _put(f"{section}.{key}", _Given(value, origin), given, problems)
 
 
-def _collect_queues(content: Table, origin: str, given: dict[str, _Given], problems: list[str]) -> None:
-    for name, queue in content.items():
-        if not isinstance(queue, Mapping):
-            problems.append(f"{origin}: queues.{name} = {queue!r} must be a table, [queues.{name}]")
-        elif not QUEUE_NAME.fullmatch(name):
-            problems.append(f"{origin}: queue name {name!r} is not allowed: letters, digits, '_' and '-', beginning with a letter or digit, at most 64")
+def _collect_named(family: str, content: Table, origin: str, given: dict[str, _Given], problems: list[str]) -> None:
+    for name, section in content.items():
+        if not isinstance(section, Mapping):
+            problems.append(f"{origin}: {family}.{name} = {section!r} must be a table, [{family}.{name}]")
+        elif not SECTION_NAME.fullmatch(name):
+            problems.append(
+                f"{origin}: [{family}.{name}] has a name that is not allowed: letters, digits, '_' and '-', beginning with a letter or digit, at most 64"
+            )
         else:
-            given[f"queues.{name}"] = _Given(None, origin)
-            for key, value in queue.items():
-                _put(f"queues.{name}.{key}", _Given(value, origin), given, problems)
+            given[f"{family}.{name}"] = _Given(None, origin)
+            for key, value in section.items():
+                _put(f"{family}.{name}.{key}", _Given(value, origin), given, problems)
 
 
 def _collect_variable(name: str, value: str, given: dict[str, _Given], problems: list[str]) -> None:
@@ -134,14 +135,15 @@ def _collect_variable(name: str, value: str, given: dict[str, _Given], problems:
         if key and f"{section}.{key}" in KNOWN_KEYS:
             problems.append(f"{origin}: write {PREFIX}{section.upper()}__{key.upper()}, with two underscores after the section")
         return
-    if len(parts) == 3 and parts[0] == "queues":
-        given.setdefault(f"queues.{parts[1]}", _Given(None, origin))
+    if len(parts) == 3 and parts[0] in NAMED:
+        given.setdefault(f"{parts[0]}.{parts[1]}", _Given(None, origin))
     _put(".".join(parts), _Given(value, origin, as_text=True), given, problems)
 
 
 def _put(key: str, value: _Given, given: dict[str, _Given], problems: list[str]) -> None:
     section, _, last = key.rpartition(".")
-    known = KNOWN_KEYS if not section.startswith("queues.") else tuple(f"{section}.{k}" for k in QUEUE_KEYS)
+    family = NAMED.get(section.partition(".")[0]) if "." in section else None
+    known = KNOWN_KEYS if family is None else tuple(f"{section}.{k}" for k in family.__struct_fields__)
     if key in known:
         given[key] = value
         return
@@ -156,9 +158,13 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 def _build(given: Mapping[str, _Given], problems: list[str]) -> Config | None:
     sections = {name: _section(kind, name, given, problems) for name, kind in SECTIONS.items()}
-    names = [key.removeprefix("queues.") for key, g in given.items() if key.startswith("queues.") and g.value is None]
-    queues = {name: _section(QueueConfig, f"queues.{name}", given, problems) for name in names}
-    return None if problems else msgspec.convert({**sections, "queues": queues}, Config)
+    named = {family: _named(family, kind, given, problems) for family, kind in NAMED.items()}
+    return None if problems else msgspec.convert({**sections, **named}, Config)
+
+
+def _named(family: str, kind: type[Section], given: Mapping[str, _Given], problems: list[str]) -> dict[str, Section | None]:
+    names = [key.removeprefix(f"{family}.") for key, g in given.items() if key.startswith(f"{family}.") and g.value is None]
+    return {name: _section(kind, f"{family}.{name}", given, problems) for name in names}
 
 
 def _section(kind: type[Section], name: str, given: Mapping[str, _Given], problems: list[str]) -> Section | None:

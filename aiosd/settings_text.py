@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from aiosd.config import Config, DeviceConfig, QueueConfig, Section, reloadable
+from aiosd.config import NAMED, Config, DeviceConfig, Section, reloadable
 from aiosd.settings_file import SECTIONS, Loaded, help_of
 
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]+@")
@@ -28,7 +28,8 @@ def _lines(loaded: Loaded) -> Iterator[str]:
     for name, kind in SECTIONS.items():
         yield from ("", f"# {_heading(kind)}", f"[{name}]")
         yield from _settings(getattr(config, name), name, loaded)
-    yield from _queues(config, loaded)
+    for family, of_family in NAMED.items():
+        yield from _named(family, of_family, config, loaded)
     yield from _devices(config)
 
 
@@ -48,15 +49,15 @@ def _marks(section: Section, key: str) -> str:
     return " (reloadable)" if reloadable(type(section), key) else ""
 
 
-def _queues(config: Config, loaded: Loaded) -> Iterator[str]:
-    yield from ("", f"# {_heading(QueueConfig)}")
-    for name, queue in config.queues.items():
-        yield f"[queues.{toml_key(name)}]"
-        yield from _settings(queue, f"queues.{name}", loaded)
+def _named(family: str, kind: type[Section], config: Config, loaded: Loaded) -> Iterator[str]:
+    yield from ("", f"# {_heading(kind)}")
+    for name, section in getattr(config, family).items():
+        yield f"[{family}.{toml_key(name)}]"
+        yield from _settings(section, f"{family}.{name}", loaded)
         yield ""
-    if not config.queues:
-        yield "# [queues.NAME]"
-        yield from _sample(QueueConfig())
+    if not getattr(config, family):
+        yield f"# [{family}.NAME]"
+        yield from _sample(kind())
 
 
 def _devices(config: Config) -> Iterator[str]:

@@ -127,7 +127,7 @@ class ProcessLimit(_message.Message):
     def __init__(self, name: _Optional[str] = ..., soft: _Optional[int] = ..., hard: _Optional[int] = ...) -> None: ...
 
 class JobSpec(_message.Message):
-    __slots__ = ("name", "command", "cwd", "environment", "request", "array", "dependencies", "time_limit_s", "grace_s", "retry", "begin_at_s", "deadline_at_s", "priority", "nice", "queue", "account", "labels", "held", "stdout_path", "stderr_path", "stdin_open", "preemptible", "checkpoint_signal", "notify_command", "script", "io_read_bytes_per_s", "io_write_bytes_per_s", "io_weight", "secrets", "private_tmp", "login_environment", "umask", "process_limits")
+    __slots__ = ("name", "command", "cwd", "environment", "request", "array", "dependencies", "time_limit_s", "grace_s", "retry", "begin_at_s", "deadline_at_s", "priority", "nice", "queue", "account", "labels", "held", "stdout_path", "stderr_path", "stdin_open", "preemptible", "checkpoint_signal", "notify_command", "script", "io_read_bytes_per_s", "io_write_bytes_per_s", "io_weight", "secrets", "private_tmp", "login_environment", "umask", "process_limits", "qos")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +168,7 @@ class JobSpec(_message.Message):
     LOGIN_ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     UMASK_FIELD_NUMBER: _ClassVar[int]
     PROCESS_LIMITS_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
     name: str
     command: _containers.RepeatedScalarFieldContainer[str]
     cwd: str
@@ -201,7 +202,8 @@ class JobSpec(_message.Message):
     login_environment: bool
     umask: int
     process_limits: _containers.RepeatedCompositeFieldContainer[ProcessLimit]
-    def __init__(self, name: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., environment: _Optional[_Iterable[_Union[EnvironmentVariable, _Mapping]]] = ..., request: _Optional[_Union[_resources_pb2.Request, _Mapping]] = ..., array: _Optional[str] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., time_limit_s: _Optional[float] = ..., grace_s: _Optional[float] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., begin_at_s: _Optional[float] = ..., deadline_at_s: _Optional[float] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., queue: _Optional[str] = ..., account: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., held: _Optional[bool] = ..., stdout_path: _Optional[str] = ..., stderr_path: _Optional[str] = ..., stdin_open: _Optional[bool] = ..., preemptible: _Optional[bool] = ..., checkpoint_signal: _Optional[str] = ..., notify_command: _Optional[str] = ..., script: _Optional[str] = ..., io_read_bytes_per_s: _Optional[int] = ..., io_write_bytes_per_s: _Optional[int] = ..., io_weight: _Optional[int] = ..., secrets: _Optional[_Iterable[_Union[Secret, _Mapping]]] = ..., private_tmp: _Optional[bool] = ..., login_environment: _Optional[bool] = ..., umask: _Optional[int] = ..., process_limits: _Optional[_Iterable[_Union[ProcessLimit, _Mapping]]] = ...) -> None: ...
+    qos: str
+    def __init__(self, name: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., environment: _Optional[_Iterable[_Union[EnvironmentVariable, _Mapping]]] = ..., request: _Optional[_Union[_resources_pb2.Request, _Mapping]] = ..., array: _Optional[str] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., time_limit_s: _Optional[float] = ..., grace_s: _Optional[float] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., begin_at_s: _Optional[float] = ..., deadline_at_s: _Optional[float] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., queue: _Optional[str] = ..., account: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., held: _Optional[bool] = ..., stdout_path: _Optional[str] = ..., stderr_path: _Optional[str] = ..., stdin_open: _Optional[bool] = ..., preemptible: _Optional[bool] = ..., checkpoint_signal: _Optional[str] = ..., notify_command: _Optional[str] = ..., script: _Optional[str] = ..., io_read_bytes_per_s: _Optional[int] = ..., io_write_bytes_per_s: _Optional[int] = ..., io_weight: _Optional[int] = ..., secrets: _Optional[_Iterable[_Union[Secret, _Mapping]]] = ..., private_tmp: _Optional[bool] = ..., login_environment: _Optional[bool] = ..., umask: _Optional[int] = ..., process_limits: _Optional[_Iterable[_Union[ProcessLimit, _Mapping]]] = ..., qos: _Optional[str] = ...) -> None: ...
 
 class Run(_message.Message):
     __slots__ = ("started_at_s", "pid", "grant", "stdout_path", "stderr_path", "progress")
@@ -509,7 +511,7 @@ class SteerJobsResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[SteerJobsResponse.Result, _Mapping]]] = ...) -> None: ...
 
 class UpdateJobRequest(_message.Message):
-    __slots__ = ("id", "priority", "time_limit_s", "begin_at_s", "deadline_at_s", "queue", "name", "cpu_millis", "memory_bytes", "array_limit", "labels", "nice")
+    __slots__ = ("id", "priority", "time_limit_s", "begin_at_s", "deadline_at_s", "queue", "name", "cpu_millis", "memory_bytes", "array_limit", "labels", "nice", "qos")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -529,6 +531,7 @@ class UpdateJobRequest(_message.Message):
     ARRAY_LIMIT_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     NICE_FIELD_NUMBER: _ClassVar[int]
+    QOS_FIELD_NUMBER: _ClassVar[int]
     id: str
     priority: int
     time_limit_s: float
@@ -541,10 +544,11 @@ class UpdateJobRequest(_message.Message):
     array_limit: int
     labels: _containers.ScalarMap[str, str]
     nice: int
-    def __init__(self, id: _Optional[str] = ..., priority: _Optional[int] = ..., time_limit_s: _Optional[float] = ..., begin_at_s: _Optional[float] = ..., deadline_at_s: _Optional[float] = ..., queue: _Optional[str] = ..., name: _Optional[str] = ..., cpu_millis: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., array_limit: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., nice: _Optional[int] = ...) -> None: ...
+    qos: str
+    def __init__(self, id: _Optional[str] = ..., priority: _Optional[int] = ..., time_limit_s: _Optional[float] = ..., begin_at_s: _Optional[float] = ..., deadline_at_s: _Optional[float] = ..., queue: _Optional[str] = ..., name: _Optional[str] = ..., cpu_millis: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., array_limit: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., nice: _Optional[int] = ..., qos: _Optional[str] = ...) -> None: ...
 
 class WhyResponse(_message.Message):
-    __slots__ = ("id", "summary", "kind", "resource", "asked", "free", "machine_has", "ahead", "ahead_count", "suggestions", "policy", "estimated_start_at_s")
+    __slots__ = ("id", "summary", "kind", "resource", "asked", "free", "machine_has", "ahead", "ahead_count", "suggestions", "policy", "estimated_start_at_s", "estimated_start_low_s", "estimated_start_high_s", "estimate_basis", "estimate_held_share", "factors", "ahead_jobs", "planned_grant")
     ID_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -557,6 +561,13 @@ class WhyResponse(_message.Message):
     SUGGESTIONS_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     ESTIMATED_START_AT_S_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_START_LOW_S_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_START_HIGH_S_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATE_BASIS_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATE_HELD_SHARE_FIELD_NUMBER: _ClassVar[int]
+    FACTORS_FIELD_NUMBER: _ClassVar[int]
+    AHEAD_JOBS_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_GRANT_FIELD_NUMBER: _ClassVar[int]
     id: str
     summary: str
     kind: str
@@ -569,7 +580,42 @@ class WhyResponse(_message.Message):
     suggestions: _containers.RepeatedScalarFieldContainer[str]
     policy: str
     estimated_start_at_s: float
-    def __init__(self, id: _Optional[str] = ..., summary: _Optional[str] = ..., kind: _Optional[str] = ..., resource: _Optional[str] = ..., asked: _Optional[str] = ..., free: _Optional[str] = ..., machine_has: _Optional[str] = ..., ahead: _Optional[_Iterable[str]] = ..., ahead_count: _Optional[int] = ..., suggestions: _Optional[_Iterable[str]] = ..., policy: _Optional[str] = ..., estimated_start_at_s: _Optional[float] = ...) -> None: ...
+    estimated_start_low_s: float
+    estimated_start_high_s: float
+    estimate_basis: str
+    estimate_held_share: float
+    factors: _containers.RepeatedCompositeFieldContainer[PriorityFactor]
+    ahead_jobs: _containers.RepeatedCompositeFieldContainer[AheadJob]
+    planned_grant: str
+    def __init__(self, id: _Optional[str] = ..., summary: _Optional[str] = ..., kind: _Optional[str] = ..., resource: _Optional[str] = ..., asked: _Optional[str] = ..., free: _Optional[str] = ..., machine_has: _Optional[str] = ..., ahead: _Optional[_Iterable[str]] = ..., ahead_count: _Optional[int] = ..., suggestions: _Optional[_Iterable[str]] = ..., policy: _Optional[str] = ..., estimated_start_at_s: _Optional[float] = ..., estimated_start_low_s: _Optional[float] = ..., estimated_start_high_s: _Optional[float] = ..., estimate_basis: _Optional[str] = ..., estimate_held_share: _Optional[float] = ..., factors: _Optional[_Iterable[_Union[PriorityFactor, _Mapping]]] = ..., ahead_jobs: _Optional[_Iterable[_Union[AheadJob, _Mapping]]] = ..., planned_grant: _Optional[str] = ...) -> None: ...
+
+class PriorityFactor(_message.Message):
+    __slots__ = ("name", "factor", "weight", "points")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FACTOR_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    factor: float
+    weight: float
+    points: float
+    def __init__(self, name: _Optional[str] = ..., factor: _Optional[float] = ..., weight: _Optional[float] = ..., points: _Optional[float] = ...) -> None: ...
+
+class AheadJob(_message.Message):
+    __slots__ = ("id", "user", "account", "share", "usage", "priority")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    user: str
+    account: str
+    share: float
+    usage: float
+    priority: float
+    def __init__(self, id: _Optional[str] = ..., user: _Optional[str] = ..., account: _Optional[str] = ..., share: _Optional[float] = ..., usage: _Optional[float] = ..., priority: _Optional[float] = ...) -> None: ...
 
 class JobStats(_message.Message):
     __slots__ = ("id", "requested", "granted", "samples", "usage", "run_s", "reported")

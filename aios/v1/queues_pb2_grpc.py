@@ -59,6 +59,21 @@ class QueuesStub:
                 request_serializer=aios_dot_v1_dot_queues__pb2.SetPolicyRequest.SerializeToString,
                 response_deserializer=aios_dot_v1_dot_queues__pb2.Policy.FromString,
                 _registered_method=True)
+        self.ListQos = channel.unary_unary(
+                '/aios.v1.Queues/ListQos',
+                request_serializer=aios_dot_v1_dot_queues__pb2.ListQosRequest.SerializeToString,
+                response_deserializer=aios_dot_v1_dot_queues__pb2.ListQosResponse.FromString,
+                _registered_method=True)
+        self.Shares = channel.unary_unary(
+                '/aios.v1.Queues/Shares',
+                request_serializer=aios_dot_v1_dot_queues__pb2.SharesRequest.SerializeToString,
+                response_deserializer=aios_dot_v1_dot_queues__pb2.SharesResponse.FromString,
+                _registered_method=True)
+        self.Schedule = channel.unary_unary(
+                '/aios.v1.Queues/Schedule',
+                request_serializer=aios_dot_v1_dot_queues__pb2.ScheduleRequest.SerializeToString,
+                response_deserializer=aios_dot_v1_dot_queues__pb2.ScheduleResponse.FromString,
+                _registered_method=True)
 
 
 class QueuesServicer:
@@ -94,6 +109,26 @@ class QueuesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQos(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Shares(self, request, context):
+        """The tree of accounts and users with shares, usage and rank.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Schedule(self, request, context):
+        """The five steps of dynamic scheduling as they stand: demand, availability, policy, execution, adjustment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QueuesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +156,21 @@ def add_QueuesServicer_to_server(servicer, server):
                     servicer.SetPolicy,
                     request_deserializer=aios_dot_v1_dot_queues__pb2.SetPolicyRequest.FromString,
                     response_serializer=aios_dot_v1_dot_queues__pb2.Policy.SerializeToString,
+            ),
+            'ListQos': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQos,
+                    request_deserializer=aios_dot_v1_dot_queues__pb2.ListQosRequest.FromString,
+                    response_serializer=aios_dot_v1_dot_queues__pb2.ListQosResponse.SerializeToString,
+            ),
+            'Shares': grpc.unary_unary_rpc_method_handler(
+                    servicer.Shares,
+                    request_deserializer=aios_dot_v1_dot_queues__pb2.SharesRequest.FromString,
+                    response_serializer=aios_dot_v1_dot_queues__pb2.SharesResponse.SerializeToString,
+            ),
+            'Schedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.Schedule,
+                    request_deserializer=aios_dot_v1_dot_queues__pb2.ScheduleRequest.FromString,
+                    response_serializer=aios_dot_v1_dot_queues__pb2.ScheduleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +308,87 @@ class Queues:
             '/aios.v1.Queues/SetPolicy',
             aios_dot_v1_dot_queues__pb2.SetPolicyRequest.SerializeToString,
             aios_dot_v1_dot_queues__pb2.Policy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQos(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aios.v1.Queues/ListQos',
+            aios_dot_v1_dot_queues__pb2.ListQosRequest.SerializeToString,
+            aios_dot_v1_dot_queues__pb2.ListQosResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Shares(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aios.v1.Queues/Shares',
+            aios_dot_v1_dot_queues__pb2.SharesRequest.SerializeToString,
+            aios_dot_v1_dot_queues__pb2.SharesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Schedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aios.v1.Queues/Schedule',
+            aios_dot_v1_dot_queues__pb2.ScheduleRequest.SerializeToString,
+            aios_dot_v1_dot_queues__pb2.ScheduleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,6 +10,7 @@ from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft
 from aiosd.jobs.job import Environment, Job, Owner, Phase, StopCause
 from aiosd.jobs.ports import Launched, LaunchFailed, RunEnded, Scope, Submission
 from aiosd.resources.inventory import Inventory
+from aiosd.scheduling.rules import PreemptMode
 
 
 class Steer(StrEnum):
@@ -61,6 +62,20 @@ class QueueChange:
     max_time_limit_s: float | None = None
     idle_gpus: str | None = None
     idle_gpus_after_s: float | None = None
+    max_queued: int | None = None
+    cpu_millis: int | None = None
+    memory_bytes: int | None = None
+    gpu_millis: int | None = None
+    user_running: int | None = None
+    user_cpu_millis: int | None = None
+    user_gpu_millis: int | None = None
+    share_permille: int | None = None
+    borrow: bool | None = None
+    allowed_users: tuple[str, ...] | None = None
+    weights: Mapping[str, float] | None = None
+    preempts: tuple[str, ...] | None = None
+    preempt_mode: PreemptMode | None = None
+    preempt_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

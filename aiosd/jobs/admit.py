@@ -11,10 +11,11 @@ from aiosd.jobs.confine import check_limits, check_secrets, check_umask
 from aiosd.jobs.draft import JobDraft, RetryDraft
 from aiosd.jobs.job import ArraySpec, Dependency, DependencyKind, Environment, JobSpec, RetryCondition, RetryPolicy
 from aiosd.jobs.ranges import parse_array
-from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.defaults import complete_request
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.limits import check_amount
+from aiosd.scheduling.rules import QueueSettings
 from aiosd.units import format_bytes, format_seconds
 
 MAX_ARGUMENT_BYTES = 131_071  # of the kernel (MAX_ARG_STRLEN less the terminating NUL): a longer one cannot be executed
@@ -57,6 +58,7 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         priority=check_priority(draft.priority),
         nice=check_nice(draft.nice),
         queue=queue.name,
+        qos=known_qos(draft.qos, settings),
         account=_word("account", draft.account),
         labels=check_labels(draft.labels),
         held=draft.held,
@@ -113,6 +115,14 @@ def open_queue(name: str, queues: Mapping[str, QueueSettings]) -> QueueSettings:
     if not found.open:
         raise FailedPrecondition(f"queue {name!r} is closed: it takes no submissions", hint="use another queue, or ask the operator to open it", queue=name)
     return found
+
+
+def known_qos(name: str, settings: JobsSettings) -> str:
+    """Raises NotFound."""
+    if name and name not in settings.scheduling.qos:
+        known = ", ".join(settings.scheduling.qos) or "there are none: an operator adds a section [qos.NAME] to the configuration"
+        raise NotFound(f"there is no QoS {name[:70]!r}", hint=f"known: {known}", qos=name[:70])
+    return name
 
 
 def time_limit(asked_s: float, queue: QueueSettings) -> float:

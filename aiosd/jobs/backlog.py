@@ -10,7 +10,10 @@ from sortedcontainers import SortedDict
 
 from aiosd.ids import JobId
 from aiosd.jobs.ranges import IndexRanges
-from aiosd.scheduling.policy import ClassKey, Rank
+from aiosd.scheduling.lanes import Lanes
+from aiosd.scheduling.ordering import by_age
+from aiosd.scheduling.policy import ClassKey, Rank, Within
+from aiosd.scheduling.rules import SchedulingRules
 
 
 class Entry(NamedTuple):
@@ -68,10 +71,17 @@ class QueuedClass:
 
 @dataclass(slots=True)
 class Backlog:
-    """Every startable job, by class. A pass over it costs the number of classes, not of jobs."""
+    """Every startable job, by class, and the classes in the order of the policy."""
 
     classes: dict[ClassKey, QueuedClass] = field(default_factory=dict)
     where: dict[JobId, ClassKey] = field(default_factory=dict)
+    lanes: Lanes = field(default_factory=lambda: Lanes(by_age, SchedulingRules()))
+
+    def order_by(self, within: Within, rules: SchedulingRules) -> None:
+        """Another policy, or other rules."""
+        self.lanes = Lanes(within, rules)
+        for queued in self.classes.values():
+            self.lanes.changed(queued)
 
     def put(self, job_id: JobId, key: ClassKey, entry: Entry) -> None:
         """Insert, or move and replace."""
@@ -81,6 +91,7 @@ class Backlog:
         if found is None:
             found = self.classes[key] = QueuedClass(key)
         found.put(job_id, entry)
+        self.lanes.changed(found)
         self.where[job_id] = key
 
     def drop(self, job_id: JobId) -> bool:
@@ -90,6 +101,7 @@ class Backlog:
             return False
         found = self.classes[key]
         found.drop(job_id)
+        self.lanes.changed(found)
         if not found.entries:
             del self.classes[key]
         return True

@@ -39,19 +39,21 @@ def _plan(state: State, now: Instant) -> Plan:
     slots = {name: max(0, q.max_running - state.active_in[name]) for name, q in state.queues.items() if q.max_running}
     stopped = {name for name, q in state.queues.items() if not q.started}
     keeper = reserving.keeper(state, now)
-    classes = [c for c in state.backlog.classes.values() if c.count and c.key.queue not in stopped]
+    lanes = [lane for lane in state.backlog.lanes.at(now.wall_s) if lane.key.queue not in stopped]
     with state.pool.trial() as pool:
         plan = POLICIES[state.policy].policy(
             Snapshot(
                 now_s=now.wall_s,
-                classes=classes,
+                lanes=lanes,
                 pool=pool,
                 slots=slots,
                 usage=state.ledger.usage(now.wall_s),
                 shares=state.settings.shares,
-                budgets=limiting.budgets(state, {c.key.user for c in classes}, now),
+                budgets=limiting.budgets(state, {lane.key.user for lane in lanes}, now),
                 max_starts=state.settings.max_starts_per_pass,
                 keeper=keeper,
+                rules=state.settings.scheduling,
+                queues=state.queues,
             )
         )
     if keeper is not None:

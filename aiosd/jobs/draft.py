@@ -42,6 +42,7 @@ class JobDraft:
     priority: int = 0
     nice: int = 0
     queue: str = ""
+    qos: str = ""
     account: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     held: bool = False
@@ -72,6 +73,7 @@ class JobChange:
     begin_at_s: float | None = None
     deadline_at_s: float | None = None
     queue: str | None = None
+    qos: str | None = None
     name: str | None = None
     cpu_millis: int | None = None
     memory_bytes: int | None = None

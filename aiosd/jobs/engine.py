@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import assert_never
+from typing import Any, assert_never
 
 from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
@@ -35,13 +35,14 @@ from aiosd.jobs.admit import check_priority
 from aiosd.jobs.explain import Why, why
 from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
-from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.state import State
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger, dominant_share
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
+from aiosd.scheduling.rules import PreemptMode, QueueSettings
 
 REVISION_GAP = 1 << 20  # a revision that a watcher saw but that a crash kept from the disk is never given out twice
 LEDGER_PERIOD_S = 10.0  # the usage of users is remembered at most so often; a crash forgets no more than this
@@ -66,7 +67,7 @@ class Engine:
         """
         stored = {name: json.loads(value) for name, value in loaded.settings.items()}
         queues = {name: settings.queues[name] for name in settings.queues}
-        queues |= {name.removeprefix("queue."): QueueSettings(**value) for name, value in stored.items() if name.startswith("queue.")}
+        queues |= {name.removeprefix("queue."): _queue_of(value) for name, value in stored.items() if name.startswith("queue.")}
         policy = stored.get("policy", settings.policy)
         reservations, next_reservation = reserving.remembered(stored.get("reservations"))
         state = State(
@@ -181,8 +182,7 @@ class Engine:
         if name not in POLICIES:
             raise NotFound(f"there is no policy {name!r}", hint=f"policies: {', '.join(POLICIES)}", policy=name)
         staging.call_back_all(self.state, now)
-        self.state.policy = name
-        self.state.dirty = True
+        self.state.set_policy(name)
         self.state.actions.append(Set("policy", json.dumps(name)))
         return name
 
@@ -193,8 +193,6 @@ class Engine:
         _check_queue(new)
         staging.call_back_all(state, now)
         state.queues[name] = new
-        if new.priority != old.priority:
-            state.requeue_classes(name)
         state.dirty = True
         state.actions.append(Set(f"queue.{name}", json.dumps({f: getattr(new, f) for f in QueueSettings.__slots__})))
         return new
@@ -228,6 +226,13 @@ def _adopt(state: State, job: Job, boot_id: str, now: Instant) -> None:
     state.arm(job, now)
     if job.phase is Phase.WAITING and not running.may_not_start_yet(job, now):
         running.become_eligible(state, job, now)
+
+
+def _queue_of(stored: Mapping[str, Any]) -> QueueSettings:
+    """What `Set("queue.NAME")` has remembered; JSON has no tuples."""
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items() if name in QueueSettings.__slots__}
+    fields["preempt_mode"] = PreemptMode(fields.get("preempt_mode", PreemptMode.OFF))
+    return QueueSettings(**fields)
 
 
 def _queue_name(name: str) -> str:

@@ -63,6 +63,38 @@ class Why:
     ahead_count: int = 0
     suggestions: tuple[str, ...] = ()
     estimated_start_at_s: float = 0.0  # 0: cannot be said
+    estimated_start_low_s: float = 0.0  # nine times of ten it starts between these; wall
+    estimated_start_high_s: float = 0.0
+    estimate_basis: str = ""  # what it rests on, in words
+    estimate_held_share: float = 0.0  # of the intervals given lately, how many held
+    factors: tuple[Factor, ...] = ()  # of policy priority
+    ahead_jobs: tuple[AheadJob, ...] = ()
+    planned_grant: str = ""  # what backfill keeps for it, in words
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A part of a job's priority: `factor` is in [0, 1]."""
+
+    name: str
+    factor: float
+    weight: float
+
+    @property
+    def points(self) -> float:
+        return self.factor * self.weight
+
+
+@dataclass(frozen=True, slots=True)
+class AheadJob:
+    """Who goes first, with what decides: what its user is due and has used, in [0, 1], and its priority."""
+
+    job_id: JobId
+    user: str
+    account: str = ""
+    share: float = 0.0
+    usage: float = 0.0
+    priority: float = 0.0
 
 
 def why(state: State, job_id: JobId, now: Instant) -> Why:
@@ -147,7 +179,7 @@ def _reached_limit(state: State, job: Job) -> int:
 
 def _ranks(state: State, job: Job, now: Instant) -> Callable[[ClassKey], Rank | None]:
     """The policy's order, without the queues of others that start nothing now, and without users who have all that they may."""
-    world = Snapshot(now.wall_s, (), state.pool, usage=state.ledger.usage(now.wall_s), shares=state.settings.shares)
+    world = Snapshot(now.wall_s, (), state.pool, usage=state.ledger.usage(now.wall_s), shares=state.settings.shares, queues=state.queues)
     rank = POLICIES[state.policy].ranking(world, state.class_key(job))
     full = {name for name, q in state.queues.items() if q.max_running and state.active_in[name] >= q.max_running}
     still = {name for name, q in state.queues.items() if not q.started} | full - {job.spec.queue}

@@ -122,6 +122,7 @@ class JobSpec:
     priority: int = 0
     nice: int = 0
     queue: str = "default"
+    qos: str = ""
     account: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     held: bool = False

@@ -8,9 +8,9 @@ from aiosd.ids import JobId
 from aiosd.jobs.actions import Event, InventoryChanged, QueueChange, Reserve, SetDevice, SetDrained, SetPolicy, SetQueue, StopRun, Unreserve
 from aiosd.jobs.engine import Reply
 from aiosd.jobs.job import StopCause
-from aiosd.jobs.settings import QueueSettings
 from aiosd.resources.inventory import Inventory
 from aiosd.scheduling.reservations import Reservation
+from aiosd.scheduling.rules import QueueSettings
 
 log = structlog.get_logger("jobs")
 

@@ -99,7 +99,8 @@ class JobService(Operating):
 
     def use(self, settings: JobsSettings) -> None:
         """Go by these from the next turn on. Policy, queues and the half-life of usage stay: they are remembered, and set by events."""
-        self._settings = self.state.settings = settings
+        self._settings = settings
+        self.state.use(settings)
         self.state.dirty = True  # other shares, another order
         self._awake.set()
 
@@ -139,7 +140,7 @@ class JobService(Operating):
         if before is not None:  # what has been seen of devices meanwhile is stored nowhere
             self.state.pool = self.state.pool.with_inventory(carried_over(self.state.pool.inventory, before))
         if self._settings is not None:
-            self.state.settings = self._settings
+            self.state.use(self._settings)
         self.state.revision = max(self.state.revision, self.feed.revision + 1)  # lazy changes were seen that no disk has
         self.feed.restart(self.state.revision)
         for environment in {id(j.spec.environment): j.spec.environment for j in loaded.jobs}.values():

@@ -4,21 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiosd.access.limits import UserLimits
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSettings:
-    """One queue. `max_running` 0, and limits of 0 seconds, mean none."""
-
-    name: str
-    priority: int = 0
-    max_running: int = 0
-    open: bool = True
-    started: bool = True
-    default_time_limit_s: float = 0.0
-    max_time_limit_s: float = 0.0
-    idle_gpus: str = "report"  # or requeue or cancel: what becomes of a job all of whose GPUs are idle
-    idle_gpus_after_s: float = 0.0  # 0: as soon as they are reported
+from aiosd.scheduling.rules import QueueSettings, SchedulingRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +13,7 @@ class JobsSettings:
     usage_half_life_s: float = 7 * 86400.0
     shares: Mapping[str, float] = field(default_factory=dict)
     max_starts_per_pass: int = 1000
+    scheduling: SchedulingRules = SchedulingRules()
     default_cpu_millis: int = 1000
     default_queue: str = "default"
     grace_s: float = 30.0

@@ -13,12 +13,14 @@ from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.limiting import Holdings
 from aiosd.jobs.lines import Staging
 from aiosd.jobs.ports import Submission
-from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.timers import Due, Timers
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger
 from aiosd.scheduling.policy import ClassKey, Wait
+from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
+from aiosd.scheduling.rules import QueueSettings
 
 MOST_RECENT = 10_000
 NOT_BEGUN = (Phase.HELD, Phase.WAITING, Phase.QUEUED)
@@ -56,6 +58,21 @@ class State:
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
+
+    def __post_init__(self) -> None:
+        self.set_policy(self.policy)
+
+    def set_policy(self, name: str) -> None:
+        """Order what waits by it from now on."""
+        self.policy = name
+        self.backlog.order_by(POLICIES[name].within, self.settings.scheduling)
+        self.dirty = True
+
+    def use(self, settings: JobsSettings) -> None:
+        """Take over what an operator has changed in the configuration."""
+        before, self.settings = self.settings, settings
+        if settings.scheduling != before.scheduling:
+            self.set_policy(self.policy)
 
     def latest(self, job: Job) -> Job:
         """`job` as this turn has left it so far, be it ended."""
@@ -118,14 +135,8 @@ class State:
 
     def class_key(self, job: Job) -> ClassKey:
         spec = job.spec
-        queue = self.queues.get(spec.queue)
         lasts_s = spec.time_limit_s + spec.grace_s if self.reservations and spec.time_limit_s else 0.0
-        return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority + (queue.priority if queue else 0), job.request, lasts_s)
-
-    def requeue_classes(self, queue: str) -> None:
-        """The priority of a queue has changed: its jobs belong to other classes now."""
-        for job_id in [i for i, key in self.backlog.where.items() if key.queue == queue]:
-            self._queue(self.jobs[job_id])
+        return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, "", spec.preemptible)
 
     def requeue_all(self) -> None:
         """What tells the classes apart has changed."""

@@ -8,14 +8,14 @@ from aiosd.errors import FailedPrecondition, InvalidArgument
 from aiosd.ids import JobId
 from aiosd.jobs import reserving, staging
 from aiosd.jobs.actions import Signal, Steer, SteerJob
-from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priority, check_seconds, open_queue, time_limit
+from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priority, check_seconds, known_qos, open_queue, time_limit
 from aiosd.jobs.draft import JobChange
 from aiosd.jobs.job import Job, JobSpec, Outcome, Phase, StopCause
 from aiosd.jobs.lifecycle import Cue, move
 from aiosd.jobs.limiting import check_request
 from aiosd.jobs.running import become_eligible, drop_pending, finish, may_not_start_yet, stop, waiting_reason
-from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.state import NOT_BEGUN, State
+from aiosd.scheduling.rules import QueueSettings
 
 _HELD, _FREE, _RUNNING, _SUSPENDED = (Phase.HELD,), (Phase.WAITING, Phase.QUEUED), (Phase.RUNNING,), (Phase.SUSPENDED,)
 _CAN_REQUEUE = (Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED)
@@ -196,7 +196,7 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
 def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
     spec = job.spec
     begun = job.run is not None
-    for field in ("cpu_millis", "memory_bytes", "begin_at_s", "deadline_at_s", "queue", "nice"):
+    for field in ("cpu_millis", "memory_bytes", "begin_at_s", "deadline_at_s", "queue", "qos", "nice"):
         if begun and getattr(change, field) is not None:
             raise FailedPrecondition(
                 f"{field} of job {job.id} cannot change: it is {job.phase}", hint="requeue it first, or change it before it starts", field=field
@@ -222,6 +222,7 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
         request=request,
         array=array,
         queue=queue.name,
+        qos=known_qos(change.qos, state.settings) if change.qos is not None else spec.qos,
         labels=check_labels(labels),
         name=check_name(change.name) if change.name is not None else spec.name,
         priority=check_priority(change.priority) if change.priority is not None else spec.priority,

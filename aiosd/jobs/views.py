@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from aiosd.errors import AiosError
 from aiosd.jobs.job import Job
-from aiosd.jobs.settings import QueueSettings
+from aiosd.scheduling.rules import QueueSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class QueueState:
     queued: int
     running: int
     oldest_wait_s: float
+    mean_wait_s: float = 0.0  # of those that started lately; 0: none did
 
 
 @dataclass(frozen=True, slots=True)

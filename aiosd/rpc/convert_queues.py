@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 
 from aios.v1 import queues_pb2 as pb
+from aiosd.errors import InvalidArgument
 from aiosd.jobs.actions import QueueChange
 from aiosd.jobs.views import QueueState
-from aiosd.rpc.fields import amount, seconds
+from aiosd.rpc import limits
+from aiosd.rpc.fields import amount, needed, seconds, text
+from aiosd.scheduling.rules import PreemptMode
 
 
 def to_queue(queue: QueueState) -> pb.Queue:
@@ -21,6 +24,23 @@ def to_queue(queue: QueueState) -> pb.Queue:
         queued=queue.queued,
         running=queue.running,
         oldest_wait_s=queue.oldest_wait_s,
+        max_queued=settings.max_queued,
+        cpu_millis=settings.cpu_millis,
+        memory_bytes=settings.memory_bytes,
+        gpu_millis=settings.gpu_millis,
+        user_running=settings.user_running,
+        user_cpu_millis=settings.user_cpu_millis,
+        user_gpu_millis=settings.user_gpu_millis,
+        share_permille=settings.share_permille,
+        borrow=settings.borrow,
+        allowed_users=settings.allowed_users,
+        weights=settings.weights,
+        preempts=settings.preempts,
+        preempt_mode=settings.preempt_mode,
+        preempt_after_s=settings.preempt_after_s,
+        idle_gpus=settings.idle_gpus,
+        idle_gpus_after_s=settings.idle_gpus_after_s,
+        mean_wait_s=queue.mean_wait_s,
     )
 
 
@@ -34,7 +54,34 @@ def from_set_queue(wire: pb.SetQueueRequest) -> QueueChange:
         started=wire.started if has("started") else None,
         default_time_limit_s=seconds(wire.default_time_limit_s, "", "default_time_limit_s") if has("default_time_limit_s") else None,
         max_time_limit_s=seconds(wire.max_time_limit_s, "", "max_time_limit_s") if has("max_time_limit_s") else None,
+        max_queued=amount(wire.max_queued, "", "max_queued") if has("max_queued") else None,
+        cpu_millis=amount(wire.cpu_millis, "", "cpu_millis") if has("cpu_millis") else None,
+        memory_bytes=amount(wire.memory_bytes, "", "memory_bytes") if has("memory_bytes") else None,
+        gpu_millis=amount(wire.gpu_millis, "", "gpu_millis") if has("gpu_millis") else None,
+        user_running=amount(wire.user_running, "", "user_running") if has("user_running") else None,
+        user_cpu_millis=amount(wire.user_cpu_millis, "", "user_cpu_millis") if has("user_cpu_millis") else None,
+        user_gpu_millis=amount(wire.user_gpu_millis, "", "user_gpu_millis") if has("user_gpu_millis") else None,
+        share_permille=amount(wire.share_permille, "", "share_permille") if has("share_permille") else None,
+        borrow=wire.borrow if has("borrow") else None,
+        allowed_users=_names(wire.allowed_users, "allowed_users") if has("allowed_users") else None,
+        weights=dict(wire.weights.weights) if has("weights") else None,
+        preempts=_names(wire.preempts, "preempts") if has("preempts") else None,
+        preempt_mode=_mode(wire.preempt_mode) if has("preempt_mode") else None,
+        preempt_after_s=seconds(wire.preempt_after_s, "", "preempt_after_s") if has("preempt_after_s") else None,
+        idle_gpus=text(wire.idle_gpus, "", "idle_gpus", limits.TEXT) if has("idle_gpus") else None,
+        idle_gpus_after_s=seconds(wire.idle_gpus_after_s, "", "idle_gpus_after_s") if has("idle_gpus_after_s") else None,
     )
+
+
+def _names(wire: pb.Names, field: str) -> tuple[str, ...]:
+    return tuple(needed(name, "", field, limits.TEXT) for name in wire.names)
+
+
+def _mode(name: str) -> PreemptMode:
+    try:
+        return PreemptMode(name)
+    except ValueError:
+        raise InvalidArgument(f"preempt_mode {name[:40]!r} is not known", hint=f"use one of {', '.join(PreemptMode)}") from None
 
 
 def to_policy(name: str, summaries: Mapping[str, str]) -> pb.Policy:

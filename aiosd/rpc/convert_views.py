@@ -108,6 +108,13 @@ def to_why(why: Why) -> pb.WhyResponse:
         suggestions=why.suggestions,
         policy=why.policy,
         estimated_start_at_s=why.estimated_start_at_s,
+        estimated_start_low_s=why.estimated_start_low_s,
+        estimated_start_high_s=why.estimated_start_high_s,
+        estimate_basis=why.estimate_basis,
+        estimate_held_share=why.estimate_held_share,
+        factors=[pb.PriorityFactor(name=f.name, factor=f.factor, weight=f.weight, points=f.points) for f in why.factors],
+        ahead_jobs=[pb.AheadJob(id=str(a.job_id), user=a.user, account=a.account, share=a.share, usage=a.usage, priority=a.priority) for a in why.ahead_jobs],
+        planned_grant=why.planned_grant,
     )
 
 

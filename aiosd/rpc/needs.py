@@ -15,7 +15,6 @@ from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why
 from aiosd.jobs.job import Job, Owner
 from aiosd.jobs.ports import JobFilter
-from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.views import JobEvent, LogPiece, LogWish, NodeView, Page, QueueState, Steered
 from aiosd.monitoring.looks import ForeignUse, IdleDevice
 from aiosd.monitoring.machine import DaemonInfo, MachineLoad
@@ -24,6 +23,7 @@ from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.isolation import Isolation
 from aiosd.scheduling.reservations import Reservation
+from aiosd.scheduling.rules import QueueSettings
 
 
 class JobCalls(Protocol):

@@ -55,6 +55,7 @@ def _redacted_spec(spec: JobSpec) -> pb.JobSpec:
         priority=spec.priority,
         nice=spec.nice,
         queue=spec.queue,
+        qos=spec.qos,
         preemptible=spec.preemptible,
     )
 

@@ -7,18 +7,19 @@ from math import inf
 from aiosd.ids import JobId
 from aiosd.resources.request import Request
 from aiosd.scheduling.fairshare import NOMINAL_S, dominant_share
-from aiosd.scheduling.ordering import Line, by_priority
-from aiosd.scheduling.passes import Pass
-from aiosd.scheduling.policy import ClassKey, JobClass, Plan, Rank, Snapshot
+from aiosd.scheduling.ordering import Line, by_queue_and_rank, queue_rank
+from aiosd.scheduling.policy import ClassKey, Lane, Plan, Rank, Snapshot
+from aiosd.scheduling.walk import walk
 
 
 class _Users:
-    """Each user's line and what it has used so far, as a heap: the one who is owed most first, then the oldest job."""
+    """Each user's line and what it has used so far, as a heap: the one who is owed most first, then the oldest job. An Order."""
 
     def __init__(self, world: Snapshot) -> None:
         self._world = world
         self._charged = dict(world.usage)
-        self._lines = {user: Line(classes, by_priority) for user, classes in _by_user(world).items()}
+        across = by_queue_and_rank(world)
+        self._lines = {user: Line(lanes, across) for user, lanes in _by_user(world).items()}
         self._heap = [self._entry(user) for user in self._lines]
         self._costs: dict[Request, float] = {}
         heapify(self._heap)
@@ -27,22 +28,27 @@ class _Users:
         return bool(self._heap)
 
     @property
-    def line(self) -> Line:
+    def head(self) -> tuple[ClassKey, JobId]:
+        return self._line.head
+
+    @property
+    def _line(self) -> Line:
         return self._lines[self._heap[0][2]]
 
-    def started(self, request: Request) -> None:
+    def advance(self) -> None:
         """Count the start as a nominal hour, so that a hundred jobs submitted at once do not slip in as free."""
+        request = self.head[0].request
         if request not in self._costs:
             self._costs[request] = NOMINAL_S * dominant_share(request, self._world.pool.inventory)
         user = self._heap[0][2]
         self._charged[user] = self._charged.get(user, 0.0) + self._costs[request]
-        self.line.advance()
+        self._line.advance()
         self._settle(user)
 
-    def refused(self) -> None:
-        """The first user's next class cannot start; the user's turn stays, with the class after it."""
+    def drop(self) -> None:
+        """The user's turn stays, with the class after it."""
         user = self._heap[0][2]
-        self.line.drop()
+        self._line.drop()
         self._settle(user)
 
     def _settle(self, user: str) -> None:
@@ -56,23 +62,11 @@ class _Users:
 
 
 def fair(world: Snapshot) -> Plan:
-    """Least (usage + what this pass has started) / share first. A job that does not fit holds as under `priority`.
+    """Least (usage + what this pass has started) / share first.
 
     Usage is dominant share-seconds (see fairshare). A user with a share of 0 goes after all who have one.
     """
-    this_pass = Pass(world)
-    users = _Users(world)
-    while users:
-        if this_pass.full:
-            return this_pass.plan(more=True)
-        key, job_id = users.line.head
-        if this_pass.has_slot(key) and this_pass.start(key, job_id):
-            users.started(key.request)
-            continue
-        users.refused()
-        if users and this_pass.must_hold(key):
-            this_pass.hold(key, job_id)
-    return this_pass.plan()
+    return walk(world, _Users(world))
 
 
 def fair_ranking(world: Snapshot, mine: ClassKey) -> Callable[[ClassKey], Rank | None]:
@@ -82,7 +76,8 @@ def fair_ranking(world: Snapshot, mine: ClassKey) -> Callable[[ClassKey], Rank |
     def rank(key: ClassKey) -> Rank:
         if key.user not in claims:
             claims[key.user] = _claim(world, world.usage, key.user)
-        return claims[key.user], by_priority(key if key.user == mine.user else mine)
+        own = key if key.user == mine.user else mine
+        return claims[key.user], queue_rank(world, own.queue) - own.priority
 
     return rank
 
@@ -93,8 +88,8 @@ def _claim(world: Snapshot, used: Mapping[str, float], user: str) -> float:
     return used.get(user, 0.0) / share if share > 0 else inf
 
 
-def _by_user(world: Snapshot) -> dict[str, list[JobClass]]:
-    classes: dict[str, list[JobClass]] = {}
-    for job_class in world.classes:
-        classes.setdefault(job_class.key.user, []).append(job_class)
-    return classes
+def _by_user(world: Snapshot) -> dict[str, list[Lane]]:
+    lanes: dict[str, list[Lane]] = {}
+    for lane in world.lanes:
+        lanes.setdefault(lane.key.user, []).append(lane)
+    return lanes

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from aiosd.ids import JobId
-from aiosd.scheduling.ordering import Line, by_age
-from aiosd.scheduling.passes import Pass
+from aiosd.scheduling.ordering import Line
 from aiosd.scheduling.policy import ClassKey, Plan, Rank, Snapshot
+from aiosd.scheduling.walk import walk_strictly
 
 
 def fifo(world: Snapshot) -> Plan:
@@ -14,31 +13,7 @@ def fifo(world: Snapshot) -> Plan:
     Queues are served together, by the age of their jobs; priorities do not count. What the first job of a blocked queue
     waits for is withheld from the other queues, so that they use only what it leaves.
     """
-    this_pass = Pass(world)
-    line = Line(world.classes, by_age)
-    blockers: dict[str, JobId] = {}
-    while line:
-        if this_pass.full:
-            return this_pass.plan(more=True)
-        key, job_id = line.head
-        blocker = blockers.get(key.queue)
-        if blocker is not None:
-            this_pass.behind(key, blocker)
-            line.drop()
-        elif not this_pass.has_slot(key):
-            line.drop()
-        elif this_pass.start(key, job_id):
-            line.advance()
-        else:
-            line.drop()
-            if this_pass.kept_out(key):  # strict order would only keep the machine idle until the reservation begins
-                if line and this_pass.must_hold(key):
-                    this_pass.hold(key, job_id)
-                continue
-            blockers[key.queue] = job_id
-            if line:
-                this_pass.hold(key, job_id)
-    return this_pass.plan()
+    return walk_strictly(world, Line(world.lanes))
 
 
 def fifo_ranking(world: Snapshot, mine: ClassKey) -> Callable[[ClassKey], Rank | None]:

@@ -122,8 +122,6 @@ class Pass:
     def plan(self, *, more: bool = False) -> Plan:
         """The end of the pass. `more`: it stopped because it was `full`."""
         self._resolve()
-        if more:
-            self._excuse_the_rest()
         return Plan(tuple(self._starts), self._waits, more)
 
     def _shape(self, key: ClassKey) -> Shape:
@@ -190,9 +188,3 @@ class Pass:
         if shortage is None:
             return Wait(WaitKind.BEHIND, refusal.resource, refusal.holder)
         return Wait(WaitKind.RESOURCES, shortage.resource)
-
-    def _excuse_the_rest(self) -> None:
-        started = {start.job_id for start in self._starts}
-        for job_class in self._world.classes:
-            if job_class.key not in self._waits and any(job_id not in started for job_id in job_class):
-                self._waits[job_class.key] = Wait(WaitKind.BEHIND)

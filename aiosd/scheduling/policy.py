@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import NamedTuple, Protocol
 
 from aiosd.ids import JobId
@@ -11,17 +12,34 @@ from aiosd.resources.pool import Pool
 from aiosd.resources.request import Request
 from aiosd.scheduling.budgets import Budget
 from aiosd.scheduling.reservations import Keeper
+from aiosd.scheduling.rules import PreemptMode, QueueSettings, SchedulingRules
 
 
 class ClassKey(NamedTuple):
-    """Jobs that a policy cannot tell apart but by age. `priority` is the job's and its queue's together."""
+    """Jobs that a policy cannot tell apart but by age. `priority` is the job's own; its queue and its QoS have theirs in the rules."""
 
     queue: str
     user: str
     account: str
     priority: int
     request: Request
-    lasts_s: float = 0.0  # a run ends after so long at the latest; 0: nobody knows, or nobody asks while nothing is reserved
+    lasts_s: float = 0.0  # a run ends after so long at the latest; 0: nobody knows, or nobody asks
+    qos: str = ""
+    nice: int = 0
+    work: str = ""  # jobs of the same work are expected to last alike; "" while nobody predicts
+    preemptible: bool = False  # asked for by the job itself
+
+
+class LaneKey(NamedTuple):
+    """Classes whose order among themselves does not depend on what others use."""
+
+    queue: str
+    user: str
+    account: str
+    qos: str
+
+
+Rank = tuple[float, ...]
 
 
 class JobClass(Protocol):
@@ -45,12 +63,75 @@ class JobClass(Protocol):
         """Since when the oldest could have started; wall."""
 
 
+class Lane(Protocol):
+    """The classes of one queue, user, account and QoS, kept between passes in the order that the policy in force gave them."""
+
+    @property
+    def key(self) -> LaneKey: ...
+
+    @property
+    def count(self) -> int:
+        """How many jobs could start now if resources were endless."""
+
+    def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
+        """The first to go first, each with its rank; equal ranks by age of the oldest."""
+
+
+class Order(Protocol):
+    """Who is next, job by job; made by a policy for one pass."""
+
+    def __bool__(self) -> bool:
+        """Whether anybody is left."""
+
+    @property
+    def head(self) -> tuple[ClassKey, JobId]:
+        """Whose turn it is. IndexError when nobody is left."""
+
+    def advance(self) -> None:
+        """The head has started: the next one's turn."""
+
+    def drop(self) -> None:
+        """The head cannot start, and so nobody of its class can: the class leaves the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How long a run is expected to take, from its beginning; seconds. It ends between `low_s` and `high_s` nine times of ten."""
+
+    expected_s: float
+    low_s: float
+    high_s: float
+    samples: int = 0  # ended runs that it was learned from; 0: it is the time limit
+    basis: str = ""  # in words: "12 runs of train.py by alice"
+
+
+def no_estimate(key: ClassKey) -> Estimate | None:
+    """Where nothing is known of runs like these."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRun:
+    """A run that holds a grant. Times are wall; `expected_end_s` inf: nobody can say; `latest_end_s` inf: no limit ends it."""
+
+    job_id: JobId
+    key: ClassKey
+    grant: Grant
+    begun_s: float
+    expected_end_s: float = inf
+    latest_end_s: float = inf
+    preempt_mode: PreemptMode = PreemptMode.OFF  # what may be done to it now, by its queue, its QoS and itself
+    preemptible_from_s: float = 0.0
+    suspended: bool = False  # for another: `grant` is what it keeps
+    stopping: bool = False  # told to end: it makes room by itself
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The world as a policy may know it. `pool` is a trial: what a policy takes from it is undone after the pass."""
 
     now_s: float
-    classes: Sequence[JobClass]  # each with count >= 1
+    lanes: Sequence[Lane]  # each with count >= 1
     pool: Pool
     slots: Mapping[str, int] = field(default_factory=dict)  # starts a queue may still make; absent: no limit
     usage: Mapping[str, float] = field(default_factory=dict)  # decayed dominant share-seconds by user, see fairshare
@@ -58,6 +139,11 @@ class Snapshot:
     max_starts: int = 1000  # a pass may stop there; the engine asks again at once
     keeper: Keeper | None = None  # of what is reserved; None: nothing is
     budgets: Mapping[str, Budget] = field(default_factory=dict)  # by user; absent: no limit
+    rules: SchedulingRules = SchedulingRules()
+    queues: Mapping[str, QueueSettings] = field(default_factory=dict)
+    runs: Sequence[HeldRun] = ()
+    estimate: Callable[[ClassKey], Estimate | None] = no_estimate
+    held_back: str = ""  # why nothing new may start now, in a sentence, such as memory that is nearly used up; "": it may
 
 
 class WaitKind(StrEnum):
@@ -66,6 +152,8 @@ class WaitKind(StrEnum):
     QUEUE_LIMIT = "queue-limit"
     RESERVATION = "reservation"  # what it needs is kept for others
     USER_LIMIT = "user-limit"  # it is its own user's other jobs that keep it waiting
+    QOS_LIMIT = "qos-limit"
+    PRESSURE = "pressure"  # the machine is short of memory though not all of it is granted
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +173,37 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Eviction:
+    """A run that makes room: `mode` says how, `beneficiary` for whom."""
+
+    job_id: JobId
+    mode: PreemptMode
+    beneficiary: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What backfill keeps for a job that waits: it is expected to start at `at_s` (wall) with `grant`."""
+
+    job_id: JobId
+    at_s: float
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """`waits` has a reason for every class of which not all start. Evictions and reservations come with backfill."""
+    """`waits` has a reason for every class that was looked at and of which not all start: who is absent waits behind those."""
 
     starts: tuple[Start, ...]
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     more: bool = False  # stopped at max_starts
+    evictions: tuple[Eviction, ...] = ()
+    resumes: tuple[JobId, ...] = ()  # suspended runs whose whole grant is free again
+    reservations: tuple[Planned, ...] = ()
 
 
 Policy = Callable[[Snapshot], Plan]
-Rank = tuple[float, ...]
+Within = Callable[[JobClass, SchedulingRules, float], tuple[Rank, float]]
+"""The rank of a class within its lane (lower ones go first) as of a moment (wall), and until when it holds (wall; inf: until the class changes)."""
 Ranking = Callable[[Snapshot, ClassKey], Callable[[ClassKey], Rank | None]]
 """For one class, the places of all as they stand now: lower ones go first, then the older job; None: not in the same line."""

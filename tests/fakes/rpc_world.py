@@ -18,7 +18,6 @@ from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.job import Job, Owner
 from aiosd.jobs.ports import JobFilter
-from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QueueState, Steered
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.stats import JobStatistics, Sample
@@ -36,6 +35,7 @@ from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import Listening, RpcServer, Servicers
 from aiosd.rpc.simulation import SimulationServicer
 from aiosd.scheduling.reservations import Reservation
+from aiosd.scheduling.rules import QueueSettings
 from tests.fakes.accounts import FakeAccounts
 from tests.unit.rpc.records import OWNER, QUEUED, RUNNING
 

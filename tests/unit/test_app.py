@@ -8,7 +8,8 @@ import pytest
 from aiosd import app, domain_settings, doors
 from aiosd.access.limits import UserLimits
 from aiosd.errors import ConfigError, StorageCorrupt
-from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.jobs.settings import JobsSettings
+from aiosd.scheduling.rules import Backfill, QueueSettings, SchedulingRules
 from aiosd.settings_file import load
 
 EVERY_JOBS_SETTING = {
@@ -45,6 +46,7 @@ def test_every_setting_of_jobs_reaches_them() -> None:
         usage_half_life_s=60.0,
         shares={"ann": 3.0},
         max_starts_per_pass=7,
+        scheduling=SchedulingRules(backfill=Backfill.EASY),
         default_cpu_millis=500,
         default_queue="night",
         grace_s=1.0,

@@ -11,9 +11,9 @@ from aiosd.ids import JobId
 from aiosd.jobs.actions import WarnRun
 from aiosd.jobs.job import Phase, Run, StopCause
 from aiosd.jobs.ports import Launched, RunEnded
-from aiosd.jobs.settings import QueueSettings
 from aiosd.monitoring.looks import GpuRun
 from aiosd.resources.grant import DeviceGrant, Grant
+from aiosd.scheduling.rules import QueueSettings
 from tests.unit.rpc.records import RUNNING
 
 GIB = 1 << 30

@@ -55,7 +55,7 @@ def test_a_file_that_is_not_there_is_no_error_unless_it_was_named(tmp_path: Path
         ("[sceduler]", "unknown section [sceduler]; did you mean scheduler?"),
         ("jobs = 3", "jobs = 3 must be a table, [jobs]"),
         ("[queues.gpu]\npriorty = 1", "unknown key queues.gpu.priorty; did you mean queues.gpu.priority?"),
-        ('[queues."a b"]', "queue name 'a b' is not allowed"),
+        ('[queues."a b"]', "[queues.a b] has a name that is not allowed"),
         ("[queues]\ngpu = 1", "queues.gpu = 1 must be a table, [queues.gpu]"),
         ("[jobs]\ngrace_s = -1", "jobs.grace_s = -1 is not allowed: it must be a number from 0 to 31_536_000"),
         ("[jobs]\ngrace_s = nan", "jobs.grace_s = nan is not allowed"),

@@ -109,7 +109,25 @@ def test_a_method_without_a_row_is_the_admins() -> None:
 
 
 def test_what_only_looks_changes_nothing() -> None:
-    looking = {"Get", "List", "Watch", "Wait", "Why", "Logs", "Stats", "GetPolicy", "WhoAmI", "GetUser", "ListUsers", "ListTokens", "Audit", "VerifyAudit"}
+    looking = {
+        "Get",
+        "List",
+        "Watch",
+        "Wait",
+        "Why",
+        "Logs",
+        "Stats",
+        "GetPolicy",
+        "WhoAmI",
+        "GetUser",
+        "ListUsers",
+        "ListTokens",
+        "Audit",
+        "VerifyAudit",
+        "ListQos",
+        "Shares",
+        "Schedule",
+    }
     for name, rule in permissions.RULES.items():
         assert rule.changes != (name.rpartition(".")[2] in looking | {"ServerReflectionInfo"}), name
 

@@ -54,7 +54,7 @@ def test_every_flag_reaches_the_sdk(cli, fake) -> None:  # type: ignore[no-untyp
     begin, deadline = options.pop("begin"), options.pop("deadline")
     assert 3500 < deadline - begin < 3700
     assert args == (("cmd",),) and options == {
-        "name": "n", "cpus": "4", "memory": 16 << 30, "gpus": "a100:2", "gpu_memory": 10 << 30, "gres": ["fpga=1"], "disk": 50 << 30, "time": 7200.0, "queue": "q", "priority": 5, "nice": 3,
+        "name": "n", "cpus": "4", "memory": 16 << 30, "gpus": "a100:2", "gpu_memory": 10 << 30, "gres": ["fpga=1"], "disk": 50 << 30, "time": 7200.0, "queue": "q", "qos": "", "priority": 5, "nice": 3,
         "account": "a", "array": "0-99%8", "after": ["12"], "after_ok": ["13", "14"], "after_any": ["15"], "after_failed": ["16"], "retries": 3, "retry_on": ("oom", "preempt"), "backoff": 5.0,
         "retry_memory_factor": 2.0, "retry_memory_max": 64 << 30,
         "preemptible": True, "checkpoint_signal": "USR1", "grace": 60.0, "env": {"K": "V=W"}, "inherit_env": True, "cwd": "/tmp", "labels": {"k": "v"}, "output": "/tmp/o.txt",

@@ -9,7 +9,8 @@ from aiosd.ids import JobId
 from aiosd.jobs.admit import admit, dependencies
 from aiosd.jobs.draft import JobDraft, RetryDraft
 from aiosd.jobs.job import Dependency, DependencyKind, Environment, JobSpec, RetryPolicy
-from aiosd.jobs.settings import JobsSettings, QueueSettings
+from aiosd.jobs.settings import JobsSettings
+from aiosd.scheduling.rules import QueueSettings
 from tests.unit.jobs.world import draft, machine
 
 QUEUES = {"default": QueueSettings("default"), "closed": QueueSettings("closed", open=False), "short": QueueSettings("short", max_time_limit_s=60.0)}

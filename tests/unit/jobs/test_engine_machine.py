@@ -264,7 +264,7 @@ class EngineMachine(RuleBasedStateMachine):
             dict(state.holdings.limits),
         )
         world.engine.state.queues["default"] = queue
-        world.engine.state.requeue_classes("default")
+        world.engine.state.requeue_all()
 
     def live(self) -> list[Job]:
         return list(self.world.engine.state.jobs.values())

@@ -87,6 +87,7 @@ specs = st.builds(
     priority=st.integers(-(2**31), 2**31 - 1),
     nice=st.integers(-20, 19),
     queue=words,
+    qos=words,
     account=words,
     labels=labels,
     held=st.booleans(),

@@ -47,6 +47,7 @@ def draft_of(spec: JobSpec) -> JobDraft:
         priority=spec.priority,
         nice=spec.nice,
         queue=spec.queue,
+        qos=spec.qos,
         account=spec.account,
         labels=dict(spec.labels),
         held=spec.held,
@@ -96,6 +97,7 @@ def test_every_field_of_a_spec_is_converted() -> None:
             private_tmp=True,
             login_environment=True,
             process_limits=(ProcessLimit("core", 0, 0),),
+            qos="fast",
             nice=1,
             priority=2,
             begin_at_s=1.0,
@@ -224,6 +226,7 @@ def test_an_update_changes_what_it_mentions_only() -> None:
         begin_at_s=3,
         deadline_at_s=4,
         queue="q",
+        qos="fast",
         name="n",
         cpu_millis=5,
         memory_bytes=6,
@@ -232,7 +235,7 @@ def test_an_update_changes_what_it_mentions_only() -> None:
         labels={"k": "v"},
     )
     assert {field.name for field, _ in full.ListFields()} == {field.name for field in pb.UpdateJobRequest.DESCRIPTOR.fields}
-    assert convert.from_update(full) == JobChange(1, 2, 3, 4, "q", "n", 5, 6, 7, 8, {"k": "v"})
+    assert convert.from_update(full) == JobChange(1, 2, 3, 4, "q", "fast", "n", 5, 6, 7, 8, {"k": "v"})
 
 
 @pytest.mark.parametrize(

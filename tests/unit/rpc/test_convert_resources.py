@@ -7,7 +7,6 @@ from aios.v1 import node_pb2, queues_pb2, resources_pb2
 from aiosd.errors import InvalidArgument
 from aiosd.jobs.actions import QueueChange
 from aiosd.jobs.draft import RequestDraft
-from aiosd.jobs.settings import QueueSettings
 from aiosd.jobs.views import NodeView, QueueState
 from aiosd.monitoring.looks import ForeignUse, IdleDevice
 from aiosd.monitoring.machine import DaemonInfo, MachineLoad
@@ -19,6 +18,7 @@ from aiosd.rpc import convert_node, convert_queues
 from aiosd.rpc import convert_resources as convert
 from aiosd.rpc.needs import NodeReport, Reloaded
 from aiosd.scheduling.reservations import Reservation
+from aiosd.scheduling.rules import PreemptMode, QueueSettings
 from tests.unit.rpc.records import GRANT, grants, requests
 
 
@@ -71,12 +71,28 @@ def test_a_node_is_told_whole() -> None:
     assert list(convert_node.to_reloaded(Reloaded(("log.level",), ("listen.socket",))).needs_restart) == ["listen.socket"]
 
 
+FULL_QUEUE = QueueSettings(
+    "night", 1, 2, True, True, 3.0, 4.0, "requeue", 5.0, 6, 7, 8, 9, 10, 11, 12, 13, True, ("ann",), {"age": 1.0}, ("day",), PreemptMode.CANCEL, 14.0
+)
+
+
 def test_queues() -> None:
-    wire = convert_queues.to_queue(QueueState(QueueSettings("night", 1, 2, True, True, 3.0, 4.0), 5, 6, 7.0))
+    wire = convert_queues.to_queue(QueueState(FULL_QUEUE, 5, 6, 7.0, 8.0))
     assert {field.name for field, _ in wire.ListFields()} == {field.name for field in queues_pb2.Queue.DESCRIPTOR.fields}
     assert convert_queues.from_set_queue(queues_pb2.SetQueueRequest(name="night")) == QueueChange()
     full = queues_pb2.SetQueueRequest(name="night", priority=-1, max_running=0, open=False, started=False, default_time_limit_s=0, max_time_limit_s=9)
     assert convert_queues.from_set_queue(full) == QueueChange(-1, 0, False, False, 0.0, 9.0)
+    numbers = {"max_queued": 1, "cpu_millis": 2, "memory_bytes": 3, "gpu_millis": 4, "user_running": 5, "user_cpu_millis": 6, "user_gpu_millis": 7}
+    told = queues_pb2.SetQueueRequest(
+        name="night", **numbers, share_permille=8, borrow=True, allowed_users=queues_pb2.Names(names=["ann"]), preempts=queues_pb2.Names(),
+        weights=queues_pb2.Weights(weights={"age": 2.0}), preempt_mode="requeue", preempt_after_s=9.0, idle_gpus="cancel", idle_gpus_after_s=3.0,
+    )  # fmt: skip
+    assert convert_queues.from_set_queue(told) == QueueChange(
+        **numbers, share_permille=8, borrow=True, allowed_users=("ann",), preempts=(), weights={"age": 2.0}, preempt_mode=PreemptMode.REQUEUE,
+        preempt_after_s=9.0, idle_gpus="cancel", idle_gpus_after_s=3.0,
+    )  # fmt: skip
+    with pytest.raises(InvalidArgument, match="preempt_mode 'often'"):
+        convert_queues.from_set_queue(queues_pb2.SetQueueRequest(name="night", preempt_mode="often"))
     for wrong in (queues_pb2.SetQueueRequest(max_running=-1), queues_pb2.SetQueueRequest(max_time_limit_s=float("nan"))):
         with pytest.raises(InvalidArgument):
             convert_queues.from_set_queue(wrong)

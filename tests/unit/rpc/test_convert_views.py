@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from aios.v1 import jobs_pb2 as pb
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.explain import Why, WhyKind
+from aiosd.jobs.explain import AheadJob, Factor, Why, WhyKind
 from aiosd.jobs.job import Phase
 from aiosd.jobs.ports import JobFilter
 from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, Steered
@@ -97,7 +97,8 @@ def test_a_result_is_a_job_or_an_error() -> None:
 
 
 def test_why_loses_nothing() -> None:
-    why = Why(JobId(42), WhyKind.RESOURCES, "waits", "fifo", "gpu", "2", "1", "4", (JobId(41), JobId(40, 3)), 2, ("ask for 1",), 99.0)
+    why = Why(JobId(42), WhyKind.RESOURCES, "waits", "fifo", "gpu", "2", "1", "4", (JobId(41), JobId(40, 3)), 2, ("ask for 1",), 99.0, 98.0, 100.0, "time limits", 0.9,
+              (Factor("age", 0.5, 2.0),), (AheadJob(JobId(41), "ann", "lab", 0.5, 0.25, 3.0),), "2 GPUs")  # fmt: skip
     wire = convert.to_why(why)
     assert {field.name for field, _ in wire.ListFields()} == {field.name for field in pb.WhyResponse.DESCRIPTOR.fields}
     assert (list(wire.ahead), wire.kind) == (["41", "40.3"], "resources")

@@ -17,7 +17,7 @@ from aiosd.rpc.privacy import NOBODY, narrowed, redacted_why
 from tests.unit.rpc.records import ARRAY, ENDED, OWNER, QUEUED, RUNNING, specs
 
 SECRET = "hush-hush"
-TOLD = {"request", "array", "time_limit_s", "begin_at_s", "priority", "nice", "queue", "preemptible"}
+TOLD = {"request", "array", "time_limit_s", "begin_at_s", "priority", "nice", "queue", "qos", "preemptible"}
 PRIVATE = JobConverter(lambda job: Progress(1.0, 2.0, {SECRET: 1.0}, 3, 4.0), lambda job: (f"/home/{SECRET}", f"/{SECRET}"), lambda job: True)
 WRITTEN = replace(
     QUEUED.spec, name=SECRET, command=(SECRET,), cwd=f"/{SECRET}", environment=Environment("d", {SECRET: SECRET}), labels={SECRET: SECRET}, account=SECRET,

@@ -92,7 +92,7 @@ def test_a_pass_stops_at_its_limit_and_says_so(policy: Policy) -> None:
     classes = [waiting(key(ask(1)), 1, 2, 3), waiting(key(ask(2)), 4)]
     plan = decide(policy, Pool(machine()), classes, max_starts=2)
     assert (started(plan), plan.more) == ([1, 2], True)
-    assert plan.waits.keys() == {key(ask(1)), key(ask(2))}
+    assert not plan.waits, "who was not looked at waits behind those that were"
     assert not decide(policy, Pool(machine()), classes, max_starts=4).more
 
 

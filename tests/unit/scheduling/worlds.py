@@ -8,7 +8,10 @@ from aiosd.resources.inventory import Cpu, Device, Inventory
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import DeviceRequest, Request
 from aiosd.scheduling.budgets import Budget
+from aiosd.scheduling.lanes import Lanes
 from aiosd.scheduling.policy import ClassKey, Plan, Policy, Snapshot
+from aiosd.scheduling.registry import POLICIES
+from aiosd.scheduling.rules import SchedulingRules
 
 GIB = 1 << 30
 
@@ -69,8 +72,11 @@ def decide(
     budgets: Mapping[str, Budget] | None = None,
 ) -> Plan:
     """What the policy plans; the pool is afterwards as it was before."""
+    lanes = Lanes(next(known.within for known in POLICIES.values() if known.policy is policy), SchedulingRules())
+    for job_class in classes:
+        lanes.changed(job_class)
     with pool.trial():
-        return policy(Snapshot(0.0, classes, pool, slots or {}, usage or {}, shares or {}, max_starts, budgets=budgets or {}))
+        return policy(Snapshot(0.0, lanes.at(0.0), pool, slots or {}, usage or {}, shares or {}, max_starts, budgets=budgets or {}))
 
 
 def started(plan: Plan) -> list[int]:

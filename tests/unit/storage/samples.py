@@ -74,6 +74,7 @@ RICH_SPEC = JobSpec(
     priority=-(2**31),
     nice=19,
     queue="night",
+    qos="urgent",
     account="lab",
     labels={"team": "vision", "": "empty key", 'a"b': "c\nd"},
     held=True,

@@ -21,7 +21,18 @@ from tests.unit.storage.conftest import Store
 from tests.unit.storage.samples import RICH_SPEC, ended, live
 
 FIRST = Path(__file__).with_name("first.sql")  # a dump of what version 0001 wrote
-YOUNGER = ("io_read_bytes_per_s", "io_write_bytes_per_s", "io_weight", "secrets", "secrets_at", "private_tmp", "login_environment", "umask", "process_limits")
+YOUNGER = (
+    "qos",
+    "io_read_bytes_per_s",
+    "io_write_bytes_per_s",
+    "io_weight",
+    "secrets",
+    "secrets_at",
+    "private_tmp",
+    "login_environment",
+    "umask",
+    "process_limits",
+)
 OLD_RETRY = replace(RICH_SPEC.retry, oom_memory_factor=RetryPolicy().oom_memory_factor, oom_memory_max_bytes=0)
 OLD_SPEC = replace(RICH_SPEC, retry=OLD_RETRY, **{field.name: field.default for field in fields(JobSpec) if field.name in YOUNGER})  # type: ignore[arg-type]
 RECORD = AuditRecord(at_s=1.0, user="alice", uid=1000, method="Jobs.Cancel", allowed=True)

@@ -1,0 +1,54 @@
+"""The walk along an order: who starts, and what is kept from those behind for whoever cannot."""
+
+from aiosd.ids import JobId
+from aiosd.scheduling.passes import Pass
+from aiosd.scheduling.policy import Order, Plan, Snapshot
+
+
+def walk(world: Snapshot, order: Order) -> Plan:
+    """A job that does not fit is passed by only with what it cannot use.
+
+    For the first job that is short of a resource, all that it asks for is withheld as far as it is free: later ones start beside
+    it, never in its place, and so small jobs do not starve a big one. One hold for each short resource is enough: of that resource
+    nothing is left to those behind, and idle processors are not kept for every job that waits for a GPU.
+    """
+    this_pass = Pass(world)
+    while order:
+        if this_pass.full:
+            return this_pass.plan(more=True)
+        key, job_id = order.head
+        if this_pass.has_slot(key) and this_pass.start(key, job_id):
+            order.advance()
+            continue
+        order.drop()
+        if order and this_pass.must_hold(key):
+            this_pass.hold(key, job_id)
+    return this_pass.plan()
+
+
+def walk_strictly(world: Snapshot, order: Order) -> Plan:
+    """In each queue nobody passes by a job that does not fit; what it waits for is withheld from the other queues, too."""
+    this_pass = Pass(world)
+    blockers: dict[str, JobId] = {}
+    while order:
+        if this_pass.full:
+            return this_pass.plan(more=True)
+        key, job_id = order.head
+        blocker = blockers.get(key.queue)
+        if blocker is not None:
+            this_pass.behind(key, blocker)
+            order.drop()
+        elif not this_pass.has_slot(key):
+            order.drop()
+        elif this_pass.start(key, job_id):
+            order.advance()
+        else:
+            order.drop()
+            if this_pass.kept_out(key):  # strict order would only keep the machine idle until the reservation begins
+                if order and this_pass.must_hold(key):
+                    this_pass.hold(key, job_id)
+                continue
+            blockers[key.queue] = job_id
+            if order:
+                this_pass.hold(key, job_id)
+    return this_pass.plan()
