@@ -26,6 +26,7 @@ COMMANDS = {
     "node": ("aiosctl.node:node", "The machine: inventory, health, isolation; drain, resume"),
     "queue": ("aiosctl.queues:queue", "Queues: ls, show, set"),
     "policy": ("aiosctl.policy:policy", "The order in which jobs go: show, set"),
+    "simulate": ("aiosctl.simulate:simulate", "What would have been: another policy, machine or load"),
     "forecast": ("aiosctl.forecast:forecast", "How long jobs will wait: theory, replay, measured; what if"),
     "daemon": ("aiosctl.daemon:daemon", "The daemon: start, stop, status, logs, reload, install"),
     "admin": ("aiosctl.admin:admin", "Users, tokens, audit trail, keys for the network; backup, restore, check"),

@@ -15,7 +15,6 @@ _LEFT_OUT = {
     NEVER_RAN: "never ran (no run time, or pending)",
     "asks for nothing": "ask for no processor and no GPU",
     "too large": "ask for more than the machine has",
-    "no limit": "have no time limit",
 }
 
 
@@ -24,7 +23,6 @@ class Rules:
     """The usual rules of the Parallel Workloads Archive, and what can be chosen about them.
 
     cut        a job is killed at its limit: one that is said to have run longer ran so long
-    need_limit jobs that asked for no limit are left out, as the published results of KTH-SP2 have it
     strict     a row that would be left out is an error
     scale      gaps between arrivals are so many times as long; > 0
     until_s    what is submitted later than this after the first is left out
@@ -32,7 +30,6 @@ class Rules:
     """
 
     cut: bool = True
-    need_limit: bool = False
     strict: bool = False
     scale: float = 1.0
     until_s: float = inf
@@ -86,7 +83,7 @@ def _unusable(row: Row, job: TraceJob, machine: Machine, rules: Rules) -> str:
         return "asks for nothing"
     if not machine.holds(job):
         return "too large"
-    return "no limit" if rules.need_limit and job.limit_s <= 0 else ""
+    return ""
 
 
 def _refuse_when_strict(name: str, row: Row, why: str, rules: Rules) -> None:
@@ -98,7 +95,6 @@ _SINGULAR = {
     NEVER_RAN: "this job never ran",
     "asks for nothing": "this job asks for no processor and no GPU",
     "too large": "this job asks for more than the machine has",
-    "no limit": "this job has no time limit",
 }
 
 

@@ -76,10 +76,10 @@ def _size(chance: "Generator", servers: int) -> int:
     high = log2(servers)
     middle = max(_LOW, high - _MIDDLE_BELOW_HIGH)
     bounds = (min(_LOW, high), middle) if chance.random() <= _LOW_PART else (middle, high)
-    exponent = chance.uniform(*bounds)
+    exponent = float(chance.uniform(*bounds))
     if kind <= _SERIAL + _POWER_OF_2:
         exponent = min(round(exponent), int(high))
-    return min(servers, max(1, round(2.0**exponent)))
+    return int(min(servers, max(1, round(2.0**exponent))))
 
 
 def _run_s(chance: "Generator", size: int) -> float:
