@@ -12,11 +12,12 @@ from aiosd.host.aside import Aside
 from aiosd.ids import JobId
 from aiosd.jobs.ports import JobFilter, Journal
 from aiosd.jobs.state import State
+from aiosd.scheduling.rules import BackfillOrder
 from aiosd.simulation.history import GPU, TITLES, line_of
 from aiosd.simulation.records import Machine
 
 PROGRAM = "aiosd.simulation.__main__"
-PRELOAD = ("aiosd.simulation.experiment", "numpy.random")
+PRELOAD = ("aiosd.simulation.experiment", "aiosd.simulation.forecast", "numpy.random")
 _PAGE = 500  # jobs that are read from the history at once
 _ALL = JobFilter(include_ended=True, include_elements=True)
 
@@ -62,7 +63,7 @@ class Simulations:
 
     async def forecast(self, uid: int, request: Mapping[str, object]) -> AsyncIterator[Mapping[str, object]]:
         """The lines of the answer to a ForecastRequest, the last of which is the report."""
-        completed = {"verb": "forecast", **request, "here": asdict(self._here())}
+        completed = {"verb": "forecast", **request, "here": asdict(self._here()), "setup": self._in_force()}
         with self._one(uid):
             async for line in self.aside.ask(completed, self._history(_number(request.get("since_s")))):
                 yield line
@@ -71,6 +72,13 @@ class Simulations:
         """The policy in force, and the shares of users."""
         state = self.state()
         return state.policy, state.settings.shares
+
+    def _in_force(self) -> Mapping[str, object]:
+        """How this machine decides, as a Setup."""
+        state = self.state()
+        rules = state.settings.scheduling
+        shortest_first = rules.backfill_order is BackfillOrder.SHORTEST
+        return {"policy": state.policy, "backfill": rules.backfill.value, "shortest_first": shortest_first, "shares": dict(state.settings.shares)}
 
     @contextmanager
     def _one(self, uid: int) -> Iterator[None]:

@@ -1,23 +1,56 @@
 """How long jobs will wait here: what theory says, what a replay of the past says, and what was measured, side by side."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from math import ceil, fsum
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import ceil, fsum, inf
+
+import msgspec
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
 from aiosd.simulation.fitting import LEAST, Fit, fit
 from aiosd.simulation.metrics import quantile
 from aiosd.simulation.outlook import RESOURCES, Figures, Question, Report, Target, WhatIf
-from aiosd.simulation.past import Past, more_arrivals
+from aiosd.simulation.past import Past, more_arrivals, past_of
 from aiosd.simulation.queueing import System, servers_for, smallest, steady, wait_quantile, wait_tail
 from aiosd.simulation.records import ONE, Machine, TraceJob
+from aiosd.simulation.setup import Setup
+from aiosd.simulation.table import read_table
+from aiosd.simulation.world import simulate
 
+Say = Callable[[Mapping[str, object]], None]
 Replay = Callable[[Sequence[TraceJob], Machine], Sequence[float]]
 """When each of the jobs starts on that machine, in seconds, under the policy in force."""
 
 MOST_TIMES = 64  # a target that takes more than so many times the machine is not looked for further
 _WAITED_S = 1.0  # to have waited for less is not to have waited
 _FIELDS = {"gpu": "gpu_millis", "cpu": "cpu_millis"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """The machine, and how it decides."""
+
+    here: Machine
+    setup: Setup
+
+
+def answer(request: Mapping[str, object], data: bytes, say: Say, now_s: Callable[[], float]) -> None:
+    """Says one line, the report. `request` has the fields of a Question beside `here` and `setup`; `data` is what history.py writes.
+
+    raises    InvalidArgument for what is no question; what `forecast` raises
+    """
+    try:
+        question, place = msgspec.convert(request, Question), msgspec.convert(request, _Place)
+    except msgspec.ValidationError as error:
+        raise InvalidArgument(f"this is no question for a forecast: {error}") from None
+    past = past_of(read_table(data.decode().splitlines(), "the history"))
+    found = forecast(past, place.here, question, lambda jobs, machine: simulate(jobs, machine, place.setup))
+    say({"report": {**asdict(found, dict_factory=_finite), "policy": place.setup.policy, "backfill": place.setup.backfill}})
+
+
+def _finite(fields: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """JSON knows no infinity: what grows without end is null."""
+    return {name: None if value == inf else value for name, value in fields}
 
 
 def forecast(past: Past, machine: Machine, question: Question, replay: Replay) -> Report:
