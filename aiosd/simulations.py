@@ -3,7 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from typing import Protocol
+
+import msgspec
 
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import SimulationConfig
@@ -16,7 +19,7 @@ from aiosd.simulation.history import GPU, TITLES, line_of
 from aiosd.simulation.records import Machine
 
 PROGRAM = "aiosd.simulation.__main__"
-PRELOAD = ("aiosd.simulation.experiment", "numpy.random")
+PRELOAD = tuple(name for name in ("aiosd.simulation.experiment", "aiosd.simulation.forecast", "numpy.random") if find_spec(name) is not None)
 _PAGE = 500  # jobs that are read from the history at once
 _ALL = JobFilter(include_ended=True, include_elements=True)
 
@@ -67,10 +70,11 @@ class Simulations:
             async for line in self.aside.ask(completed, self._history(_number(request.get("since_s")))):
                 yield line
 
-    def defaults(self) -> tuple[str, Mapping[str, float]]:
-        """The policy in force, and the shares of users."""
+    def rules(self) -> Mapping[str, object]:
+        """A Setup of the simulator as this machine is set up now."""
         state = self.state()
-        return state.policy, state.settings.shares
+        rules, queues = msgspec.to_builtins(state.settings.scheduling), msgspec.to_builtins(state.queues)
+        return {"policy": state.policy, "rules": rules, "queues": queues, "shares": dict(state.settings.shares)}
 
     @contextmanager
     def _one(self, uid: int) -> Iterator[None]:
