@@ -1,5 +1,6 @@
 """`simulate`: what would have been with another policy, another machine, another load."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +9,10 @@ import click
 from aios.simulation import SimulationOutcome
 from aios.units import format_seconds
 from aiosctl import plot, session
-from aiosctl.failures import WrongUsage, warn
+from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb
 from aiosctl.options import COUNT, DURATION, SIZE, Value, output_options
-from aiosctl.output import Column, Shape, print_rows
+from aiosctl.output import Column, Shape, escaped, print_rows
 from aiosctl.progress import Bar
 
 if TYPE_CHECKING:
@@ -127,11 +128,15 @@ def simulate(trace: str | None, policies: str, backfills: str, plot_to: str | No
     with session.connect() as client, Bar() as bar:
         outcomes = client.simulate(
             trace, policies=_names(policies), backfills=_names(backfills), points=_POINTS if plot_to else 0,
-            on_progress=_shown(bar), on_note=warn if shape.format in ("table", "wide") else None, **machine, **chosen,
+            on_progress=_shown(bar), on_note=_tell_note, **machine, **chosen,
         )  # fmt: skip
     print_rows(outcomes, COLUMNS, lambda o: f"{o.policy}/{o.backfill}", shape)
     if plot_to is not None:
         plot.draw(outcomes, plot_to)
+
+
+def _tell_note(note: str) -> None:
+    print(f"note: {escaped(note)}", file=sys.stderr)
 
 
 def _names(text: str) -> list[str]:

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from aiosd.clock import Clock, SystemClock
 from aiosd.config import SimulationConfig
 from aiosd.errors import Exhausted, InvalidArgument
@@ -12,7 +14,6 @@ from aiosd.host.aside import Aside
 from aiosd.ids import JobId
 from aiosd.jobs.ports import JobFilter, Journal
 from aiosd.jobs.state import State
-from aiosd.scheduling.rules import BackfillOrder
 from aiosd.simulation.history import GPU, TITLES, line_of
 from aiosd.simulation.records import Machine
 
@@ -63,22 +64,16 @@ class Simulations:
 
     async def forecast(self, uid: int, request: Mapping[str, object]) -> AsyncIterator[Mapping[str, object]]:
         """The lines of the answer to a ForecastRequest, the last of which is the report."""
-        completed = {"verb": "forecast", **request, "here": asdict(self._here()), "setup": self._in_force()}
+        completed = {"verb": "forecast", **request, "here": asdict(self._here()), "setup": self.rules()}
         with self._one(uid):
             async for line in self.aside.ask(completed, self._history(_number(request.get("since_s")))):
                 yield line
 
-    def defaults(self) -> tuple[str, Mapping[str, float]]:
-        """The policy in force, and the shares of users."""
+    def rules(self) -> Mapping[str, object]:
+        """A Setup of the simulator as this machine is set up now."""
         state = self.state()
-        return state.policy, state.settings.shares
-
-    def _in_force(self) -> Mapping[str, object]:
-        """How this machine decides, as a Setup."""
-        state = self.state()
-        rules = state.settings.scheduling
-        shortest_first = rules.backfill_order is BackfillOrder.SHORTEST
-        return {"policy": state.policy, "backfill": rules.backfill.value, "shortest_first": shortest_first, "shares": dict(state.settings.shares)}
+        rules, queues = msgspec.to_builtins(state.settings.scheduling), msgspec.to_builtins(state.queues)
+        return {"policy": state.policy, "rules": rules, "queues": queues, "shares": dict(state.settings.shares)}
 
     @contextmanager
     def _one(self, uid: int) -> Iterator[None]:

@@ -15,14 +15,14 @@ MOST_NAMES = 16
 LARGEST = 1e9  # processors, GPUs
 
 
-def from_experiment(wire: pb.Experiment, policy: str, shares: Mapping[str, float]) -> dict[str, object]:
-    """`policy` is what is simulated where none is named."""
+def from_experiment(wire: pb.Experiment, here: Mapping[str, Any]) -> dict[str, object]:
+    """`here`: how this machine is set up, which is simulated where nothing else is named."""
     if wire.source not in SOURCES:
         raise InvalidArgument("the source is not set", hint=f"choose one of {', '.join(SOURCES.values())}", field="source")
     return {
         "source": SOURCES[wire.source],
         "name": text(wire.trace_name, "", "trace_name", limits.TEXT) or "the trace",
-        "setups": _setups(wire, policy, shares),
+        "setups": _setups(wire, here),
         "cpu_millis": round(1000 * _machine(wire.cpus, "cpus")),
         "memory_bytes": amount(wire.memory_bytes, "", "memory_bytes"),
         "gpus": _whole(_machine(wire.gpus, "gpus"), "gpus"),
@@ -39,16 +39,19 @@ def from_experiment(wire: pb.Experiment, policy: str, shares: Mapping[str, float
     }
 
 
-def _setups(wire: pb.Experiment, policy: str, shares: Mapping[str, float]) -> list[dict[str, object]]:
-    policies = texts(wire.policies, "", "policies") or (policy,)
-    backfills = texts(wire.backfills, "", "backfills") or ("off",)
+def _setups(wire: pb.Experiment, here: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Every policy with every backfill. Queues, accounts and shares of this machine are for its own history: a trace has others."""
+    policies = texts(wire.policies, "", "policies") or (here["policy"],)
+    backfills = texts(wire.backfills, "", "backfills") or (here["rules"]["backfill"],)
     for names, field in ((policies, "policies"), (backfills, "backfills")):
         few(names, "", field, MOST_NAMES)
     unknown = [name for name in backfills if name not in BACKFILLS]
     if unknown:
         raise InvalidArgument(f"there is no backfill {unknown[0][:40]!r}", hint=f"choose among {', '.join(BACKFILLS)}", field="backfills")
-    known = {"shortest_first": wire.shortest_first, "estimate_actual": wire.estimate_actual, "events": wire.events, "shares": dict(shares)}
-    return [{"policy": policy, "backfill": backfill, **known} for policy in policies for backfill in backfills]
+    own = wire.source == pb.Experiment.HISTORY
+    rules = {**(here["rules"] if own else {"weights": here["rules"]["weights"]}), "backfill_order": "shortest" if wire.shortest_first else "arrival"}
+    known = {"estimate_actual": wire.estimate_actual, "events": wire.events, **({"queues": here["queues"], "shares": here["shares"]} if own else {})}
+    return [{"policy": policy, "rules": {**rules, "backfill": backfill}, **known} for policy in policies for backfill in backfills]
 
 
 def _machine(value: float, field: str) -> float:

@@ -152,8 +152,8 @@ class SimulationCalls(Protocol):
 
     def forecast(self, uid: int, request: Mapping[str, object]) -> AsyncIterator[Mapping[str, object]]: ...
 
-    def defaults(self) -> tuple[str, Mapping[str, float]]:
-        """The policy in force, and the shares of users."""
+    def rules(self) -> Mapping[str, object]:
+        """As this machine is set up now: policy, rules (backfill, its order, weights ...), queues, shares."""
 
 
 class JobMeter(Protocol):

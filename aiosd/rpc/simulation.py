@@ -22,8 +22,7 @@ class SimulationServicer(Wire):
         first = await anext(requests, None)
         if first is None or first.WhichOneof("part") != "experiment":
             raise InvalidArgument("the first message is not the experiment", hint="send `experiment` first, then the trace", field="experiment")
-        policy, shares = self._simulations.defaults()
-        asked = convert_simulation.from_experiment(first.experiment, policy, shares)
+        asked = convert_simulation.from_experiment(first.experiment, self._simulations.rules())
         async with closing(self._simulations.simulate(caller().uid, asked, _pieces(requests))) as lines:
             async for line in lines:
                 yield convert_simulation.to_response(line)

@@ -68,9 +68,11 @@ def _job(row: Row, unit: str) -> TraceJob:
     cpu = row.cpu_millis if row.cpu_millis is not None else size * ONE if unit != "gpu" else 0.0
     gpu_millis = ceil(gpu) if gpu <= ONE else ONE * ceil(gpu / ONE)
     memory = int(row.memory_bytes or 0)
+    who = row.user or row.group
+    limit_s = max(0.0, row.limit_s)
     return TraceJob(
-        row.submit_s, row.run_s, ceil(cpu), memory, gpu_millis, max(0.0, row.limit_s), row.user or row.group, row.queue or "default", row.group, row.priority
-    )
+        row.submit_s, row.run_s, ceil(cpu), memory, gpu_millis, limit_s, who, row.queue or "default", row.group, row.priority, row.qos
+    )  # fmt: skip
 
 
 def _unusable(row: Row, job: TraceJob, machine: Machine, rules: Rules) -> str:

@@ -74,11 +74,11 @@ def answer(request: Mapping[str, object], data: bytes, say: Say, now_s: Callable
         took_s = now_s() - begun_s
         points = [asdict(point) for point in series(trace.jobs, starts_s, machine, asked.points)]
         outcome = asdict(measure(trace.jobs, starts_s, machine))
-        say({"outcome": {"policy": setup.policy, "backfill": setup.backfill, **outcome, "took_s": took_s, "series": points}})
+        say({"outcome": {"policy": setup.policy, "backfill": setup.rules.backfill, **outcome, "took_s": took_s, "series": points}})
 
 
 def _progress(setup: Setup, total: int, say: Say) -> Callable[[int], None]:
-    return lambda done: say({"progress": {"policy": setup.policy, "backfill": setup.backfill, "done": done, "total": total}})
+    return lambda done: say({"progress": {"policy": setup.policy, "backfill": setup.rules.backfill, "done": done, "total": total}})
 
 
 def work(asked: Experiment, data: bytes) -> tuple[Trace, Machine]:

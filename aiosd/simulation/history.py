@@ -2,7 +2,7 @@
 
 from aiosd.jobs.job import Job
 
-TITLES = "submit_s,run_s,user,group,queue,priority,walltime_req_s,cpu_milli,mem_mib,gpus,orig_wait_s\n"
+TITLES = "submit_s,run_s,user,group,queue,priority,qos,walltime_req_s,cpu_milli,mem_mib,gpus,orig_wait_s\n"
 GPU = "gpu"
 
 
@@ -19,7 +19,7 @@ def line_of(job: Job) -> str:
     asked = grant if request.exclusive else request  # all of the machine, as it was then
     gpus = sum(part.millis for part in asked.devices if part.kind == GPU) / 1000
     cells = (
-        f"{begin_s:.3f}", f"{outcome.run_s:.3f}", _plain(job.owner.name), _plain(spec.account), _plain(spec.queue), str(spec.priority),
+        f"{begin_s:.3f}", f"{outcome.run_s:.3f}", _plain(job.owner.name), _plain(spec.account), _plain(spec.queue), str(spec.priority), _plain(spec.qos),
         f"{spec.time_limit_s:.3f}", str(asked.cpu_millis), f"{asked.memory_bytes / (1 << 20):.3f}", f"{gpus:g}", f"{max(0.0, started_s - begin_s):.3f}",
     )  # fmt: skip
     return ",".join(cells) + "\n"

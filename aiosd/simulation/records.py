@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from aiosd.units import format_bytes, format_millis
+
 ONE = 1000  # thousandths of a processor or a GPU
 
 
@@ -23,6 +25,7 @@ class TraceJob(NamedTuple):
     queue: str = "default"
     account: str = ""
     priority: int = 0
+    qos: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,6 @@ class Machine:
     @property
     def words(self) -> str:
         """`100 processors and 8 GPUs`."""
-        from aiosd.units import format_bytes, format_millis
-
         parts = [f"{format_millis(self.cpu_millis)} processors"] if self.cpu_millis else []
         parts += [f"{self.gpus} GPUs"] if self.gpus else []
         parts += [f"{format_bytes(self.memory_bytes)} of memory"] if self.memory_bytes else []

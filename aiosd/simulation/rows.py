@@ -23,6 +23,7 @@ class Row(NamedTuple):
     queue: str = ""
     status: str = ""
     priority: int = 0
+    qos: str = ""
     cpu_millis: float | None = None
     memory_bytes: float | None = None
     gpu_millis: float | None = None

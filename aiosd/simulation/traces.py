@@ -9,6 +9,7 @@ from aiosd.simulation.table import read_table
 
 LARGEST_BYTES = 512 << 20  # unpacked; more would not be a trace but a trap
 _GZIP = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # not by the codec for it: that is a module, which cannot be loaded any more where this runs as nobody
 
 
 def read_trace(data: bytes, name: str) -> RawTrace:
@@ -43,7 +44,7 @@ def _unpacked(data: bytes, name: str) -> bytes:
 
 def _text(data: bytes, name: str) -> str:
     try:
-        return data.decode("utf-8-sig")
+        return data.removeprefix(_BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise InvalidArgument(f"{name}, line {line}: it is not text", hint="a trace is an SWF or CSV file, or one of these through gzip", trace=name) from None

@@ -1,35 +1,38 @@
 """The daemon's scheduling code on a heap of virtual time: jobs arrive, the policy plans over the pool, runs end."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from math import inf
 
 from aiosd.ids import JobId
 from aiosd.resources.grant import Grant
-from aiosd.resources.inventory import Cpu, Device, Inventory
-from aiosd.resources.pool import Pool
 from aiosd.resources.request import DeviceRequest, Request
 from aiosd.scheduling.fairshare import UsageLedger, dominant_share
-from aiosd.scheduling.policy import ClassKey, Snapshot
+from aiosd.scheduling.lanes import Lanes
+from aiosd.scheduling.policy import ClassKey, HeldRun, Snapshot
 from aiosd.scheduling.registry import POLICIES
-from aiosd.simulation.records import ONE, Machine, TraceJob
+from aiosd.simulation import kernel
+from aiosd.simulation.counting import CountingPool
+from aiosd.simulation.records import Machine, TraceJob
 from aiosd.simulation.setup import Setup
 
-ENDLESS_BYTES = 1 << 62
 PROGRESS_STEPS = 200
 
 Progress = Callable[[int], None]
 
 
 def simulate(jobs: Sequence[TraceJob], machine: Machine, setup: Setup, progress: Progress = lambda done: None) -> list[float]:
-    """When each job starts, in the order of `jobs`, which is that of their submission. Every one fits the machine."""
+    """When each job starts, in the order of `jobs`, which is that of their submission. The machine can hold each of them."""
+    if kernel.applies(jobs, machine, setup):
+        return kernel.Kernel(jobs, machine, setup).run(progress)
     return World(jobs, machine, setup).run(progress)
 
 
 @dataclass(slots=True)
-class Lane:
-    """Implements scheduling's JobClass: jobs that a policy cannot tell apart but by age."""
+class WaitingClass:
+    """Implements scheduling's JobClass."""
 
     key: ClassKey
     jobs: Sequence[TraceJob]
@@ -52,94 +55,144 @@ class Lane:
 
 
 class World:
-    """`starts_s` fills as jobs start."""
+    """Nothing is preempted here, and nothing reserved by operators: what a plan evicts goes on."""
 
     def __init__(self, jobs: Sequence[TraceJob], machine: Machine, setup: Setup) -> None:
         self._jobs = jobs
         self._setup = setup
-        self._pool = Pool(inventory_of(machine))
+        self._policy = POLICIES[setup.policy]
+        self._pool = CountingPool(machine)
         self._requests: dict[tuple[int, int, int], Request] = {}
-        self._lanes: dict[ClassKey, Lane] = {}
+        self._shares: dict[Request, float] = {}
+        self._classes: dict[ClassKey, WaitingClass] = {}
+        self._lanes = Lanes(self._policy.within, setup.rules)
         self._ledger = UsageLedger()
-        self._running: dict[int, Grant] = {}
+        self._runs: dict[int, HeldRun] = {}
+        self._active: Counter[str] = Counter()  # by queue
         self._ends: list[tuple[float, int, int]] = []  # when, in the order of the starts, who
-        self._started = 0
+        self._arrived = self._started = 0
         self.starts_s = [0.0] * len(jobs)
 
     def run(self, progress: Progress) -> list[float]:
         """Until the last has started."""
+        instant = self._each_event if self._setup.events else self._at_once
         step = max(1, len(self._jobs) // PROGRESS_STEPS)
-        told, arrived = 0, 0
+        told = 0
         while self._started < len(self._jobs):
-            now_s = self._next_s(arrived)
-            while self._ends and self._ends[0][0] == now_s:
-                self._end(heappop(self._ends)[2], now_s)
-            while arrived < len(self._jobs) and self._jobs[arrived].submit_s == now_s:
-                self._arrive(arrived)
-                arrived += 1
-            self._pass(now_s)
+            instant(self._next_s())
             if self._started - told >= step:
                 told = self._started
                 progress(told)
         return self.starts_s
 
-    def _next_s(self, arrived: int) -> float:
-        times = [self._ends[0][0]] if self._ends else []
-        times += [self._jobs[arrived].submit_s] if arrived < len(self._jobs) else []
-        return min(times)
+    def _next_s(self) -> float:
+        end_s = self._ends[0][0] if self._ends else inf
+        return min(end_s, self._jobs[self._arrived].submit_s) if self._arrived < len(self._jobs) else end_s
 
-    def _arrive(self, number: int) -> None:
+    # Within an instant
+
+    def _at_once(self, now_s: float) -> None:
+        """As the daemon does it: all that happened, then one pass."""
+        while self._ends and self._ends[0][0] <= now_s:
+            self._end(heappop(self._ends)[2], now_s)
+        while self._arrived < len(self._jobs) and self._jobs[self._arrived].submit_s <= now_s:
+            self._arrive()
+        self._pass(now_s)
+
+    def _each_event(self, now_s: float) -> None:
+        """As published simulators do it; see Setup."""
+        ending = []
+        while self._ends and self._ends[0][0] <= now_s:
+            ending.append(heappop(self._ends)[2])
+        for number in ending:
+            if self._runs[number].expected_end_s <= now_s:
+                self._end(number, now_s)
+        while self._arrived < len(self._jobs) and self._jobs[self._arrived].submit_s <= now_s:
+            if self._pool.shortage(self._arrive().request) is None:
+                self._pass(now_s)
+        for number in ending:
+            if number in self._runs:
+                self._end(number, now_s)
+            self._pass(now_s)
+
+    def _arrive(self) -> ClassKey:
+        number = self._arrived
+        self._arrived += 1
         key = self._key(self._jobs[number])
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = Lane(key, self._jobs)
-        lane.waiting.append(number)
+        found = self._classes.get(key)
+        if found is None:
+            found = self._classes[key] = WaitingClass(key, self._jobs)
+        found.waiting.append(number)
+        self._lanes.changed(found)
+        return key
 
     def _key(self, job: TraceJob) -> ClassKey:
         shape = (job.cpu_millis, job.memory_bytes, job.gpu_millis)
         request = self._requests.get(shape)
         if request is None:
             request = self._requests[shape] = request_of(job)
-        lasts_s = job.run_s if self._setup.estimate_actual else job.limit_s
-        return ClassKey(job.queue, job.user, job.account, job.priority, request, lasts_s)
+        return ClassKey(job.queue, job.user, job.account, job.priority, request, self._lasts_s(job), job.qos)
+
+    def _lasts_s(self, job: TraceJob) -> float:
+        return job.run_s if self._setup.estimate_actual else job.limit_s
+
+    # A pass
 
     def _pass(self, now_s: float) -> None:
-        if not self._lanes:
+        if not self._classes:
             return
+        setup = self._setup
         with self._pool.trial() as pool:
-            world = Snapshot(now_s, list(self._lanes.values()), pool, usage=self._ledger.usage(now_s), shares=self._setup.shares, max_starts=1 << 30)
-            plan = POLICIES[self._setup.policy].policy(world)
+            world = Snapshot(
+                now_s=now_s,
+                lanes=self._lanes.at(now_s),
+                pool=pool,
+                slots={name: max(0, queue.max_running - self._active[name]) for name, queue in setup.queues.items() if queue.max_running},
+                usage=self._ledger.usage(now_s) if setup.policy != "fifo" else {},
+                shares=setup.shares,
+                max_starts=len(self._jobs),
+                rules=setup.rules,
+                queues=setup.queues,
+                runs=tuple(self._runs.values()),
+            )
+            plan = self._policy.policy(world)
         for start in plan.starts:
-            self._start(start.job_id.number, start.grant, now_s)
+            self._start(start.job_id, start.grant, now_s)
 
-    def _start(self, number: int, grant: Grant, now_s: float) -> None:
-        job = self._jobs[number]
+    def _start(self, job_id: JobId, grant: Grant, now_s: float) -> None:
+        number, job = job_id.number, self._jobs[job_id.number]
+        key, lasts_s = self._key(job), self._lasts_s(job)
+        ends_s = now_s + lasts_s if lasts_s else inf
         self._pool.adopt(grant)
-        self._running[number] = grant
-        self._ledger.begin(job.user, dominant_share(grant, self._pool.inventory), now_s)
+        self._runs[number] = HeldRun(job_id, key, grant, now_s, ends_s, ends_s)
+        self._ledger.begin(job.user, self._share(key.request), now_s)
+        self._active[job.queue] += 1
         self.starts_s[number] = now_s
         self._started += 1
         heappush(self._ends, (now_s + job.run_s, self._started, number))
-        key = self._key(job)
-        lane = self._lanes[key]
-        lane.waiting.remove(number)
-        if not lane.waiting:
-            del self._lanes[key]
+        self._leave(key, number)
+
+    def _leave(self, key: ClassKey, number: int) -> None:
+        found = self._classes[key]
+        found.waiting.remove(number)
+        self._lanes.changed(found)
+        if not found.waiting:
+            del self._classes[key]
 
     def _end(self, number: int, now_s: float) -> None:
-        grant = self._running.pop(number)
-        self._pool.give_back(grant)
-        self._ledger.finish(self._jobs[number].user, dominant_share(grant, self._pool.inventory), self.starts_s[number], now_s)
+        run = self._runs.pop(number)
+        self._pool.give_back(run.grant)
+        self._active[run.key.queue] -= 1
+        self._ledger.finish(run.key.user, self._share(run.key.request), run.begun_s, now_s)
+
+    def _share(self, request: Request) -> float:
+        found = self._shares.get(request)
+        if found is None:
+            found = self._shares[request] = dominant_share(request, self._pool.inventory)
+        return found
 
 
 def request_of(job: TraceJob) -> Request:
     """Nothing runs without some processor: a job of which only GPUs are known gets a thousandth of one."""
     devices = (DeviceRequest("gpu", job.gpu_millis),) if job.gpu_millis else ()
     return Request(max(1, job.cpu_millis), job.memory_bytes, devices)
-
-
-def inventory_of(machine: Machine) -> Inventory:
-    cpus = -(-machine.cpu_millis // ONE) or max(1, machine.gpus)
-    devices = tuple(Device(f"gpu-{at}", "gpu", at) for at in range(machine.gpus))
-    memory_bytes = machine.memory_bytes or ENDLESS_BYTES
-    return Inventory("simulated", tuple(Cpu(at, at, 0, 0) for at in range(cpus)), memory_bytes, memory_bytes, devices=devices)

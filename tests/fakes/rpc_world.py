@@ -263,16 +263,17 @@ class World:
         finally:
             self.note("simulation closed")
         for setup in cast(Sequence[Mapping[str, object]], request["setups"]):
-            yield {"progress": {"policy": setup["policy"], "backfill": setup["backfill"], "done": 1, "total": 1}}
-            yield {"outcome": {**OUTCOME, "policy": setup["policy"], "backfill": setup["backfill"]}}
+            names = {"policy": setup["policy"], "backfill": cast(Mapping[str, object], setup["rules"])["backfill"]}
+            yield {"progress": {**names, "done": 1, "total": 1}}
+            yield {"outcome": {**OUTCOME, **names}}
 
     async def forecast(self, uid: int, request: Mapping[str, object]) -> AsyncIterator[Mapping[str, object]]:
         self._maybe_fail()
         self.asked.append(request)
         yield {"report": {"queue": request["queue"]}}
 
-    def defaults(self) -> tuple[str, Mapping[str, float]]:
-        return "fair", {"ada": 2.0}
+    def rules(self) -> Mapping[str, object]:
+        return {"policy": "fair", "rules": {"backfill": "easy", "weights": {}}, "queues": {"night": {}}, "shares": {"ada": 2.0}}
 
 
 def servicers_of(world: World) -> Servicers:
