@@ -21,6 +21,7 @@ Say = Callable[[Mapping[str, object]], None]
 Replay = Callable[[Sequence[TraceJob], Machine], Sequence[float]]
 """When each of the jobs starts on that machine, in seconds, under the policy in force."""
 
+MOST_JOBS = 20_000  # of a longer history the newest: every replay is of all of them
 MOST_TIMES = 64  # a target that takes more than so many times the machine is not looked for further
 _WAITED_S = 1.0  # to have waited for less is not to have waited
 _FIELDS = {"gpu": "gpu_millis", "cpu": "cpu_millis"}
@@ -43,9 +44,9 @@ def answer(request: Mapping[str, object], data: bytes, say: Say, now_s: Callable
         question, place = msgspec.convert(request, Question), msgspec.convert(request, _Place)
     except msgspec.ValidationError as error:
         raise InvalidArgument(f"this is no question for a forecast: {error}") from None
-    past = past_of(read_table(data.decode().splitlines(), "the history"))
+    past = past_of(read_table(data.decode().splitlines(), "the history")).newest(MOST_JOBS)
     found = forecast(past, place.here, question, lambda jobs, machine: simulate(jobs, machine, place.setup))
-    say({"report": {**asdict(found, dict_factory=_finite), "policy": place.setup.policy, "backfill": place.setup.backfill}})
+    say({"report": {**asdict(found, dict_factory=_finite), "policy": place.setup.policy, "backfill": place.setup.rules.backfill}})
 
 
 def _finite(fields: Sequence[tuple[str, object]]) -> dict[str, object]:
@@ -156,16 +157,17 @@ class _Asked:
             return None
         by = {name: servers_for(system, wait_s, self.mean_width) for name, system in self.systems(found, self.units, factor)}
         most = ceil(self.units * MOST_TIMES)
-        by["replay"] = self._replayed_target(most)
+        by["replay"] = self._replayed_target(most, found.load * self.units * factor)
         return Target(wait_s, factor, {name: count if count is not None and count <= most else None for name, count in by.items()})
 
-    def _replayed_target(self, most: int) -> int | None:
+    def _replayed_target(self, most: int, offered: float) -> int | None:
         jobs = more_arrivals(self.past.jobs, self.question.arrivals_factor, self.question.seed)
 
         def is_enough(units: int) -> bool:
             return self.counted("", jobs, self._replay(jobs, self.with_units(units)), units).wait_mean_s <= self.question.target_wait_s
 
-        return smallest(is_enough, ceil(max(self.width(job) for job in jobs)), most)
+        least, guess = ceil(max(self.width(job) for job in jobs)), ceil(offered)  # of fewer the queue would grow, and a long queue is slow to replay
+        return smallest(is_enough, least, most, guess)
 
 
 def _expected(by: str, system: System[float]) -> Figures:

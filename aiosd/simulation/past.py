@@ -27,6 +27,12 @@ class Past:
         note = f"{len(self.jobs) - len(kept)} of {len(self.jobs)} jobs ask for more than {machine.words}, and are left out"
         return Past([job for job, _ in kept], [wait_s for _, wait_s in kept], (*self.notes, note))
 
+    def newest(self, most: int) -> "Past":
+        """The last `most` of them, and a note where there were more."""
+        if len(self.jobs) <= most:
+            return self
+        return Past(self.jobs[-most:], self.waits_s[-most:], (*self.notes, f"of {len(self.jobs)} jobs only the newest {most} are looked at"))
+
 
 def past_of(raw: RawTrace) -> Past:
     """The past of rows as `history.line_of` writes them. Rows without a wait, without a run, or that ask for nothing are left out.
@@ -49,7 +55,7 @@ def _is_usable(row: Row) -> bool:
 def _job(row: Row) -> TraceJob:
     cpu_millis, memory_bytes, gpu_millis = ceil(row.cpu_millis or 0.0), ceil(row.memory_bytes or 0.0), ceil(row.gpu_millis or 0.0)
     limit_s, queue = max(0.0, row.limit_s), row.queue or "default"
-    return TraceJob(row.submit_s, row.run_s, cpu_millis, memory_bytes, gpu_millis, limit_s, row.user, queue, row.group, row.priority)
+    return TraceJob(row.submit_s, row.run_s, cpu_millis, memory_bytes, gpu_millis, limit_s, row.user, queue, row.group, row.priority, row.qos)
 
 
 def more_arrivals(jobs: Sequence[TraceJob], factor: float, seed: int) -> Sequence[TraceJob]:

@@ -145,17 +145,21 @@ def wait_quantile(system: System[float], part: float) -> float:
     return found.wait_mean / found.delayed * log(found.delayed / (1 - part))
 
 
-def smallest(enough: Callable[[int], bool], least: int = 1, most: int = MOST_SERVERS) -> int | None:
+def smallest(enough: Callable[[int], bool], least: int = 1, most: int = MOST_SERVERS, guess: int = 0) -> int | None:
     """The smallest number from `least` to `most` that is enough, where more never is worse; None: not even `most` is.
 
-    It asks about 2 log2(answer - least) times, of small numbers first: those are the cheap ones.
+    It asks about 2 log2(|answer - guess|) times; without a guess from `least` on, so that small numbers, which are the cheap ones, come first.
     """
-    step, low = 1, least
-    while not enough(high := min(most, low + step - 1)):
-        if high == most:
-            return None
-        low, step = high + 1, 2 * step
-    return low + bisect_left(range(low, high), True, key=enough)
+    low = min(max(least, guess), most)
+    if enough(low):
+        return least + bisect_left(range(least, low), True, key=enough)
+    step = 1
+    while low < most:
+        low, high = low + 1, min(most, low + step)
+        if enough(high):
+            return low + bisect_left(range(low, high), True, key=enough)
+        low, step = high, 2 * step
+    return None
 
 
 def servers_for(system: System[float], target_wait_s: float, units: float = 1.0) -> int | None:

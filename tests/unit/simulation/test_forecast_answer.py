@@ -13,14 +13,18 @@ from aiosd.simulation.history import TITLES
 from aiosd.simulation.workload import poisson
 
 HERE = {"cpu_millis": 64_000, "memory_bytes": 0, "gpus": 4}
-FIFO = {"policy": "fifo", "backfill": "off"}
+FIFO = {"policy": "fifo", "rules": {"backfill": "off"}}
 
 
-def history(jobs: int = 2000, load: float = 0.8, waited_s: float = 1.0) -> bytes:
+def history(jobs: int = 600, load: float = 0.8, waited_s: float = 1.0) -> bytes:
     """Jobs of one GPU and one processor, of which each waited as long."""
     made = poisson(np.random.default_rng(3), jobs, 4, load, 600.0, unit="gpu")
-    lines = [f"{1e9 + job.submit_s:.3f},{job.run_s:.3f},{job.user},,default,0,0,1000,0,1,{waited_s}\n" for job in made]
+    lines = [_line(submit_s=1e9 + job.submit_s, run_s=job.run_s, user=job.user, cpu_milli=1000, gpus=1, orig_wait_s=waited_s) for job in made]
     return (TITLES + "".join(reversed(lines))).encode()  # newest first, as the journal has it
+
+
+def _line(**cells: object) -> str:
+    return ",".join(str(cells.get(title, "")) for title in TITLES.strip().split(",")) + "\n"
 
 
 def ask(data: bytes, **request: object) -> Mapping[str, object]:
@@ -43,9 +47,9 @@ def test_theory_agrees_with_the_scheduler_itself() -> None:
     found = report(history(), servers_delta=1, arrivals_factor=1.2, target_wait_s=60.0)
     by = {one.by: one for one in found.figures}
     assert list(by) == ["M/M/c", "G/G/c", "replay", "measured"]
-    assert by["M/M/c"].wait_mean_s == pytest.approx(by["replay"].wait_mean_s, rel=0.35)  # 2,000 jobs: the exact proof is elsewhere
+    assert by["M/M/c"].wait_mean_s == pytest.approx(by["replay"].wait_mean_s, rel=0.5)  # 600 jobs: the exact proof is elsewhere
     assert by["measured"].wait_mean_s == 1.0
-    assert (found.policy, found.backfill, found.resource, found.units, found.jobs) == ("fifo", "off", "gpu", 4, 2000)
+    assert (found.policy, found.backfill, found.resource, found.units, found.jobs) == ("fifo", "off", "gpu", 4, 600)
     assert found.what_if is not None
     assert [one.by for one in found.what_if.figures] == ["M/M/c", "G/G/c", "replay"]
     assert found.target is not None

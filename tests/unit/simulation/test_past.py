@@ -82,3 +82,12 @@ def test_the_past_as_it_was_is_not_copied() -> None:
     jobs = days(3)
     assert more_arrivals(jobs, 1.0, seed=5) is jobs
     assert isinstance(Past(jobs, [0.0] * len(jobs)).jobs, list)
+
+
+def test_of_a_long_past_the_newest_are_looked_at() -> None:
+    jobs = days(5, jobs=50)
+    past = Past(jobs, [float(at) for at in range(50)], ("before",))
+    newest = past.newest(10)
+    assert (list(newest.jobs), list(newest.waits_s)) == (jobs[40:], [float(at) for at in range(40, 50)])
+    assert newest.notes == ("before", "of 50 jobs only the newest 10 are looked at")
+    assert past.newest(50) is past

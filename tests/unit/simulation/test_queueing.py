@@ -140,14 +140,15 @@ def test_servers_of_several_units_are_counted_in_units() -> None:
     assert 2 * one - 1 <= two <= 2 * one
 
 
-@given(st.integers(1, 500), st.integers(1, 400), st.integers(0, 600))
-def test_the_smallest_that_is_enough_is_found_with_few_questions(answer: int, least: int, most_more: int) -> None:
+@given(st.integers(1, 500), st.integers(1, 400), st.integers(0, 600), st.integers(0, 1200))
+def test_the_smallest_that_is_enough_is_found_with_few_questions(answer: int, least: int, most_more: int, guess: int) -> None:
     asked: list[int] = []
     most = least + most_more
-    found = smallest(lambda n: asked.append(n) or n >= answer, least, most)
+    found = smallest(lambda n: asked.append(n) or n >= answer, least, most, guess)
     assert found == (None if answer > most else max(answer, least))
     assert all(least <= n <= most for n in asked)
     assert len(asked) <= 2 * (most_more + 1).bit_length() + 2
+    assert len(set(asked)) == len(asked)
 
 
 def exponential(mean: float) -> Draw:
