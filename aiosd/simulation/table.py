@@ -64,7 +64,12 @@ def _header(lines: Iterator[str], name: str) -> tuple[str, list[str]]:
 
 def _row(cells: Mapping[str, str], excess: int, name: str, line: int) -> Row:
     if excess:
-        raise InvalidArgument(f"{name}, line {line}: it has {abs(excess)} fields {'more' if excess > 0 else 'less'} than titles", trace=name, line=line)
+        raise InvalidArgument(
+            f"{name}, line {line}: it has {abs(excess)} fields {'more' if excess > 0 else 'less'} than titles",
+            hint="correct the line, or take it out",
+            trace=name,
+            line=line,
+        )
 
     def of(field: str) -> float | None:
         text = cells.get(field, "").strip()
