@@ -153,7 +153,7 @@ def smallest(enough: Callable[[int], bool], least: int = 1, most: int = MOST_SER
     low = min(max(least, guess), most)
     if enough(low):
         return least + bisect_left(range(least, low), True, key=enough)
-    step = 1
+    step = max(1, guess // 8)
     while low < most:
         low, high = low + 1, min(most, low + step)
         if enough(high):
