@@ -3,9 +3,11 @@
     python docs/examples/gym/train.py                          # workloads of the Lublin-Feitelson model, about a minute
     python docs/examples/gym/train.py --trace jobs.swf.gz      # the first part of a trace to learn from, the last to be compared on
 
-The policy gives every waiting job a score (a weighted sum of what is seen of it), and one to waiting; the best possible goes next. Its
-fourteen weights are found by the cross-entropy method (R. Y. Rubinstein, "The cross-entropy method for combinatorial and continuous
-optimization", 1999): draw weights around a mean, keep the best, move the mean there, draw again. Needs `pip install 'aiosd[gym]'`.
+The policy gives every waiting job a score, a weighted sum of what is seen of it, and the best that fits goes next; two more weights say
+whether the oldest, where it does not fit, is worth waiting for. All eleven are found by the cross-entropy method (R. Y. Rubinstein, "The
+cross-entropy method for combinatorial and continuous optimization", 1999): draw weights around a mean, keep the best, move the mean there,
+draw again. What is good for short episodes on an idle machine need not be good for long ones, so the mean of each round is tried on longer
+episodes, and the best of these is what was learned. Needs `pip install 'aiosd[gym]'`.
 """
 
 import argparse
@@ -32,7 +34,7 @@ Weights = np.ndarray
 Decide = Callable[[Seen, np.ndarray], int]
 
 JOB = ("waited", "lasts", "lasts not known", "size", "waited x size", "lasts x size", "waited x lasts", "waited squared", "lasts squared")
-WAIT = ("always", "oldest does not fit", "its wait", "its size", "free")
+WAIT = ("hold for the oldest", "the longer it waits")
 PEERS = (
     ("fifo", "off", "arrival"), ("fifo", "easy", "arrival"), ("fifo", "easy", "shortest"), ("priority", "off", "arrival"),
     ("priority", "easy", "shortest"), ("fair", "off", "arrival"), ("fair", "easy", "arrival"),
@@ -41,7 +43,7 @@ PEERS = (
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is tried: so many candidates in so many rounds, each on so many episodes of so many jobs."""
+    """How much is tried: so many candidates in so many rounds, each on so many episodes of so many jobs; and means on episodes LONGER times as long."""
 
     candidates: int
     rounds: int
@@ -49,7 +51,8 @@ class Effort:
     length: int
 
 
-FULL, QUICK = Effort(24, 12, 3, 150), Effort(6, 2, 2, 20)
+FULL, QUICK = Effort(20, 8, 3, 150), Effort(6, 2, 2, 20)
+LONGER = 4
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -61,9 +64,12 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"{machine.words}: {len(past)} jobs to learn from, {len(unseen)} others to be compared on; reward: {chosen.reward}")
-    env = SchedulerEnv(of_trace(past, effort.length), machine, reward=chosen.reward, knows=chosen.knows)
+    env, long = (
+        SchedulerEnv(of_trace(past, min(len(past), length)), machine, reward=chosen.reward, knows=chosen.knows)
+        for length in (effort.length, LONGER * effort.length)
+    )
     begun_s = time.monotonic()
-    weights = learned(env, effort, np.random.default_rng(chosen.seed))
+    weights = learned(env, long, effort, np.random.default_rng(chosen.seed))
     print(f"learned in {time.monotonic() - begun_s:.0f} s: " + ", ".join(f"{name} {w:+.2f}" for name, w in zip((*JOB, *WAIT), weights, strict=True)))
     compare(env, unseen, weights, chosen.reward)
     return 0
@@ -97,22 +103,23 @@ def workload(chosen: argparse.Namespace, effort: Effort) -> tuple[Machine, Seque
 
 
 def features(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
-    """Of each job that waits (a row each), and of waiting itself; the columns are JOB and WAIT."""
-    queue, machine = seen["queue"], seen["machine"]
-    waited, lasts, known, fits = queue[:, 1], queue[:, 2], queue[:, 3], queue[:, 7]
+    """Of each job that waits (a row each), and of holding resources for the oldest; the columns are JOB and WAIT."""
+    queue = seen["queue"]
+    waited, lasts, known = queue[:, 1], queue[:, 2], queue[:, 3]
     size = queue[:, 4] + queue[:, 5] + queue[:, 6]
     job = np.stack([waited, lasts, 1 - known, size, waited * size, lasts * size, waited * lasts, waited**2, lasts**2], axis=1)
-    blocked = queue[0, 0] * (1 - fits[0])
-    return job, np.array([1.0, blocked, blocked * waited[0], blocked * size[0], machine[:3].min()])
+    return job, np.array([1.0, waited[0]])
 
 
 def decision(weights: Weights) -> Decide:
-    """The possible action of the highest score. With all weights 0, and waiting worth less, it is the oldest job that fits."""
+    """Wait, or the possible job of the highest score; with all weights 0 it is the oldest that fits."""
 
     def decide(seen: Seen, mask: np.ndarray) -> int:
         job, wait = features(seen)
-        scores = np.append(job @ weights[: len(JOB)], wait @ weights[len(JOB) :])
-        return int(np.where(mask > 0, scores, -np.inf).argmax())
+        if mask[-1] and not mask[0] and wait @ weights[len(JOB) :] > 0:
+            return len(mask) - 1
+        scores = np.where(mask[:-1] > 0, job @ weights[: len(JOB)], -np.inf)
+        return int(scores.argmax())
 
     return decide
 
@@ -136,20 +143,30 @@ def played(env: SchedulerEnv, decide: Decide, **reset: Any) -> float:
     return total
 
 
-def learned(env: SchedulerEnv, effort: Effort, chance: np.random.Generator) -> Weights:
+def learned(env: SchedulerEnv, long: SchedulerEnv, effort: Effort, chance: np.random.Generator) -> Weights:
     """Weights by the cross-entropy method; every candidate of a round plays the same episodes, and is measured against the oldest job first."""
     mean, spread = np.zeros(len(JOB) + len(WAIT)), np.ones(len(JOB) + len(WAIT))
-    mean[len(JOB)] = -1.0  # at first waiting is worth less than starting something
+    mean[len(JOB)] = -1.0  # at first nothing is held: it is the oldest that fits
     keep = max(2, effort.candidates // 4)
+    tried = [(0.0, mean)]
+    exam = chance.integers(2**31, size=effort.episodes).tolist()
     for turn in range(effort.rounds):
         seeds = chance.integers(2**31, size=effort.episodes).tolist()
-        usual = [played(env, oldest_that_fits, seed=seed) for seed in seeds]
         drawn = np.vstack([mean, mean + spread * chance.normal(size=(effort.candidates - 1, len(mean)))])
-        gains = [np.mean([gain(played(env, decision(weights), seed=seed), before) for seed, before in zip(seeds, usual, strict=True)]) for weights in drawn]
+        gains = gains_of(env, drawn, seeds)
         best = drawn[np.argsort(gains)[::-1][:keep]]
         mean, spread = best.mean(axis=0), best.std(axis=0) + 0.3 / (turn + 1)
-        print(f"round {turn + 1}: the best is {np.max(gains):+.2f}, all are {np.mean(gains):+.2f} better than oldest first, by the logarithm of the reward")
-    return mean
+        tried.append((float(gains_of(long, [mean], exam)[0]), mean))
+        print(f"round {turn + 1}: the best gained {np.max(gains):+.2f}, all {np.mean(gains):+.2f}, their mean on longer episodes {tried[-1][0]:+.2f}")
+    return max(tried, key=lambda one: one[0])[1]
+
+
+def gains_of(env: SchedulerEnv, candidates: Sequence[Weights], seeds: Sequence[int]) -> list[float]:
+    """How much better than the oldest first each candidate is on these episodes: the mean of the logarithms of how many times."""
+    usual = [played(env, oldest_that_fits, seed=seed) for seed in seeds]
+    return [
+        float(np.mean([gain(played(env, decision(weights), seed=seed), before) for seed, before in zip(seeds, usual, strict=True)])) for weights in candidates
+    ]
 
 
 def gain(reward: float, before: float) -> float:

@@ -46,5 +46,5 @@ def test_the_method_finds_what_is_better(example: ModuleType) -> None:
     """Behind a long job of little use short ones wait: whoever learns anything starts those first."""
     jobs = [TraceJob(at * 2000.0 + 0.001 * k, 1000.0 if k < 2 else 5.0, 0, 0, 1000, 1000.0 if k < 2 else 5.0) for at in range(3) for k in range(12)]
     env = SchedulerEnv(lambda chance: jobs, Machine(gpus=1))
-    weights = example.learned(env, example.Effort(12, 4, 1, 1), np.random.default_rng(0))
+    weights = example.learned(env, env, example.Effort(12, 4, 1, 1), np.random.default_rng(0))
     assert example.played(env, example.decision(weights)) > 0.5 * example.played(env, example.oldest_that_fits)
