@@ -78,14 +78,14 @@ def by_world(jobs: list[TraceJob], chosen: Setup) -> list[float]:
     return World(jobs, MACHINE, chosen).run(lambda done: None)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(workloads(limits=False, users=True, priorities=True), st.sampled_from(("fifo", "priority", "fair")))
 def test_without_backfill(jobs: list[TraceJob], policy: str) -> None:
     chosen = setup(policy)
     assert by_world(jobs, chosen) == EngineRun(jobs, chosen).run()
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(workloads(users=True, priorities=True), st.sampled_from(("fifo", "priority", "fair")), st.sampled_from(("easy", "conservative")), orders)
 def test_with_backfill(jobs: list[TraceJob], policy: str, backfill: str, order: str) -> None:
     limited = [job._replace(limit_s=job.limit_s + GRACE_S) for job in jobs]  # the daemon counts on a run's grace, too
@@ -93,20 +93,21 @@ def test_with_backfill(jobs: list[TraceJob], policy: str, backfill: str, order: 
     assert by_world(limited, chosen) == EngineRun(limited, chosen).run()
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(workloads(limits=False, users=True), st.sampled_from(("fifo", "fair")))
 def test_with_backfill_among_jobs_of_unknown_length(jobs: list[TraceJob], policy: str) -> None:
     chosen = setup(policy, "easy")
     assert by_world(jobs, chosen) == EngineRun(jobs, chosen).run()
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(workloads(), orders, st.booleans())
 def test_easy_is_the_kernels(jobs: list[TraceJob], order: str, events: bool) -> None:
     chosen = setup("fifo", "easy", order, events=events)
     assert by_world(jobs, chosen) == Kernel(jobs, MACHINE, chosen).run(lambda done: None)
 
 
+@settings(max_examples=25)
 @given(workloads(), st.sampled_from(("off", "easy", "conservative")), st.booleans())
 def test_nobody_holds_more_than_there_is(jobs: list[TraceJob], backfill: str, events: bool) -> None:
     starts_s = by_world(jobs, setup("fair", backfill, events=events))
