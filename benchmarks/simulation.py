@@ -17,6 +17,7 @@ from aiosd.simulation.setup import Setup, setup
 from aiosd.simulation.traces import read_trace
 from aiosd.simulation.workload import lublin
 from aiosd.simulation.world import World, simulate
+from benchmarks import machine
 from benchmarks.options import count
 from benchmarks.report import Report, seconds
 
@@ -71,7 +72,7 @@ def workloads(folder: Path | None, most: int) -> list[Workload]:
 
 def speed(work: Workload, sample: int) -> Report:
     """Kernel and daemon's code; wall time, and CPU time, which other work on the machine shakes less."""
-    report = Report("simulation", {"jobs": len(work.jobs), "trace": work.name, "sample": sample}, ("jobs/s", "CPU/job", "of"))
+    report = Report("simulation", {"cpus": machine.cpus(), "jobs": len(work.jobs), "trace": work.name, "sample": sample}, ("jobs/s", "CPU/job", "of"))
     for policy, backfill, events in (("fifo", "off", False), ("fifo", "easy", False), ("fifo", "easy", True)):
         chosen = setup(policy, backfill, estimate_actual=work.estimate_actual, events=events)
         begun_s, cpu_s = perf_counter(), process_time()
@@ -93,7 +94,7 @@ def _add(report: Report, what: str, jobs: int, took_s: float, cpu_s: float, of: 
 
 def table(works: Sequence[Workload]) -> None:
     """Printed line by line, because the whole of it takes a while."""
-    print("\n| trace | policy | backfill | wait | bounded slowdown | worst | utilisation | fairness |")
+    print("| trace | policy | backfill | wait | bounded slowdown | worst | utilisation | fairness |")
     print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for work in works:
         for policy in POLICIES:
@@ -119,9 +120,9 @@ def main(arguments: Sequence[str]) -> int:
     if not named:
         print("AIOS_TRACES names no folder of traces: a made-up workload stands in", file=sys.stderr)
     works = workloads(Path(named) if named else None, chosen.jobs)
-    speed(works[0], min(chosen.sample, len(works[0].jobs))).show()
     if chosen.table:
         table(works)
+    speed(works[0], min(chosen.sample, len(works[0].jobs))).show()
     return 0
 
 
