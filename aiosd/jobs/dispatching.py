@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from aiosd.clock import Instant
 from aiosd.jobs import limiting, reserving
 from aiosd.jobs.actions import Launch
+from aiosd.jobs.holders import held_runs
 from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
 from aiosd.jobs.staging import open_line, recall, stage
@@ -30,7 +31,7 @@ def _start_what_can(state: State, now: Instant) -> None:
         state.dirty = False
         plan = _plan(state, now)
         _start_all(state, plan.starts, now)
-        state.waits = plan.waits
+        state.waits, state.planned = plan.waits, {planned.job_id: planned for planned in plan.reservations}
         limiting.look_again(state, plan.waits, now)
         state.dirty = plan.more and bool(plan.starts)
 
@@ -54,6 +55,8 @@ def _plan(state: State, now: Instant) -> Plan:
                 keeper=keeper,
                 rules=state.settings.scheduling,
                 queues=state.queues,
+                runs=held_runs(state, now),
+                estimate=state.estimate,
             )
         )
     if keeper is not None:

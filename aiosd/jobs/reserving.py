@@ -4,14 +4,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from math import inf, isfinite
+from math import isfinite
 from typing import TypedDict
 
 from aiosd.clock import Instant
 from aiosd.errors import Conflict, Exhausted, FailedPrecondition, InvalidArgument, NotFound
 from aiosd.jobs import staging
 from aiosd.jobs.actions import Reserve, Set, Unreserve
-from aiosd.jobs.job import Job, JobSpec, Phase
+from aiosd.jobs.holders import ends_s
+from aiosd.jobs.job import Job, JobSpec
 from aiosd.jobs.state import State
 from aiosd.resources.defaults import complete_request
 from aiosd.resources.processors import WHOLE
@@ -155,19 +156,6 @@ def _holdings(state: State, now: Instant, longer: Job | None = None) -> list[Hol
     """What runs hold; `longer`: one of them as it is to be."""
     runs = (longer if longer is not None and longer.id == job_id else state.jobs[job_id] for job_id in state.shares)
     return [Holding(job.owner.name, job.run.grant, ends_s(job, now)) for job in runs if job.run is not None]
-
-
-def ends_s(job: Job, now: Instant) -> float:
-    """When a run that holds a grant has ended at the latest; wall, inf: nobody knows. A suspended one may be for ever."""
-    assert job.run is not None
-    if job.stop is not None:
-        return now.wall_s + max(0.0, job.stop.kill_at_steady_s - now.steady_s)
-    if not job.spec.time_limit_s or job.phase is Phase.SUSPENDED:
-        return inf
-    most_s = job.spec.time_limit_s + job.spec.grace_s
-    if not job.run.started_at_s:
-        return max(now.wall_s, job.run.dispatched_at_s) + most_s
-    return now.wall_s + job.run.started_steady_s + job.run.suspended_total_s + most_s - now.steady_s
 
 
 def check_longer(state: State, job: Job, now: Instant) -> None:

@@ -9,6 +9,7 @@ from aiosd.errors import NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, End, Forget, Save, Withdraw
 from aiosd.jobs.backlog import Backlog, Entry
+from aiosd.jobs.holders import Seen
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.limiting import Holdings
 from aiosd.jobs.lines import Staging
@@ -17,10 +18,10 @@ from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.timers import Due, Timers
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger
-from aiosd.scheduling.policy import ClassKey, Wait
+from aiosd.scheduling.policy import ClassKey, Estimate, Planned, Wait, no_estimate
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
-from aiosd.scheduling.rules import QueueSettings
+from aiosd.scheduling.rules import Backfill, QueueSettings
 
 MOST_RECENT = 10_000
 NOT_BEGUN = (Phase.HELD, Phase.WAITING, Phase.QUEUED)
@@ -55,7 +56,9 @@ class State:
     next_reservation: int = 1
     reserved_devices: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of the reservations in force, as of the last pass
     holdings: Holdings = field(default_factory=Holdings)
+    seen: dict[JobId, Seen] = field(default_factory=dict)  # runs, as of the last pass that asked for them
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
+    planned: Mapping[JobId, Planned] = field(default_factory=dict)  # starts that backfill expects, as of the last pass
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
 
@@ -73,6 +76,7 @@ class State:
         before, self.settings = self.settings, settings
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
+            self.requeue_all()  # jobs of different length are told apart only where that matters
 
     def latest(self, job: Job) -> Job:
         """`job` as this turn has left it so far, be it ended."""
@@ -135,8 +139,13 @@ class State:
 
     def class_key(self, job: Job) -> ClassKey:
         spec = job.spec
-        lasts_s = spec.time_limit_s + spec.grace_s if self.reservations and spec.time_limit_s else 0.0
+        matters = bool(self.reservations) or self.settings.scheduling.backfill is not Backfill.OFF
+        lasts_s = spec.time_limit_s + spec.grace_s if matters and spec.time_limit_s else 0.0
         return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, "", spec.preemptible)
+
+    def estimate(self, key: ClassKey) -> Estimate | None:
+        """How long runs of this class take, from their beginning; None where nothing is known of such runs."""
+        return no_estimate(key)
 
     def requeue_all(self) -> None:
         """What tells the classes apart has changed."""

@@ -8,7 +8,7 @@ from enum import Enum
 from aiosd.resources.accelerators import Accelerators
 from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
-from aiosd.resources.inventory import Inventory
+from aiosd.resources.inventory import Device, Inventory
 from aiosd.resources.limits import check_sane, never_fits
 from aiosd.resources.processors import WHOLE, Processors
 from aiosd.resources.request import DeviceRequest, Request
@@ -125,20 +125,21 @@ class Pool:
                 self._withheld -= 1
                 self._change(grant, +1)
 
-    def hold(self, request: Request, kept: Amounts | None = None) -> None:
-        """Withhold as much of the request as is free, for a job that goes first. Only in a trial, or it would never end.
+    def hold(self, request: Request, kept: Amounts | None = None) -> Grant:
+        """Withhold as much of the request as is free, for a job that goes first: that is returned. Only in a trial, or it would never end.
 
         kept    what that job may not have either: it stays free for others
         """
         if not self._trials:
             raise ValueError("hold() outside of a trial would never be undone")
-        if not kept:
-            self._withhold(self._as_much(request))
-            return
-        with self.trial():
-            self.keep(kept)
+        if kept:
+            with self.trial():
+                self.keep(kept)
+                held = self._as_much(request)
+        else:
             held = self._as_much(request)
         self._withhold(held)
+        return held
 
     def _as_much(self, request: Request) -> Grant:
         if request.exclusive:
@@ -165,6 +166,21 @@ class Pool:
         self._undo.append((_Step.WITHHELD, grant))
 
     # Questions
+
+    @property
+    def free_amounts(self) -> tuple[int, int, int]:
+        """What is free of processors (thousandths), memory and disk (bytes); never below 0."""
+        return self._processors.free_millis, max(0, self._memory_bytes), max(0, self._disk_bytes)
+
+    @property
+    def free_devices(self) -> tuple[DeviceGrant, ...]:
+        """What is free of every device that may be handed out, be it nothing."""
+        return self._accelerators.of({device.id: (WHOLE, device.memory_bytes) for device in self.inventory.devices if device.usable})
+
+    def matching(self, wish: DeviceRequest) -> list[Device]:
+        """The devices that may be handed out for this wish, by index."""
+        rooms = self._accelerators.matching(wish.kind, wish.model)
+        return [room.device for room in rooms if room.device.memory_bytes >= wish.memory_bytes]
 
     def shortage(self, request: Request) -> Shortage | None:
         """The first resource that is short for this request right now; None when `take` would grant it."""

@@ -2,8 +2,10 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiosd.ids import JobId
+from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import Grant
 from aiosd.resources.request import Request
 from aiosd.scheduling.budgets import Need, need_of, short_of
@@ -11,8 +13,8 @@ from aiosd.scheduling.policy import ClassKey, Plan, Snapshot, Start, Wait, WaitK
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
-    """`resource` was short when it was refused; `holder`: for whom it was withheld, None while nothing was.
+class Refusal:
+    """`resource` was short when it was refused, "" when none was; `holder`: for whom it was withheld, None while nothing was.
 
     `reservation`: it would have fitted but for that; `hopeless`: and so it will be, whatever else ends.
     """
@@ -23,7 +25,12 @@ class _Refusal:
     hopeless: bool = False
 
 
-Shape = tuple[Request, tuple[int, ...]]  # what is asked, and the reservations that bind who asks
+class Shape(NamedTuple):
+    """What is asked, the reservations that bind who asks, and until when it would run; wall, 0 where that does not matter."""
+
+    request: Request
+    binding: tuple[int, ...]
+    until_s: float = 0.0
 
 
 class Pass:
@@ -42,10 +49,11 @@ class Pass:
         self._starts: list[Start] = []
         self._waits: dict[ClassKey, Wait] = {}
         self._keeper = world.keeper
-        self._refused: dict[Shape, _Refusal] = {}
+        self._refused: dict[Shape, Refusal] = {}
         self._unresolved: list[ClassKey] = []  # refused; the reason is worked out at the end
         self._holders: dict[str, JobId] = {}
         self._holding = ExitStack()
+        self._withholds = False
         self._beside_holds: list[Grant] = []
 
     @property
@@ -88,12 +96,13 @@ class Pass:
         if self._keeper is not None:
             self._keeper.started(key.user, key.lasts_s, grant)
         self._starts.append(Start(job_id, grant))
+        self._begun(grant, shape)
         if key.queue in self._slots:
             self._slots[key.queue] -= 1
         if key.user in self._budgets:
             left, need = self._budgets[key.user], self._need(key.request)
             left[:] = [has - takes for has, takes in zip(left, need, strict=True)]
-        if self._holders:
+        if self._withholds:
             self._beside_holds.append(grant)
         return True
 
@@ -109,11 +118,13 @@ class Pass:
 
     def hold(self, key: ClassKey, job_id: JobId) -> None:
         """From now on nobody gets what this refused job could use, so that no later job delays it."""
-        if not self._holders:
+        if not self._withholds:
             self._holding.enter_context(self._pool.trial())
+            self._withholds = True
         shape = self._shape(key)
-        self._pool.hold(key.request, self._keeper.kept(shape[1]) if self._keeper is not None else None)
+        held = self._pool.hold(key.request, self._keeper.kept(shape.binding) if self._keeper is not None else None)
         self._holders.setdefault(self._refused[shape].resource, job_id)
+        self._withheld(held)
 
     def behind(self, key: ClassKey, blocker: JobId) -> None:
         """The class is not even asked: `blocker` goes first."""
@@ -125,19 +136,28 @@ class Pass:
         return Plan(tuple(self._starts), self._waits, more)
 
     def _shape(self, key: ClassKey) -> Shape:
-        return key.request, self._keeper.binding(key.user, key.lasts_s) if self._keeper is not None else ()
+        return Shape(key.request, self._keeper.binding(key.user, key.lasts_s) if self._keeper is not None else ())
 
     def _take(self, shape: Shape) -> Grant | None:
         """A grant beside what is reserved for others."""
-        request, binding = shape
-        if self._keeper is None or not binding:
-            return self._pool.take(request)
+        if self._keeper is None or not shape.binding:
+            return self._pool.take(shape.request)
+        return self._take_beside(shape.request, self._keeper.kept(shape.binding))
+
+    def _take_beside(self, request: Request, kept: Amounts) -> Grant | None:
+        """A grant that leaves so much of what is free."""
         with self._pool.trial():
-            self._pool.keep(self._keeper.kept(binding))
+            self._pool.keep(kept)
             grant = self._pool.take(request)
         if grant is not None:
             self._pool.adopt(grant)
         return grant
+
+    def _begun(self, grant: Grant, shape: Shape) -> None:
+        """A start that is planned; for those who look ahead."""
+
+    def _withheld(self, grant: Grant) -> None:
+        """What is kept back until the end of the pass; for those who look ahead."""
 
     def _refuse(self, key: ClassKey, shape: Shape) -> None:
         self._unresolved.append(key)
@@ -150,11 +170,11 @@ class Pass:
             self._refused[shape] = kept_out
             return
         holder = self._holders.get(resource, next(iter(self._holders.values()), None))
-        self._refused[shape] = _Refusal(resource, holder)
+        self._refused[shape] = Refusal(resource, holder)
 
-    def _kept_out(self, shape: Shape, *, short_anyway: bool) -> _Refusal | None:
+    def _kept_out(self, shape: Shape, *, short_anyway: bool) -> Refusal | None:
         """The refusal of what only a reservation keeps out now, or will keep out whatever ends before."""
-        request, binding = shape
+        request, binding, _ = shape
         if self._keeper is None or not binding:
             return None
         hopeless = self._keeper.hopeless(binding, request)
@@ -164,7 +184,7 @@ class Pass:
             self._pool.keep(self._keeper.kept(binding))
             shortage = self._pool.shortage(request)
         resource = shortage.resource if shortage else ""
-        return _Refusal(resource, None, self._keeper.named(binding, resource), hopeless)
+        return Refusal(resource, None, self._keeper.named(binding, resource), hopeless)
 
     def _resolve(self) -> None:
         """Tell those that do not fit beside what runs from those that only what is withheld keeps out.
@@ -178,8 +198,8 @@ class Pass:
         for key in self._unresolved:
             self._waits[key] = reasons[self._shape(key)]
 
-    def _reason(self, shape: Shape, refusal: _Refusal) -> Wait:
-        request, _ = shape
+    def _reason(self, shape: Shape, refusal: Refusal) -> Wait:
+        request = shape.request
         if refusal.reservation:
             return Wait(WaitKind.RESERVATION, refusal.resource, reservation=refusal.reservation)
         if refusal.holder is None:

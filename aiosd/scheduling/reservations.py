@@ -1,7 +1,7 @@
 """Parts of the machine that are kept for somebody for some time, and what that leaves to the others."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -114,6 +114,13 @@ class Keeper:
             needed.subtract(self._held_now.without(moment.total))
             kept.raise_to(needed)
         return kept
+
+    def claims(self, binding: Sequence[int]) -> Iterator[tuple[float, float, Amounts]]:
+        """From when until when these reservations keep how much, as far as those they are for do not use it already."""
+        for moment in self._moments:
+            for reservation in moment.active:
+                if reservation.id in binding and moment.at_s == max(reservation.from_s, self._now_s):
+                    yield moment.at_s, reservation.until_s, self._claims(moment)[reservation.id]
 
     def hopeless(self, binding: Sequence[int], request: Request) -> bool:
         """Whether these reservations leave no room for the request even on an idle machine."""

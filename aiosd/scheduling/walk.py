@@ -1,8 +1,10 @@
 """The walk along an order: who starts, and what is kept from those behind for whoever cannot."""
 
 from aiosd.ids import JobId
+from aiosd.scheduling.backfill import backfill
 from aiosd.scheduling.passes import Pass
 from aiosd.scheduling.policy import Order, Plan, Snapshot
+from aiosd.scheduling.rules import Backfill
 
 
 def walk(world: Snapshot, order: Order) -> Plan:
@@ -12,6 +14,8 @@ def walk(world: Snapshot, order: Order) -> Plan:
     it, never in its place, and so small jobs do not starve a big one. One hold for each short resource is enough: of that resource
     nothing is left to those behind, and idle processors are not kept for every job that waits for a GPU.
     """
+    if world.rules.backfill is not Backfill.OFF:
+        return backfill(world, order)
     this_pass = Pass(world)
     while order:
         if this_pass.full:
@@ -28,6 +32,8 @@ def walk(world: Snapshot, order: Order) -> Plan:
 
 def walk_strictly(world: Snapshot, order: Order) -> Plan:
     """In each queue nobody passes by a job that does not fit; what it waits for is withheld from the other queues, too."""
+    if world.rules.backfill is not Backfill.OFF:
+        return backfill(world, order)
     this_pass = Pass(world)
     blockers: dict[str, JobId] = {}
     while order:

@@ -65,6 +65,7 @@ class World:
         self._requests: dict[tuple[int, int, int], Request] = {}
         self._shares: dict[Request, float] = {}
         self._classes: dict[ClassKey, WaitingClass] = {}
+        self._waiting: Counter[Request] = Counter()
         self._lanes = Lanes(self._policy.within, setup.rules)
         self._ledger = UsageLedger()
         self._runs: dict[int, HeldRun] = {}
@@ -123,6 +124,7 @@ class World:
         if found is None:
             found = self._classes[key] = WaitingClass(key, self._jobs)
         found.waiting.append(number)
+        self._waiting[key.request] += 1
         self._lanes.changed(found)
         return key
 
@@ -139,7 +141,7 @@ class World:
     # A pass
 
     def _pass(self, now_s: float) -> None:
-        if not self._classes:
+        if not self._anybody_fits():
             return
         setup = self._setup
         with self._pool.trial() as pool:
@@ -159,6 +161,10 @@ class World:
         for start in plan.starts:
             self._start(start.job_id, start.grant, now_s)
 
+    def _anybody_fits(self) -> bool:
+        """Where nobody's request would be granted on its own, no policy can start anybody: a pass only takes."""
+        return any(self._pool.shortage(request) is None for request in self._waiting)
+
     def _start(self, job_id: JobId, grant: Grant, now_s: float) -> None:
         number, job = job_id.number, self._jobs[job_id.number]
         key, lasts_s = self._key(job), self._lasts_s(job)
@@ -175,6 +181,9 @@ class World:
     def _leave(self, key: ClassKey, number: int) -> None:
         found = self._classes[key]
         found.waiting.remove(number)
+        self._waiting[key.request] -= 1
+        if not self._waiting[key.request]:
+            del self._waiting[key.request]
         self._lanes.changed(found)
         if not found.waiting:
             del self._classes[key]

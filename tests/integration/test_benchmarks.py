@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import floors, footprint, forecast, isolation, latency, machine, peers, throughput
+from benchmarks import floors, footprint, forecast, isolation, latency, machine, peers, simulation, throughput
 from benchmarks.report import aligned, seconds
 
 pytestmark = pytest.mark.slow
@@ -120,3 +120,13 @@ def test_a_forecast_is_timed_in_its_parts(capsys: pytest.CaptureFixture[str]) ->
     assert results.keys() == {"read", "fit", "theory", "replay", "target"}
     assert all(result["cpu_s"] > 0 for result in results.values())
     assert results["replay"]["jobs"] == 200
+
+
+def test_simulation_counts_jobs_and_compares_policies(capsys: pytest.CaptureFixture[str]) -> None:
+    simulation.main(["--jobs", "40", "--sample", "20", "--table"])
+    *lines, last = capsys.readouterr().out.splitlines()
+    told = json.loads(last)
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) == 2 + len(simulation.POLICIES) * len(simulation.BACKFILLS)
+    assert told["benchmark"] == "simulation"
+    assert all(result["jobs_per_s"] > 0 for result in told["results"].values())

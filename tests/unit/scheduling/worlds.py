@@ -1,7 +1,8 @@
 """Small worlds for policies: a machine, classes of jobs, and a snapshot of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from aiosd.ids import JobId
 from aiosd.resources.inventory import Cpu, Device, Inventory
@@ -9,11 +10,13 @@ from aiosd.resources.pool import Pool
 from aiosd.resources.request import DeviceRequest, Request
 from aiosd.scheduling.budgets import Budget
 from aiosd.scheduling.lanes import Lanes
-from aiosd.scheduling.policy import ClassKey, Plan, Policy, Snapshot
+from aiosd.scheduling.policy import ClassKey, Estimate, HeldRun, Plan, Policy, Snapshot, no_estimate
 from aiosd.scheduling.registry import POLICIES
+from aiosd.scheduling.reservations import Keeper
 from aiosd.scheduling.rules import SchedulingRules
 
 GIB = 1 << 30
+PLAIN = SchedulingRules()
 
 
 def machine(cpus: int = 8, gpus: int = 0, memory_gib: int = 64) -> Inventory:
@@ -26,8 +29,15 @@ def ask(cpus: float = 1, gpus: float = 0, memory_gib: float = 0) -> Request:
     return Request(int(cpus * 1000), int(memory_gib * GIB), devices)
 
 
-def key(request: Request, *, queue: str = "default", user: str = "ada", priority: int = 0) -> ClassKey:
-    return ClassKey(queue, user, "", priority, request)
+def key(request: Request, *, queue: str = "default", user: str = "ada", priority: int = 0, lasts_s: float = 0.0) -> ClassKey:
+    return ClassKey(queue, user, "", priority, request, lasts_s)
+
+
+def run(pool: Pool, request: Request, ends_s: float = inf, *, number: int = 1000) -> HeldRun:
+    """One that holds what it asked for until then, as it is expected."""
+    grant = pool.take(request)
+    assert grant is not None
+    return HeldRun(JobId(number), key(request), grant, 0.0, ends_s, ends_s)
 
 
 @dataclass
@@ -70,13 +80,32 @@ def decide(
     shares: Mapping[str, float] | None = None,
     max_starts: int = 1000,
     budgets: Mapping[str, Budget] | None = None,
+    rules: SchedulingRules = PLAIN,
+    runs: Sequence[HeldRun] = (),
+    estimate: Callable[[ClassKey], Estimate | None] = no_estimate,
+    keeper: Keeper | None = None,
+    now_s: float = 0.0,
 ) -> Plan:
     """What the policy plans; the pool is afterwards as it was before."""
-    lanes = Lanes(next(known.within for known in POLICIES.values() if known.policy is policy), SchedulingRules())
+    lanes = Lanes(next(known.within for known in POLICIES.values() if known.policy is policy), rules)
     for job_class in classes:
         lanes.changed(job_class)
+    world = Snapshot(
+        now_s,
+        lanes.at(now_s),
+        pool,
+        slots or {},
+        usage or {},
+        shares or {},
+        max_starts,
+        keeper,
+        budgets or {},
+        rules,
+        runs=runs,
+        estimate=estimate,
+    )
     with pool.trial():
-        return policy(Snapshot(0.0, lanes.at(0.0), pool, slots or {}, usage or {}, shares or {}, max_starts, budgets=budgets or {}))
+        return policy(world)
 
 
 def started(plan: Plan) -> list[int]:

@@ -6,6 +6,7 @@ Jobs are (submitted, runs, processors, estimate) in the order of their submissio
 import heapq
 from bisect import insort
 from collections.abc import Sequence
+from itertools import count
 from math import inf
 
 Plain = tuple[float, float, int, float]
@@ -17,7 +18,7 @@ def easy(jobs: Sequence[Plain], capacity: int, *, shortest: bool = False, events
     heapq.heapify(coming)
     queue: list[int] = []
     running: list[tuple[float, int]] = []
-    starts = [0.0] * len(jobs)
+    starts, started = [0.0] * len(jobs), count()
 
     def free(now: float) -> int:
         return capacity - sum(jobs[number][2] for end, number in running if end > now)
@@ -25,7 +26,7 @@ def easy(jobs: Sequence[Plain], capacity: int, *, shortest: bool = False, events
     def start(number: int, now: float) -> None:
         starts[number] = now
         insort(running, (now + jobs[number][3], number))
-        heapq.heappush(coming, (now + jobs[number][1], 1, len(coming) + len(jobs) * 2, number))
+        heapq.heappush(coming, (now + jobs[number][1], 1, next(started), number))
 
     def schedule(now: float) -> None:
         while queue and jobs[queue[0]][2] <= free(now):

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from aiosd.simulation.kernel import Kernel
 from aiosd.simulation.metrics import Metrics, bounded_slowdown, measure
 from aiosd.simulation.records import Machine, TraceJob
 from aiosd.simulation.setup import setup
-from aiosd.simulation.world import simulate
+from aiosd.simulation.world import World, simulate
 from tests.unit.simulation.reference import RlWorld, easy, shortest_remaining
 from tests.unit.simulation.traces import plain, targets, trace
 
@@ -34,6 +35,13 @@ def test_kth_sp2_under_easy_gives_the_printed_digits(order: str, slowdown: float
 
 def test_one_pass_an_instant_differs_in_the_fourth_digit() -> None:
     assert kth("arrival", events=False).bounded_slowdown_mean == pytest.approx(92.688, abs=0.0005)
+
+
+@pytest.mark.parametrize("events", [False, True])
+@pytest.mark.parametrize("order", ["arrival", "shortest"])
+def test_the_daemons_own_walk_starts_what_the_kernel_starts(order: str, events: bool) -> None:
+    jobs, chosen = trace("hpc_kth_sp2", KTH)[:1500], setup("fifo", "easy", order, events=events)
+    assert World(jobs, KTH, chosen).run(lambda done: None) == Kernel(jobs, KTH, chosen).run(lambda done: None)
 
 
 def test_targets_are_those_that_are_tested() -> None:

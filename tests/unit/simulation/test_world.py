@@ -13,6 +13,8 @@ from aiosd.jobs.draft import JobDraft, RequestDraft
 from aiosd.jobs.job import Exit, Owner
 from aiosd.jobs.ports import Launched, RunEnded
 from aiosd.jobs.settings import JobsSettings
+from aiosd.scheduling.rules import QueueSettings
+from aiosd.simulation.kernel import Kernel
 from aiosd.simulation.records import Machine, TraceJob
 from aiosd.simulation.setup import Setup, setup
 from aiosd.simulation.world import World
@@ -20,6 +22,7 @@ from tests.unit.jobs import world as engines
 from tests.unit.simulation.workloads import workloads
 
 MACHINE = Machine(4000)
+orders = st.sampled_from(("arrival", "shortest"))
 BEGIN = Instant(1_000_000.0, 5_000.0)
 GRACE_S = 1.0
 
@@ -75,8 +78,49 @@ def by_world(jobs: list[TraceJob], chosen: Setup) -> list[float]:
     return World(jobs, MACHINE, chosen).run(lambda done: None)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(workloads(limits=False, users=True, priorities=True), st.sampled_from(("fifo", "priority", "fair")))
 def test_without_backfill(jobs: list[TraceJob], policy: str) -> None:
     chosen = setup(policy)
     assert by_world(jobs, chosen) == EngineRun(jobs, chosen).run()
+
+
+@settings(max_examples=25)
+@given(workloads(users=True, priorities=True), st.sampled_from(("fifo", "priority", "fair")), st.sampled_from(("easy", "conservative")), orders)
+def test_with_backfill(jobs: list[TraceJob], policy: str, backfill: str, order: str) -> None:
+    limited = [job._replace(limit_s=job.limit_s + GRACE_S) for job in jobs]  # the daemon counts on a run's grace, too
+    chosen = setup(policy, backfill, order)
+    assert by_world(limited, chosen) == EngineRun(limited, chosen).run()
+
+
+@settings(max_examples=15)
+@given(workloads(limits=False, users=True), st.sampled_from(("fifo", "fair")))
+def test_with_backfill_among_jobs_of_unknown_length(jobs: list[TraceJob], policy: str) -> None:
+    chosen = setup(policy, "easy")
+    assert by_world(jobs, chosen) == EngineRun(jobs, chosen).run()
+
+
+@settings(max_examples=25)
+@given(workloads(), orders, st.booleans())
+def test_easy_is_the_kernels(jobs: list[TraceJob], order: str, events: bool) -> None:
+    chosen = setup("fifo", "easy", order, events=events)
+    assert by_world(jobs, chosen) == Kernel(jobs, MACHINE, chosen).run(lambda done: None)
+
+
+@settings(max_examples=25)
+@given(workloads(), st.sampled_from(("off", "easy", "conservative")), st.booleans())
+def test_nobody_holds_more_than_there_is(jobs: list[TraceJob], backfill: str, events: bool) -> None:
+    starts_s = by_world(jobs, setup("fair", backfill, events=events))
+    for at_s in starts_s:
+        held = sum(job.cpu_millis for job, start_s in zip(jobs, starts_s, strict=True) if start_s <= at_s < start_s + job.run_s)
+        assert held <= MACHINE.cpu_millis
+    assert all(start_s >= job.submit_s for job, start_s in zip(jobs, starts_s, strict=True))
+
+
+def test_gpus_memory_and_the_limit_of_a_queue_are_held() -> None:
+    jobs = [
+        TraceJob(0, 10, 1000, 3 << 30, 500), TraceJob(0, 10, 1000, 2 << 30, 500), TraceJob(0, 10, 1000, 1 << 30, 1000),
+        TraceJob(0, 10, 1000, queue="night"), TraceJob(0, 10, 1000, queue="night"),
+    ]  # fmt: skip
+    chosen = Setup(policy="priority", queues={"night": QueueSettings("night", max_running=1)})
+    assert World(jobs, Machine(8000, 4 << 30, 1), chosen).run(lambda done: None) == [0, 10, 20, 0, 10]

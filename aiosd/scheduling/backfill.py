@@ -1,0 +1,251 @@
+"""Backfill: who may start before its turn, because no job that waits for a planned start is delayed by it.
+
+A planned start is a time and amounts: processors, memory, disk, each device. A later job may run until then with all that is free,
+and for longer with what the planned one leaves. EASY plans for the first job that waits (Lifka 1995), conservative for each.
+On one machine this is more than a number of nodes: a job without a GPU passes one that waits for GPUs, however long it takes.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import inf
+from typing import NamedTuple
+
+from aiosd.ids import JobId
+from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
+from aiosd.resources.pool import Pool
+from aiosd.resources.request import Request
+from aiosd.scheduling.passes import Pass, Shape
+from aiosd.scheduling.policy import ClassKey, Order, Plan, Planned, Snapshot, no_estimate
+from aiosd.scheduling.rules import Backfill, BackfillOrder
+from aiosd.scheduling.timeline import Place, Timeline, release_of
+
+ANY_CPU = -1  # in the grant of a planned start: which processors is decided when it comes
+LEAST_S = 1.0  # that any run is expected to take
+MOST_TOLD = 100  # planned starts that are worked out although nobody could start in between: for those who ask
+
+
+def backfill(world: Snapshot, order: Order) -> Plan:
+    """In order while jobs fit; behind the first that does not, whoever delays no planned start, `backfill_depth` candidates at most."""
+    this_pass, rules = BackfillPass(world), world.rules
+    step = _plan_each if rules.backfill is Backfill.CONSERVATIVE else _plan_first
+    while order and not this_pass.looks_ahead:
+        if this_pass.full:
+            return this_pass.plan(more=True)
+        step(this_pass, order)
+    if rules.backfill is Backfill.CONSERVATIVE:
+        order = Candidates(_in_order(this_pass, order, rules.backfill_depth))
+    elif rules.backfill_order is BackfillOrder.SHORTEST:
+        order = Candidates(sorted(_that_fit(this_pass, order, rules.backfill_depth), key=lambda c: c.lasts_s))
+    looked_at = 0
+    while order and looked_at < rules.backfill_depth:
+        if this_pass.full:
+            return this_pass.plan(more=True)
+        step(this_pass, order)
+        looked_at += 1
+    return this_pass.plan()
+
+
+def _plan_first(this_pass: "BackfillPass", order: Order) -> None:
+    """EASY. A job that is short of a resource for which nobody has a planned start yet gets one: small jobs starve no big one."""
+    key, job_id = order.head
+    if this_pass.has_slot(key) and this_pass.start(key, job_id):
+        order.advance()
+        return
+    order.drop()
+    if this_pass.must_hold(key):
+        this_pass.reserve(key, job_id)
+
+
+def _plan_each(this_pass: "BackfillPass", order: Order) -> None:
+    """Conservative. Jobs of one class are planned one by one."""
+    key, job_id = order.head
+    if this_pass.has_slot(key) and (this_pass.start(key, job_id) or this_pass.reserve(key, job_id)):
+        order.advance()
+    else:
+        order.drop()
+
+
+class Candidate(NamedTuple):
+    key: ClassKey
+    job_id: JobId
+    lasts_s: float
+
+
+class Candidates:
+    """Jobs in the order in which they are listed. An Order."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._coming = deque(candidates)
+
+    def __bool__(self) -> bool:
+        return bool(self._coming)
+
+    @property
+    def head(self) -> tuple[ClassKey, JobId]:
+        return self._coming[0][:2]
+
+    def advance(self) -> None:
+        self._coming.popleft()
+
+    def drop(self) -> None:
+        """One by one: the others of its class are refused as fast."""
+        self._coming.popleft()
+
+
+def _that_fit(this_pass: "BackfillPass", order: Order, most: int) -> Iterator[Candidate]:
+    """The next in order that could start now; who could not is noted as waiting, and gets a planned start where it must."""
+    for _ in range(most):
+        if not order:
+            return
+        key, job_id = order.head
+        if this_pass.has_slot(key) and this_pass.fits(key):
+            yield Candidate(key, job_id, this_pass.lasts_s(key))
+            order.advance()
+            continue
+        order.drop()
+        if this_pass.must_hold(key):
+            this_pass.reserve(key, job_id)
+
+
+def _in_order(this_pass: "BackfillPass", order: Order, most: int) -> list[Candidate]:
+    """The next in order, as far as planning for them can let anybody start now, or is worth telling."""
+    found: list[Candidate] = []
+    needed = MOST_TOLD
+    for _ in range(most):
+        if not order:
+            break
+        key, job_id = order.head
+        found.append(Candidate(key, job_id, this_pass.lasts_s(key)))
+        if this_pass.is_free(key.request):
+            needed = max(needed, len(found))
+        order.advance()
+    return found[:needed]
+
+
+class BackfillPass(Pass):
+    """A pass that plans starts: those who cannot start now get a time and amounts, which later ones leave to them."""
+
+    def __init__(self, world: Snapshot) -> None:
+        self._now_s = world.now_s
+        self._planned: list[Planned] = []
+        self._releases = [release_of(run.grant, run.expected_end_s) for run in world.runs]
+        self._timeline: Timeline | None = None  # None: nobody has a planned start yet
+        self._bound: dict[tuple[int, ...], Timeline] = {}  # the same as those see it whom these reservations bind
+        self._shapes: dict[ClassKey, Shape] = {}
+        self._free: dict[Request, bool] = {}
+        self._nowhere: set[Shape] = set()  # nobody can say when they start
+        self.looks_ahead = False  # somebody has to wait whom nobody may delay
+        super().__init__(world)
+
+    def lasts_s(self, key: ClassKey) -> float:
+        """How long a run of this class is expected to take; inf: nobody can say."""
+        return self._shape(key).until_s - self._now_s
+
+    def fits(self, key: ClassKey) -> bool:
+        """Whether the class could start now; when not, it is noted as waiting."""
+        shape = self._shape(key)
+        if shape not in self._refused and self.is_free(key.request) and self._leaves_enough(shape):
+            return True
+        self._refuse(key, shape)
+        return False
+
+    def is_free(self, request: Request) -> bool:
+        """Whether the pool has it at all; as of the first time that anybody asks, so that it may have become less."""
+        if request not in self._free:
+            self._free[request] = self._pool.shortage(request) is None
+        return self._free[request]
+
+    def must_hold(self, key: ClassKey) -> bool:
+        """Not for one whom only a planned start keeps waiting."""
+        refusal = self._refused.get(self._shape(key))
+        return refusal is not None and bool(refusal.resource or refusal.reservation) and super().must_hold(key)
+
+    def reserve(self, key: ClassKey, job_id: JobId) -> bool:
+        """Plan a start for this refused job: nobody who comes later delays it. False where nobody can say when: all that it could use is held."""
+        self.looks_ahead, shape = True, self._shape(key)
+        lasts_s = shape.until_s - self._now_s
+        place = self._timeline_of(shape.binding).place(key.request, lasts_s) if shape not in self._nowhere else None
+        if place is None:
+            self._nowhere.add(shape)
+            if self.must_hold(key):
+                self.hold(key, job_id)
+            return False
+        for timeline in (self._timeline_of(()), *self._bound.values()):
+            timeline.promise(place.at_s, place.at_s + lasts_s, place.amounts)
+        self._holders.setdefault(self._refused[shape].resource, job_id)
+        self._planned.append(Planned(job_id, place.at_s, _as_grant(place, self._pool)))
+        return True
+
+    def plan(self, *, more: bool = False) -> Plan:
+        return replace(super().plan(more=more), reservations=tuple(self._planned))
+
+    def _shape(self, key: ClassKey) -> Shape:
+        shape = self._shapes.get(key)
+        if shape is None:
+            binding = self._keeper.binding(key.user, key.lasts_s) if self._keeper is not None else ()
+            shape = self._shapes[key] = Shape(key.request, binding, self._now_s + expected_s(self._world, key))
+        return shape
+
+    def _timeline_of(self, binding: tuple[int, ...]) -> Timeline:
+        if self._timeline is None:
+            self._timeline = Timeline(self._now_s, self._pool, self._releases)
+        if not binding:
+            return self._timeline
+        if binding not in self._bound:
+            assert self._keeper is not None
+            self._bound[binding] = self._timeline.copy()
+            for from_s, until_s, amounts in self._keeper.claims(binding):
+                self._bound[binding].promise(from_s, until_s, amounts)
+        return self._bound[binding]
+
+    def _leaves_enough(self, shape: Shape) -> bool:
+        """Whether a run of this shape would leave what is promised; of devices nothing is said."""
+        if self._timeline is None:
+            return True
+        timeline = self._timeline_of(shape.binding)
+        if shape.request.exclusive:
+            return not timeline.kept_until(shape.until_s)
+        return timeline.fits_until(shape.request, shape.until_s)
+
+    def _take(self, shape: Shape) -> Grant | None:
+        """A grant beside what is reserved, and beside what is promised."""
+        if self._timeline is None:
+            return super()._take(shape)
+        if not self._leaves_enough(shape):
+            return None
+        if not shape.request.devices and not shape.binding:
+            return self._pool.take(shape.request)
+        kept = self._timeline_of(shape.binding).kept_until(shape.until_s)
+        if self._keeper is not None and shape.binding:
+            kept.raise_to(self._keeper.kept(shape.binding))
+        return self._take_beside(shape.request, kept)
+
+    def _begun(self, grant: Grant, shape: Shape) -> None:
+        if self._timeline is None:
+            self._releases.append(release_of(grant, shape.until_s))
+        for timeline in self._timelines:
+            timeline.begin(grant, shape.until_s)
+
+    def _withheld(self, grant: Grant) -> None:
+        for timeline in self._timelines:
+            timeline.begin(grant, inf)
+
+    @property
+    def _timelines(self) -> Sequence[Timeline]:
+        return () if self._timeline is None else (self._timeline, *self._bound.values())
+
+
+def expected_s(world: Snapshot, key: ClassKey) -> float:
+    """How long a run of this class is expected to take: until its time limit, or as long as such runs took; inf: nobody can say."""
+    limit_s = key.lasts_s or inf
+    if world.estimate is no_estimate:
+        return limit_s
+    estimate = world.estimate(key)
+    return limit_s if estimate is None else min(limit_s, max(LEAST_S, estimate.expected_s))
+
+
+def _as_grant(place: Place, pool: Pool) -> Grant:
+    known = {device.id: device for device in pool.inventory.devices} if place.amounts.devices else {}
+    devices = (DeviceGrant(i, known[i].kind, known[i].index, millis, memory) for i, (millis, memory) in place.amounts.devices.items())
+    return Grant((CpuGrant(ANY_CPU, place.amounts.cpu_millis),), place.amounts.memory_bytes, tuple(devices), place.amounts.disk_bytes)
