@@ -71,7 +71,7 @@ def main(words: Sequence[str] | None = None) -> int:
     begun_s = time.monotonic()
     weights = learned(env, long, effort, np.random.default_rng(chosen.seed))
     print(f"learned in {time.monotonic() - begun_s:.0f} s: " + ", ".join(f"{name} {w:+.2f}" for name, w in zip((*JOB, *WAIT), weights, strict=True)))
-    compare(env, unseen, weights, chosen.reward)
+    compare(env, unseen, weights, chosen)
     return 0
 
 
@@ -175,14 +175,15 @@ def gain(reward: float, before: float) -> float:
     return float(np.log((better + 1e-9) / (worse + 1e-9)))
 
 
-def compare(env: SchedulerEnv, unseen: Sequence[TraceJob], weights: Weights, reward: str) -> None:
+def compare(env: SchedulerEnv, unseen: Sequence[TraceJob], weights: Weights, chosen: argparse.Namespace) -> None:
     """A table over the jobs that were not learned from, the best first; it says as well when the learned policy is not the best."""
     rows = [("learned", of_env(env, unseen, decision(weights)))]
     rows += [("oldest that fits", of_env(env, unseen, oldest_that_fits)), ("shortest that fits", of_env(env, unseen, shortest_that_fits))]
     for policy, backfill, order in PEERS:
         name = f"{policy}, {backfill}" + (", shortest" if order == "shortest" else "")
-        rows.append((name, measure(unseen, simulate(unseen, env.machine, setup(policy, backfill, order)), env.machine)))
-    key = {"wait": lambda m: m.wait_mean_s, "slowdown": lambda m: m.bounded_slowdown_mean, "utilisation": lambda m: -m.utilisation}[reward]
+        how = setup(policy, backfill, order, estimate_actual=chosen.knows == "actual")
+        rows.append((name, measure(unseen, simulate(unseen, env.machine, how), env.machine)))
+    key = {"wait": lambda m: m.wait_mean_s, "slowdown": lambda m: m.bounded_slowdown_mean, "utilisation": lambda m: -m.utilisation}[chosen.reward]
     rows.sort(key=lambda row: key(row[1]))
     print(f"\n{'POLICY':<24}{'WAIT (h)':>10}{'SLOWDOWN':>10}{'WORST':>10}{'USED':>8}{'FAIRNESS':>10}")
     for name, found in rows:
@@ -191,7 +192,7 @@ def compare(env: SchedulerEnv, unseen: Sequence[TraceJob], weights: Weights, rew
             f"{100 * found.utilisation:>6.1f} %{found.fairness:>10.3f}"
         )
     place = [name for name, _ in rows].index("learned") + 1
-    print(f"\nOn jobs that it has not seen the learned policy is number {place} of {len(rows)} by {reward}; one trace is one trace.")
+    print(f"\nOn jobs that it has not seen the learned policy is number {place} of {len(rows)} by {chosen.reward}; one trace is one trace.")
 
 
 def of_env(env: SchedulerEnv, jobs: Sequence[TraceJob], decide: Decide) -> Metrics:

@@ -8,6 +8,8 @@ import pytest
 
 from aiosd.errors import FailedPrecondition, InvalidArgument
 from aiosd.simulation.fitting import LEAST, Check, Fit, Verdict, fit, lilliefors_p, p_text, spread
+from aiosd.simulation.records import Machine
+from tests.unit.simulation.traces import trace
 
 DAY_S = 86_400.0
 
@@ -147,3 +149,20 @@ def test_what_cannot_be_fitted_is_said() -> None:
     for bad in ((nan, 1.0), (inf, 1.0), (1.0, nan), (1.0, -1.0), (1.0, inf)):
         with pytest.raises(InvalidArgument, match="finite"):
             fit([*((float(at), 1.0) for at in range(40)), bad], 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "machine", "unit"),
+    [
+        ("hpc_kth_sp2", Machine(100_000), "cpu"),
+        ("hpc_nasa_ipsc", Machine(128_000), "cpu"),
+        ("gpu_philly_vc1", Machine(gpus=64), "gpu"),
+        ("gpu_philly_vc3", Machine(gpus=64), "gpu"),
+    ],
+)
+def test_no_real_workload_is_markovian(name: str, machine: Machine, unit: str) -> None:
+    found = fit([(job.submit_s, job.run_s) for job in trace(name, machine, unit)], 8)
+    for assumption in ("Poisson arrivals", "exponential run times"):
+        assert check(found, assumption).verdict is Verdict.FAILS
+    assert found.gaps.cv > 3
+    assert "treat M/M/c as a first guess" in check(found, "Poisson arrivals").sentence
