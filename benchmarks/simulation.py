@@ -104,7 +104,7 @@ def table(works: Sequence[Workload]) -> None:
 
 
 def _line(name: str, policy: str, backfill: str, found: Metrics) -> str:
-    wait = f"{found.wait_mean_s / 3600:,.2f} h"
+    wait = f"{found.wait_mean_s:,.0f} s"
     slowdowns = f"{found.bounded_slowdown_mean:,.1f} | {found.bounded_slowdown_max:,.0f}"
     fairness = f"{found.fairness:.3f}" if found.users > 1 else "-"
     return f"| {name} | {policy} | {backfill} | {wait} | {slowdowns} | {100 * found.utilisation:.1f} % | {fairness} |"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
 
+from aiosd.errors import InvalidArgument
 from aiosd.ids import JobId
 from aiosd.resources.grant import Grant
 from aiosd.resources.request import DeviceRequest, Request
@@ -59,6 +60,7 @@ class World:
 
     def __init__(self, jobs: Sequence[TraceJob], machine: Machine, setup: Setup) -> None:
         self._jobs = jobs
+        self._machine = machine
         self._setup = setup
         self._policy = POLICIES[setup.policy]
         self._pool = CountingPool(machine)
@@ -75,12 +77,15 @@ class World:
         self.starts_s = [0.0] * len(jobs)
 
     def run(self, progress: Progress) -> list[float]:
-        """Until the last has started."""
+        """Until the last has started. Raises InvalidArgument when some never do."""
         instant = self._each_event if self._setup.events else self._at_once
         step = max(1, len(self._jobs) // PROGRESS_STEPS)
         told = 0
         while self._started < len(self._jobs):
-            instant(self._next_s())
+            now_s = self._next_s()
+            if now_s == inf:
+                raise self._stuck()
+            instant(now_s)
             if self._started - told >= step:
                 told = self._started
                 progress(told)
@@ -89,6 +94,14 @@ class World:
     def _next_s(self) -> float:
         end_s = self._ends[0][0] if self._ends else inf
         return min(end_s, self._jobs[self._arrived].submit_s) if self._arrived < len(self._jobs) else end_s
+
+    def _stuck(self) -> InvalidArgument:
+        waiting = next(iter(self._classes.values()))
+        return InvalidArgument(
+            f"{len(self._jobs) - self._started} jobs never start under policy {self._setup.policy}, the first of them in queue {waiting.key.queue!r}",
+            hint="a limit of its queue or QoS is less than it asks for: simulate with other limits, or without such jobs",
+            queue=waiting.key.queue,
+        )
 
     # Within an instant
 
@@ -132,7 +145,7 @@ class World:
         shape = (job.cpu_millis, job.memory_bytes, job.gpu_millis)
         request = self._requests.get(shape)
         if request is None:
-            request = self._requests[shape] = request_of(job)
+            request = self._requests[shape] = request_of(job, self._machine)
         return ClassKey(job.queue, job.user, job.account, job.priority, request, self._lasts_s(job), job.qos)
 
     def _lasts_s(self, job: TraceJob) -> float:
@@ -201,7 +214,7 @@ class World:
         return found
 
 
-def request_of(job: TraceJob) -> Request:
-    """Nothing runs without some processor: a job of which only GPUs are known gets a thousandth of one."""
-    devices = (DeviceRequest("gpu", job.gpu_millis),) if job.gpu_millis else ()
+def request_of(job: TraceJob, machine: Machine) -> Request:
+    """Nothing runs without some processor: a job of which only GPUs are known gets a thousandth of one. Of GPUs without end none is asked for."""
+    devices = (DeviceRequest("gpu", job.gpu_millis),) if job.gpu_millis and machine.gpus else ()
     return Request(max(1, job.cpu_millis), job.memory_bytes, devices)

@@ -35,6 +35,7 @@ VERBS_OF_PRODUCT = [
     "queue",
     "policy",
     "simulate",
+    "simulate",
     "forecast",
     "daemon",
     "admin",

@@ -3,16 +3,20 @@
 from collections import defaultdict
 from heapq import heappop, heappush
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiosd.clock import Instant
+from aiosd.errors import InvalidArgument
 from aiosd.ids import JobId
 from aiosd.jobs.actions import Submit
 from aiosd.jobs.draft import JobDraft, RequestDraft
 from aiosd.jobs.job import Exit, Owner
 from aiosd.jobs.ports import Launched, RunEnded
 from aiosd.jobs.settings import JobsSettings
+from aiosd.scheduling.policy import Plan
+from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.rules import QueueSettings
 from aiosd.simulation.kernel import Kernel
 from aiosd.simulation.records import Machine, TraceJob
@@ -124,3 +128,15 @@ def test_gpus_memory_and_the_limit_of_a_queue_are_held() -> None:
     ]  # fmt: skip
     chosen = Setup(policy="priority", queues={"night": QueueSettings("night", max_running=1)})
     assert World(jobs, Machine(8000, 4 << 30, 1), chosen).run(lambda done: None) == [0, 10, 20, 0, 10]
+
+
+def test_what_the_machine_has_without_end_holds_nobody_back() -> None:
+    jobs = [TraceJob(0, 10, 1000, 1 << 50, 64_000), TraceJob(0, 10, 1000, 0, 500)]
+    assert World(jobs, Machine(2000), setup("fair")).run(lambda done: None) == [0, 0]
+    assert World(jobs, Machine(gpus=64), setup("fair")).run(lambda done: None) == [0, 10]
+
+
+def test_jobs_that_never_start_are_told_instead_of_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiosd.simulation.world.POLICIES", {"fifo": POLICIES["fifo"]._replace(policy=lambda world: Plan(()))})
+    with pytest.raises(InvalidArgument, match=r"2 jobs never start under policy fifo, the first of them in queue 'night'"):
+        World([TraceJob(0, 1, 1000, queue="night")] * 2, MACHINE, setup()).run(lambda done: None)
