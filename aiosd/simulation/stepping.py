@@ -35,7 +35,7 @@ class Stepping:
         self._window = window
         self._pool = CountingPool(machine)
         shapes: dict[Request, int] = {}
-        self._shapes = [shapes.setdefault(request_of(job), len(shapes)) for job in self.jobs]
+        self._shapes = [shapes.setdefault(request_of(job, machine), len(shapes)) for job in self.jobs]
         self._requests = list(shapes)
         self._fitting: dict[int, bool] = {}  # by shape, as things stand
         self._possible: list[bool] | None = None  # None: it has to be looked at again

@@ -35,7 +35,6 @@ VERBS_OF_PRODUCT = [
     "queue",
     "policy",
     "simulate",
-    "simulate",
     "forecast",
     "daemon",
     "admin",
