@@ -82,7 +82,7 @@ COLUMNS: list[Column[SimulationOutcome]] = [
 @click.option("--history", is_flag=True, help="This machine's own past instead of a file.")
 @click.option("--generate", type=click.Choice(("poisson", "lublin")), help="A workload that is made up instead of a file.")
 @click.option("--policy", "policies", default="", metavar="NAME,...", help="Policies, side by side; else the one in force.")
-@click.option("--backfill", "backfills", default="", metavar="off,easy,conservative", help="With each of them; else off.")
+@click.option("--backfill", "backfills", default="", metavar="off,easy,conservative", help="With each of them; else as in force.")
 @click.option("--cpus", type=AMOUNT, help="Processors of the machine: 64, or +8 for so many more than there are.")
 @click.option("--gpus", type=AMOUNT, help="GPUs of the machine: 8, or +2.")
 @click.option("--memory", type=SIZE, help="Memory of the machine; else jobs are not held to it, but with --history.")

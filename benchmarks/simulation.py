@@ -62,10 +62,10 @@ SOURCES = (
 )
 
 
-def workloads(folder: Path | None, most: int) -> list[Workload]:
-    """The traces; without them a made-up workload."""
+def workloads(folder: Path | None, most: int, named: str) -> list[Workload]:
+    """The traces that are named so; without a folder a made-up workload."""
     if folder is not None:
-        return [source.read(folder, most) for source in SOURCES]
+        return [source.read(folder, most) for source in SOURCES if named.lower() in source.name.lower()]
     jobs = lublin(default_rng(1), most or 5000, 128)
     return [Workload("made up (Lublin), 128 processors", Machine(128_000), [job._replace(submit_s=2 * job.submit_s) for job in jobs])]
 
@@ -114,12 +114,15 @@ def main(arguments: Sequence[str]) -> int:
     options = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__, allow_abbrev=False)
     options.add_argument("--jobs", type=count, default=0, metavar="N", help="only the first N of each trace")
     options.add_argument("--sample", type=count, default=2000, metavar="N", help="jobs for the speed of the daemon's own code")
+    options.add_argument("--only", default="", metavar="TEXT", help="only traces whose name has it: kth, nasa, lublin, philly")
     options.add_argument("--table", action="store_true", help="policies x traces, too: minutes")
     chosen = options.parse_args(arguments)
     named = os.environ.get("AIOS_TRACES", "")
     if not named:
         print("AIOS_TRACES names no folder of traces: a made-up workload stands in", file=sys.stderr)
-    works = workloads(Path(named) if named else None, chosen.jobs)
+    works = workloads(Path(named) if named else None, chosen.jobs, chosen.only)
+    if not works:
+        options.error(f"no trace is named {chosen.only!r}")
     if chosen.table:
         table(works)
     speed(works[0], min(chosen.sample, len(works[0].jobs))).show()

@@ -18,9 +18,10 @@ def line_of(job: Job) -> str:
     started_s = job.run.started_at_s or outcome.ended_at_s - outcome.run_s
     asked = grant if request.exclusive else request  # all of the machine, as it was then
     gpus = sum(part.millis for part in asked.devices if part.kind == GPU) / 1000
+    limit_s = spec.time_limit_s + spec.grace_s if spec.time_limit_s else 0.0  # what the scheduler counts on
     cells = (
         f"{begin_s:.3f}", f"{outcome.run_s:.3f}", _plain(job.owner.name), _plain(spec.account), _plain(spec.queue), str(spec.priority), _plain(spec.qos),
-        f"{spec.time_limit_s:.3f}", str(asked.cpu_millis), f"{asked.memory_bytes / (1 << 20):.3f}", f"{gpus:g}", f"{max(0.0, started_s - begin_s):.3f}",
+        f"{limit_s:.3f}", str(asked.cpu_millis), f"{asked.memory_bytes / (1 << 20):.3f}", f"{gpus:g}", f"{max(0.0, started_s - begin_s):.3f}",
     )  # fmt: skip
     return ",".join(cells) + "\n"
 

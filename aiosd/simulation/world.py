@@ -14,6 +14,7 @@ from aiosd.scheduling.fairshare import UsageLedger, dominant_share
 from aiosd.scheduling.lanes import Lanes
 from aiosd.scheduling.policy import ClassKey, HeldRun, Snapshot
 from aiosd.scheduling.registry import POLICIES
+from aiosd.scheduling.rules import Backfill
 from aiosd.simulation import kernel
 from aiosd.simulation.counting import CountingPool
 from aiosd.simulation.records import Machine, TraceJob
@@ -63,6 +64,7 @@ class World:
         self._machine = machine
         self._setup = setup
         self._policy = POLICIES[setup.policy]
+        self._length_matters = setup.rules.backfill is not Backfill.OFF  # else jobs that differ in nothing more are one class
         self._pool = CountingPool(machine)
         self._requests: dict[tuple[int, int, int], Request] = {}
         self._shares: dict[Request, float] = {}
@@ -146,7 +148,8 @@ class World:
         request = self._requests.get(shape)
         if request is None:
             request = self._requests[shape] = request_of(job, self._machine)
-        return ClassKey(job.queue, job.user, job.account, job.priority, request, self._lasts_s(job), job.qos)
+        lasts_s = self._lasts_s(job) if self._length_matters else 0.0
+        return ClassKey(job.queue, job.user, job.account, job.priority, request, lasts_s, job.qos)
 
     def _lasts_s(self, job: TraceJob) -> float:
         return job.run_s if self._setup.estimate_actual else job.limit_s

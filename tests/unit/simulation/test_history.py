@@ -14,7 +14,9 @@ from tests.unit.rpc.records import RUNNING
 GRANT = Grant((CpuGrant(0, 1000), CpuGrant(1, 1000)), 1 << 30, (DeviceGrant("g", "gpu", 0, 1000, 0),))
 assert RUNNING.run is not None
 RUN = replace(RUNNING.run, grant=GRANT, started_at_s=130.0)
-SPEC = replace(RUNNING.spec, request=Request(1500, 1 << 29, (DeviceRequest("gpu", 500), DeviceRequest("fpga", 1000))), time_limit_s=600.0, array=None)
+SPEC = replace(
+    RUNNING.spec, request=Request(1500, 1 << 29, (DeviceRequest("gpu", 500), DeviceRequest("fpga", 1000))), time_limit_s=600.0, grace_s=30.0, array=None
+)
 ENDED = replace(
     RUNNING, spec=SPEC, run=RUN, array=None, submitted_at_s=100.0, eligible_at_s=110.0, outcome=Outcome(190.0, exit_code=0, run_s=60.0), memory_bytes=0
 )  # fmt: skip
@@ -23,10 +25,10 @@ ENDED = replace(
 def test_what_is_written_is_read() -> None:
     raw = read_trace((TITLES + line_of(ENDED)).encode(), "history")
     [row] = raw.rows
-    assert (row.submit_s, row.run_s, row.limit_s, row.waited_s) == (110, 60, 600, 20)
+    assert (row.submit_s, row.run_s, row.limit_s, row.waited_s) == (110, 60, 630, 20)
     assert (row.cpu_millis, row.memory_bytes, row.gpu_millis, row.user) == (1500, 1 << 29, 500, ENDED.owner.name)
     [job] = clean(raw, Machine(4000, 1 << 30, 1), "cpu", Rules()).jobs
-    assert (job.cpu_millis, job.memory_bytes, job.gpu_millis, job.limit_s) == (1500, 1 << 29, 500, 600)
+    assert (job.cpu_millis, job.memory_bytes, job.gpu_millis, job.limit_s) == (1500, 1 << 29, 500, 630)
 
 
 def test_what_never_ran_is_left_out() -> None:

@@ -36,7 +36,8 @@ class EngineRun:
 
     def __init__(self, jobs: list[TraceJob], chosen: Setup) -> None:
         self.jobs = jobs
-        chosen_settings = JobsSettings(policy=chosen.policy, scheduling=chosen.rules, grace_s=GRACE_S)
+        known = {"learn": False} if "learn" in JobsSettings.__slots__ else {}  # both know of limits only, and not of earlier runs
+        chosen_settings = JobsSettings(policy=chosen.policy, scheduling=chosen.rules, grace_s=GRACE_S, **known)
         self.world = engines.World(engines.machine(cpus=4), chosen_settings, BEGIN)
         self.ends: list[tuple[float, int, JobId]] = []
         self.number_of: dict[JobId, int] = {}
