@@ -28,6 +28,8 @@ COMMANDS = {
     "qos": ("aiosctl.qos:qos", "Qualities of service that jobs can ask for: ls, show"),
     "policy": ("aiosctl.policy:policy", "The order in which jobs go: show, set"),
     "share": ("aiosctl.share:share", "Accounts and users: what they are due, have used, and who goes first"),
+    "simulate": ("aiosctl.simulate:simulate", "What would have been: another policy, machine or load"),
+    "forecast": ("aiosctl.forecast:forecast", "How long jobs will wait: theory, replay, measured; what if"),
     "daemon": ("aiosctl.daemon:daemon", "The daemon: start, stop, status, logs, reload, install"),
     "admin": ("aiosctl.admin:admin", "Users, tokens, audit trail, keys for the network; backup, restore, check"),
     "completion": ("aiosctl.completion:completion", "Print the completion script of a shell"),

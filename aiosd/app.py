@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from aiosd import logs
+from aiosd import logs, simulations
 from aiosd.accounts import Accounts
 from aiosd.clock import SystemClock
 from aiosd.config import Config
@@ -33,6 +33,7 @@ from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import RpcServer, Servicers
+from aiosd.rpc.simulation import SimulationServicer
 from aiosd.runs import RunInputs
 from aiosd.scheduling.registry import POLICIES
 from aiosd.services import Services, start_services
@@ -180,6 +181,7 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
         AccessServicer(accounts, caller),
         AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
+        SimulationServicer(simulations.opened(config.simulation, doors.journal, lambda: jobs.state)),
     )
     return RpcServer(servicers, listening(config), entrance.gate)
 

@@ -285,6 +285,15 @@ class MonitoringConfig(Section, frozen=True, kw_only=True):
     ] = 1.0
 
 
+class SimulationConfig(Section, frozen=True, kw_only=True):
+    """What `aiosctl simulate` and `aiosctl forecast` may take: each runs in a process of the lowest priority beside the daemon."""
+
+    memory_bytes: Annotated[int, whole("one simulation; bytes", 256 << 20, 1 << 40)] = 2 << 30
+    cpu_s: Annotated[int, whole("processor time of one simulation; seconds", 1, 30 * 86400)] = 3600
+    at_once: Annotated[int, whole("simulations at once, one of each user at most; 0: none is run", 0, 64)] = 2
+    trace_max_bytes: Annotated[int, whole("the largest trace that is sent; bytes", 1 << 10, 1 << 34)] = 512 << 20
+
+
 class Config(Section, frozen=True, kw_only=True):
     """The whole configuration."""
 
@@ -302,6 +311,7 @@ class Config(Section, frozen=True, kw_only=True):
     resources: ResourcesConfig = ResourcesConfig()
     isolation: IsolationConfig = IsolationConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
+    simulation: SimulationConfig = SimulationConfig()
 
     @property
     def socket_path(self) -> str:

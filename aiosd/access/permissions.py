@@ -67,6 +67,8 @@ RULES: dict[str, Rule] = {
     "Access.RevokeToken": Rule(ADMIN, ADMIN, changes=True),
     "Access.Audit": Rule(ADMIN, ADMIN),
     "Access.VerifyAudit": Rule(ADMIN, ADMIN),
+    "Simulation.Simulate": Rule(USER, USER),  # of others' jobs only what everybody sees: that they were there, and what they held
+    "Simulation.Forecast": Rule(USER, USER),  # the same
     "Admin.Backup": Rule(ADMIN, ADMIN, changes=True),
     "Admin.Check": Rule(ADMIN, ADMIN, changes=True),
     "grpc.health.v1.Health.Watch": Rule(VIEWER, VIEWER),  # a stream is held open, and that is a resource

@@ -1,6 +1,6 @@
 """What the network door needs, a Protocol for each kind of call; the classes that offer it need not know this file."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -151,6 +151,17 @@ class StateCare(Protocol):
     async def backup(self, path: str) -> BackedUp: ...
 
     async def check(self, repair: bool) -> Checked: ...
+
+
+class SimulationCalls(Protocol):
+    """What would have been. A request is a plain mapping, as the simulator takes it; so is every line of an answer."""
+
+    def simulate(self, uid: int, request: Mapping[str, object], trace: AsyncIterator[bytes]) -> AsyncIterator[Mapping[str, object]]: ...
+
+    def forecast(self, uid: int, request: Mapping[str, object]) -> AsyncIterator[Mapping[str, object]]: ...
+
+    def setup(self) -> Mapping[str, object]:
+        """As this machine is set up now: policy, rules (backfill, its order, weights ...), queues, shares."""
 
 
 class JobMeter(Protocol):

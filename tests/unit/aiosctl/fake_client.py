@@ -11,6 +11,7 @@ from aios.node import DaemonStatus, Isolation, NodeStatus, Reservation
 from aios.queues import Policy, PolicyChoice, Qos, Queue, Share, Shares
 from aios.records import ArrayProgress, JobRun, Outcome, State, Stats, Usage, Why
 from aios.resources import Cpu, CpuGrant, Device, DeviceGrant, DeviceRequest, Grant, Inventory, NumaNode, Request
+from aios.simulation import SeriesPoint, SimulationOutcome, SimulationProgress
 
 NOW_S = 1_700_000_000.0
 
@@ -145,6 +146,13 @@ class FakeClient:
     def why(self, ref: str, **options: Any) -> Why:
         self._note("why", ref, **options)
         return WHY
+
+    def simulate(self, trace: str | None, **options: Any) -> list[SimulationOutcome]:
+        self._note("simulate", trace, **options)
+        options["on_progress"](SimulationProgress("fifo", "easy", 1, 3))
+        options["on_note"]("1 of 4 jobs never ran")
+        series = (SeriesPoint(50, 10, 0.5, 1.0), SeriesPoint(150, 40, 1.0, 2.0)) if options["points"] else ()
+        return [SimulationOutcome("fifo", "easy", 3, 65.0, 70.0, 1.5, 2.0, 200.0, 0.75, 1.0, 2.0, 3.0, 0.9, 1.2, 2, 0.1, series)]
 
     def stats(self, ref: str) -> Stats:
         self._note("stats", ref)

@@ -36,6 +36,8 @@ VERBS_OF_PRODUCT = [
     "node",
     "queue",
     "policy",
+    "simulate",
+    "forecast",
     "daemon",
     "admin",
     "completion",
