@@ -199,8 +199,17 @@ class Ranks:
         return points((queue, qos)) + self._points.aged(lane.queue, self._now_s), fair_share.weight
 
 
+def factors_in(world: Snapshot) -> Callable[[ClassKey, float], tuple[Factor, ...]]:
+    """As `factors`, for many jobs of one world: everybody's standing is worked out once."""
+    shared, standings = Points(world.basis), standing(world)
+
+    def of(key: ClassKey, since_s: float) -> tuple[Factor, ...]:
+        lane = LaneKey(key.queue, key.user, key.account, key.qos)
+        return (shared.age(key.queue, since_s, world.now_s), *shared.common(lane, standings(key.account, key.user)), *shared.own(key))
+
+    return of
+
+
 def factors(world: Snapshot, key: ClassKey, since_s: float) -> tuple[Factor, ...]:
     """All of a job that waits since then (wall), as the policy priority sees it: the highest sum goes first, unless one is overdue."""
-    shared = Points(world.basis)
-    lane = LaneKey(key.queue, key.user, key.account, key.qos)
-    return (shared.age(key.queue, since_s, world.now_s), *shared.common(lane, standing(world)(key.account, key.user)), *shared.own(key))
+    return factors_in(world)(key, since_s)

@@ -1,5 +1,7 @@
 """Nothing starves: whatever comes after it, and however urgent, a job starts soon after it has waited for age_max_s."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import Association, UsageLedger, dominant_share
 from aiosd.scheduling.policy import ClassKey
 from aiosd.scheduling.registry import POLICIES
-from aiosd.scheduling.rules import PriorityWeights, QueueSettings, SchedulingRules
+from aiosd.scheduling.rules import Backfill, PriorityWeights, QueueSettings, SchedulingRules
 from tests.unit.scheduling.worlds import Waiting, ask, decide, key, machine
 
 STEP_S, AGE_MAX_S, LONGEST_S = 50.0, 1000.0, 300.0
@@ -32,7 +34,8 @@ arrivals = st.lists(st.lists(st.tuples(attacker, st.sampled_from([40.0, 140.0, L
 class SmallWorld:
     """Four processors, and virtual time in steps; what comes repeats for ever."""
 
-    def __init__(self, policy: str, victim: ClassKey, stream: list[Stream]) -> None:
+    def __init__(self, policy: str, victim: ClassKey, stream: list[Stream], backfill: Backfill = Backfill.OFF) -> None:
+        self.rules = replace(RULES, backfill=backfill)
         self.policy = POLICIES[policy].policy
         self.pool, self.ledger = Pool(machine(4)), UsageLedger(10_000.0)
         self.jobs: dict[JobId, tuple[ClassKey, float, float]] = {}
@@ -59,7 +62,7 @@ class SmallWorld:
         for job_id, (class_key, _, _) in self.jobs.items():
             classes.setdefault(class_key, []).append(job_id)
         waiting = [Waiting(class_key, ids, since={i: self.jobs[i][1] for i in ids}) for class_key, ids in classes.items()]
-        plan = decide(self.policy, self.pool, waiting, usage=self.ledger.usage(now_s), shares={"ada": 0.0}, rules=RULES, queues=QUEUES, now_s=now_s)
+        plan = decide(self.policy, self.pool, waiting, usage=self.ledger.usage(now_s), shares={"ada": 0.0}, rules=self.rules, queues=QUEUES, now_s=now_s)
         for start in plan.starts:
             class_key, _, run_s = self.jobs.pop(start.job_id)
             self.pool.assign(start.grant)
@@ -78,11 +81,12 @@ class SmallWorld:
 
 
 @pytest.mark.parametrize("policy", ["priority", "fair"])
-@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize("backfill", list(Backfill))
+@settings(max_examples=10, deadline=None)
 @given(stream=arrivals, width=st.sampled_from([1, 4]))
-def test_a_job_starts_when_its_time_has_come(policy: str, stream: list[Stream], width: int) -> None:
+def test_a_job_starts_when_its_time_has_come(policy: str, backfill: Backfill, stream: list[Stream], width: int) -> None:
     """Ada has no share, the lowest priority, and perhaps asks for the whole machine; those after her have everything on their side."""
-    world = SmallWorld(policy, key(ask(width), user="ada", priority=-1_000_000, nice=19), stream)
+    world = SmallWorld(policy, key(ask(width), user="ada", priority=-1_000_000, nice=19), stream, backfill)
     # those of the first instant are as old as hers, and go before it: at most six, one after another
     assert world.starts_at(AGE_MAX_S + 9 * LONGEST_S) is not None
 
