@@ -32,12 +32,19 @@ def in_vain(state: State, now: Instant) -> Sequence[JobId]:
 
 
 def look_again(state: State, now: Instant) -> None:
-    """While anybody waits: when the next run may be preempted, or room may be made again for whom it did no good."""
+    """While anybody waits: when the next run may be preempted, when one should have ended for whom nobody was, and when room may be made again."""
     state.preempt_check_at_s = None
-    if not state.backlog.where:
+    queues, qos = state.queues.values(), state.settings.scheduling.qos.values()
+    exempt = any(q.preempt_after_s for q in queues) or any(q.preempt_after_s for q in qos)
+    if not state.backlog.where or not (exempt or state.planned or state.unkept):
         return
-    open_s = [run.preemptible_from_s - now.wall_s for run in held_runs(state, now) if run.preempt_mode is not PreemptMode.OFF]
-    waits_s = [wait_s for wait_s in (*open_s, *(until_s - now.steady_s for until_s in state.unkept.values())) if wait_s > 0]
+    waits_s = [until_s - now.steady_s for until_s in state.unkept.values()]
+    runs = held_runs(state, now) if exempt or state.planned else ()
+    open_s = [run.preemptible_from_s - now.wall_s for run in runs if run.preempt_mode is not PreemptMode.OFF]
+    if open_s:
+        waits_s += open_s
+        waits_s += [planned.at_s - now.wall_s for planned in state.planned.values() if planned.at_s < now.wall_s + state.settings.scheduling.preempt_min_gain_s]
+    waits_s = [wait_s for wait_s in waits_s if wait_s > 0]
     if waits_s:
         state.preempt_check_at_s = now.steady_s + min(waits_s)
 

@@ -13,8 +13,10 @@ from aiosd.jobs.job import Phase, StopCause
 from aiosd.jobs.ports import LaunchFailed, Loaded
 from aiosd.jobs.preempting import UNKEPT_S
 from aiosd.jobs.settings import JobsSettings
+from aiosd.jobs.state import State
 from aiosd.resources.request import DeviceRequest
-from aiosd.scheduling.rules import PreemptMode, QosSettings, QueueSettings, SchedulingRules
+from aiosd.scheduling.policy import Estimate
+from aiosd.scheduling.rules import Backfill, PreemptMode, QosSettings, QueueSettings, SchedulingRules
 from tests.unit.jobs.world import ALICE, BOB, EMPTY, GIB, World, draft, machine
 
 LOW, HIGH = JobId(1), JobId(2)
@@ -271,6 +273,20 @@ def test_not_before_it_has_run_for_so_long() -> None:
 def test_not_for_a_job_that_starts_soon_anyway() -> None:
     found = running(world(), job(time_limit_s=20.0, grace_s=10.0))
     assert found.phase(1) == "running"
+
+
+def test_for_a_job_that_was_to_start_soon_and_did_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was expected of the run that it waited for did not come true: then it is preempted after all."""
+    monkeypatch.setattr(State, "estimate", lambda self, key: Estimate(50.0, 40.0, 60.0, 12))
+    found = world(backfill=Backfill.EASY)
+    found.submit(job())
+    found.begin()
+    found.wait(1)
+    found.submit(job("high"), owner=BOB)
+    assert found.phase(1) == "running" and found.engine.next_wake_in_s(found.now) is not None
+    for _ in range(20):
+        found.wait(found.engine.next_wake_in_s(found.now) or 1.0)
+    assert found.phase(1) == "stopping"
 
 
 def test_by_quality_of_service() -> None:
