@@ -20,6 +20,7 @@ from aiosd.host.runfile import boot_id
 from aiosd.ids import JobId
 from aiosd.jobs.engine import Engine
 from aiosd.jobs.job import Job, Phase, StopCause
+from aiosd.jobs.learn_service import Learner
 from aiosd.jobs.ports import Loaded as Remembered
 from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.service import JobService
@@ -46,6 +47,7 @@ class Services:
     bounds: BoundsService | None  # where the kernel holds no run to its memory
     disk: DiskWatcher
     runs: RunMeter
+    learner: Learner
 
     def use(self, config: Config) -> None:
         """Take over what a reload of the configuration changes."""
@@ -80,7 +82,8 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
     await jobs.start()
     doors.variables.machine = lambda: jobs.state.pool.inventory
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
-    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of))
+    learner = Learner(doors.journal, lambda: jobs.state.history)
+    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of), learner)
 
 
 async def _start_access(config: Config, doors: Doors, people: People, clock: Clock) -> AccessService:

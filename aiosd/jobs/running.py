@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays, devices, limiting, memory, staging
+from aiosd.jobs import arrays, devices, history, limiting, memory, staging
 from aiosd.jobs.actions import Forget, Signal, StopRun, WarnRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
@@ -33,6 +33,7 @@ def launched(state: State, event: Launched, now: Instant) -> None:
     run = replace(run, started_at_s=event.at_s, started_steady_s=event.at_steady_s)
     job = state.put(replace(job, phase=move(job.phase, Cue.STARTED), run=run), lazy=True)
     state.arm(job, now)
+    history.begun(state, job, now)
     if job.stop is not None:  # told to stop before there was anything to stop
         send_stop(state, job)
     _settle_after(state, job, now)
@@ -55,6 +56,7 @@ def run_ended(state: State, event: RunEnded, now: Instant) -> None:
     if job is None or job.attempt != event.attempt or not job.phase.active:
         return
     staging.note_pace(state, job, event.exit)
+    history.ended(state, job, event.exit)
     release(state, job, now)
     end = memory.with_advice(job, ending(job, event.exit, event.reason), event.exit, state.pool.inventory)
     end = devices.with_illness(state, job, end)
@@ -284,6 +286,8 @@ def fire_timers(state: State, now: Instant) -> None:
             _on_deadline(state, job, now)
         elif due is Due.TIME_LIMIT and job.phase is Phase.RUNNING:
             _on_time_limit(state, job, now)
+        elif due is Due.OVERDUE and job.phase is Phase.RUNNING:
+            history.overdue(state, job, now)
         elif due is Due.KILL and job.stop is not None and not job.stop.killed:
             job = state.put(replace(job, stop=replace(job.stop, killed=True)))
             if job.run is not None and job.run.started_at_s:

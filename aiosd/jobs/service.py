@@ -135,10 +135,11 @@ class JobService(Operating):
         self._awake.set()
 
     def _take_over(self, loaded: Loaded) -> None:
-        before = self.state.pool.inventory if hasattr(self, "engine") else None
+        before = self.state if hasattr(self, "engine") else None
         self.engine = self.make_engine(loaded)
-        if before is not None:  # what has been seen of devices meanwhile is stored nowhere
-            self.state.pool = self.state.pool.with_inventory(carried_over(self.state.pool.inventory, before))
+        if before is not None:  # what has been seen of devices meanwhile, and learned of runs, is stored nowhere
+            self.state.pool = self.state.pool.with_inventory(carried_over(self.state.pool.inventory, before.pool.inventory))
+            self.state.history, self.state.held_back = before.history, before.held_back
         if self._settings is not None:
             self.state.use(self._settings)
         self.state.revision = max(self.state.revision, self.feed.revision + 1)  # lazy changes were seen that no disk has

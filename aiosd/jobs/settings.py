@@ -29,5 +29,6 @@ class JobsSettings:
     limits: UserLimits = UserLimits()  # of each user who has none of its own
     allow_root_jobs: bool = True
     umask: int = 0o022
+    learn: bool = True  # from runs as they end
     private_tmp: bool = False
     queues: Mapping[str, QueueSettings] = field(default_factory=lambda: {"default": QueueSettings("default")})

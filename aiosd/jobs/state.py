@@ -9,6 +9,7 @@ from aiosd.errors import NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, End, Forget, Save, Withdraw
 from aiosd.jobs.backlog import Backlog, Entry
+from aiosd.jobs.history import History, class_work
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.limiting import Holdings
 from aiosd.jobs.lines import Staging
@@ -17,7 +18,7 @@ from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.timers import Due, Timers
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger
-from aiosd.scheduling.policy import ClassKey, Wait
+from aiosd.scheduling.policy import ClassKey, Estimate, Wait
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import QueueSettings
@@ -55,6 +56,8 @@ class State:
     next_reservation: int = 1
     reserved_devices: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of the reservations in force, as of the last pass
     holdings: Holdings = field(default_factory=Holdings)
+    history: History = field(default_factory=History)
+    held_back: str = ""  # why nothing new may start though there is room; "": it may
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
@@ -73,6 +76,7 @@ class State:
         before, self.settings = self.settings, settings
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
+            self.requeue_all()  # whether jobs of different work are told apart depends on them
 
     def latest(self, job: Job) -> Job:
         """`job` as this turn has left it so far, be it ended."""
@@ -136,7 +140,13 @@ class State:
     def class_key(self, job: Job) -> ClassKey:
         spec = job.spec
         lasts_s = spec.time_limit_s + spec.grace_s if self.reservations and spec.time_limit_s else 0.0
-        return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, "", spec.preemptible)
+        return ClassKey(
+            spec.queue, job.owner.name, spec.account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, class_work(self, spec), spec.preemptible
+        )
+
+    def estimate(self, key: ClassKey) -> Estimate | None:
+        """How long jobs of this class will run, by what is known of earlier ones."""
+        return self.history.estimate(key)
 
     def requeue_all(self) -> None:
         """What tells the classes apart has changed."""
