@@ -101,6 +101,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
                 roots.create_task(services.devices.run(), name="devices"),
                 roots.create_task(services.disk.run(), name="disk"),
                 roots.create_task(services.learner.run(), name="learning"),
+                roots.create_task(services.pressure.run(), name="pressure"),
                 roots.create_task(_feed_watchdog(daemon), name="watchdog"),
             ]
             if services.bounds is not None:
@@ -144,7 +145,7 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
         survey=partial(asyncio.to_thread, survey, resource_settings(config)),
         isolation=partial(_isolation, config, doors, services.bounds),
         warnings=found.warnings,
-        further_warnings=lambda: (*services.access.warnings, *services.devices.warnings),
+        further_warnings=lambda: (*services.access.warnings, *services.devices.warnings, *services.pressure.warnings),
         devices=services.devices,
     )  # fmt: skip
     server = _server(config, services, node, doors, entrance, Accounts(services.access, services.jobs, people.named, clock))

@@ -134,6 +134,13 @@ class InventoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldBack:
+    """Nothing new starts from now on, for this reason; "": it does again. It is not remembered: a new daemon looks for itself."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reserve:
     """Keep a part of the machine for somebody; `members`: the users that `users` ("alice", "@group") means."""
 
@@ -163,7 +170,7 @@ class SetDevice:
 
 
 Asked = Submit | SteerJob | UpdateJob | StopRun | WarnRun
-Operated = SetQueue | SetPolicy | SetDrained | SetLimits | InventoryChanged | SetDevice | Reserve | Unreserve
+Operated = SetQueue | SetPolicy | SetDrained | SetLimits | InventoryChanged | SetDevice | Reserve | Unreserve | HoldBack
 Event = Asked | Operated | Launched | RunEnded | LaunchFailed
 
 

@@ -26,7 +26,7 @@ def dispatch(state: State, now: Instant) -> None:
 
 def _start_what_can(state: State, now: Instant) -> None:
     """Passes until nothing more can start."""
-    while state.dirty and state.drain_reason is None:
+    while state.dirty and state.drain_reason is None and not state.held_back:
         state.dirty = False
         plan = _plan(state, now)
         _start_all(state, plan.starts, now)
@@ -54,6 +54,7 @@ def _plan(state: State, now: Instant) -> Plan:
                 keeper=keeper,
                 rules=state.settings.scheduling,
                 queues=state.queues,
+                estimate=state.estimate,
             )
         )
     if keeper is not None:

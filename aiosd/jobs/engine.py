@@ -10,10 +10,11 @@ from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs import devices, dispatching, reserving, running, staging, steering, submitting
+from aiosd.jobs import devices, dispatching, pressure, reserving, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
     Event,
+    HoldBack,
     InventoryChanged,
     Operated,
     QueueChange,
@@ -132,6 +133,8 @@ class Engine:
                 return reserving.reserve(self.state, event, now)
             case Unreserve():
                 return reserving.unreserve(self.state, event, now)
+            case HoldBack():
+                pressure.hold_back(self.state, event, now)
             case _:
                 assert_never(event)
         return None

@@ -43,6 +43,7 @@ class WhyKind(StrEnum):
     HELD = "held"
     DRAINED = "drained"
     QUEUE_STOPPED = "queue-stopped"
+    PRESSURE = "pressure"
     NOT_WAITING = "not-waiting"
     OUT_OF_MEMORY = "out-of-memory"  # it has ended so
 
@@ -149,6 +150,8 @@ def _queued(state: State, job: Job, now: Instant) -> Why:
         return _plain(
             state, job, WhyKind.DRAINED, f"the node is drained and starts nothing: {state.drain_reason}", ("`aiosctl node resume` lets it start jobs again",)
         )
+    if state.held_back:
+        return _plain(state, job, WhyKind.PRESSURE, f"the machine is short of memory, and it starts by itself when that is over: {state.held_back}")
     if queue is not None and not queue.started:
         return _plain(
             state, job, WhyKind.QUEUE_STOPPED, f"queue {queue.name!r} is stopped: it starts nothing", (f"`aiosctl queue set {queue.name} --start` starts it",)
@@ -316,6 +319,8 @@ def _in_short(state: State, job: Job) -> str:
     """As of the last pass; a few lookups, whatever waits."""
     if state.drain_reason is not None:
         return "node drained"
+    if state.held_back:
+        return "memory pressure"
     queue = state.queues.get(job.spec.queue)
     if queue is not None and not queue.started:
         return "queue stopped"

@@ -55,7 +55,7 @@ def open_line(state: State, job: Job, now: Instant) -> None:
 
 def stage(state: State, now: Instant) -> None:
     """Fill the lines, where a single class waits and nothing but room keeps it waiting."""
-    waiting = _waiting(state) if state.staging.of and state.drain_reason is None else []
+    waiting = _waiting(state) if state.staging.of and state.drain_reason is None and not state.held_back else []
     if len(waiting) != 1 or state.queues[waiting[0].key.queue].max_running:
         return
     (queued,) = waiting

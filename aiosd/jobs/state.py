@@ -58,6 +58,7 @@ class State:
     holdings: Holdings = field(default_factory=Holdings)
     history: History = field(default_factory=History)
     held_back: str = ""  # why nothing new may start though there is room; "": it may
+    held_back_since_s: float = 0.0  # steady
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
