@@ -60,6 +60,7 @@ def job_fields(job: jobs_pb2.Job) -> records.JobRecord:
         run=_run(job.run) if job.HasField("run") else None,
         outcome=_outcome(job.outcome) if job.HasField("outcome") else None,
         revision=job.revision,
+        rightsizing=job.rightsizing,
         redacted=job.redacted,
     )
 

@@ -181,6 +181,7 @@ class JobRecord:
     run: JobRun | None = None
     outcome: Outcome | None = None
     revision: int = 0
+    rightsizing: str = ""  # what earlier runs say of its request, in a sentence
     redacted: bool = False  # another user's: name, command, directory, labels, outputs and reports are not shown
 
     @property

@@ -225,7 +225,7 @@ def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | Non
         machine_has=shortage.total_text if shortage else "",
         ahead=tuple(ahead),
         ahead_count=ahead_count,
-        suggestions=_suggestions(state, job),
+        suggestions=(*_suggestions(state, job), *([job.rightsizing] if job.rightsizing and not job.rightsized else [])),
         estimated_start_at_s=_estimate(state, shortage, ahead_count, now),
     )
 

@@ -109,10 +109,15 @@ def work_of(spec: JobSpec) -> str:
     return _work(spec.name, spec.command[:4])
 
 
+def command_of(spec: JobSpec) -> str:
+    """Names exactly what is run, within this process."""
+    return f"{hash((spec.command, spec.script)):x}"
+
+
 def traits_of(job: Job) -> Traits:
     """Of a run of this job, for the predictor."""
     spec = job.spec
-    return Traits(job.owner.name, work_of(spec), job.request, _lasts_s(spec), f"{hash((spec.command, spec.script)):x}")
+    return Traits(job.owner.name, work_of(spec), job.request, _lasts_s(spec), command_of(spec))
 
 
 def _lasts_s(spec: JobSpec) -> float:
@@ -231,7 +236,9 @@ def overdue(state: "State", job: Job, now: Instant) -> None:
     if longer.expected_s <= ran:
         return  # its time limit ends it now
     state.history.note(
-        now.wall_s, f"was expected to take {format_seconds(before.high_s)} at most ({before.basis}), now {format_seconds(longer.expected_s)}", job.id
+        now.wall_s,
+        f"was expected to take {format_seconds(before.high_s)} at most, by {before.samples} earlier, and now {format_seconds(longer.expected_s)}",
+        job.id,
     )
     state.dirty = True
     _look_again(state, job, longer.expected_s)

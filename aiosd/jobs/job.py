@@ -142,6 +142,8 @@ class JobSpec:
     login_environment: bool = False
     umask: int = 0o022
     process_limits: tuple[ProcessLimit, ...] = ()
+    open_cpus: bool = False  # the user did not say how many: the request has a default, or what was learned
+    open_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,8 @@ class Job:
     outcome: Outcome | None = None
     array: ArrayProgress | None = None  # only of an array's own record
     memory_bytes: int = 0  # what it asks for since it ran out of memory; 0: what its spec says
+    rightsizing: str = ""  # what earlier runs say of its request, in a sentence
+    rightsized: bool = False  # and it asks for that
     ran_out: tuple[int, ...] = ()  # the memory of each attempt that ran out of it; bytes
     revision: int = 0
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays, devices, history, limiting, memory, staging
+from aiosd.jobs import arrays, devices, history, limiting, memory, rightsizing, staging
 from aiosd.jobs.actions import Forget, Signal, StopRun, WarnRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
@@ -58,7 +58,8 @@ def run_ended(state: State, event: RunEnded, now: Instant) -> None:
     staging.note_pace(state, job, event.exit)
     history.ended(state, job, event.exit)
     release(state, job, now)
-    end = memory.with_advice(job, ending(job, event.exit, event.reason), event.exit, state.pool.inventory)
+    end = rightsizing.second_chance(job, ending(job, event.exit, event.reason))
+    end = memory.with_advice(job, end, event.exit, state.pool.inventory)
     end = devices.with_illness(state, job, end)
     if end.cue in (Cue.RETRY, Cue.REQUEUE):
         _again(state, job, end, now)
@@ -258,7 +259,7 @@ def _again(state: State, job: Job, end: Ending, now: Instant) -> None:
         eligible_at_s=0.0 if retried else now.wall_s,
     )
     if end.out_of_memory and job.run is not None:
-        again = memory.raised(again, job.run.grant.memory_bytes, limiting.most_memory_bytes(state, job.owner.name))
+        again = rightsizing.taken_back(state, memory.raised(again, job.run.grant.memory_bytes, limiting.most_memory_bytes(state, job.owner.name)))
     _put_back(state, again, now)
 
 

@@ -175,6 +175,8 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
         raise FailedPrecondition(f"element {job.id} has not started: it follows its array", hint=f"update the array: `aiosctl update {job.id.number}`")
     spec = _changed(state, job, change)
     changed = replace(job, spec=spec, memory_bytes=0 if change.memory_bytes is not None else job.memory_bytes)
+    if change.cpu_millis is not None or change.memory_bytes is not None:
+        changed = replace(changed, rightsizing="", rightsized=changed.rightsized and spec.open_memory)
     if changed.request != job.request:
         state.pool.check_ever_fits(changed.request)
         check_request(state, job.owner.name, changed.request)
@@ -210,6 +212,7 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
             cpu_millis=_positive("cpus", change.cpu_millis, request.cpu_millis),
             memory_bytes=_positive("memory", change.memory_bytes, request.memory_bytes),
         )
+    open_cpus, open_memory = spec.open_cpus and change.cpu_millis is None, spec.open_memory and change.memory_bytes is None
     array = spec.array
     if change.array_limit is not None:
         if array is None or job.array is None:
@@ -220,6 +223,8 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
     return replace(
         spec,
         request=request,
+        open_cpus=open_cpus,
+        open_memory=open_memory,
         array=array,
         queue=queue.name,
         qos=known_qos(change.qos, state.settings) if change.qos is not None else spec.qos,
