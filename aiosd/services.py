@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from aiosd import logs
 from aiosd.access.service import AccessService
@@ -30,6 +31,7 @@ from aiosd.jobs.service import JobService
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.device_service import DeviceService
+from aiosd.monitoring.ports import WatchedRun
 from aiosd.monitoring.pressure_service import PressureService
 from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
@@ -91,8 +93,17 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
         hold_back(jobs.state, HoldBack(short), clock.now())
     doors.variables.machine = lambda: jobs.state.pool.inventory
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
+    jobs.weigh = partial(_weigh, doors)
     learner = Learner(doors.journal, lambda: jobs.state.history)
     return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of), learner, pressure)
+
+
+async def _weigh(doors: Doors, job: Job) -> int:
+    """The memory that a run uses at present; bytes, 0 where it does not live."""
+    if job.run is None or not job.run.shim_pid:
+        return 0
+    watched = WatchedRun(job.run_key, job.run.shim_pid, "", job.run.started_at_s)
+    return (await doors.weigher.weigh([watched])).get(job.run_key, 0)
 
 
 async def _start_access(config: Config, doors: Doors, people: People, clock: Clock) -> AccessService:

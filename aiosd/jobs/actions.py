@@ -8,7 +8,7 @@ from aiosd.access.limits import UserLimits
 from aiosd.ids import JobId
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft
 from aiosd.jobs.job import Environment, Job, Owner, Phase, StopCause
-from aiosd.jobs.ports import Launched, LaunchFailed, RunEnded, Scope, Submission
+from aiosd.jobs.ports import Launched, LaunchFailed, Resized, RunEnded, Scope, Submission
 from aiosd.resources.inventory import Inventory
 from aiosd.scheduling.rules import PreemptMode
 
@@ -46,8 +46,11 @@ class SteerJob:
 
 @dataclass(frozen=True, slots=True)
 class UpdateJob:
+    """`used_bytes`: of memory at present, where it runs; 0: not known."""
+
     job_id: JobId
     change: JobChange
+    used_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ class SetDevice:
 
 Asked = Submit | SteerJob | UpdateJob | StopRun | WarnRun
 Operated = SetQueue | SetPolicy | SetDrained | SetLimits | InventoryChanged | SetDevice | Reserve | Unreserve | HoldBack
-Event = Asked | Operated | Launched | RunEnded | LaunchFailed
+Event = Asked | Operated | Launched | RunEnded | LaunchFailed | Resized
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +226,13 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Resize:
+    """Hold the run to the grant that it has now."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """The end of this attempt is remembered: the launcher may drop its own record of it."""
 
@@ -237,4 +247,4 @@ class Warn:
     text: str
 
 
-Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Forget | Warn
+Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Resize | Forget | Warn

@@ -10,7 +10,7 @@ from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs import devices, dispatching, pressure, reserving, running, staging, steering, submitting
+from aiosd.jobs import devices, dispatching, pressure, reserving, resizing, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
     Event,
@@ -35,7 +35,7 @@ from aiosd.jobs.actions import (
 from aiosd.jobs.admit import check_priority
 from aiosd.jobs.explain import Why, why
 from aiosd.jobs.job import Job, Owner, Phase
-from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
+from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, Resized, RunEnded
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.state import State
 from aiosd.resources.inventory import Inventory
@@ -101,7 +101,7 @@ class Engine:
             case SteerJob():
                 return steering.steer(state, event, now)
             case UpdateJob():
-                return steering.update(state, event.job_id, event.change, now)
+                return steering.update(state, event, now)
             case StopRun() | WarnRun():
                 running.on_watch(state, event, now)
             case Launched():
@@ -110,6 +110,8 @@ class Engine:
                 running.run_ended(state, event, now)
             case LaunchFailed():
                 running.launch_failed(state, event, now)
+            case Resized():
+                resizing.resized(state, event, now)
             case _:
                 return self._operate(event, now)
         return None

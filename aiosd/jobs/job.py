@@ -167,6 +167,7 @@ class Run:
     shim_pid: int = 0
     suspended_steady_s: float = 0.0  # since when it is suspended; 0: it is not
     suspended_total_s: float = 0.0
+    resized: bool = False  # its grant is another than the one it was launched with
     after: JobId | None = None  # staged: it takes over the grant of that job's run, and holds nothing until then
 
 

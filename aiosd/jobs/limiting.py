@@ -11,6 +11,7 @@ from aiosd.clock import Instant
 from aiosd.errors import Exhausted, NeverFits
 from aiosd.jobs.actions import Set
 from aiosd.jobs.job import Job, JobSpec
+from aiosd.resources.grant import Grant
 from aiosd.resources.request import Request
 from aiosd.scheduling.budgets import UNLIMITED, Budget, Dimension, Need, allowed_by, held_by, need_of, short_of
 from aiosd.scheduling.gpuhours import GpuLedger, next_slot_in_s
@@ -62,6 +63,11 @@ class Holdings:
         if need.gpu_millis:
             self.gpus.finish(user, job.id, now.wall_s)
             self.changed.add(user)
+
+    def resize(self, user: str, before: Grant, grant: Grant) -> None:
+        """A run goes on with another grant, and with the same GPUs."""
+        gone = Need(*(-n for n in held_by(before)))
+        self.held[user] = _plus(_plus(self.held.get(user, _NOTHING), gone), held_by(grant))
 
     def remember(self) -> list[Set]:
         """What is to be stored in this turn, with the ends of the runs that it is about."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs import arrays, devices, history, limiting, memory, rightsizing, staging
-from aiosd.jobs.actions import Forget, Signal, StopRun, WarnRun
+from aiosd.jobs.actions import Forget, Resize, Signal, StopRun, WarnRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
 from aiosd.jobs.job import Dependency, DependencyKind, Job, Outcome, Phase, Stop, StopCause
@@ -34,6 +34,8 @@ def launched(state: State, event: Launched, now: Instant) -> None:
     job = state.put(replace(job, phase=move(job.phase, Cue.STARTED), run=run), lazy=True)
     state.arm(job, now)
     history.begun(state, job, now)
+    if run.resized:
+        state.actions.append(Resize(job))
     if job.stop is not None:  # told to stop before there was anything to stop
         send_stop(state, job)
     _settle_after(state, job, now)
@@ -42,6 +44,8 @@ def launched(state: State, event: Launched, now: Instant) -> None:
 def _signal_again(state: State, job: Job) -> None:
     """What was committed and answered may not have been done: the last daemon can have died in between."""
     assert job.run is not None
+    if job.run.resized:
+        state.actions.append(Resize(job))
     if job.stop is not None:
         send_stop(state, job)
     elif job.phase is Phase.SUSPENDED:

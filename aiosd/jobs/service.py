@@ -1,7 +1,7 @@
 """The single writer of jobs: drains its inbox in turns; each turn decides, remembers, answers, acts."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ import structlog
 from aiosd.clock import Clock
 from aiosd.errors import AiosError, DiskFull, FailedPrecondition, NotFound, StorageUnwritable, Unavailable
 from aiosd.ids import JobId, parse_job_id
+from aiosd.jobs import resizing
 from aiosd.jobs.actions import (
     Action,
     End,
@@ -17,6 +18,7 @@ from aiosd.jobs.actions import (
     Forget,
     Launch,
     Remember,
+    Resize,
     Save,
     Set,
     Signal,
@@ -49,6 +51,10 @@ RECOVERY_PAUSE_S = 1.0  # between tries to write again when the disk was full
 STORAGE_TROUBLE = (DiskFull, StorageUnwritable)
 
 
+async def of_no_weight(_: Job) -> int:
+    return 0
+
+
 @dataclass(slots=True)
 class _Asked:
     """An event, and who waits for its answer."""
@@ -70,6 +76,7 @@ class JobService(Operating):
     make_engine: Callable[[Loaded], Engine]
     reached: Callable[[str], None] = lambda step: None
     secrets: Secrets = Secrets()
+    weigh: Callable[[Job], Awaitable[int]] = of_no_weight  # the memory that a run uses at present; bytes, 0: not known
     trouble: AiosError | None = None  # why nothing can be written at present
     feed: Feed[Job] = field(default_factory=lambda: Feed(0))
     engine: Engine = field(init=False)
@@ -241,6 +248,8 @@ class JobService(Operating):
                     self.launcher.launch(job)
                 case Signal(job, signal, scope):
                     self.launcher.signal(job, signal, scope)
+                case Resize(job):
+                    self.launcher.resize(job)
                 case Forget(job):
                     self.launcher.forget(job)
                 case Warn(job, text):
@@ -359,7 +368,8 @@ class JobService(Operating):
         job = await self.get(ref)
         if job.phase.ended:
             raise _has_ended(job)
-        reply = await self._ask_about(job.id, UpdateJob(job.id, change))
+        used_bytes = await self.weigh(job) if resizing.wants(job, change) else 0
+        reply = await self._ask_about(job.id, UpdateJob(job.id, change, used_bytes))
         assert isinstance(reply, Job)
         return reply
 

@@ -163,6 +163,14 @@ def call_back_all(state: State, now: Instant) -> None:
     _queue_again(state, [i for line in _lines(state) for i in _beyond(line, 0)], now)
 
 
+def close(state: State, head: JobId, now: Instant) -> None:
+    """The grant of this run has changed: who comes after it is granted its own."""
+    line = state.staging.of.get(head)
+    if line is not None:
+        _queue_again(state, _beyond(line, 0), now)
+        line.closed = True
+
+
 def close_all(state: State, now: Instant) -> None:
     """The machine has changed: what is granted from now on may differ from what the heads hold."""
     call_back_all(state, now)

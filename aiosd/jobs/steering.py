@@ -5,9 +5,8 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.errors import FailedPrecondition, InvalidArgument
-from aiosd.ids import JobId
-from aiosd.jobs import reserving, staging
-from aiosd.jobs.actions import Signal, Steer, SteerJob
+from aiosd.jobs import reserving, resizing, staging
+from aiosd.jobs.actions import Signal, Steer, SteerJob, UpdateJob
 from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priority, check_seconds, known_qos, open_queue, time_limit
 from aiosd.jobs.draft import JobChange
 from aiosd.jobs.job import Job, JobSpec, Outcome, Phase, StopCause
@@ -168,9 +167,9 @@ _VERBS: dict[Steer, Callable[[State, Job, SteerJob, Instant], Job]] = {
 }
 
 
-def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
-    """Change what was asked. Raises FailedPrecondition for what a run that has begun can no longer change."""
-    job = _called_back(state, state.job(job_id), now)
+def update(state: State, event: UpdateJob, now: Instant) -> Job:
+    """Change what was asked, and resize a run. Raises FailedPrecondition for what a run that has begun can no longer change."""
+    change, job = event.change, _called_back(state, state.job(event.job_id), now)
     if job.id.is_element and job.id not in state.jobs:
         raise FailedPrecondition(f"element {job.id} has not started: it follows its array", hint=f"update the array: `aiosctl update {job.id.number}`")
     spec = _changed(state, job, change)
@@ -182,6 +181,8 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
         check_request(state, job.owner.name, changed.request)
     if spec.time_limit_s != job.spec.time_limit_s:
         reserving.check_longer(state, changed, now)
+    if resizing.wants(job, change) and changed.request != job.request:
+        changed = resizing.resize(state, job, changed, event.used_bytes, now)
     state.dirty = True
     job = changed
     startable = job.phase is Phase.QUEUED or (_pending_array(job) and job.phase is Phase.RUNNING)
@@ -198,7 +199,7 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
 def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
     spec = job.spec
     begun = job.run is not None
-    for field in ("cpu_millis", "memory_bytes", "begin_at_s", "deadline_at_s", "queue", "qos", "nice"):
+    for field in ("begin_at_s", "deadline_at_s", "queue", "qos", "nice"):
         if begun and getattr(change, field) is not None:
             raise FailedPrecondition(
                 f"{field} of job {job.id} cannot change: it is {job.phase}", hint="requeue it first, or change it before it starts", field=field

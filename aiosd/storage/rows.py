@@ -32,6 +32,8 @@ class State(msgspec.Struct, omit_defaults=True):
     unmet: tuple[Dependency, ...] = ()
     memory_bytes: int = 0
     ran_out: tuple[int, ...] = ()
+    rightsizing: str = ""
+    rightsized: bool = False
 
 
 class JobRow(TypedDict):
@@ -127,6 +129,8 @@ def job_row(job: Job, spec_id: int) -> JobRow:
         job.unmet,
         job.memory_bytes,
         job.ran_out,
+        job.rightsizing,
+        job.rightsized,
     )
     return {
         "number": job.id.number,
@@ -169,6 +173,8 @@ def job_of(row: StoredRow, specs: Mapping[int, JobSpec]) -> Job:
             unmet=state.unmet,
             memory_bytes=state.memory_bytes,
             ran_out=state.ran_out,
+            rightsizing=state.rightsizing,
+            rightsized=state.rightsized,
             revision=revision,
         )
     except KeyError:
