@@ -7,6 +7,7 @@ from aios.units import parse_seconds
 
 if TYPE_CHECKING:
     from aios.queues import Policy, Queue
+    from aios.schedule import Schedule
 
 
 class QueueCalls(Calls):
@@ -50,6 +51,13 @@ class QueueCalls(Calls):
             max_time_limit_s=None if max_time is None else parse_seconds(max_time, zero=True),
         )
         return _convert_node.queue(self._channel.unary("Queues/Set", request, pb.Queue, timeout))
+
+    def schedule(self, *, timeout: float | None = None) -> "Schedule":
+        """How the scheduler works at present: demand, availability, policy, execution, adjustment."""
+        from aios import _convert_schedule
+        from aios.v1 import queues_pb2 as pb
+
+        return _convert_schedule.schedule(self._channel.unary("Queues/Schedule", pb.ScheduleRequest(), pb.ScheduleResponse, timeout))
 
     def policy(self, *, timeout: float | None = None) -> "Policy":
         from aios import _convert_node

@@ -25,6 +25,7 @@ COMMANDS = {
     "events": ("aiosctl.events:events", "Every change of a job, as it happens"),
     "node": ("aiosctl.node:node", "The machine: inventory, health, isolation; drain, resume"),
     "queue": ("aiosctl.queues:queue", "Queues: ls, show, set"),
+    "schedule": ("aiosctl.schedule:schedule", "What the scheduler sees, does and adjusts, in five steps"),
     "policy": ("aiosctl.policy:policy", "The order in which jobs go: show, set"),
     "daemon": ("aiosctl.daemon:daemon", "The daemon: start, stop, status, logs, reload, install"),
     "admin": ("aiosctl.admin:admin", "Users, tokens, audit trail, keys for the network; backup, restore, check"),

@@ -147,6 +147,7 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
         warnings=found.warnings,
         further_warnings=lambda: (*services.access.warnings, *services.devices.warnings, *services.pressure.warnings),
         devices=services.devices,
+        pressure=services.pressure,
     )  # fmt: skip
     server = _server(config, services, node, doors, entrance, Accounts(services.access, services.jobs, people.named, clock))
     closing.push_async_callback(server.stop, 0.0)
@@ -172,7 +173,7 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
     servicers = Servicers(
         JobsServicer(jobs, reader, beside, converter, lambda: node.loaded.config.jobs.max_jobs_per_submit),
         NodeServicer(node),
-        QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
+        QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}, node.schedule),
         AccessServicer(accounts, caller),
         AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
     )

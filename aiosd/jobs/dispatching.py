@@ -30,7 +30,8 @@ def _start_what_can(state: State, now: Instant) -> None:
         state.dirty = False
         plan = _plan(state, now)
         _start_all(state, plan.starts, now)
-        state.waits = plan.waits
+        state.waits, state.planned = plan.waits, {planned.job_id: planned for planned in plan.reservations}
+        state.passes, state.starts = state.passes + 1, state.starts + len(plan.starts)
         limiting.look_again(state, plan.waits, now)
         state.dirty = plan.more and bool(plan.starts)
 

@@ -83,8 +83,8 @@ def _add(group: Group, used: Used) -> None:
 
 def _size(group: Group, margin_permille: int) -> Size:
     memory = _quantile(group.memory) * (1000 + margin_permille) // 1000
-    cpus = _quantile(group.cpus) * (1000 + margin_permille) // 1000 if len(group.cpus) >= ENOUGH else 0
-    return Size(max(LEAST_MEMORY_BYTES, rounded_memory(memory)), rounded_cpus(cpus) if cpus else 0, len(group.memory))
+    cpus = rounded_cpus(_quantile(group.cpus) * (1000 + margin_permille) // 1000) if len(group.cpus) >= ENOUGH else 0
+    return Size(max(LEAST_MEMORY_BYTES, rounded_memory(memory)), cpus, len(group.memory))
 
 
 def _quantile(values: deque[int]) -> int:

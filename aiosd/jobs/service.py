@@ -37,6 +37,7 @@ from aiosd.jobs.explain import Why, why_out_of_memory
 from aiosd.jobs.find_service import JobFinder
 from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.operate_service import Operating
+from aiosd.jobs.pass_service import PassMeter
 from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
 from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.settings import JobsSettings
@@ -49,10 +50,6 @@ LAUNCHED_PAUSE_S = 0.01  # how long the news that a run has begun may wait for a
 LAZY_FLUSH_S = 0.25  # what the launcher knows anyway is committed at the latest so long after
 RECOVERY_PAUSE_S = 1.0  # between tries to write again when the disk was full
 STORAGE_TROUBLE = (DiskFull, StorageUnwritable)
-
-
-async def of_no_weight(_: Job) -> int:
-    return 0
 
 
 @dataclass(slots=True)
@@ -76,8 +73,9 @@ class JobService(Operating):
     make_engine: Callable[[Loaded], Engine]
     reached: Callable[[str], None] = lambda step: None
     secrets: Secrets = Secrets()
-    weigh: Callable[[Job], Awaitable[int]] = of_no_weight  # the memory that a run uses at present; bytes, 0: not known
+    weigh: Callable[[Job], Awaitable[int]] | None = None  # the memory that a run uses at present; bytes, 0: not known
     trouble: AiosError | None = None  # why nothing can be written at present
+    passes: PassMeter = field(default_factory=PassMeter)
     feed: Feed[Job] = field(default_factory=lambda: Feed(0))
     engine: Engine = field(init=False)
     _inbox: list[_Asked] = field(default_factory=list)
@@ -194,7 +192,7 @@ class JobService(Operating):
                 replies.append((asked, self.engine.handle(asked.event, now)))
             except AiosError as error:
                 replies.append((asked, error))
-        self.engine.dispatch(now)
+        self.passes.dispatch(self.engine, now)
         return replies
 
     async def _remember(self, actions: Sequence[Action], *, due: bool) -> None:
@@ -368,7 +366,7 @@ class JobService(Operating):
         job = await self.get(ref)
         if job.phase.ended:
             raise _has_ended(job)
-        used_bytes = await self.weigh(job) if resizing.wants(job, change) else 0
+        used_bytes = await self.weigh(job) if self.weigh is not None and resizing.wants(job, change) else 0
         reply = await self._ask_about(job.id, UpdateJob(job.id, change, used_bytes))
         assert isinstance(reply, Job)
         return reply

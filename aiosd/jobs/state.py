@@ -18,7 +18,7 @@ from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.timers import Due, Timers
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import UsageLedger
-from aiosd.scheduling.policy import ClassKey, Estimate, Wait
+from aiosd.scheduling.policy import ClassKey, Estimate, Planned, Wait
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import QueueSettings
@@ -60,6 +60,9 @@ class State:
     held_back: str = ""  # why nothing new may start though there is room; "": it may
     held_back_since_s: float = 0.0  # steady
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
+    planned: Mapping[JobId, Planned] = field(default_factory=dict)  # starts that backfill expects, as of the last pass
+    passes: int = 0
+    starts: int = 0
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
 
