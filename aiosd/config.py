@@ -226,6 +226,9 @@ class ResourcesConfig(Section, frozen=True, kw_only=True):
     """What of this machine jobs may have."""
 
     cpus_reserved: Annotated[int, whole("logical processors kept back for the system", 0, 100_000)] = 0
+    cpu_oversubscription_permille: Annotated[
+        int, whole("processors that are given out, of those there are; 1000: each once, 1500: every second one twice; thousandths", 1000, 16_000)
+    ] = 1000
     memory_reserve_bytes: Annotated[int, whole("memory kept back for the system; -1: automatic, by the size of the machine; bytes", -1, EXABYTE)] = -1
     disk_reserve_bytes: Annotated[int, whole("of the state directory's disk, kept back; bytes", 0, EXABYTE)] = 1 << 30
     foreign_use: Annotated[

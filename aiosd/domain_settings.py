@@ -65,6 +65,7 @@ def resource_settings(config: Config) -> ResourceSettings:
         state_directory=config.daemon.state_directory,
         memory_reserve_bytes=None if resources.memory_reserve_bytes < 0 else resources.memory_reserve_bytes,
         cpus_reserved=resources.cpus_reserved,
+        cpu_oversubscription_permille=resources.cpu_oversubscription_permille,
         disk_reserve_bytes=resources.disk_reserve_bytes,
         devices=tuple(DeclaredDevice(d.kind, d.count, d.paths, d.model, d.memory_bytes) for d in resources.device),
     )

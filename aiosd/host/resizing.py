@@ -7,6 +7,7 @@ from contextlib import suppress
 from aiosd.host import cell, processes
 from aiosd.host.cells.port import Cells
 from aiosd.jobs.job import Job
+from aiosd.resources.oversubscription import processors
 
 _ROUNDS = 3  # for threads that were born while others were told
 
@@ -23,7 +24,7 @@ def apply(cells: Cells, job: Job, shim_pid: int) -> str:
         assert isinstance(writes, tuple)
         _complete(directories, str(killing))
         told += _write([*cells.loosening(job.run_key), *writes])
-    spread(shim_pid, {cpu.cpu for cpu in job.run.grant.cpus})
+    spread(shim_pid, processors(job.run.grant))
     return "; ".join(told)
 
 

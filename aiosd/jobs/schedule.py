@@ -10,6 +10,7 @@ from aiosd.jobs.peaks import Size
 from aiosd.jobs.settings import Rightsize
 from aiosd.jobs.state import State
 from aiosd.resources.grant import Grant
+from aiosd.resources.oversubscription import there_are
 from aiosd.resources.shortage import CPU, DISK, MEMORY
 from aiosd.scheduling.policy import ClassKey
 from aiosd.scheduling.predict import Traits
@@ -161,7 +162,7 @@ def _availability(state: State, measured: Measured) -> list[Availability]:
     granted: Counter[str] = Counter()
     for part in used.devices:
         granted[part.kind] += part.millis
-    busy = int(measured.cpu_busy_permille * inventory.cpu_millis / 1000)
+    busy = int(measured.cpu_busy_permille * there_are(inventory.cpus))
     rows = [
         Availability(CPU, inventory.cpu_millis, used.cpu_millis, busy, pressures.get(CPU, 0.0)),
         Availability(MEMORY, inventory.memory_bytes, used.memory_bytes, measured.memory_used_bytes, pressures.get(MEMORY, 0.0)),
