@@ -1,8 +1,13 @@
 """The engine while the machine is short of memory: nothing new starts, what runs goes on, and all of it is told."""
 
+import asyncio
+
 from aiosd.ids import JobId
 from aiosd.jobs.actions import HoldBack
 from aiosd.jobs.explain import WhyKind, told
+from aiosd.monitoring.pressure import PressureLook, PressureSettings
+from aiosd.monitoring.pressure_service import PressureService
+from tests.unit.jobs.serving import serving
 from tests.unit.jobs.world import World, draft
 
 SHORT = HoldBack("only 1 GiB of the machine's memory are available, and below 2 GiB nothing new starts")
@@ -65,3 +70,31 @@ def test_what_was_staged_waits_again() -> None:
     assert {world.phase(job_id.number) for job_id in world.engine.state.jobs} == {"queued"}
     world.do(HoldBack(""))
     assert len(world.launched) > begun
+
+
+def test_a_fake_kernel_provokes_it_in_a_service_that_runs() -> None:
+    """From the port's look to the job that starts when the pressure is over: nobody has to do anything."""
+
+    class Kernel:
+        pressure = 0.9
+
+        def look(self) -> PressureLook:
+            return PressureLook(1 << 34, 1 << 35, self.pressure)
+
+    async def played() -> None:
+        async with serving() as bench:
+            kernel = Kernel()
+            pressure = PressureService(kernel, bench.service.hold_back, PressureSettings(), 1.0)
+            await pressure.look()
+            job = await bench.submit(draft("train"))
+            await bench.settled()
+            assert str((await bench.service.get(str(job.id))).phase) == "queued"
+            assert bench.launcher.launches == []
+            assert "waited for memory 90%" in (await bench.service.why(str(job.id))).summary
+            kernel.pressure = 0.0
+            await pressure.look()
+            await pressure.look()
+            await bench.settled()
+            assert [launched.id for launched in bench.launcher.launches] == [job.id]
+
+    asyncio.run(played())
