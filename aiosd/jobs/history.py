@@ -97,7 +97,7 @@ class History:
 # Who is alike
 
 
-@lru_cache(4096)
+@lru_cache(4096)  # by what few jobs differ in: most of a sweep have the same first words
 def _work(name: str, command: tuple[str, ...]) -> str:
     program = basename(command[0]) if command else ""
     script = next((basename(part) for part in command[1:] if _SCRIPT.match(part)), program)

@@ -18,7 +18,7 @@ from aiosd.resources.request import Request
 from aiosd.scheduling.policy import Estimate
 from aiosd.scheduling.samples import Sample
 
-MOST_GROUPS = 10_000  # the one that was longest without a run is forgotten
+MOST_GROUPS = 10_000  # those that were longest without a run are forgotten
 ENOUGH = 2  # runs, for a group to be asked
 HELD = 0.9  # of the intervals should hold
 STEP = 0.2  # how fast a margin follows what happens, in the logarithm of time
@@ -84,18 +84,19 @@ class Calibration:
 def keys_of(traits: Traits) -> list[Key]:
     """The groups that a run belongs to, the most specific first; the first part of each is its level."""
     user, work, request, lasts_s, command = traits
+    shape = hash(request)  # once: it is costly, and equal ones may as well share what is known
     keys: list[Key] = []
     if work and command:
-        keys.append((0, user, work, command, request))
+        keys.append((0, user, work, command, shape))
     if work:
-        keys += ((1, user, work, request, lasts_s), (2, user, work))
-    keys.append((3, user, request, lasts_s))
+        keys += ((1, user, work, shape, lasts_s), (2, user, work))
+    keys.append((3, user, shape, lasts_s))
     if lasts_s:
         keys.append((4, user, lasts_s))
     keys.append((5, user))
     if work:
         keys.append((6, work))
-    keys.append((7, request, lasts_s))
+    keys.append((7, shape, lasts_s))
     return keys
 
 
@@ -113,11 +114,18 @@ class Predictor:
             return
         self.learned += 1
         for key in keys_of(traits):
-            sample = self.groups.pop(key, None) or Sample()
+            sample = self.groups.get(key)
+            if sample is None:
+                sample = self.groups[key] = Sample()
             sample.add(ran_s, censored=censored)
-            self.groups[key] = sample  # the latest is last
-        while len(self.groups) > MOST_GROUPS:
-            del self.groups[next(iter(self.groups))]
+            sample.touched = self.learned
+        if len(self.groups) > MOST_GROUPS:
+            self._forget()
+
+    def _forget(self) -> None:
+        """A tenth of the groups, those that were longest without a run: so it need not be done often."""
+        kept = sorted(self.groups.items(), key=lambda item: item[1].touched)[MOST_GROUPS // 10 :]
+        self.groups = dict(kept)
 
     def predict(self, traits: Traits, *, ran_s: float = 0.0) -> Prediction | None:
         """How long a run will have taken at its end, given that it has run for `ran_s` already; None where nothing like it is known."""

@@ -11,11 +11,12 @@ _WEIGHTS = [0.5 ** (ago / HALF_LIFE) for ago in range(MOST)]
 class Sample:
     """The latest `MOST` values; a sliding window in which newer ones weigh more."""
 
-    __slots__ = ("_ordered", "_values")
+    __slots__ = ("_ordered", "_values", "touched")
 
     def __init__(self) -> None:
         self._values = array("d")  # oldest first; one that is only a lower bound has its sign changed
         self._ordered: list[tuple[float, float]] | None = None
+        self.touched = 0  # by its owner, to know which is old
 
     def __len__(self) -> int:
         return len(self._values)

@@ -34,6 +34,7 @@ VERBS_OF_PRODUCT = [
     "node",
     "queue",
     "policy",
+    "schedule",
     "daemon",
     "admin",
     "completion",

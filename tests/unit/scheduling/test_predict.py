@@ -119,7 +119,8 @@ def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         predictor.learn(Traits(f"user{number}", f"work{number}", SMALL, 0.0, f"{number}"), 10.0)
     for _ in range(1000):
         predictor.learn(TRAIN, 10.0)
-    assert len(predictor.groups) == 100
+    assert len(predictor.groups) <= 100
+    assert predictor.predict(TRAIN) is not None, "what was learned last is kept"
     assert max(map(len, predictor.groups.values())) == MOST
     assert predictor.learned == 2000
 
