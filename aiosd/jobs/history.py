@@ -223,6 +223,13 @@ def ran_s(job: Job, now: Instant) -> float:
     return max(0.0, until_s - run.started_steady_s - run.suspended_total_s)
 
 
+def resumed(state: "State", job: Job) -> None:
+    """It goes on: what was said of it is looked at again when it has run for so long."""
+    said = state.history.said.get(job.id)
+    if said is not None and said.attempt == job.attempt:
+        _look_again(state, job, said.prediction.estimate.high_s)
+
+
 def overdue(state: "State", job: Job, now: Instant) -> None:
     """A run has outlived what was said of it: the prediction is extended, and whoever plans with it plans anew."""
     said = state.history.said.get(job.id)

@@ -38,10 +38,12 @@ def resize(state: State, before: Job, job: Job, used_bytes: int, now: Instant) -
     assert before.run is not None
     if before.phase not in (Phase.STARTING, Phase.RUNNING, Phase.SUSPENDED):
         raise FailedPrecondition(f"job {job.id} is {before.phase}: it cannot be resized any more", hint="submit it again with what it needs", job=job.id)
+    if before.run.after is not None:
+        raise FailedPrecondition(f"job {job.id} takes over what another run holds just now", hint="try again in a moment", job=job.id)
     if job.request.exclusive:
         raise FailedPrecondition(f"job {job.id} has the whole machine for itself: it cannot be resized", hint="submit it without --exclusive", job=job.id)
     _check_use(job, used_bytes)
-    _check_limits(state, before, job)
+    _check_limits(state, before, job, now)
     grant = _grant(state, before, job, now)
     _take_over(state, before, grant, now)
     staging.close(state, job.id, now)
@@ -64,10 +66,10 @@ def _check_use(job: Job, used_bytes: int) -> None:
         )
 
 
-def _check_limits(state: State, before: Job, job: Job) -> None:
+def _check_limits(state: State, before: Job, job: Job, now: Instant) -> None:
     """What its user may have at once holds for what a run grows by, too."""
     user, allowed = job.owner.name, allowed_by(limits_of(state, job.owner.name))
-    use = use_of(state, user, Instant(0.0, 0.0))
+    use = use_of(state, user, now)
     for dimension, held, more in (
         (Dimension.CPU, use.cpu_millis, job.request.cpu_millis - before.request.cpu_millis),
         (Dimension.MEMORY, use.memory_bytes, job.request.memory_bytes - before.request.memory_bytes),

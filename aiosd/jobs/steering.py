@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.errors import FailedPrecondition, InvalidArgument
-from aiosd.jobs import reserving, resizing, staging
+from aiosd.jobs import history, reserving, resizing, staging
 from aiosd.jobs.actions import Signal, Steer, SteerJob, UpdateJob
 from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priority, check_seconds, known_qos, open_queue, time_limit
 from aiosd.jobs.draft import JobChange
@@ -116,6 +116,7 @@ def _resume(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     run = replace(job.run, suspended_steady_s=0.0, suspended_total_s=job.run.suspended_total_s + paused_s)
     job = state.put(replace(job, phase=phase, reason="", run=run))
     state.arm(job, now)
+    history.resumed(state, job)
     state.actions.append(Signal(job, "CONT"))
     return job
 

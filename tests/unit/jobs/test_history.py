@@ -133,6 +133,23 @@ def test_an_outlived_prediction_is_extended_told_and_planned_with_anew() -> None
     assert world.phase(job_id.number) == "running"
 
 
+def test_a_run_that_was_suspended_when_it_was_overdue_is_looked_at_again() -> None:
+    world = World()
+    for _ in range(3):
+        ran(world, 100.0)
+    job_id = begun(world)
+    high_s = told(world, job_id).prediction.estimate.high_s
+    world.wait(10.0)
+    world.steer(Steer.SUSPEND, job_id)
+    world.wait(10 * high_s)
+    assert not world.engine.state.history.adjustments
+    world.steer(Steer.RESUME, job_id)
+    world.wait(high_s - 20.0)
+    assert not world.engine.state.history.adjustments, "it has not run for so long"
+    world.wait(20.0)
+    assert len(world.engine.state.history.adjustments) == 1
+
+
 def test_where_nothing_is_known_the_limit_is_what_is_expected() -> None:
     world = World()
     state = world.engine.state

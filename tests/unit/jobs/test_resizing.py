@@ -169,6 +169,20 @@ def test_what_the_kernel_refused_is_told() -> None:
     assert world.engine.state.jobs[job_id].run == job.run
 
 
+def test_a_run_that_takes_over_a_slot_is_asked_to_wait_a_moment() -> None:
+    world = World()
+    world.submit(*(draft("short") for _ in range(60)))
+    state = world.engine.state
+    for _ in range(4):
+        holding = [i for i, job in state.jobs.items() if job.run is not None and job.run.after is None]
+        world.begin(*holding)
+        world.finish(holding[0], run_s=0.005)
+    head = next(line.head for line in state.staging.behind.values())
+    successor = world.engine.hand_over(head, 1, state.revision)
+    assert successor is not None
+    assert "just now" in str(refused(world, successor.id, cpu_millis=2000))
+
+
 def test_the_next_attempt_asks_for_the_new_size() -> None:
     world = World()
     job_id = begun(world)
