@@ -224,7 +224,7 @@ def _adopt(state: State, job: Job, boot_id: str, now: Instant) -> None:
     if job.phase.active and job.run is not None:
         state.pool.adopt(job.run.grant)
         share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
-        state.ledger.begin(job.owner.name, share, job.run.dispatched_at_s)
+        state.ledger.begin(job.owner.name, share, job.run.since_s)
         state.holdings.begin(job)
         if job.run.boot_id != boot_id:
             return  # the machine restarted: the steady clock began anew, and recovery will say that the run is over

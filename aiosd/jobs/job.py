@@ -169,6 +169,12 @@ class Run:
     suspended_total_s: float = 0.0
     resized: bool = False  # its grant is another than the one it was launched with
     after: JobId | None = None  # staged: it takes over the grant of that job's run, and holds nothing until then
+    held_since_s: float = 0.0  # wall; since when it holds just this; 0: since its dispatch
+
+    @property
+    def since_s(self) -> float:
+        """From when on what it holds now is charged."""
+        return self.held_since_s or self.dispatched_at_s
 
 
 @dataclass(frozen=True, slots=True)

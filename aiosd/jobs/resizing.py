@@ -48,7 +48,7 @@ def resize(state: State, before: Job, job: Job, used_bytes: int, now: Instant) -
     _take_over(state, before, grant, now)
     staging.close(state, job.id, now)
     state.history.note(now.wall_s, f"has {_amounts(grant)} now, in place of {_amounts(before.run.grant)}", job.id)
-    job = replace(job, run=replace(before.run, grant=grant, resized=True))
+    job = replace(job, run=replace(before.run, grant=grant, resized=True, held_since_s=now.wall_s))
     if before.run.started_at_s:  # else it is applied when it has started
         state.actions.append(Resize(job))
     return job
@@ -119,7 +119,7 @@ def _take_over(state: State, before: Job, grant: Grant, now: Instant) -> None:
     user = before.owner.name
     state.pool.give_back(before.run.grant)
     state.pool.adopt(grant)
-    state.ledger.finish(user, state.shares[before.id], before.run.dispatched_at_s, now.wall_s)
+    state.ledger.finish(user, state.shares[before.id], before.run.since_s, now.wall_s)
     share = state.shares[before.id] = dominant_share(grant, state.pool.inventory)
     state.ledger.begin(user, share, now.wall_s)
     state.holdings.resize(user, before.run.grant, grant)

@@ -95,7 +95,7 @@ def release(state: State, job: Job, now: Instant) -> None:
     """Its grant goes back to the pool, and is charged to its user; who is staged behind it takes it over."""
     assert job.run is not None
     state.pool.give_back(job.run.grant)
-    state.ledger.finish(job.owner.name, state.shares.pop(job.id), job.run.dispatched_at_s, now.wall_s)
+    state.ledger.finish(job.owner.name, state.shares.pop(job.id), job.run.since_s, now.wall_s)
     state.holdings.finish(job, now)
     if not staging.succeed(state, job, now):
         state.dirty = True

@@ -13,6 +13,7 @@ from aiosd.jobs.draft import JobChange, RequestDraft
 from aiosd.jobs.job import Job
 from aiosd.jobs.limiting import use_of
 from aiosd.jobs.ports import Launched, Loaded, Resized
+from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.pool import Pool
 from tests.unit.jobs.world import ALICE, GIB, World, draft
 
@@ -64,6 +65,16 @@ def test_its_end_gives_back_all_of_it() -> None:
     world.finish(job_id)
     assert world.engine.state.pool.free() == Pool(world.inventory).free()
     assert use_of(world.engine.state, "alice", world.now).cpu_millis == 0
+
+
+def test_it_is_charged_for_what_it_held_when_it_held_it() -> None:
+    world = World(settings=JobsSettings(usage_half_life_s=1e12))
+    job_id = begun(world, 1, 1)
+    world.wait(100.0)
+    update(world, job_id, cpu_millis=4000)
+    world.wait(100.0)
+    world.finish(job_id)
+    assert world.engine.state.ledger.usage(world.now.wall_s)["alice"] == pytest.approx(100 * 0.25 + 100 * 1.0)
 
 
 def test_what_it_gives_up_starts_others() -> None:
