@@ -61,6 +61,7 @@ def job_fields(job: jobs_pb2.Job) -> records.JobRecord:
         outcome=_outcome(job.outcome) if job.HasField("outcome") else None,
         revision=job.revision,
         preemptions=job.preemptions,
+        rightsizing=job.rightsizing,
         redacted=job.redacted,
     )
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aios.queues import Policy, Qos, Queue, Shares
+    from aios.schedule import Schedule
 
 
 class QueueCalls(Calls):
@@ -104,6 +105,13 @@ class QueueCalls(Calls):
         from aios.v1 import queues_pb2 as pb
 
         return _convert_node.shares(self._channel.unary("Queues/Shares", pb.SharesRequest(), pb.SharesResponse, timeout))
+
+    def schedule(self, *, timeout: float | None = None) -> "Schedule":
+        """How the scheduler works at present: demand, availability, policy, execution, adjustment."""
+        from aios import _convert_schedule
+        from aios.v1 import queues_pb2 as pb
+
+        return _convert_schedule.schedule(self._channel.unary("Queues/Schedule", pb.ScheduleRequest(), pb.ScheduleResponse, timeout))
 
     def policy(self, *, timeout: float | None = None) -> "Policy":
         from aios import _convert_node

@@ -182,6 +182,7 @@ class JobRecord:
     outcome: Outcome | None = None
     revision: int = 0
     preemptions: int = 0  # how often it has made room for another
+    rightsizing: str = ""  # what earlier runs say of its request, in a sentence
     redacted: bool = False  # another user's: name, command, directory, labels, outputs and reports are not shown
 
     @property

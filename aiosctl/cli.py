@@ -26,6 +26,7 @@ COMMANDS = {
     "node": ("aiosctl.node:node", "The machine: inventory, health, isolation; drain, resume"),
     "queue": ("aiosctl.queues:queue", "Queues: ls, show, set"),
     "qos": ("aiosctl.qos:qos", "Qualities of service that jobs can ask for: ls, show"),
+    "schedule": ("aiosctl.schedule:schedule", "What the scheduler sees, does and adjusts, in five steps"),
     "policy": ("aiosctl.policy:policy", "The order in which jobs go: show, set"),
     "share": ("aiosctl.share:share", "Accounts and users: what they are due, have used, and who goes first"),
     "simulate": ("aiosctl.simulate:simulate", "What would have been: another policy, machine or load"),

@@ -84,7 +84,7 @@ def _asked(job: JobRecord) -> list[tuple[str, str]]:
     conditions = f" on {', '.join(job.retry.conditions)}" if job.retry.conditions else ""
     return [
         ("cpus", describe.cpus(request)), ("memory", describe.size(request.memory_bytes) or describe.NONE), ("devices", describe.devices(request)),
-        ("disk", describe.size(request.disk_bytes)),
+        ("learned", job.rightsizing), ("disk", describe.size(request.disk_bytes)),
         ("time limit", format_seconds(job.time_limit_s) if job.time_limit_s else ""),
         ("begin", describe.moment(job.begin_at_s)), ("deadline", describe.moment(job.deadline_at_s)), ("dependencies", after),
         ("retries", f"{job.retry.retries}{conditions}{_raising(job)}" if job.retry.retries else ""), ("nice", str(job.nice) if job.nice else ""),

@@ -101,6 +101,8 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
                 roots.create_task(services.monitor.run(), name="monitoring"),
                 roots.create_task(services.devices.run(), name="devices"),
                 roots.create_task(services.disk.run(), name="disk"),
+                roots.create_task(services.learner.run(), name="learning"),
+                roots.create_task(services.pressure.run(), name="pressure"),
                 roots.create_task(_feed_watchdog(daemon), name="watchdog"),
             ]
             if services.bounds is not None:
@@ -144,8 +146,9 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
         survey=partial(asyncio.to_thread, survey, resource_settings(config)),
         isolation=partial(_isolation, config, doors, services.bounds),
         warnings=found.warnings,
-        further_warnings=lambda: (*services.access.warnings, *services.devices.warnings),
+        further_warnings=lambda: (*services.access.warnings, *services.devices.warnings, *services.pressure.warnings),
         devices=services.devices,
+        pressure=services.pressure,
     )  # fmt: skip
     server = _server(config, services, node, doors, entrance, Accounts(services.access, services.jobs, people.named, clock))
     closing.push_async_callback(server.stop, 0.0)
@@ -178,7 +181,7 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
             most_priority=lambda: node.loaded.config.jobs.max_user_priority,
         ),
         NodeServicer(node),
-        QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
+        QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}, node.schedule),
         AccessServicer(accounts, caller),
         AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
         SimulationServicer(simulations.opened(config.simulation, doors.journal, lambda: jobs.state)),

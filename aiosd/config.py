@@ -231,6 +231,9 @@ class ResourcesConfig(Section, frozen=True, kw_only=True):
     """What of this machine jobs may have."""
 
     cpus_reserved: Annotated[int, whole("logical processors kept back for the system", 0, 100_000)] = 0
+    cpu_oversubscription_permille: Annotated[
+        int, whole("processors that are given out, of those there are; 1000: each once, 1500: every second one twice; thousandths", 1000, 16_000)
+    ] = 1000
     memory_reserve_bytes: Annotated[int, whole("memory kept back for the system; -1: automatic, by the size of the machine; bytes", -1, EXABYTE)] = -1
     disk_reserve_bytes: Annotated[int, whole("of the state directory's disk, kept back; bytes", 0, EXABYTE)] = 1 << 30
     foreign_use: Annotated[
@@ -246,6 +249,19 @@ class ResourcesConfig(Section, frozen=True, kw_only=True):
         float, seconds("how long a job is warned before it is stopped, when it uses more of a GPU than its share; seconds", reload=True)
     ] = 10.0
     gpu_idle_s: Annotated[float, seconds("without any use, after which a GPU that a job holds is reported as idle; seconds", 1, reload=True)] = 900.0
+    memory_pressure_permille: Annotated[
+        int,
+        whole("nothing new starts while processes wait for memory for so much of ten seconds (PSI); thousandths of the time, 0: off", 0, 1000, reload=True),
+    ] = 200
+    memory_available_bytes: Annotated[
+        int,
+        whole("nothing new starts while less memory is available on the machine; -1: automatic, by its size, 0: off; bytes", -1, EXABYTE, reload=True),
+    ] = -1
+    rightsize: Annotated[
+        Literal["off", "suggest", "apply"],
+        text("requests learned from earlier runs of the same user, name and command: not, shown, or applied where the user left them open", reload=True),
+    ] = "suggest"
+    rightsize_margin_permille: Annotated[int, whole("what is added to what such runs used at most; thousandths of it", 0, 10_000, reload=True)] = 200
     mps: Annotated[
         Literal["off", "auto"],
         text("MPS for jobs that share a GPU; auto: where its control daemon runs in a directory of root or of the daemon's user"),
@@ -280,6 +296,7 @@ class MonitoringConfig(Section, frozen=True, kw_only=True):
     """How closely running work is looked at. Nothing is sampled while nothing runs."""
 
     period_s: Annotated[float, seconds("between two samples of the running jobs; seconds", 0.1, 3600, reload=True)] = 5.0
+    pressure_period_s: Annotated[float, seconds("between two looks at the pressure on the machine's memory; seconds", 0.1, 60, reload=True)] = 2.0
     gpu_period_s: Annotated[
         float, seconds("between two looks at the GPUs while a job holds one, else five times less often; seconds", 0.1, 10, reload=True)
     ] = 1.0

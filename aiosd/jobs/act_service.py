@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from aiosd.jobs.actions import Action, End, Forget, Launch, PolicyFailed, PolicyRestored, Signal, Warn
+from aiosd.jobs.actions import Action, End, Forget, Launch, PolicyFailed, PolicyRestored, Resize, Signal, Warn
 from aiosd.jobs.ports import Evidence, Launcher
 from aiosd.jobs.secrets_service import Secrets
 
@@ -19,6 +19,8 @@ def perform(actions: Sequence[Action], launcher: Launcher, secrets: Secrets, evi
                 launcher.launch(job)
             case Signal(job, signal, scope):
                 launcher.signal(job, signal, scope)
+            case Resize(job):
+                launcher.resize(job)
             case Forget(job):
                 launcher.forget(job)
             case Warn(job, text):

@@ -78,6 +78,8 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         login_environment=draft.login_environment,
         umask=settings.umask if draft.umask is None else check_umask(draft.umask),
         process_limits=check_limits(draft.process_limits),
+        open_cpus=not wish.cpu_millis,
+        open_memory=not wish.memory_bytes,
     )
 
 

@@ -28,13 +28,14 @@ def dispatch(state: State, now: Instant) -> None:
 
 def _start_what_can(state: State, now: Instant) -> None:
     """Passes until nothing more can start."""
-    while state.dirty and state.drain_reason is None:
+    while state.dirty and state.drain_reason is None and not state.held_back:
         state.dirty = False
         preempting.take_back(state, now)
         plan = guarding.plan_safely(state, now, partial(look, state, now))
         _start_all(state, plan.starts, now)
         at_once = preempting.carry_out(state, plan, now)
         state.waits, state.planned = plan.waits, {planned.job_id: planned for planned in plan.reservations}
+        state.passes, state.starts = state.passes + 1, state.starts + len(plan.starts)
         limiting.look_again(state, plan.waits, now)
         preempting.look_again(state, now)
         state.dirty = (plan.more and bool(plan.starts)) or at_once

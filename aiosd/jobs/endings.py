@@ -28,7 +28,7 @@ class Ending:
     cue: Cue
     reason: str
     retry_in_s: float = 0.0  # with Cue.RETRY
-    out_of_memory: bool = False  # with Cue.RETRY: why
+    out_of_memory: bool = False  # with Cue.RETRY or Cue.REQUEUE: why
 
 
 def ending(job: Job, exit_: Exit | None, reason: str) -> Ending:

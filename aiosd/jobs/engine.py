@@ -9,10 +9,11 @@ from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs import billing, devices, dispatching, guarding, preempting, reserving, running, staging, steering, submitting
+from aiosd.jobs import billing, devices, dispatching, guarding, preempting, pressure, reserving, resizing, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
     Event,
+    HoldBack,
     InventoryChanged,
     Operated,
     QueueChange,
@@ -33,7 +34,7 @@ from aiosd.jobs.actions import (
 from aiosd.jobs.choosing import CHOSEN, check_queue, chosen_rules, queue_name, queue_of, with_change
 from aiosd.jobs.explain import Why, why
 from aiosd.jobs.job import Job, Owner, Phase
-from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
+from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, Resized, RunEnded
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.state import State
 from aiosd.resources.inventory import Inventory
@@ -104,7 +105,7 @@ class Engine:
                 return steering.steer(state, event, now)
             case UpdateJob():
                 state.waited.calibration.forget(event.job_id)
-                return steering.update(state, event.job_id, event.change, now, event.groups)
+                return steering.update(state, event, now)
             case StopRun() | WarnRun():
                 running.on_watch(state, event, now)
             case Launched():
@@ -113,6 +114,8 @@ class Engine:
                 running.run_ended(state, event, now)
             case LaunchFailed():
                 running.launch_failed(state, event, now)
+            case Resized():
+                resizing.resized(state, event, now)
             case _:
                 return self._operate(event, now)
         return None
@@ -136,6 +139,8 @@ class Engine:
                 return reserving.reserve(self.state, event, now)
             case Unreserve():
                 return reserving.unreserve(self.state, event, now)
+            case HoldBack():
+                pressure.hold_back(self.state, event, now)
             case _:
                 assert_never(event)
         return None

@@ -199,7 +199,12 @@ def _looking_ahead(state: State, job: Job, why: Why, rank: Callable[[ClassKey], 
         start = start_of(asking, why.ahead_count, now) if asking is not None else None
     except Exception as error:  # noqa: BLE001 - a policy that cannot answer what if must not keep the reason from being told
         return replace(why, estimate_basis=f"nothing: policy {state.policy_in_force} failed when it was asked what if: {error}"[:200])
-    return _with_start(state, job, replace(why, suggestions=(*sooner, *why.suggestions)), start)
+    return _with_start(state, job, replace(why, suggestions=(*sooner, *why.suggestions, *_learned(job))), start)
+
+
+def _learned(job: Job) -> tuple[str, ...]:
+    """What earlier runs say of its request, where that is not followed yet."""
+    return (job.rightsizing,) if job.rightsizing and not job.rightsized else ()
 
 
 def _with_start(state: State, job: Job, why: Why, start: Start | None) -> Why:

@@ -10,6 +10,7 @@ from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
 from aiosd.jobs.actions import Set
 from aiosd.jobs.job import Job
+from aiosd.resources.grant import Grant
 from aiosd.scheduling.budgets import Holder, Need, Scope, held_by, holders_of
 from aiosd.scheduling.gpuhours import GpuLedger
 
@@ -57,6 +58,14 @@ class Holdings:
         if need.gpu_millis:
             self.gpus.finish(user, job.id, now.wall_s)
             self.changed.add(user)
+
+    def resize(self, job: Job, grant: Grant) -> None:
+        """A run goes on with another grant than the one in its record, and with the same GPUs."""
+        assert job.run is not None
+        more = _plus(held_by(grant), Need(*(-n for n in held_by(job.run.grant))))
+        self.held[job.owner.name] = _plus(self.held[job.owner.name], more)
+        for holder in _shared(job):
+            self.held_in[holder] = _plus(self.held_in[holder], more)
 
     def remember(self) -> list[Set]:
         """What is to be stored in this turn, with the ends of the runs that it is about."""

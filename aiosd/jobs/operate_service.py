@@ -8,6 +8,7 @@ import structlog
 from aiosd.ids import JobId
 from aiosd.jobs.actions import (
     Event,
+    HoldBack,
     InventoryChanged,
     QueueChange,
     Reserve,
@@ -64,6 +65,10 @@ class Operating(Protocol):
     async def take_inventory(self, inventory: Inventory) -> None:
         """What the probes find now. What they no longer find counts as ill."""
         await self.ask(InventoryChanged(inventory))
+
+    async def hold_back(self, reason: str) -> None:
+        """Start nothing new, for this reason, until it is "" again."""
+        await self.ask(HoldBack(reason))
 
     async def reserve(self, wish: Reserve) -> Reservation:
         """Raises InvalidArgument, NeverFits, Conflict and Exhausted for what cannot be kept."""

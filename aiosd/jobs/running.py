@@ -7,8 +7,8 @@ from math import inf
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays, billing, devices, limiting, memory, staging
-from aiosd.jobs.actions import Forget, Signal, StopRun, WarnRun
+from aiosd.jobs import arrays, billing, devices, history, limiting, memory, rightsizing, staging
+from aiosd.jobs.actions import Forget, Resize, Signal, StopRun, WarnRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
 from aiosd.jobs.job import Dependency, DependencyKind, Job, Outcome, Phase, Stop, StopCause
@@ -35,6 +35,9 @@ def launched(state: State, event: Launched, now: Instant) -> None:
     job = state.put(replace(job, phase=move(job.phase, Cue.STARTED), run=run), lazy=True)
     state.arm(job, now)
     state.waited.started(job)
+    history.begun(state, job, now)
+    if run.resized:
+        state.actions.append(Resize(job))
     if job.stop is not None:  # told to stop before there was anything to stop
         send_stop(state, job)
     _settle_after(state, job, now)
@@ -43,6 +46,8 @@ def launched(state: State, event: Launched, now: Instant) -> None:
 def _signal_again(state: State, job: Job) -> None:
     """What was committed and answered may not have been done: the last daemon can have died in between."""
     assert job.run is not None
+    if job.run.resized:
+        state.actions.append(Resize(job))
     if job.stop is not None:
         send_stop(state, job)
     elif job.phase is Phase.SUSPENDED:
@@ -57,8 +62,10 @@ def run_ended(state: State, event: RunEnded, now: Instant) -> None:
     if job is None or job.attempt != event.attempt or not job.phase.active:
         return
     staging.note_pace(state, job, event.exit)
+    history.ended(state, job, event.exit)
     release(state, job, now)
-    end = memory.with_advice(job, ending(job, event.exit, event.reason), event.exit, state.pool.inventory)
+    end = rightsizing.second_chance(job, ending(job, event.exit, event.reason))
+    end = memory.with_advice(job, end, event.exit, state.pool.inventory)
     end = devices.with_illness(state, job, end)
     if end.cue in (Cue.RETRY, Cue.REQUEUE, Cue.PREEMPT):
         _again(state, job, end, now)
@@ -263,7 +270,7 @@ def _again(state: State, job: Job, end: Ending, now: Instant) -> None:
         eligible_at_s=0.0 if retried else job.eligible_at_s if end.cue is Cue.PREEMPT else now.wall_s,  # who made room is as old as it was
     )
     if end.out_of_memory and job.run is not None:
-        again = memory.raised(again, job.run.grant.memory_bytes, limiting.most_memory_bytes(state, job.owner.name))
+        again = rightsizing.taken_back(state, memory.raised(again, job.run.grant.memory_bytes, limiting.most_memory_bytes(state, job.owner.name)))
     _put_back(state, again, now)
 
 
@@ -291,6 +298,8 @@ def fire_timers(state: State, now: Instant) -> None:
             _on_deadline(state, job, now)
         elif due is Due.TIME_LIMIT and job.phase is Phase.RUNNING:
             _on_time_limit(state, job, now)
+        elif due is Due.OVERDUE and job.phase is Phase.RUNNING:
+            history.overdue(state, job, now)
         elif due is Due.KILL and job.stop is not None and not job.stop.killed:
             job = state.put(replace(job, stop=replace(job.stop, killed=True)))
             if job.run is not None and job.run.started_at_s:

@@ -1,7 +1,7 @@
 """The single writer of jobs: drains its inbox in turns; each turn decides, remembers, answers, acts."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ import structlog
 from aiosd.clock import Clock
 from aiosd.errors import AiosError, DiskFull, FailedPrecondition, NotFound, StorageUnwritable, Unavailable
 from aiosd.ids import JobId, parse_job_id
+from aiosd.jobs import resizing
 from aiosd.jobs.act_service import perform
 from aiosd.jobs.actions import (
     Action,
@@ -36,6 +37,7 @@ from aiosd.jobs.explain import Why, why_out_of_memory
 from aiosd.jobs.find_service import JobFinder
 from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.operate_service import Operating
+from aiosd.jobs.pass_service import PassMeter
 from aiosd.jobs.permitted import names_groups
 from aiosd.jobs.ports import Changes, Evidence, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
 from aiosd.jobs.secrets_service import Secrets
@@ -74,7 +76,9 @@ class JobService(Operating):
     secrets: Secrets = Secrets()
     evidence: Evidence | None = None  # None: it is not kept
     groups_of: Callable[[str, int], frozenset[str]] = lambda name, gid: frozenset()  # the Unix groups of a user; may block
+    weigh: Callable[[Job], Awaitable[int]] | None = None  # the memory that a run uses at present; bytes, 0: not known
     trouble: AiosError | None = None  # why nothing can be written at present
+    passes: PassMeter = field(default_factory=PassMeter)
     feed: Feed[Job] = field(default_factory=lambda: Feed(0))
     engine: Engine = field(init=False)
     _inbox: list[_Asked] = field(default_factory=list)
@@ -139,10 +143,11 @@ class JobService(Operating):
         self._awake.set()
 
     def _take_over(self, loaded: Loaded) -> None:
-        before = self.state.pool.inventory if hasattr(self, "engine") else None
+        before = self.state if hasattr(self, "engine") else None
         self.engine = self.make_engine(loaded)
-        if before is not None:  # what has been seen of devices meanwhile is stored nowhere
-            self.state.pool = self.state.pool.with_inventory(carried_over(self.state.pool.inventory, before))
+        if before is not None:  # what has been seen of devices meanwhile, and learned of runs, is stored nowhere
+            self.state.pool = self.state.pool.with_inventory(carried_over(self.state.pool.inventory, before.pool.inventory))
+            self.state.history, self.state.held_back = before.history, before.held_back
         if self._settings is not None:
             self.state.use(self._settings)
         self.state.revision = max(self.state.revision, self.feed.revision + 1)  # lazy changes were seen that no disk has
@@ -190,7 +195,7 @@ class JobService(Operating):
                 replies.append((asked, self.engine.handle(asked.event, now)))
             except AiosError as error:
                 replies.append((asked, error))
-        self.engine.dispatch(now)
+        self.passes.dispatch(self.engine, now)
         return replies
 
     async def _remember(self, actions: Sequence[Action], *, due: bool) -> None:
@@ -348,7 +353,9 @@ class JobService(Operating):
         if job.phase.ended:
             raise _has_ended(job)
         elsewhere = change.queue is not None or change.qos is not None
-        reply = await self._ask_about(job.id, UpdateJob(job.id, change, await self._groups_of(job.owner) if elsewhere else frozenset()))
+        groups = await self._groups_of(job.owner) if elsewhere else frozenset()
+        used_bytes = await self.weigh(job) if self.weigh is not None and resizing.wants(job, change) else 0
+        reply = await self._ask_about(job.id, UpdateJob(job.id, change, groups, used_bytes))
         assert isinstance(reply, Job)
         return reply
 

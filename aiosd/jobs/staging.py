@@ -54,7 +54,7 @@ def open_line(state: State, job: Job, now: Instant) -> None:
 
 def stage(state: State, now: Instant) -> None:
     """Fill the lines, where a single class waits and nothing but room keeps it waiting."""
-    waiting = _waiting(state) if state.staging.of and state.drain_reason is None else []
+    waiting = _waiting(state) if state.staging.of and state.drain_reason is None and not state.held_back else []
     if len(waiting) != 1 or state.queues[waiting[0].key.queue].max_running:
         return
     (queued,) = waiting
@@ -166,6 +166,14 @@ def leave_alone(state: State, job_id: JobId, now: Instant) -> None:
 def call_back_all(state: State, now: Instant) -> None:
     """What was decided ahead of time may not be right any more."""
     _queue_again(state, [i for line in _lines(state) for i in _beyond(line, 0)], now)
+
+
+def close(state: State, head: JobId, now: Instant) -> None:
+    """The grant of this run has changed: who comes after it is granted its own."""
+    line = state.staging.of.get(head)
+    if line is not None:
+        _queue_again(state, _beyond(line, 0), now)
+        line.closed = True
 
 
 def close_all(state: State, now: Instant) -> None:

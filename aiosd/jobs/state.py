@@ -11,6 +11,7 @@ from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, End, Forget, Save, Withdraw
 from aiosd.jobs.backlog import Backlog, Entry
 from aiosd.jobs.chosen import Chosen, in_force
+from aiosd.jobs.history import History, class_work
 from aiosd.jobs.holders import Seen
 from aiosd.jobs.holdings import Holdings
 from aiosd.jobs.job import Job, JobSpec, Phase
@@ -21,7 +22,7 @@ from aiosd.jobs.timers import Due, Timers
 from aiosd.jobs.waited import Waited
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fairshare import Association, UsageLedger
-from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Planned, Promise, Wait, no_estimate
+from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Planned, Promise, Wait
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import Backfill, QueueSettings, SchedulingRules
@@ -69,7 +70,11 @@ class State:
     seen: dict[JobId, Seen] = field(default_factory=dict)  # runs, as of the last pass that asked for them
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     planned: Mapping[JobId, Planned] = field(default_factory=dict)  # starts that backfill expects, as of the last pass
-    held_back: str = ""  # why nothing new starts now, in a sentence; "": it does
+    history: History = field(default_factory=History)
+    held_back: str = ""  # why nothing new may start though there is room; "": it may
+    held_back_since_s: float = 0.0  # steady
+    passes: int = 0
+    starts: int = 0
     waited: Waited = field(default_factory=Waited)
     fault: Fault | None = None  # of the chosen policy, since it was last followed
     standing_in: bool = False  # fifo decides in its place
@@ -125,8 +130,8 @@ class State:
         self.use(replace(self.settings, scheduling=self.configured))
 
     def estimate(self, key: ClassKey) -> Estimate | None:
-        """How long a run of this class is expected to take."""
-        return no_estimate(key)
+        """How long jobs of this class will run, by what is known of earlier ones."""
+        return self.history.estimate(key)
 
     def saw(self, now: Instant) -> None:
         """The wall clock has gone back, or a daemon begins with jobs from a time that is yet to come: nobody waits since then."""
@@ -199,7 +204,8 @@ class State:
         matters = bool(self.reservations) or self.settings.scheduling.backfill is not Backfill.OFF
         lasts_s = spec.time_limit_s + spec.grace_s if matters and spec.time_limit_s else 0.0
         account = self.account_of(spec)
-        return ClassKey(spec.queue, job.owner.name, account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, "", spec.preemptible)
+        work = class_work(self, spec)
+        return ClassKey(spec.queue, job.owner.name, account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, work, spec.preemptible)
 
     def account_of(self, spec: JobSpec) -> str:
         """The account that it is charged to; "": none."""

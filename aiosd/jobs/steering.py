@@ -5,9 +5,8 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.errors import FailedPrecondition, InvalidArgument
-from aiosd.ids import JobId
-from aiosd.jobs import preempting, reserving, staging
-from aiosd.jobs.actions import Signal, Steer, SteerJob
+from aiosd.jobs import history, preempting, reserving, resizing, staging
+from aiosd.jobs.actions import Signal, Steer, SteerJob, UpdateJob
 from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priority, check_seconds, known_qos, open_queue, time_limit
 from aiosd.jobs.draft import JobChange
 from aiosd.jobs.job import Job, JobSpec, Outcome, Phase, StopCause
@@ -120,6 +119,7 @@ def _resume(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     run = replace(job.run, suspended_steady_s=0.0, suspended_total_s=job.run.suspended_total_s + paused_s)
     job = state.put(replace(job, phase=phase, reason="", run=run))
     state.arm(job, now)
+    history.resumed(state, job)
     state.actions.append(Signal(job, "CONT"))
     return job
 
@@ -179,23 +179,27 @@ _VERBS: dict[Steer, Callable[[State, Job, SteerJob, Instant], Job]] = {
 }
 
 
-def update(state: State, job_id: JobId, change: JobChange, now: Instant, groups: frozenset[str] = frozenset()) -> Job:
-    """Change what was asked. Raises FailedPrecondition for what a run that has begun can no longer change. `groups`: of its owner."""
-    job = _called_back(state, state.job(job_id), now)
+def update(state: State, event: UpdateJob, now: Instant) -> Job:
+    """Change what was asked, and resize a run. Raises FailedPrecondition for what a run that has begun can no longer change."""
+    change, job = event.change, _called_back(state, state.job(event.job_id), now)
     if job.id.is_element and job.id not in state.jobs:
         raise FailedPrecondition(f"element {job.id} has not started: it follows its array", hint=f"update the array: `aiosctl update {job.id.number}`")
     spec = _changed(state, job, change)
     changed = replace(job, spec=spec, memory_bytes=0 if change.memory_bytes is not None else job.memory_bytes)
+    if change.cpu_millis is not None or change.memory_bytes is not None:
+        changed = replace(changed, rightsizing="", rightsized=changed.rightsized and spec.open_memory)
     if changed.request != job.request:
         state.pool.check_ever_fits(changed.request)
     if (spec.queue, spec.qos) != (job.spec.queue, job.spec.qos):
-        check_permitted(state, job.owner.name, groups, [spec])
+        check_permitted(state, job.owner.name, event.groups, [spec])
     if (changed.request, spec.queue, spec.qos) != (job.request, job.spec.queue, job.spec.qos):
         check_request(state, job.owner.name, changed.request, spec.queue, spec.qos)
     if spec.queue != job.spec.queue:
         check_queue_room(state, spec.queue, len(job.array.pending) if job.array is not None else 1)
     if spec.time_limit_s != job.spec.time_limit_s:
         reserving.check_longer(state, changed, now)
+    if resizing.wants(job, change) and changed.request != job.request:
+        changed = resizing.resize(state, job, changed, event.used_bytes, now)
     state.dirty = True
     job = changed
     startable = job.phase is Phase.QUEUED or (_pending_array(job) and job.phase is Phase.RUNNING)
@@ -212,7 +216,7 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant, groups:
 def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
     spec = job.spec
     begun = job.run is not None
-    for field in ("cpu_millis", "memory_bytes", "begin_at_s", "deadline_at_s", "queue", "qos", "nice"):
+    for field in ("begin_at_s", "deadline_at_s", "queue", "qos", "nice"):
         if begun and getattr(change, field) is not None:
             raise FailedPrecondition(
                 f"{field} of job {job.id} cannot change: it is {job.phase}", hint="requeue it first, or change it before it starts", field=field
@@ -228,6 +232,7 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
             cpu_millis=_positive("cpus", change.cpu_millis, request.cpu_millis),
             memory_bytes=_positive("memory", change.memory_bytes, request.memory_bytes),
         )
+    open_cpus, open_memory = spec.open_cpus and change.cpu_millis is None, spec.open_memory and change.memory_bytes is None
     array = spec.array
     if change.array_limit is not None:
         if array is None or job.array is None:
@@ -238,6 +243,8 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
     return replace(
         spec,
         request=request,
+        open_cpus=open_cpus,
+        open_memory=open_memory,
         array=array,
         queue=queue.name,
         qos=qos,

@@ -34,6 +34,8 @@ class State(msgspec.Struct, omit_defaults=True):
     ran_out: tuple[int, ...] = ()
     preemptions: int = 0
     made_room_for: JobId | None = None
+    rightsizing: str = ""
+    rightsized: bool = False
 
 
 class JobRow(TypedDict):
@@ -131,6 +133,8 @@ def job_row(job: Job, spec_id: int) -> JobRow:
         job.ran_out,
         job.preemptions,
         job.made_room_for,
+        job.rightsizing,
+        job.rightsized,
     )
     return {
         "number": job.id.number,
@@ -175,6 +179,8 @@ def job_of(row: StoredRow, specs: Mapping[int, JobSpec]) -> Job:
             ran_out=state.ran_out,
             preemptions=state.preemptions,
             made_room_for=state.made_room_for,
+            rightsizing=state.rightsizing,
+            rightsized=state.rightsized,
             revision=revision,
         )
     except KeyError:

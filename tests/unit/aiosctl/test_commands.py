@@ -38,6 +38,7 @@ VERBS_OF_PRODUCT = [
     "policy",
     "simulate",
     "forecast",
+    "schedule",
     "daemon",
     "admin",
     "completion",

@@ -94,6 +94,8 @@ RICH_SPEC = JobSpec(
     login_environment=True,
     umask=0o077,
     process_limits=(ProcessLimit("nofile", 4096, -1),),
+    open_cpus=True,
+    open_memory=True,
 )
 RICH = Job(
     id=JobId(10**18 - 1),
@@ -115,6 +117,8 @@ RICH = Job(
     array=ArrayProgress(IndexRanges((range(3, 9, 2), range(11, 12))), 1, 2, 3, 4),
     unmet=(Dependency(DependencyKind.AFTER, JobId(3, 1)),),
     memory_bytes=5 << 30,
+    rightsizing="it asks for less",
+    rightsized=True,
     ran_out=(4 << 30, 3 << 30),
     preemptions=2,
     made_room_for=JobId(17, 3),
