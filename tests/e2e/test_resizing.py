@@ -33,6 +33,30 @@ def memory_limit(pid: int) -> int:
     return 0
 
 
+def quota(pid: int) -> str:
+    """What its control group says; "" where it is in none of ours that has one."""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for file in (f"/sys/fs/cgroup/{controllers}{path}/cpu.cfs_quota_us", f"/sys/fs/cgroup/cpu{path}/cpu.cfs_quota_us", f"/sys/fs/cgroup{path}/cpu.max"):
+            if ("cpu" in controllers.split(",") or not controllers) and "aios" in path and os.path.exists(file):
+                return Path(file).read_text().split()[0]
+    return ""
+
+
+def test_a_part_of_a_processor_is_a_quota_and_a_whole_one_is_none(daemon: Daemon) -> None:
+    client = daemon.start().client()
+    job = client.submit(["python3", "-c", PROGRAM], cpus=1, memory="200M")
+    pid = pid_of(job)
+    enforced = any(one.resource == "cpu" and one.state.startswith("enforced") for one in client.node().isolation)
+    client.update(job.id, cpus=0.5)
+    eventually(lambda: not enforced or quota(pid) == "50000", "half of each period")
+    client.update(job.id, cpus=1)
+    eventually(lambda: not enforced or quota(pid) in ("-1", "max", ""), "no quota any more")
+    assert processors(pid) == 1
+    job.cancel(force=True)
+    assert str(job.wait().state) == "cancelled"
+
+
 def test_processors_and_memory_follow_and_a_new_daemon_sees_to_it_again(daemon: Daemon) -> None:
     client = daemon.start().client()
     job = client.submit(["python3", "-c", PROGRAM], cpus=1, memory="200M")
