@@ -4,7 +4,8 @@ import asyncio
 
 from aiosd.ids import JobId
 from aiosd.jobs.actions import HoldBack
-from aiosd.jobs.explain import WhyKind, told
+from aiosd.jobs.explain import WhyKind
+from aiosd.jobs.telling import told
 from aiosd.monitoring.pressure import PressureLook, PressureSettings
 from aiosd.monitoring.pressure_service import PressureService
 from tests.unit.jobs.serving import serving

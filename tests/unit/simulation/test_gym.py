@@ -38,7 +38,7 @@ def play(env: SchedulerEnv, seed: int | None = None, jobs: Sequence[TraceJob] | 
 @pytest.mark.parametrize(
     "wish",
     [{}, {"reward": "wait", "window": 1}, {"reward": "utilisation", "knows": "actual"}, {"machine": CLUSTER, "episodes": of_lublin(CLUSTER, 40)}],
-    ids=str,
+    ids=["slowdown", "wait", "utilisation", "lublin"],
 )
 def test_gymnasiums_own_checker_has_nothing_to_say(wish: dict[str, Any]) -> None:
     with warnings.catch_warnings():
