@@ -27,6 +27,7 @@ SHORT_S = 0.05  # nothing is said of runs that are over before it could help any
 _MOST_REMEMBERED = 20_000  # estimates of classes
 _SCRIPT = re.compile(r".+\.(py|sh|bash|R|jl|pl|rb|ipynb|m|js)$")
 _NUMBER = re.compile(r"\d+")
+ROUNDING_S = 1e-3  # a timer that fires a hair too early must not be set for the very same instant, for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +236,7 @@ def overdue(state: "State", job: Job, now: Instant) -> None:
     said = state.history.said.get(job.id)
     if said is None or said.attempt != job.attempt or job.run is None:
         return
-    ran, before = ran_s(job, now), said.prediction.estimate
+    ran, before = ran_s(job, now) + ROUNDING_S, said.prediction.estimate
     if ran < before.high_s:  # it was suspended meanwhile
         _look_again(state, job, before.high_s)
         return

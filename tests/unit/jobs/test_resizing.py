@@ -15,6 +15,7 @@ from aiosd.jobs.limiting import use_of
 from aiosd.jobs.ports import Launched, Loaded, Resized
 from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.pool import Pool
+from aiosd.scheduling.fairshare import Association
 from tests.unit.jobs.world import ALICE, GIB, World, draft
 
 
@@ -25,7 +26,7 @@ def begun(world: World, cpus: int = 2, memory_gib: int = 4, **fields: object) ->
 
 
 def update(world: World, job_id: JobId, used_bytes: int = 0, **change: object) -> Job:
-    reply = world.do(UpdateJob(job_id, JobChange(**change), used_bytes))  # type: ignore[arg-type]
+    reply = world.do(UpdateJob(job_id, JobChange(**change), used_bytes=used_bytes))  # type: ignore[arg-type]
     assert isinstance(reply, Job)
     return reply
 
@@ -74,7 +75,7 @@ def test_it_is_charged_for_what_it_held_when_it_held_it() -> None:
     update(world, job_id, cpu_millis=4000)
     world.wait(100.0)
     world.finish(job_id)
-    assert world.engine.state.ledger.usage(world.now.wall_s)["alice"] == pytest.approx(100 * 0.25 + 100 * 1.0)
+    assert world.engine.state.ledger.usage(world.now.wall_s)[Association("", "alice")] == pytest.approx(100 * 0.25 + 100 * 1.0)
 
 
 def test_what_it_gives_up_starts_others() -> None:
