@@ -2,12 +2,14 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from aiosd.ids import JobId
 from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import Grant
-from aiosd.resources.request import Request
+from aiosd.resources.request import DeviceRequest, Request
+from aiosd.resources.shortage import CPU, DISK, MEMORY, WHOLE_MACHINE
 from aiosd.scheduling.budgets import Need, need_of, short_of
 from aiosd.scheduling.policy import ClassKey, Plan, Snapshot, Start, Wait, WaitKind
 
@@ -51,6 +53,9 @@ class Pass:
         self._keeper = world.keeper
         self._refused: dict[Shape, Refusal] = {}
         self._unresolved: list[ClassKey] = []  # refused; the reason is worked out at the end
+        self._passed: list[tuple[ClassKey, str]] = []  # refused for want of something that is withheld already
+        self._short_devices: dict[tuple[DeviceRequest, ...], str] = {}
+        self._free: tuple[int, int, int] | None = None  # processors, memory and disk; None: to be asked
         self._holders: dict[str, JobId] = {}
         self._holding = ExitStack()
         self._withholds = False
@@ -88,6 +93,11 @@ class Pass:
 
     def start(self, key: ClassKey, job_id: JobId) -> bool:
         """Start the job if the pool has what it asks for; when not, the class is noted as waiting."""
+        if self._holders and self._keeper is None:
+            short = self._short_of_withheld(key.request)
+            if short:
+                self._passed.append((key, short))
+                return False
         shape = self._shape(key)
         grant = None if shape in self._refused else self._take(shape)
         if grant is None:
@@ -95,6 +105,7 @@ class Pass:
             return False
         if self._keeper is not None:
             self._keeper.started(key.user, key.lasts_s, grant)
+        self._free = None
         self._starts.append(Start(job_id, grant))
         self._begun(grant, shape)
         if key.queue in self._slots:
@@ -108,6 +119,8 @@ class Pass:
 
     def must_hold(self, key: ClassKey) -> bool:
         """Whether the class was refused for want of a resource of which nothing is withheld yet."""
+        if self._passed and self._passed[-1][0] is key:
+            return False
         refusal = self._refused.get(self._shape(key))
         return refusal is not None and not refusal.hopeless and refusal.resource not in self._holders and self._waits.get(key) is None
 
@@ -123,7 +136,9 @@ class Pass:
             self._withholds = True
         shape = self._shape(key)
         held = self._pool.hold(key.request, self._keeper.kept(shape.binding) if self._keeper is not None else None)
-        self._holders.setdefault(self._refused[shape].resource, job_id)
+        if shape in self._refused:  # else it is short of what is withheld already
+            self._holders.setdefault(self._refused[shape].resource, job_id)
+        self._free = None
         self._withheld(held)
 
     def behind(self, key: ClassKey, blocker: JobId) -> None:
@@ -159,12 +174,36 @@ class Pass:
     def _withheld(self, grant: Grant) -> None:
         """What is kept back until the end of the pass; for those who look ahead."""
 
+    def _short_of_withheld(self, request: Request) -> str:
+        """A resource of which the request cannot have enough, and for which somebody is waiting already; "": there may be none.
+
+        Most of those that wait are short of that: they cost a comparison.
+        """
+        if request.exclusive:
+            return ""
+        if self._free is None:
+            self._free = self._pool.free_amounts
+        cpu_millis, memory_bytes, disk_bytes = self._free
+        if request.cpu_millis > cpu_millis:
+            short = CPU
+        elif request.memory_bytes > memory_bytes:
+            short = MEMORY
+        elif request.disk_bytes > disk_bytes:
+            short = DISK
+        elif request.devices:
+            short = self._short_devices.get(request.devices, "")
+        else:
+            return ""
+        return short if short in self._holders else ""
+
     def _refuse(self, key: ClassKey, shape: Shape) -> None:
         self._unresolved.append(key)
         if shape in self._refused:
             return
         shortage = self._pool.shortage(key.request)
         resource = shortage.resource if shortage else ""
+        if shortage is not None and resource not in (CPU, MEMORY, DISK, WHOLE_MACHINE):
+            self._short_devices[key.request.devices] = resource
         kept_out = self._kept_out(shape, short_anyway=shortage is not None)
         if kept_out is not None:
             self._refused[shape] = kept_out
@@ -197,14 +236,28 @@ class Pass:
         reasons = {shape: self._reason(shape, refusal) for shape, refusal in self._refused.items()}
         for key in self._unresolved:
             self._waits[key] = reasons[self._shape(key)]
+        if not self._withholds:
+            self._waits.update((key, _short_of(resource)) for key, resource in self._passed)
+            return
+        known: dict[Request, Wait] = {}
+        for key, resource in self._passed:
+            if key.request not in known:
+                known[key.request] = self._reason_of(key.request, resource, self._holders[resource])
+            self._waits[key] = known[key.request]
 
     def _reason(self, shape: Shape, refusal: Refusal) -> Wait:
-        request = shape.request
         if refusal.reservation:
             return Wait(WaitKind.RESERVATION, refusal.resource, reservation=refusal.reservation)
         if refusal.holder is None:
             return Wait(WaitKind.RESOURCES, refusal.resource)
+        return self._reason_of(shape.request, refusal.resource, refusal.holder)
+
+    def _reason_of(self, request: Request, resource: str, holder: JobId) -> Wait:
         shortage = self._pool.shortage(request)
-        if shortage is None:
-            return Wait(WaitKind.BEHIND, refusal.resource, refusal.holder)
-        return Wait(WaitKind.RESOURCES, shortage.resource)
+        return Wait(WaitKind.BEHIND, resource, holder) if shortage is None else _short_of(shortage.resource)
+
+
+@cache
+def _short_of(resource: str) -> Wait:
+    """One for all: most of those that wait have the same reason."""
+    return Wait(WaitKind.RESOURCES, resource)
