@@ -15,14 +15,14 @@ from typing import NamedTuple
 from aiosd.ids import JobId
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.pool import Pool
-from aiosd.scheduling.passes import Pass, Shape
+from aiosd.scheduling.passes import MOST_TOLD, Pass, Shape
 from aiosd.scheduling.policy import ClassKey, Order, Plan, Planned, Snapshot, no_estimate
 from aiosd.scheduling.rules import Backfill, BackfillOrder, SchedulingRules
 from aiosd.scheduling.timeline import Place, Timeline, release_of
 
 ANY_CPU = -1  # in the grant of a planned start: which processors is decided when it comes
 LEAST_S = 1.0  # that any run is expected to take
-MOST_TOLD = 20  # planned starts that are worked out although nobody could start in between: for those who ask
+MOST_PLANNED = 20  # planned starts that are worked out although nobody could start in between: for those who ask
 
 
 def backfill(world: Snapshot, order: Order) -> Plan:
@@ -39,35 +39,39 @@ def backfill(world: Snapshot, order: Order) -> Plan:
 def _easy(this_pass: "BackfillPass", order: Order, rules: SchedulingRules) -> Plan:
     if rules.backfill_order is BackfillOrder.SHORTEST:
         order = Candidates(sorted(_that_fit(this_pass, order, rules.backfill_depth), key=lambda c: c.lasts_s))
-    for _ in range(rules.backfill_depth):
-        if not order:
-            break
+    left = rules.backfill_depth
+    while order and left:
         if this_pass.full:
             return this_pass.plan(more=True)
-        _plan_first(this_pass, order)
+        looked_at = _plan_first(this_pass, order)
+        left = min(left, MOST_TOLD) - 1 if this_pass.exhausted else left - looked_at
     return this_pass.plan()
 
 
 def _conservative(this_pass: "BackfillPass", order: Order, rules: SchedulingRules) -> Plan:
     """The order is the policy's, whatever `backfill_order` is: places that are kept for all must not depend on who comes later."""
-    candidates = [Candidate(*head, this_pass.lasts_s(head[0])) for head in _next(order, rules.backfill_depth)]
+    candidates = list(_next(this_pass, order, rules.backfill_depth))
     least = _least_from_here(candidates)
     line = Candidates(candidates)
     for at in range(len(candidates)):
         if this_pass.full:
             return this_pass.plan(more=True)
-        if at >= MOST_TOLD and not this_pass.leaves_room(least[at]):
+        if at >= MOST_PLANNED and not this_pass.leaves_room(least[at]):
             break  # nobody who is left can start, whatever is planned for those before
         _plan_each(this_pass, line)
     return this_pass.plan()
 
 
-def _next(order: Order, most: int) -> Iterator[tuple[ClassKey, JobId]]:
-    for _ in range(most):
-        if not order:
-            return
-        yield order.head
-        order.advance()
+def _next(this_pass: "BackfillPass", order: Order, left: int) -> Iterator["Candidate"]:
+    """Whoever is kept by a limit is none: it keeps nothing from others."""
+    while order and left:
+        key, job_id = order.head
+        if this_pass.has_slot(key):
+            yield Candidate(key, job_id, this_pass.lasts_s(key))
+            order.advance()
+            left -= 1
+        else:
+            order.drop()
 
 
 class Least(NamedTuple):
@@ -88,15 +92,22 @@ def _lesser(a: Least, b: Least) -> Least:
     return Least(min(a.cpu_millis, b.cpu_millis), min(a.memory_bytes, b.memory_bytes), min(a.lasts_s, b.lasts_s))
 
 
-def _plan_first(this_pass: "BackfillPass", order: Order) -> None:
-    """EASY. A job that is short of a resource for which nobody has a planned start yet gets one: small jobs starve no big one."""
+def _plan_first(this_pass: "BackfillPass", order: Order) -> bool:
+    """EASY. Whether it was a candidate at all: no limit kept it.
+
+    One that is short of a resource for which nobody has a planned start yet gets one, too: small jobs starve no big one.
+    """
     key, job_id = order.head
-    if this_pass.has_slot(key) and this_pass.start(key, job_id):
+    if not this_pass.has_slot(key):
+        order.drop()
+        return False
+    if this_pass.start(key, job_id):
         order.advance()
-        return
+        return True
     order.drop()
     if this_pass.must_hold(key):
         this_pass.reserve(key, job_id)
+    return True
 
 
 def _plan_each(this_pass: "BackfillPass", order: Order) -> None:
@@ -135,13 +146,15 @@ class Candidates:
         self._coming.popleft()
 
 
-def _that_fit(this_pass: "BackfillPass", order: Order, most: int) -> Iterator[Candidate]:
+def _that_fit(this_pass: "BackfillPass", order: Order, left: int) -> Iterator[Candidate]:
     """The next in order that could start now; who could not is noted as waiting, and gets a planned start where it must."""
-    for _ in range(most):
-        if not order:
-            return
+    while order and left:
         key, job_id = order.head
-        if this_pass.has_slot(key) and this_pass.fits(key):
+        if not this_pass.has_slot(key):
+            order.drop()
+            continue
+        left -= 1
+        if this_pass.fits(key):
             yield Candidate(key, job_id, this_pass.lasts_s(key))
             order.advance()
             continue

@@ -17,10 +17,26 @@ class SortedLane:
     def __init__(self, key: LaneKey) -> None:
         self.key = key
         self.classes: SortedDict = SortedDict()  # (rank, oldest) -> class
+        self._first: tuple[Rank, JobClass] | None = None  # None: to be looked up
 
     @property
     def count(self) -> int:
         return sum(job_class.count for job_class in self.classes.values())
+
+    @property
+    def first(self) -> tuple[Rank, JobClass]:
+        if self._first is None:
+            (rank, _), job_class = self.classes.peekitem(0)
+            self._first = rank, job_class
+        return self._first
+
+    def put(self, place: tuple[Rank, JobId], job_class: JobClass) -> None:
+        self.classes[place] = job_class
+        self._first = None
+
+    def drop(self, place: tuple[Rank, JobId]) -> None:
+        del self.classes[place]
+        self._first = None
 
     def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
         return ((rank, job_class) for (rank, _), job_class in self.classes.items())
@@ -58,13 +74,13 @@ class Lanes:
         old = self._places.pop(key, None)
         lane = self._lanes.get(lane_of(key))
         if old is not None and lane is not None:
-            del lane.classes[old]
+            lane.drop(old)
         if job_class.count > 0:
             if lane is None:
                 lane = self._lanes[lane_of(key)] = SortedLane(lane_of(key))
             rank, until_s = self._within(job_class, self._rules, now_s)
             place = self._places[key] = rank, job_class.oldest
-            lane.classes[place] = job_class
+            lane.put(place, job_class)
             if until_s != inf:
                 heappush(self._expiring, (until_s, key))
         elif lane is not None and not lane.classes:

@@ -20,14 +20,19 @@ def by_priority(job_class: JobClass, rules: SchedulingRules, now_s: float) -> tu
 
 
 class Cursor:
-    """One lane, job by job. Classes of equal rank are merged by age; those further back are not looked at."""
+    """One lane, job by job. Classes of equal rank are merged by age; those further back are not looked at.
+
+    Of most lanes only the first class is ever asked for: there are as many as users.
+    """
+
+    __slots__ = ("_coming", "_following", "_open", "lane")
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
-        self._coming = iter(lane)
-        self._following = next(self._coming, None)
-        self._open: list[tuple[Rank, JobId, ClassKey, JobClass, Iterator[JobId] | None]] = []
-        self._admit()
+        rank, job_class = lane.first
+        self._open: list[tuple[Rank, JobId, ClassKey, JobClass, Iterator[JobId] | None]] = [(rank, job_class.oldest, job_class.key, job_class, None)]
+        self._coming: Iterator[tuple[Rank, JobClass]] | None = None  # None: not begun
+        self._following: tuple[Rank, JobClass] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._open)
@@ -67,6 +72,10 @@ class Cursor:
 
     def _admit(self) -> None:
         """Open every class that goes before the present head."""
+        if self._coming is None:
+            self._coming = iter(self.lane)
+            next(self._coming)
+            self._following = next(self._coming, None)
         while self._following is not None:
             rank, job_class = self._following
             oldest = job_class.oldest

@@ -27,6 +27,9 @@ class Refusal:
     hopeless: bool = False
 
 
+MOST_TOLD = 100  # classes that are told why they wait when nobody can start any more
+
+
 class Shape(NamedTuple):
     """What is asked, the reservations that bind who asks, and until when it would run; wall, 0 where that does not matter."""
 
@@ -64,6 +67,20 @@ class Pass:
     @property
     def full(self) -> bool:
         return len(self._starts) >= self._world.max_starts
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nobody can start any more: somebody waits, and no processor is left for anybody else."""
+        if not self._holders:
+            return False
+        if self._free is None:
+            self._free = self._pool.free_amounts
+        return self._free[0] <= 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything is withheld for somebody who waits."""
+        return bool(self._holders)
 
     def has_slot(self, key: ClassKey) -> bool:
         """Whether the queue and the user may start one more; when not, the class is noted as waiting for that.

@@ -73,6 +73,10 @@ class Lane(Protocol):
     def count(self) -> int:
         """How many jobs could start now if resources were endless."""
 
+    @property
+    def first(self) -> tuple[Rank, JobClass]:
+        """What __iter__ yields first. IndexError when nobody waits in it."""
+
     def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
         """The first to go first, each with its rank; equal ranks by age of the oldest."""
 
