@@ -60,6 +60,8 @@ def job_fields(job: jobs_pb2.Job) -> records.JobRecord:
         run=_run(job.run) if job.HasField("run") else None,
         outcome=_outcome(job.outcome) if job.HasField("outcome") else None,
         revision=job.revision,
+        preemptions=job.preemptions,
+        rightsizing=job.rightsizing,
         redacted=job.redacted,
     )
 
@@ -82,6 +84,10 @@ def why(wire: jobs_pb2.WhyResponse) -> records.Why:
     return records.Why(
         wire.id, wire.summary, wire.kind, wire.resource, wire.asked, wire.free, wire.machine_has,
         tuple(wire.ahead), wire.ahead_count, tuple(wire.suggestions), wire.policy, wire.estimated_start_at_s,
+        wire.estimated_start_low_s, wire.estimated_start_high_s, wire.estimate_basis, wire.estimate_held_share,
+        tuple(records.PriorityFactor(one.name, one.factor, one.weight, one.points) for one in wire.factors),
+        tuple(records.AheadJob(one.id, one.user, one.account, one.share, one.usage, one.priority) for one in wire.ahead_jobs),
+        wire.planned_grant,
     )  # fmt: skip
 
 

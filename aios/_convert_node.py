@@ -1,10 +1,11 @@
 """From the wire to the records of the node, its queues and its policy."""
 
 from collections.abc import Iterable
+from math import isinf
 
 from aios import _convert, resources
 from aios.node import DaemonStatus, ForeignUse, IdleDevice, Isolation, NodeStatus, Reservation
-from aios.queues import Policy, PolicyChoice, Queue
+from aios.queues import Policy, PolicyChoice, Qos, Queue, Share, Shares
 from aios.v1 import node_pb2, queues_pb2, resources_pb2
 
 
@@ -12,11 +13,34 @@ def queue(wire: queues_pb2.Queue) -> Queue:
     return Queue(
         wire.name, wire.priority, wire.max_running, wire.open, wire.started,
         wire.default_time_limit_s, wire.max_time_limit_s, wire.queued, wire.running, wire.oldest_wait_s,
+        wire.max_queued, wire.cpu_millis, wire.memory_bytes, wire.gpu_millis, wire.user_running, wire.user_cpu_millis, wire.user_gpu_millis,
+        wire.share_permille, wire.borrow, tuple(wire.allowed_users), dict(wire.weights), tuple(wire.preempts), wire.preempt_mode,
+        wire.preempt_after_s, wire.idle_gpus, wire.idle_gpus_after_s, wire.mean_wait_s,
+    )  # fmt: skip
+
+
+def qos(wire: queues_pb2.Qos) -> Qos:
+    return Qos(
+        wire.name, wire.priority, wire.max_running, wire.cpu_millis, wire.memory_bytes, wire.gpu_millis,
+        wire.user_running, wire.user_cpu_millis, wire.user_gpu_millis, wire.max_time_limit_s, wire.usage_factor,
+        tuple(wire.allowed_users), tuple(wire.preempts), wire.preempt_mode, wire.preempt_after_s, wire.queued, wire.running,
+    )  # fmt: skip
+
+
+def shares(wire: queues_pb2.SharesResponse) -> Shares:
+    return Shares(tuple(_share(node) for node in wire.nodes), wire.half_life_s)
+
+
+def _share(wire: queues_pb2.SharesResponse.Node) -> Share:
+    return Share(
+        wire.name, wire.parent, wire.is_user, wire.shares, wire.share, wire.usage, wire.usage_share,
+        None if isinf(wire.level_fair_share) else wire.level_fair_share, wire.rank, wire.depth, wire.queued, wire.running,
     )  # fmt: skip
 
 
 def policy(wire: queues_pb2.Policy) -> Policy:
-    return Policy(wire.name, wire.summary, tuple(PolicyChoice(one.name, one.summary) for one in wire.choices))
+    choices = tuple(PolicyChoice(one.name, one.summary) for one in wire.choices)
+    return Policy(wire.name, wire.summary, choices, wire.backfill, wire.backfill_order, wire.predict, dict(wire.weights))
 
 
 def node_status(wire: node_pb2.NodeStatus) -> NodeStatus:
@@ -52,9 +76,9 @@ def inventory(wire: resources_pb2.Inventory) -> resources.Inventory:
         cpus=tuple(resources.Cpu(one.id, one.core, one.socket, one.numa_node) for one in wire.cpus),
         memory_bytes=wire.memory_bytes,
         memory_total_bytes=wire.memory_total_bytes,
-        numa_nodes=tuple(resources.NumaNode(one.id, tuple(one.cpus), one.memory_bytes) for one in wire.numa_nodes),
+        numa_nodes=tuple(resources.NumaNode(one.id, tuple(one.cpus), one.memory_bytes, tuple(one.distances)) for one in wire.numa_nodes),
         devices=tuple(_devices(wire.devices)),
-        links=tuple(resources.DeviceLink(one.a, one.b, one.kind) for one in wire.links),
+        links=tuple(resources.DeviceLink(one.a, one.b, one.kind, one.nvlinks, one.bytes_per_s) for one in wire.links),
         disk_bytes=wire.disk_bytes,
         cpu_model=wire.cpu_model,
         kernel=wire.kernel,

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 from aios._access_calls import AccessCalls
 from aios._admin_calls import AdminCalls
+from aios._forecast_calls import ForecastCalls
 from aios._identity_calls import IdentityCalls
 from aios._job_calls import JobCalls
 from aios._node_calls import NodeCalls
 from aios._queue_calls import QueueCalls
+from aios._simulation_calls import SimulationCalls
 from aios._target import find_target
 from aios.errors import InvalidArgument
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from aios.errors import AiosError
 
 
-class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminCalls):
+class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminCalls, SimulationCalls, ForecastCalls):
     """Finds its daemon by `target`, then AIOS_TARGET, then the system's socket if it may use it, then the user's own.
 
     target       "unix:/path", "/path" or "host:port"

@@ -181,6 +181,8 @@ class JobRecord:
     run: JobRun | None = None
     outcome: Outcome | None = None
     revision: int = 0
+    preemptions: int = 0  # how often it has made room for another
+    rightsizing: str = ""  # what earlier runs say of its request, in a sentence
     redacted: bool = False  # another user's: name, command, directory, labels, outputs and reports are not shown
 
     @property
@@ -238,6 +240,28 @@ class JobRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PriorityFactor:
+    """A part of a job's priority: `factor` in [0, 1] times `weight`."""
+
+    name: str
+    factor: float
+    weight: float
+    points: float
+
+
+@dataclass(frozen=True, slots=True)
+class AheadJob:
+    """Who goes first, with what decides: parts in [0, 1] of what its user is due and of what was used lately, and its priority."""
+
+    id: str
+    user: str
+    account: str
+    share: float
+    usage: float
+    priority: float
+
+
+@dataclass(frozen=True, slots=True)
 class Why:
     """Why a job waits: `summary` is one sentence, the rest is what it was made from."""
 
@@ -253,6 +277,13 @@ class Why:
     suggestions: tuple[str, ...]
     policy: str
     estimated_start_at_s: float  # 0: cannot be said
+    estimated_start_low_s: float = 0.0  # nine times of ten it starts between these; Unix time, 0: cannot be said
+    estimated_start_high_s: float = 0.0
+    estimate_basis: str = ""  # what it rests on, in words
+    estimate_held_share: float = 0.0  # of the intervals given lately, how many held; 0 with no experience
+    factors: tuple[PriorityFactor, ...] = ()  # of policy priority
+    ahead_jobs: tuple[AheadJob, ...] = ()  # those of `ahead`, with what decides
+    planned_grant: str = ""  # what backfill keeps for it, in words
 
     def __str__(self) -> str:
         return self.summary

@@ -70,6 +70,7 @@ class NumaNode:
     id: int
     cpus: tuple[int, ...]
     memory_bytes: int
+    distances: tuple[int, ...] = ()  # to every node in the order of their numbers; 10 is itself; (): not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ class DeviceLink:
     a: str
     b: str
     kind: str  # "nvlink", "pix", "pxb", "phb", "node", "sys"
+    nvlinks: int = 0  # how many a transfer can use
+    bytes_per_s: int = 0  # one way, as the scheduler weighs it; 0: not known
 
 
 @dataclass(frozen=True, slots=True)

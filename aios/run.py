@@ -46,8 +46,7 @@ class Run:
         self._own_directory: Path | None = None
         self._preempting = False
         self._watched = False  # whether this script has ever looked at `preempting`
-        self._signal: signal.Signals | None = None
-        self._previous: _Handler = None
+        self._previous: dict[int, _Handler] = {}  # of the signals that are watched, who handled them before
 
     @property
     def cpus(self) -> tuple[int, ...]:
@@ -69,13 +68,13 @@ class Run:
 
     @property
     def preempting(self) -> bool:
-        """True from the moment the job is asked to save its work and go.
+        """True from the moment the job is asked to save its work and go: by its checkpoint signal, or by SIGTERM.
 
         A script that never looks here ends by the signal as any other would; one that looks decides by itself, and has
         the job's grace to do it in. Signals arrive in the main thread only: enter `aios.run()` there.
         """
         self._watched = True
-        if self.in_job and self._signal is None:
+        if self.in_job and not self._previous:
             self._warn("aios.run() was entered outside the main thread, or not by `with`: this run cannot be told that it is preempted")
         return self._preempting
 
@@ -106,9 +105,9 @@ class Run:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._signal is not None:
-            signal.signal(self._signal, signal.SIG_DFL if self._previous is None else self._previous)
-            self._signal = None
+        for number, previous in self._previous.items():
+            signal.signal(number, signal.SIG_DFL if previous is None else previous)
+        self._previous.clear()
         if self._own_directory is not None:
             shutil.rmtree(self._own_directory, ignore_errors=True)
             self._own_directory = None
@@ -116,19 +115,21 @@ class Run:
             raise SystemExit(PREEMPTED_STATUS) from error
 
     def _listen(self) -> None:
-        name = "SIG" + (os.environ.get("AIOS_CHECKPOINT_SIGNAL") or "TERM").upper().removeprefix("SIG")
-        try:
-            self._signal = signal.Signals[name]
-            self._previous = signal.signal(self._signal, self._asked_to_go)
-        except (KeyError, OSError, ValueError) as error:
-            self._signal = None
-            self._warn(f"the signal {name} cannot be watched ({error}): this run cannot be told that it is preempted")
+        for name in dict.fromkeys(("SIG" + os.environ.get("AIOS_CHECKPOINT_SIGNAL", "").upper().removeprefix("SIG"), "SIGTERM")):
+            if name == "SIG":
+                continue
+            try:
+                number = signal.Signals[name]
+                self._previous[number] = signal.signal(number, self._asked_to_go)
+            except (KeyError, OSError, ValueError) as error:
+                self._warn(f"the signal {name} cannot be watched ({error}): this run cannot be told by it that it is preempted")
 
     def _asked_to_go(self, number: int, frame: FrameType | None) -> None:
         self._preempting = True
-        if callable(self._previous):
-            self._previous(number, frame)
-        elif not self._watched and self._previous == signal.SIG_DFL:  # nobody would ever know: end as if we were not here
+        previous = self._previous.get(number)
+        if callable(previous):
+            previous(number, frame)
+        elif not self._watched and previous == signal.SIG_DFL:  # nobody would ever know: end as if we were not here
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 

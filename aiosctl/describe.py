@@ -1,6 +1,7 @@
 """How the parts of a job read in one cell: ids, times, amounts, progress, reasons."""
 
 import time
+from collections.abc import Iterable
 
 from aios.records import JobRecord, State
 from aios.resources import DeviceRequest, Grant, Request
@@ -90,6 +91,11 @@ def granted_cpus(grant: Grant) -> str:
     shared = [f"{g.cpu} ({format_millis(g.millis)})" for g in grant.cpus if g.millis < 1000]
     numbers = ",".join([*_ranges(whole), *shared])
     return f"#{numbers}" if numbers else ""
+
+
+def numbers(cpus: Iterable[int]) -> str:
+    """`0-3,8`."""
+    return ",".join(_ranges(sorted(cpus)))
 
 
 def _ranges(numbers: list[int]) -> list[str]:

@@ -46,6 +46,12 @@ def warn(message: str) -> None:
     print(f"warning: {_one_line(message)}", file=sys.stderr)
 
 
+def hint_about(message: str) -> None:
+    """Something worth knowing beside what was asked for: to people only, never into what a program reads."""
+    if message and sys.stderr.isatty():
+        print(f"hint: {_one_line(message)}", file=sys.stderr)
+
+
 def status_of(error: "AiosError") -> int:
     """The exit status for an error of the SDK."""
     from aios import errors

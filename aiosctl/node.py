@@ -15,6 +15,7 @@ from aiosctl.output import Column, Shape, coloured, colourful, escaped, print_on
 
 TABLE = {
     "show": ("aiosctl.node:show", "Inventory, topology, health, isolation in force"),
+    "topology": ("aiosctl.topology:topology", "Which devices are near to which, and to which processors"),
     "drain": ("aiosctl.drain:drain", "Let running jobs finish and start nothing new"),
     "resume": ("aiosctl.node:resume", "The end of a drain"),
     "reserve": ("aiosctl.reservations:reserve", "Keep a part of the machine for somebody, for some time"),
@@ -49,7 +50,7 @@ def _name(status: NodeStatus) -> str:
 
 
 def layout(status: NodeStatus, wide: bool) -> Iterator[str]:
-    """The machine in sections; wide adds each processor's place and the links between devices."""
+    """The machine in sections; wide adds each processor's place. What lies between devices: `node topology`."""
     for warning in status.warnings:
         yield coloured(f"warning: {escaped(warning)}", "yellow", colourful_out())
     yield from section(f"Node {escaped(status.inventory.hostname)}", _summary(status))
@@ -68,7 +69,6 @@ def layout(status: NodeStatus, wide: bool) -> Iterator[str]:
     yield from section("Daemon", _daemon(status))
     if wide:
         yield from section("Processors", _processors(status))
-        yield from section("Links", ((f"{link.a} - {link.b}", link.kind) for link in status.inventory.links))
 
 
 def colourful_out() -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from aiosctl import session
-from aiosctl.failures import WrongUsage, leave
+from aiosctl.failures import WrongUsage, hint_about, leave
 from aiosctl.lazy import verb
 from aiosctl.status import STATUSES
 from aiosctl.submission import job_options, submit_options
@@ -33,6 +33,7 @@ def run(detach: bool, stdin: bool, asked: dict[str, Any], command: tuple[str, ..
         job = client.submit(command, key=asked["key"], **submit_options(asked, stdin=stdin))
         if detach:
             print(job.id)
+            hint_about(job.rightsizing)
             return
         from aiosctl.foreground import Foreground
 

@@ -84,7 +84,7 @@ def _asked(job: JobRecord) -> list[tuple[str, str]]:
     conditions = f" on {', '.join(job.retry.conditions)}" if job.retry.conditions else ""
     return [
         ("cpus", describe.cpus(request)), ("memory", describe.size(request.memory_bytes) or describe.NONE), ("devices", describe.devices(request)),
-        ("disk", describe.size(request.disk_bytes)),
+        ("learned", job.rightsizing), ("disk", describe.size(request.disk_bytes)),
         ("time limit", format_seconds(job.time_limit_s) if job.time_limit_s else ""),
         ("begin", describe.moment(job.begin_at_s)), ("deadline", describe.moment(job.deadline_at_s)), ("dependencies", after),
         ("retries", f"{job.retry.retries}{conditions}{_raising(job)}" if job.retry.retries else ""), ("nice", str(job.nice) if job.nice else ""),
@@ -126,6 +126,7 @@ def _times(job: JobRecord, now_s: float) -> list[tuple[str, str]]:
         ("submitted", describe.ago(job.submitted_at_s, now_s)), ("started", describe.ago(job.started_at_s, now_s)),
         ("ended", describe.ago(job.ended_at_s, now_s)),
         ("waited", waited), ("ran", describe.run_time(job, now_s) if job.run else ""), ("attempt", str(job.attempt) if job.attempt > 1 else ""),
+        ("preempted", f"{job.preemptions} time{'s' if job.preemptions > 1 else ''}" if job.preemptions else ""),
     ]  # fmt: skip
 
 

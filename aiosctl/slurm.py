@@ -170,7 +170,7 @@ def _gres(given: Given) -> list[str]:
         if kind == "gpu":
             out += ["--gpus", ":".join([*models, count])]
         else:
-            out += ["--gres", f"{kind}={count}"]
+            out += ["--gres", f"{':'.join([kind, *models])}={count}"]
     return out
 
 

@@ -29,9 +29,11 @@ def stats(job: str, shape: Shape) -> None:
 
 
 def _warning(job: Job) -> Iterator[str]:
-    """What the daemon has to say about a run that goes on: an idle GPU, more use than was granted, an ill device."""
+    """What the daemon has to say about a run that goes on: an idle GPU, more use than was granted, an ill device; and about what it asked for."""
     if job.state is State.RUNNING and job.reason:
         yield coloured(f"warning: {escaped(job.reason)}", "yellow", colourful(sys.stdout))
+    if job.rightsizing:
+        yield escaped(job.rightsizing)
 
 
 def sparkline(values: Sequence[float], top: float = 0.0, cells: int = _CELLS) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from aiosctl import session
-from aiosctl.failures import Refused, WrongUsage, warn
+from aiosctl.failures import Refused, WrongUsage, hint_about, warn
 from aiosctl.lazy import verb
 from aiosctl.script import Script, read_script
 from aiosctl.submission import JOB_OPTIONS, job_options, params_of, submit_options
@@ -35,6 +35,7 @@ def submit(ctx: click.Context, asked: dict[str, Any], script: str, arguments: tu
     with session.connect() as client:
         job = client.submit(arguments, key=merged["key"], **submit_options(merged, script=found.text))
     print(job.id)
+    hint_about(job.rightsizing)
 
 
 def _bytes_of(script: str) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from aiosd import logs
+from aiosd import logs, simulations
 from aiosd.accounts import Accounts
 from aiosd.clock import SystemClock
 from aiosd.config import Config
@@ -33,6 +33,7 @@ from aiosd.rpc.jobs import Beside, JobsServicer
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import RpcServer, Servicers
+from aiosd.rpc.simulation import SimulationServicer
 from aiosd.runs import RunInputs
 from aiosd.scheduling.registry import POLICIES
 from aiosd.services import Services, start_services
@@ -100,6 +101,8 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
                 roots.create_task(services.monitor.run(), name="monitoring"),
                 roots.create_task(services.devices.run(), name="devices"),
                 roots.create_task(services.disk.run(), name="disk"),
+                roots.create_task(services.learner.run(), name="learning"),
+                roots.create_task(services.pressure.run(), name="pressure"),
                 roots.create_task(_feed_watchdog(daemon), name="watchdog"),
             ]
             if services.bounds is not None:
@@ -143,8 +146,9 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
         survey=partial(asyncio.to_thread, survey, resource_settings(config)),
         isolation=partial(_isolation, config, doors, services.bounds),
         warnings=found.warnings,
-        further_warnings=lambda: (*services.access.warnings, *services.devices.warnings),
+        further_warnings=lambda: (*services.access.warnings, *services.devices.warnings, *services.pressure.warnings),
         devices=services.devices,
+        pressure=services.pressure,
     )  # fmt: skip
     server = _server(config, services, node, doors, entrance, Accounts(services.access, services.jobs, people.named, clock))
     closing.push_async_callback(server.stop, 0.0)
@@ -168,11 +172,19 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
     beside = Beside(services.runs, RunInputs(doors.launcher), PtyTerminals(layout_of(config).run_file, doors.identities))
     converter = JobConverter(services.runs.progress, doors.launcher.log_paths)
     servicers = Servicers(
-        JobsServicer(jobs, reader, beside, converter, lambda: node.loaded.config.jobs.max_jobs_per_submit),
+        JobsServicer(
+            jobs,
+            reader,
+            beside,
+            converter,
+            most_jobs=lambda: node.loaded.config.jobs.max_jobs_per_submit,
+            most_priority=lambda: node.loaded.config.jobs.max_user_priority,
+        ),
         NodeServicer(node),
-        QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
+        QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}, node.schedule),
         AccessServicer(accounts, caller),
         AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
+        SimulationServicer(simulations.opened(config.simulation, doors.journal, lambda: jobs.state)),
     )
     return RpcServer(servicers, listening(config), entrance.gate)
 

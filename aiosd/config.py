@@ -103,6 +103,8 @@ class SchedulerConfig(Section, frozen=True, kw_only=True):
     backfill_order: Annotated[Literal["arrival", "shortest"], text("of those that may: as the policy has them, or the shortest first", reload=True)] = "arrival"
     backfill_depth: Annotated[int, whole("how many waiting jobs of different kinds one pass looks at", 1, 1_000_000, reload=True)] = 1000
     predict: Annotated[bool, text("among jobs of equal priority those that are expected to end soonest go first", reload=True)] = False
+    preempt_min_gain_s: Annotated[float, seconds("nobody is preempted for a job that would start within so long anyway; seconds", reload=True)] = 60.0
+    preempt_grace_max_s: Annotated[float, seconds("the longest grace of a job that is preempted, whatever it asked for; seconds", reload=True)] = 600.0
     max_starts_per_pass: Annotated[int, whole("jobs started in one pass before new events are looked at", 1, 100_000, reload=True)] = 1000
 
 
@@ -137,6 +139,9 @@ class JobsConfig(Section, frozen=True, kw_only=True):
         2 << 20
     )
     max_jobs_per_submit: Annotated[int, whole("jobs in one call", 1, 1_000_000, reload=True)] = 10_000
+    max_user_priority: Annotated[
+        int, whole("the highest priority that users may ask for, nor may they ask for a nice below 0; operators may", -1_000_000, 1_000_000, reload=True)
+    ] = 0
     max_queued: Annotated[int, whole("jobs and arrays that have not ended; half of it for one of many users", 1, 100_000_000, reload=True)] = 2_000_000
 
 
@@ -226,6 +231,9 @@ class ResourcesConfig(Section, frozen=True, kw_only=True):
     """What of this machine jobs may have."""
 
     cpus_reserved: Annotated[int, whole("logical processors kept back for the system", 0, 100_000)] = 0
+    cpu_oversubscription_permille: Annotated[
+        int, whole("processors that are given out, of those there are; 1000: each once, 1500: every second one twice; thousandths", 1000, 16_000)
+    ] = 1000
     memory_reserve_bytes: Annotated[int, whole("memory kept back for the system; -1: automatic, by the size of the machine; bytes", -1, EXABYTE)] = -1
     disk_reserve_bytes: Annotated[int, whole("of the state directory's disk, kept back; bytes", 0, EXABYTE)] = 1 << 30
     foreign_use: Annotated[
@@ -241,6 +249,19 @@ class ResourcesConfig(Section, frozen=True, kw_only=True):
         float, seconds("how long a job is warned before it is stopped, when it uses more of a GPU than its share; seconds", reload=True)
     ] = 10.0
     gpu_idle_s: Annotated[float, seconds("without any use, after which a GPU that a job holds is reported as idle; seconds", 1, reload=True)] = 900.0
+    memory_pressure_permille: Annotated[
+        int,
+        whole("nothing new starts while processes wait for memory for so much of ten seconds (PSI); thousandths of the time, 0: off", 0, 1000, reload=True),
+    ] = 200
+    memory_available_bytes: Annotated[
+        int,
+        whole("nothing new starts while less memory is available on the machine; -1: automatic, by its size, 0: off; bytes", -1, EXABYTE, reload=True),
+    ] = -1
+    rightsize: Annotated[
+        Literal["off", "suggest", "apply"],
+        text("requests learned from earlier runs of the same user, name and command: not, shown, or applied where the user left them open", reload=True),
+    ] = "suggest"
+    rightsize_margin_permille: Annotated[int, whole("what is added to what such runs used at most; thousandths of it", 0, 10_000, reload=True)] = 200
     mps: Annotated[
         Literal["off", "auto"],
         text("MPS for jobs that share a GPU; auto: where its control daemon runs in a directory of root or of the daemon's user"),
@@ -275,9 +296,19 @@ class MonitoringConfig(Section, frozen=True, kw_only=True):
     """How closely running work is looked at. Nothing is sampled while nothing runs."""
 
     period_s: Annotated[float, seconds("between two samples of the running jobs; seconds", 0.1, 3600, reload=True)] = 5.0
+    pressure_period_s: Annotated[float, seconds("between two looks at the pressure on the machine's memory; seconds", 0.1, 60, reload=True)] = 2.0
     gpu_period_s: Annotated[
         float, seconds("between two looks at the GPUs while a job holds one, else five times less often; seconds", 0.1, 10, reload=True)
     ] = 1.0
+
+
+class SimulationConfig(Section, frozen=True, kw_only=True):
+    """What `aiosctl simulate` and `aiosctl forecast` may take: each runs in a process of the lowest priority beside the daemon."""
+
+    memory_bytes: Annotated[int, whole("one simulation; bytes", 256 << 20, 1 << 40)] = 2 << 30
+    cpu_s: Annotated[int, whole("processor time of one simulation; seconds", 1, 30 * 86400)] = 3600
+    at_once: Annotated[int, whole("simulations at once, one of each user at most; 0: none is run", 0, 64)] = 2
+    trace_max_bytes: Annotated[int, whole("the largest trace that is sent; bytes", 1 << 10, 1 << 34)] = 512 << 20
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -297,6 +328,7 @@ class Config(Section, frozen=True, kw_only=True):
     resources: ResourcesConfig = ResourcesConfig()
     isolation: IsolationConfig = IsolationConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
+    simulation: SimulationConfig = SimulationConfig()
 
     @property
     def socket_path(self) -> str:

@@ -8,8 +8,9 @@ from aiosd.access.rates import Allowance
 from aiosd.access.roles import GroupRoles
 from aiosd.config import Config, Section
 from aiosd.host.cells.limits import CellSettings
-from aiosd.jobs.settings import JobsSettings
+from aiosd.jobs.settings import JobsSettings, Rightsize
 from aiosd.monitoring.looks import DeviceSettings
+from aiosd.monitoring.pressure import PressureSettings
 from aiosd.resources.settings import DeclaredDevice, ResourceSettings
 from aiosd.scheduling.rules import AccountSettings, Backfill, BackfillOrder, PreemptMode, PriorityWeights, QosSettings, QueueSettings, SchedulingRules
 
@@ -33,6 +34,8 @@ def jobs_settings(config: Config) -> JobsSettings:
         queue_share=_SHARE_OF_ONE if config.daemon.users == "all" else 1.0,
         umask=int(config.isolation.umask, 8),
         private_tmp=config.isolation.private_tmp,
+        rightsize=Rightsize(config.resources.rightsize),
+        rightsize_margin_permille=config.resources.rightsize_margin_permille,
         **{f: getattr(jobs, f) for f in jobs.__struct_fields__},
     )
 
@@ -45,6 +48,8 @@ def scheduling_rules(config: Config) -> SchedulingRules:
         backfill_order=BackfillOrder(scheduler.backfill_order),
         backfill_depth=scheduler.backfill_depth,
         predict=scheduler.predict,
+        preempt_min_gain_s=scheduler.preempt_min_gain_s,
+        preempt_grace_max_s=scheduler.preempt_grace_max_s,
         weights=PriorityWeights(**weights),
         qos={name: QosSettings(name, **_fields(qos) | {"preempt_mode": PreemptMode(qos.preempt_mode)}) for name, qos in config.qos.items()},
         accounts={name: AccountSettings(name, **_fields(account)) for name, account in config.accounts.items()},
@@ -62,6 +67,7 @@ def resource_settings(config: Config) -> ResourceSettings:
         state_directory=config.daemon.state_directory,
         memory_reserve_bytes=None if resources.memory_reserve_bytes < 0 else resources.memory_reserve_bytes,
         cpus_reserved=resources.cpus_reserved,
+        cpu_oversubscription_permille=resources.cpu_oversubscription_permille,
         disk_reserve_bytes=resources.disk_reserve_bytes,
         devices=tuple(DeclaredDevice(d.kind, d.count, d.paths, d.model, d.memory_bytes) for d in resources.device),
     )
@@ -78,6 +84,11 @@ def device_settings(config: Config) -> DeviceSettings:
         idle_s=resources.gpu_idle_s,
         period_s=monitoring.gpu_period_s,
     )
+
+
+def pressure_settings(config: Config) -> PressureSettings:
+    """Of when the machine is too short of memory for anything new to start."""
+    return PressureSettings(config.resources.memory_pressure_permille / 1000, config.resources.memory_available_bytes)
 
 
 def group_roles(config: Config) -> GroupRoles:

@@ -15,6 +15,7 @@ from aiosd.errors import ConfigError
 from aiosd.host import faults, mps, quota
 from aiosd.host.cells.opening import open_cells
 from aiosd.host.cells.port import Cells
+from aiosd.host.evidence import FileEvidence
 from aiosd.host.gpu_watch import NvmlWatch, watched
 from aiosd.host.identities import Identities
 from aiosd.host.launch import VAULT, Confinement
@@ -51,6 +52,7 @@ class Doors:
     confinement: Confinement
     identities: Identities
     vault: FileVault
+    evidence: FileEvidence
 
 
 @dataclass(slots=True)
@@ -93,9 +95,10 @@ async def open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closing
     seen = watched(inventory)
     gpus = NvmlWatch(seen, clock) if seen else None
     output, vault = FileOutputReader(identities=identities if confinement.switch else None), FileVault(state / VAULT)
+    evidence = FileEvidence(state / "faults")
     meter, weigher = ProcMeter(clock, gpus), PssWeigher()
-    doors = Doors(journal, launcher, variables, output, ReportReader(), meter, weigher, gpus, cells, confinement, identities, vault)
-    for door in (doors.output, doors.reports, doors.meter, doors.weigher, doors.vault):
+    doors = Doors(journal, launcher, variables, output, ReportReader(), meter, weigher, gpus, cells, confinement, identities, vault, evidence)
+    for door in (doors.output, doors.reports, doors.meter, doors.weigher, doors.vault, doors.evidence):
         closing.callback(door.close)
     return doors
 

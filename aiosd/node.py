@@ -3,10 +3,11 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from aiosd import __version__, logs, settings_text
 from aiosd.config import Config
+from aiosd.domain_settings import jobs_settings
 from aiosd.host.groups import members_of
 from aiosd.host.itself import LoadMeter, log_file, resident_bytes
 from aiosd.host.notify import Notifier
@@ -14,9 +15,11 @@ from aiosd.host.probes import Survey
 from aiosd.jobs import reserving
 from aiosd.jobs.actions import QueueChange, Reserve
 from aiosd.jobs.read_service import JobReader
+from aiosd.jobs.schedule import Measured, ScheduleView, schedule
 from aiosd.jobs.service import JobService
 from aiosd.monitoring.device_service import DeviceService
 from aiosd.monitoring.machine import DaemonInfo
+from aiosd.monitoring.pressure_service import PressureService
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.isolation import Isolation
 from aiosd.rpc.needs import NodeReport, Reloaded
@@ -43,6 +46,7 @@ class Node:
     warnings: tuple[str, ...] = ()  # of the last survey
     further_warnings: Callable[[], tuple[str, ...]] = tuple  # those of this moment
     devices: DeviceService | None = None
+    pressure: PressureService | None = None
     _load: LoadMeter = field(default_factory=LoadMeter)
 
     async def status(self) -> NodeReport:
@@ -64,6 +68,15 @@ class Node:
         reservations = tuple(self.jobs.state.reservations.values())
         report = NodeReport(inventory, self.jobs.state.pool.used(), view, daemon, self.isolation(inventory), self._load.look(), reservations)
         return replace(report, foreign_use=tuple(devices.foreign_use), idle_devices=tuple(devices.idle_devices)) if devices else report
+
+    def schedule(self) -> ScheduleView:
+        """The five steps of dynamic scheduling, with what is measured now."""
+        load, look = self._load.look(), self.pressure.last if self.pressure is not None else None
+        measured = Measured(cpu_busy_permille=load.cpu_busy_permille, idle_gpus=len(self.devices.idle_devices) if self.devices else 0)
+        if look is not None:
+            pressures = {name: value for name, value in (("cpu", look.cpu), ("memory", look.memory), ("io", look.io)) if value is not None}
+            measured = replace(measured, memory_used_bytes=look.total_bytes - look.available_bytes, pressures=pressures)
+        return schedule(self.jobs.state, measured, self.jobs.passes.paces)
 
     @property
     def inventory(self) -> Inventory:
@@ -125,9 +138,9 @@ class Node:
         """What has to be done about one setting; the others are taken over all together."""
         if key.startswith("queues."):
             name = key.split(".")[1]
-            queue = new.config.queues.get(name)
-            if queue is not None:  # one that the file no longer has keeps its jobs and its settings
-                await self.jobs.set_queue(name, QueueChange(**{f: getattr(queue, f) for f in queue.__struct_fields__}))
+            if name in new.config.queues:  # one that the file no longer has keeps its jobs and its settings
+                queue = jobs_settings(new.config).queues[name]
+                await self.jobs.set_queue(name, QueueChange(**{field.name: getattr(queue, field.name) for field in fields(QueueChange)}))
         elif key == "daemon.log_level":
             logs.set_level(new.config.daemon.log_level)
         elif key == "scheduler.policy":

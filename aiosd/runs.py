@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aiosd.ids import JobId
 from aiosd.jobs.job import Job, Phase
-from aiosd.jobs.ports import Launched, LauncherEvent, RunEnded
+from aiosd.jobs.ports import Launched, LauncherEvent, Resized, RunEnded
 from aiosd.monitoring.bounds import Bounds
 from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.ports import WatchedRun
@@ -77,7 +77,10 @@ class BoundsWatcher:
         job = self.job_of(event.job_id)
         if job is None or job.attempt != event.attempt or job.run is None:
             return
-        if isinstance(event, Launched):
+        if isinstance(event, Resized):
+            self._jobs[job.run_key] = job
+            self.bounds.rebound(job.run_key, Bounds(job.run.grant.memory_bytes, self.processes))
+        elif isinstance(event, Launched):
             self._jobs[job.run_key] = job
             self.bounds.watch(WatchedRun(job.run_key, event.shim_pid, "", event.at_s), Bounds(job.run.grant.memory_bytes, self.processes))
         else:

@@ -4,28 +4,35 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from aiosd import logs
 from aiosd.access.service import AccessService
 from aiosd.access.users import RoleRules
 from aiosd.clock import Clock
 from aiosd.config import Config
-from aiosd.domain_settings import device_settings, group_roles, jobs_settings
+from aiosd.domain_settings import device_settings, group_roles, jobs_settings, pressure_settings
 from aiosd.doors import Doors
 from aiosd.errors import AiosError
 from aiosd.gpus import GpuRuns, JobHand
 from aiosd.host import disk, faults
 from aiosd.host.people import People
+from aiosd.host.pressure import KernelPressure
 from aiosd.host.runfile import boot_id
 from aiosd.ids import JobId
+from aiosd.jobs.actions import HoldBack
 from aiosd.jobs.engine import Engine
 from aiosd.jobs.job import Job, Phase, StopCause
+from aiosd.jobs.learn_service import Learner
 from aiosd.jobs.ports import Loaded as Remembered
+from aiosd.jobs.pressure import hold_back
 from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.service import JobService
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.device_service import DeviceService
+from aiosd.monitoring.ports import WatchedRun
+from aiosd.monitoring.pressure_service import PressureService
 from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
 from aiosd.runs import BoundsWatcher, DiskWatcher, RunMeter, RunWatcher
@@ -46,6 +53,8 @@ class Services:
     bounds: BoundsService | None  # where the kernel holds no run to its memory
     disk: DiskWatcher
     runs: RunMeter
+    learner: Learner
+    pressure: PressureService
 
     def use(self, config: Config) -> None:
         """Take over what a reload of the configuration changes."""
@@ -53,6 +62,7 @@ class Services:
         self.access.rules = _role_rules(config)
         self.monitor.use(config.monitoring.period_s)
         self.devices.use(device_settings(config))
+        self.pressure.use(pressure_settings(config), config.monitoring.pressure_period_s)
         if self.bounds is not None:
             self.bounds.use(config.isolation.watchdog_period_s)
 
@@ -71,16 +81,30 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
     def job_of(job_id: JobId) -> Job | None:
         return jobs.state.jobs.get(job_id)  # looked up each time: the state is made anew when a full disk has room again
 
-    jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached, Secrets(doors.vault))
+    secrets = Secrets(doors.vault)
+    jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached, secrets, doors.evidence, groups_of=people.groups_of)
     monitor = MonitorService(doors.meter, doors.reports, clock, config.monitoring.period_s)
     gpu_runs = GpuRuns(lambda: jobs.state)
     for listener in (gpu_runs.on_event, RunWatcher(monitor, job_of, report_path_of)):
         doors.launcher.subscribe(listener)  # before `start`, which re-adopts what runs
     bounds = None if "memory" in doors.cells.enforcement.held else _watch_bounds(config, clock, doors, jobs, job_of)
+    pressure = PressureService(KernelPressure(), jobs.hold_back, pressure_settings(config), config.monitoring.pressure_period_s)
     await jobs.start()
+    if short := pressure.begin():
+        hold_back(jobs.state, HoldBack(short), clock.now())
     doors.variables.machine = lambda: jobs.state.pool.inventory
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
-    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of))
+    jobs.weigh = partial(_weigh, doors)
+    learner = Learner(doors.journal, lambda: jobs.state.history)
+    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of), learner, pressure)
+
+
+async def _weigh(doors: Doors, job: Job) -> int:
+    """The memory that a run uses at present; bytes, 0 where it does not live."""
+    if job.run is None or not job.run.shim_pid:
+        return 0
+    watched = WatchedRun(job.run_key, job.run.shim_pid, "", job.run.started_at_s)
+    return (await doors.weigher.weigh([watched])).get(job.run_key, 0)
 
 
 async def _start_access(config: Config, doors: Doors, people: People, clock: Clock) -> AccessService:

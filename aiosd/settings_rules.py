@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 
-from aiosd.config import Config, DeviceConfig
+from aiosd.config import Config, DeviceConfig, PriorityConfig
 
 SOCKET_PATH_BYTES = 107  # sun_path in the kernel's sockaddr_un, less its final NUL
 DATABASES = ("sqlite:", "postgresql:", "postgresql+psycopg:")
 TAKEN_KINDS = ("cpu", "memory", "disk")
+WEIGHTS = tuple(name for name in PriorityConfig.__struct_fields__ if name not in ("age_max_s", "favor_small"))
 
 
 def contradictions(config: Config) -> list[str]:
     """Every rule that is broken, each as one sentence with the keys and the values; empty when all is well."""
-    return [*_places(config), *_network(config), *_storage(config), *_jobs(config), *_queues(config), *_devices(config)]
+    return [*_places(config), *_network(config), *_storage(config), *_jobs(config), *_queues(config), *_accounts(config), *_devices(config)]
 
 
 def _places(config: Config) -> Iterator[str]:
@@ -62,6 +63,22 @@ def _queues(config: Config) -> Iterator[str]:
             yield (
                 f"queues.{name}.default_time_limit_s = {queue.default_time_limit_s:g} is more than queues.{name}.max_time_limit_s = {queue.max_time_limit_s:g}"
             )
+        for weight in queue.weights:
+            if weight not in WEIGHTS:
+                yield f"queues.{name}.weights.{weight} is not known: weights are {', '.join(WEIGHTS)}"
+
+
+def _accounts(config: Config) -> Iterator[str]:
+    accounts = config.accounts
+    for name, account in accounts.items():
+        if account.parent and account.parent not in accounts:
+            yield f"accounts.{name}.parent = {account.parent!r} names an account that is not there: add a section [accounts.{account.parent}]"
+        above, seen = account.parent, {name}
+        while above in accounts and above not in seen:
+            seen.add(above)
+            above = accounts[above].parent
+        if above == name:
+            yield f"accounts.{name} is below itself, by its parent {account.parent!r}"
 
 
 def _devices(config: Config) -> Iterator[str]:

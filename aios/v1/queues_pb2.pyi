@@ -248,7 +248,7 @@ class ScheduleRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ScheduleResponse(_message.Message):
-    __slots__ = ("demand", "availability", "policy", "backfill", "backfill_order", "predict", "rightsize", "passes", "pass_p50_s", "pass_p99_s", "starts", "reservations", "adjustments", "held_back", "policy_fault", "predictions", "predictions_held")
+    __slots__ = ("demand", "availability", "policy", "backfill", "backfill_order", "predict", "rightsize", "passes", "pass_p50_s", "pass_p99_s", "starts", "reservations", "adjustments", "held_back", "policy_fault", "predictions", "predictions_held", "calibration", "runs_learned")
     class Demand(_message.Message):
         __slots__ = ("resource", "asked", "learned", "total", "jobs")
         RESOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -286,6 +286,15 @@ class ScheduleResponse(_message.Message):
         at_s: float
         grant: str
         def __init__(self, job_id: _Optional[str] = ..., at_s: _Optional[float] = ..., grant: _Optional[str] = ...) -> None: ...
+    class Calibration(_message.Message):
+        __slots__ = ("level", "predictions", "held")
+        LEVEL_FIELD_NUMBER: _ClassVar[int]
+        PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+        HELD_FIELD_NUMBER: _ClassVar[int]
+        level: str
+        predictions: int
+        held: float
+        def __init__(self, level: _Optional[str] = ..., predictions: _Optional[int] = ..., held: _Optional[float] = ...) -> None: ...
     class Adjustment(_message.Message):
         __slots__ = ("at_s", "what", "job_id")
         AT_S_FIELD_NUMBER: _ClassVar[int]
@@ -312,6 +321,8 @@ class ScheduleResponse(_message.Message):
     POLICY_FAULT_FIELD_NUMBER: _ClassVar[int]
     PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     PREDICTIONS_HELD_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
+    RUNS_LEARNED_FIELD_NUMBER: _ClassVar[int]
     demand: _containers.RepeatedCompositeFieldContainer[ScheduleResponse.Demand]
     availability: _containers.RepeatedCompositeFieldContainer[ScheduleResponse.Availability]
     policy: str
@@ -329,7 +340,9 @@ class ScheduleResponse(_message.Message):
     policy_fault: str
     predictions: int
     predictions_held: float
-    def __init__(self, demand: _Optional[_Iterable[_Union[ScheduleResponse.Demand, _Mapping]]] = ..., availability: _Optional[_Iterable[_Union[ScheduleResponse.Availability, _Mapping]]] = ..., policy: _Optional[str] = ..., backfill: _Optional[str] = ..., backfill_order: _Optional[str] = ..., predict: _Optional[bool] = ..., rightsize: _Optional[str] = ..., passes: _Optional[int] = ..., pass_p50_s: _Optional[float] = ..., pass_p99_s: _Optional[float] = ..., starts: _Optional[int] = ..., reservations: _Optional[_Iterable[_Union[ScheduleResponse.Reservation, _Mapping]]] = ..., adjustments: _Optional[_Iterable[_Union[ScheduleResponse.Adjustment, _Mapping]]] = ..., held_back: _Optional[str] = ..., policy_fault: _Optional[str] = ..., predictions: _Optional[int] = ..., predictions_held: _Optional[float] = ...) -> None: ...
+    calibration: _containers.RepeatedCompositeFieldContainer[ScheduleResponse.Calibration]
+    runs_learned: int
+    def __init__(self, demand: _Optional[_Iterable[_Union[ScheduleResponse.Demand, _Mapping]]] = ..., availability: _Optional[_Iterable[_Union[ScheduleResponse.Availability, _Mapping]]] = ..., policy: _Optional[str] = ..., backfill: _Optional[str] = ..., backfill_order: _Optional[str] = ..., predict: _Optional[bool] = ..., rightsize: _Optional[str] = ..., passes: _Optional[int] = ..., pass_p50_s: _Optional[float] = ..., pass_p99_s: _Optional[float] = ..., starts: _Optional[int] = ..., reservations: _Optional[_Iterable[_Union[ScheduleResponse.Reservation, _Mapping]]] = ..., adjustments: _Optional[_Iterable[_Union[ScheduleResponse.Adjustment, _Mapping]]] = ..., held_back: _Optional[str] = ..., policy_fault: _Optional[str] = ..., predictions: _Optional[int] = ..., predictions_held: _Optional[float] = ..., calibration: _Optional[_Iterable[_Union[ScheduleResponse.Calibration, _Mapping]]] = ..., runs_learned: _Optional[int] = ...) -> None: ...
 
 class GetPolicyRequest(_message.Message):
     __slots__ = ()

@@ -79,14 +79,16 @@ class Cpu(_message.Message):
     def __init__(self, id: _Optional[int] = ..., core: _Optional[int] = ..., socket: _Optional[int] = ..., numa_node: _Optional[int] = ...) -> None: ...
 
 class NumaNode(_message.Message):
-    __slots__ = ("id", "cpus", "memory_bytes")
+    __slots__ = ("id", "cpus", "memory_bytes", "distances")
     ID_FIELD_NUMBER: _ClassVar[int]
     CPUS_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISTANCES_FIELD_NUMBER: _ClassVar[int]
     id: int
     cpus: _containers.RepeatedScalarFieldContainer[int]
     memory_bytes: int
-    def __init__(self, id: _Optional[int] = ..., cpus: _Optional[_Iterable[int]] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+    distances: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, id: _Optional[int] = ..., cpus: _Optional[_Iterable[int]] = ..., memory_bytes: _Optional[int] = ..., distances: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("id", "kind", "index", "model", "memory_bytes", "numa_node", "paths", "parent_id", "health", "quarantined")
@@ -155,14 +157,18 @@ class Reservation(_message.Message):
     def __init__(self, id: _Optional[int] = ..., from_s: _Optional[float] = ..., until_s: _Optional[float] = ..., users: _Optional[_Iterable[str]] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., reason: _Optional[str] = ..., created_by: _Optional[str] = ...) -> None: ...
 
 class DeviceLink(_message.Message):
-    __slots__ = ("a", "b", "kind")
+    __slots__ = ("a", "b", "kind", "nvlinks", "bytes_per_s")
     A_FIELD_NUMBER: _ClassVar[int]
     B_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
+    NVLINKS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
     a: str
     b: str
     kind: str
-    def __init__(self, a: _Optional[str] = ..., b: _Optional[str] = ..., kind: _Optional[str] = ...) -> None: ...
+    nvlinks: int
+    bytes_per_s: int
+    def __init__(self, a: _Optional[str] = ..., b: _Optional[str] = ..., kind: _Optional[str] = ..., nvlinks: _Optional[int] = ..., bytes_per_s: _Optional[int] = ...) -> None: ...
 
 class Inventory(_message.Message):
     __slots__ = ("hostname", "cpus", "memory_bytes", "memory_total_bytes", "numa_nodes", "devices", "links", "disk_bytes", "cpu_model", "kernel")

@@ -67,6 +67,8 @@ RULES: dict[str, Rule] = {
     "Access.RevokeToken": Rule(ADMIN, ADMIN, changes=True),
     "Access.Audit": Rule(ADMIN, ADMIN),
     "Access.VerifyAudit": Rule(ADMIN, ADMIN),
+    "Simulation.Simulate": Rule(USER, USER),  # of others' jobs only what everybody sees: that they were there, and what they held
+    "Simulation.Forecast": Rule(USER, USER),  # the same
     "Admin.Backup": Rule(ADMIN, ADMIN, changes=True),
     "Admin.Check": Rule(ADMIN, ADMIN, changes=True),
     "grpc.health.v1.Health.Watch": Rule(VIEWER, VIEWER),  # a stream is held open, and that is a resource
@@ -81,6 +83,9 @@ RECORDED_THERE = frozenset({"Access.SetUser", "Access.CreateToken", "Access.Revo
 
 SEES_ALL = OPERATOR
 """The least role to which nothing of other users' jobs is hidden: command line, directory, names, labels, outputs, what it reports."""
+
+URGENT = OPERATOR
+"""The least role that may ask for more than jobs.max_user_priority, and for less than no niceness."""
 
 UNLIMITED = OPERATOR
 """The least role whose calls are not counted."""

@@ -6,6 +6,7 @@ from aiosd.host import disk
 from aiosd.host.cells.port import Enforcement
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.isolation import Isolation
+from aiosd.resources.oversubscription import told
 
 ENFORCED_V2 = "enforced by cgroup v2"
 ENFORCED_V1 = "enforced by cgroup v1"
@@ -36,7 +37,8 @@ def report(inventory: Inventory, enforcement: Enforcement, *, watched: bool, dis
 
 def _lines(inventory: Inventory, enforcement: Enforcement, watched: bool) -> Iterator[Isolation]:
     weak = WATCHED if watched else NOT_ENFORCED
-    yield _line(enforcement, "cpu", "cpu", NOT_ENFORCED, _CPU)
+    shared = told(inventory)
+    yield _line(enforcement, "cpu", "cpu", NOT_ENFORCED, "; ".join(filter(None, (_CPU, shared))), shared)
     yield _line(enforcement, "memory", "memory", weak, _MEMORY if watched else "", _ESCAPE.get(enforcement.version, ""))
     yield _line(enforcement, "processes", "processes", weak, _PROCESSES if watched else "how many a job starts is not limited")
     yield _line(enforcement, "end of a job", "end", WATCHED, _END)

@@ -13,6 +13,7 @@ from aiosd.host.identities import Identity
 from aiosd.host.prepare import Plan, User
 from aiosd.jobs.job import Environment, Job
 from aiosd.resources.grant import DeviceGrant, Grant
+from aiosd.resources.oversubscription import processors
 
 _PER_DIRECTORY = 1000  # job numbers in one directory of logs
 RESTORED = "restored"  # the file that says so
@@ -128,7 +129,7 @@ class Plans:
         user = _user(identity) if identity is not None and self.confinement.switch else ()
         plan = Plan(
             layout.runs, list(spec.command), spec.script, spec.cwd, self._shared_variables(spec.environment, grant), _own_variables(job, layout, self.target),
-            [cpu.cpu for cpu in grant.cpus], spec.nice, spec.umask, spec.stdin_open, out, err,
+            list(processors(grant)), spec.nice, spec.umask, spec.stdin_open, out, err,
             layout.log_directory(job), layout.scratch(job.run_key), layout.checkpoint(job),
             cell=layout.cells.plan_of(job),
             user=user, limits=tuple((_number_of(limit.name), limit.soft, limit.hard) for limit in spec.process_limits),
@@ -159,7 +160,7 @@ def _own_variables(job: Job, layout: Layout, target: str) -> dict[str, str]:
     own = {
         "AIOS_JOB_ID": str(job.id), "AIOS_JOB_NAME": spec.name, "AIOS_ATTEMPT": str(job.attempt), "AIOS_TARGET": target,
         "AIOS_SCRATCH": layout.scratch(key), "AIOS_CHECKPOINT_DIR": layout.checkpoint(job),
-        "AIOS_CPUS": ",".join(str(cpu.cpu) for cpu in grant.cpus), "AIOS_CPU_MILLIS": str(grant.cpu_millis),
+        "AIOS_CPUS": ",".join(map(str, processors(grant))), "AIOS_CPU_MILLIS": str(grant.cpu_millis),
         "AIOS_MEMORY_BYTES": str(grant.memory_bytes), "AIOS_QUEUE": spec.queue, "AIOS_RUN_KEY": key,
         "AIOS_REPORT_FILE": layout.log(job, "report"), "AIOS_CHECKPOINT_SIGNAL": spec.checkpoint_signal or "TERM", "AIOS_SUBMIT_DIR": spec.cwd,
     }  # fmt: skip

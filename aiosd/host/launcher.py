@@ -13,7 +13,7 @@ from pathlib import Path
 from aiosd import logs
 from aiosd.clock import Clock, Instant
 from aiosd.errors import DiskFull, StorageUnwritable
-from aiosd.host import faults, runfile, stdin
+from aiosd.host import faults, resizing, runfile, stdin
 from aiosd.host.cells.port import NO_CELLS, Cells
 from aiosd.host.forgetting import Forgetting
 from aiosd.host.identities import Identities, Identity
@@ -25,7 +25,7 @@ from aiosd.host.signalling import Signalling, number_of
 from aiosd.host.spawning import Spawner
 from aiosd.host.watched import Shim, Watched
 from aiosd.jobs.job import Job
-from aiosd.jobs.ports import Launched, LauncherEvent, LaunchFailed, RunEnded, Scope
+from aiosd.jobs.ports import Launched, LauncherEvent, LaunchFailed, Resized, RunEnded, Scope
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
@@ -121,7 +121,21 @@ class ShimLauncher:
         if run is not None:
             self._signalling.order(run, number, scope)
 
+    def resize(self, job: Job) -> None:
+        run = self._runs.get(job.run_key)
+        if run is None or not run.shim_pid:
+            return
+        run.job = job
+
+        def told(done: "asyncio.Future[str]") -> None:
+            if self._runs.get(run.key) is run and not done.cancelled():
+                self._emit(Resized(job.id, job.attempt, str(done.exception() or done.result())))
+
+        self._loop.run_in_executor(self._worker, resizing.apply, self._layout.cells, job, run.shim_pid).add_done_callback(told)
+
     def forget(self, job: Job) -> None:
+        if job.run is not None and job.run.resized:  # the shim knows only what it made itself
+            self._loop.run_in_executor(self._worker, self._layout.cells.remove, [job.run_key])
         faults.reached("forget.1-before-unlink")
         self._reported.discard(job.run_key)
         self._forgetting.add(job, keep_file=job.run_key in self._barred)  # a void run file stays: its shim may still be on its way

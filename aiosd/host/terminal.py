@@ -17,6 +17,7 @@ from aiosd.host import processes, terminal_child
 from aiosd.host.identities import Identities, Identity
 from aiosd.host.records import RunRecord, read_run
 from aiosd.jobs.job import Job, Phase
+from aiosd.resources.oversubscription import processors
 
 ROWS, COLUMNS = 24, 80
 BLOCK_BYTES = 65536
@@ -214,7 +215,7 @@ def _order(job: Job, owner: Identity, command: Sequence[str], main: int | None) 
         "environment": environment,
         "cwd": job.spec.cwd,
         "umask": job.spec.umask,
-        "cpus": _processors(main) or [cpu.cpu for cpu in job.run.grant.cpus] if job.run else [],
+        "cpus": _processors(main) or list(processors(job.run.grant)) if job.run else [],
         "beside": main,
         "uid": owner.uid if other_user else None,
         "hardened": other_user and _hardened(main),

@@ -8,9 +8,10 @@ from aiosd.access.limits import UserLimits
 from aiosd.ids import JobId
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft
 from aiosd.jobs.job import Environment, Job, Owner, Phase, StopCause
-from aiosd.jobs.ports import Launched, LaunchFailed, RunEnded, Scope, Submission
+from aiosd.jobs.ports import Launched, LaunchFailed, Resized, RunEnded, Scope, Submission
 from aiosd.resources.inventory import Inventory
-from aiosd.scheduling.rules import PreemptMode
+from aiosd.scheduling.rules import Backfill, BackfillOrder, PreemptMode
+from aiosd.scheduling.validator import Fault
 
 
 class Steer(StrEnum):
@@ -34,6 +35,7 @@ class Submit:
     key: str = ""
     digest: str = ""
     ended: Mapping[JobId, Phase] = field(default_factory=dict)
+    groups: frozenset[str] = frozenset()  # the Unix groups of the owner, where anything is for some of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,12 @@ class SteerJob:
 
 @dataclass(frozen=True, slots=True)
 class UpdateJob:
+    """`used_bytes`: of memory at present, where it runs; 0: not known."""
+
     job_id: JobId
     change: JobChange
+    groups: frozenset[str] = frozenset()  # of its owner, as in Submit
+    used_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,13 @@ class SetQueue:
 
 @dataclass(frozen=True, slots=True)
 class SetPolicy:
-    name: str
+    """Empty, and None, leave it as it is; of the weights those that are named are replaced. What is set goes before the configuration."""
+
+    name: str = ""
+    backfill: Backfill | None = None
+    backfill_order: BackfillOrder | None = None
+    predict: bool | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +146,13 @@ class InventoryChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldBack:
+    """Nothing new starts from now on, for this reason; "": it does again. It is not remembered: a new daemon looks for itself."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reserve:
     """Keep a part of the machine for somebody; `members`: the users that `users` ("alice", "@group") means."""
 
@@ -163,8 +182,8 @@ class SetDevice:
 
 
 Asked = Submit | SteerJob | UpdateJob | StopRun | WarnRun
-Operated = SetQueue | SetPolicy | SetDrained | SetLimits | InventoryChanged | SetDevice | Reserve | Unreserve
-Event = Asked | Operated | Launched | RunEnded | LaunchFailed
+Operated = SetQueue | SetPolicy | SetDrained | SetLimits | InventoryChanged | SetDevice | Reserve | Unreserve | HoldBack
+Event = Asked | Operated | Launched | RunEnded | LaunchFailed | Resized
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +235,13 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Resize:
+    """Hold the run to the grant that it has now."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """The end of this attempt is remembered: the launcher may drop its own record of it."""
 
@@ -230,4 +256,19 @@ class Warn:
     text: str
 
 
-Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Forget | Warn
+@dataclass(frozen=True, slots=True)
+class PolicyFailed:
+    """Tell the log, and keep the snapshot (JSON, "" where there is none) that makes it fail."""
+
+    fault: Fault
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRestored:
+    """Tell the log that the policy is followed again."""
+
+    policy: str
+
+
+Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Resize | Forget | Warn | PolicyFailed | PolicyRestored

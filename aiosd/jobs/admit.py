@@ -15,7 +15,7 @@ from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.defaults import complete_request
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.limits import check_amount
-from aiosd.scheduling.rules import QueueSettings
+from aiosd.scheduling.rules import QosSettings, QueueSettings
 from aiosd.units import format_bytes, format_seconds
 
 MAX_ARGUMENT_BYTES = 131_071  # of the kernel (MAX_ARG_STRLEN less the terminating NUL): a longer one cannot be executed
@@ -32,7 +32,7 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
 
     Dependencies on a position in the same call ("#1") are resolved by the engine, which knows the numbers.
     """
-    queue = open_queue(draft.queue or settings.default_queue, queues)
+    queue, qos = open_queue(draft.queue or settings.default_queue, queues), known_qos(draft.qos, settings)
     _check_command(draft, environment, settings)
     wish = draft.request
     return JobSpec(
@@ -50,7 +50,7 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
             default_cpu_millis=settings.default_cpu_millis,
         ),
         array=_array(draft.array, settings),
-        time_limit_s=time_limit(draft.time_limit_s, queue),
+        time_limit_s=time_limit(draft.time_limit_s, queue, settings.scheduling.qos.get(qos)),
         grace_s=check_seconds("grace_s", draft.grace_s) or settings.grace_s,
         retry=_retry(draft.retry, settings, wish.memory_bytes),
         begin_at_s=check_seconds("begin_at_s", draft.begin_at_s),
@@ -58,7 +58,7 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         priority=check_priority(draft.priority),
         nice=check_nice(draft.nice),
         queue=queue.name,
-        qos=known_qos(draft.qos, settings),
+        qos=qos,
         account=_word("account", draft.account),
         labels=check_labels(draft.labels),
         held=draft.held,
@@ -78,6 +78,8 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         login_environment=draft.login_environment,
         umask=settings.umask if draft.umask is None else check_umask(draft.umask),
         process_limits=check_limits(draft.process_limits),
+        open_cpus=not wish.cpu_millis,
+        open_memory=not wish.memory_bytes,
     )
 
 
@@ -125,15 +127,19 @@ def known_qos(name: str, settings: JobsSettings) -> str:
     return name
 
 
-def time_limit(asked_s: float, queue: QueueSettings) -> float:
-    """The limit that applies in `queue`; 0 is none."""
-    chosen = check_seconds("time_limit_s", asked_s) or queue.default_time_limit_s or queue.max_time_limit_s
-    if queue.max_time_limit_s and chosen > queue.max_time_limit_s:
+def time_limit(asked_s: float, queue: QueueSettings, qos: QosSettings | None = None) -> float:
+    """The limit that applies in `queue` and under `qos`; 0 is none."""
+    bounds = {f"queue {queue.name!r}": queue.max_time_limit_s, f"QoS {qos.name!r}" if qos is not None else "": qos.max_time_limit_s if qos is not None else 0.0}
+    who, most_s = min(((who, most_s) for who, most_s in bounds.items() if most_s), key=lambda bound: bound[1], default=("", 0.0))
+    chosen = check_seconds("time_limit_s", asked_s)
+    if not chosen:
+        chosen = min(queue.default_time_limit_s or most_s, most_s) if most_s else queue.default_time_limit_s
+    if most_s and chosen > most_s:
         raise InvalidArgument(
-            f"a time limit of {format_seconds(chosen)} is more than queue {queue.name!r} allows: {format_seconds(queue.max_time_limit_s)}",
-            hint=f"ask for at most {format_seconds(queue.max_time_limit_s)}",
+            f"a time limit of {format_seconds(chosen)} is more than {who} allows: {format_seconds(most_s)}",
+            hint=f"ask for at most {format_seconds(most_s)}",
             asked=chosen,
-            allowed=queue.max_time_limit_s,
+            allowed=most_s,
         )
     return chosen
 

@@ -14,6 +14,7 @@ from aiosd.scheduling.lanes import Lanes
 from aiosd.scheduling.ordering import by_age
 from aiosd.scheduling.policy import ClassKey, Rank, Within
 from aiosd.scheduling.rules import SchedulingRules
+from aiosd.scheduling.validator import Place
 
 
 class Entry(NamedTuple):
@@ -45,13 +46,18 @@ class QueuedClass:
     @property
     def oldest(self) -> JobId:
         if self._oldest is None:
-            self._oldest = next(iter(self))
+            job_id, entry = self.entries.peekitem(0)
+            self._oldest = job_id if entry.indices is None else next(iter(self))
         return self._oldest
 
     @property
     def eligible_at_s(self) -> float:
         oldest: Entry = self.entries.peekitem(0)[1]
         return oldest.eligible_at_s
+
+    def since_s(self, job_id: JobId) -> float:
+        entry: Entry = self.entries[job_id] if job_id in self.entries else self.entries[job_id.whole]
+        return entry.eligible_at_s
 
     def put(self, job_id: JobId, entry: Entry) -> None:
         self.drop(job_id)
@@ -99,6 +105,14 @@ class Backlog:
         self.lanes.changed(found)
         self.where[job_id] = key
 
+    def wait_since(self, latest_s: float) -> None:
+        """Nobody waits since a later moment than this; wall. Looks at all."""
+        for queued in self.classes.values():
+            early = [(job_id, entry) for job_id, entry in queued.entries.items() if entry.eligible_at_s > latest_s]
+            queued.entries.update((job_id, entry._replace(eligible_at_s=latest_s)) for job_id, entry in early)
+            if early:
+                self.lanes.changed(queued)
+
     def drop(self, job_id: JobId) -> bool:
         """Remove; whether it was there."""
         key = self.where.pop(job_id, None)
@@ -110,6 +124,17 @@ class Backlog:
         if not found.entries:
             del self.classes[key]
         return True
+
+    def place_of(self, job_id: JobId) -> Place | None:
+        """Where a job waits that may start now; None for any other, and for an array as such."""
+        record = job_id if job_id in self.where else job_id.whole
+        key = self.where.get(record)
+        if key is None:
+            return None
+        entry: Entry = self.classes[key].entries[record]
+        if entry.indices is None:
+            return Place(key, record, 1) if record == job_id else None
+        return Place(key, record, entry.startable) if job_id.index in entry.indices else None
 
     def ahead_of(self, job_id: JobId, most: int, rank: Callable[[ClassKey], Rank | None]) -> tuple[list[JobId], int]:
         """Who starts before it by `rank`, then by age: the nearest (at most `most`, an array once), and how many in all."""

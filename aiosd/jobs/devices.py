@@ -118,7 +118,7 @@ def _use(state: State, inventory: Inventory, now: Instant) -> None:
     before = state.pool.inventory
     staging.close_all(state, now)
     state.pool = state.pool.with_inventory(inventory)
-    state.dirty = True
+    state.reorder()
     for device in inventory.devices:
         old = before.device(device.id)
         if old is not None and old.health != device.health:

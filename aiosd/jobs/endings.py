@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from aiosd.jobs.job import Exit, Job, Outcome, RetryCondition, StopCause
+from aiosd.jobs.job import Exit, Job, Outcome, RetryCondition, Stop, StopCause
 from aiosd.jobs.lifecycle import Cue
 from aiosd.units import format_bytes, format_seconds
 
@@ -11,8 +11,16 @@ _RETRY_ON = {
     Cue.RUN_OUT_OF_MEMORY: RetryCondition.OOM,
     Cue.TIME_OUT: RetryCondition.TIMEOUT,
     Cue.LOSE: RetryCondition.LOST,
+    Cue.CANCEL: RetryCondition.PREEMPT,  # only of a run that was told to make room: one that its user cancels is never retried
 }
-_STOPPED = {StopCause.TIME_LIMIT: Cue.TIME_OUT, StopCause.MEMORY: Cue.RUN_OUT_OF_MEMORY, StopCause.OVERUSE: Cue.FAIL}
+_STOPPED = {
+    StopCause.TIME_LIMIT: Cue.TIME_OUT,
+    StopCause.MEMORY: Cue.RUN_OUT_OF_MEMORY,
+    StopCause.OVERUSE: Cue.FAIL,
+    StopCause.PREEMPT_CANCEL: Cue.CANCEL,
+}
+_PREEMPTED = (StopCause.PREEMPT, StopCause.PREEMPT_CANCEL)
+GAVE_UP = 75  # EX_TEMPFAIL, the status of aios.Preempted: not done, try again
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +28,7 @@ class Ending:
     cue: Cue
     reason: str
     retry_in_s: float = 0.0  # with Cue.RETRY
-    out_of_memory: bool = False  # with Cue.RETRY: why
+    out_of_memory: bool = False  # with Cue.RETRY or Cue.REQUEUE: why
 
 
 def ending(job: Job, exit_: Exit | None, reason: str) -> Ending:
@@ -29,12 +37,27 @@ def ending(job: Job, exit_: Exit | None, reason: str) -> Ending:
         return Ending(Cue.CANCEL, job.stop.reason)
     if job.stop is not None and job.stop.cause is StopCause.REQUEUE:
         return Ending(Cue.REQUEUE, job.stop.reason)
+    if job.stop is not None and job.stop.cause in _PREEMPTED and _was_over(job.stop, exit_):
+        job = replace(job, stop=None)
+    if job.stop is not None and job.stop.cause is StopCause.PREEMPT:
+        return Ending(Cue.PREEMPT, job.stop.reason)
     cue, why = _plain(job, exit_, reason)
     policy = job.spec.retry
-    if cue is not Cue.SUCCEED and job.retries_used < policy.retries and _RETRY_ON[cue] in policy.conditions:
+    if cue is not Cue.SUCCEED and job.retries_used < policy.retries and _conditions(cue, exit_) & policy.conditions:
         pause_s = min(policy.backoff_s * 2.0**job.retries_used, policy.backoff_max_s)
         return Ending(Cue.RETRY, f"{why}; retry {job.retries_used + 1} of {policy.retries} in {format_seconds(pause_s)}", pause_s, cue is Cue.RUN_OUT_OF_MEMORY)
     return Ending(cue, why)
+
+
+def _was_over(stop: Stop, exit_: Exit | None) -> bool:
+    """Whether the run had ended by itself before anybody asked it to make room."""
+    return exit_ is not None and 0 < exit_.ended_at_s < stop.at_s
+
+
+def _conditions(cue: Cue, exit_: Exit | None) -> frozenset[RetryCondition]:
+    """Any of which makes for a retry. A run that gives itself up says so by its status, whoever asked it to."""
+    gave_up = cue is Cue.FAIL and exit_ is not None and exit_.exit_code == GAVE_UP
+    return frozenset({_RETRY_ON[cue], RetryCondition.PREEMPT} if gave_up else {_RETRY_ON[cue]})
 
 
 def _plain(job: Job, exit_: Exit | None, reason: str) -> tuple[Cue, str]:

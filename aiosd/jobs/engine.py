@@ -3,17 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
-from typing import Any, assert_never
+from typing import assert_never
 
 from aiosd.access.limits import UserLimits
 from aiosd.clock import Instant
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs import devices, dispatching, reserving, running, staging, steering, submitting
+from aiosd.jobs import billing, devices, dispatching, guarding, preempting, pressure, reserving, resizing, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
     Event,
+    HoldBack,
     InventoryChanged,
     Operated,
     QueueChange,
@@ -31,18 +31,18 @@ from aiosd.jobs.actions import (
     UpdateJob,
     WarnRun,
 )
-from aiosd.jobs.admit import check_priority
+from aiosd.jobs.choosing import CHOSEN, check_queue, chosen_rules, queue_name, queue_of, with_change
 from aiosd.jobs.explain import Why, why
 from aiosd.jobs.job import Job, Owner, Phase
-from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
+from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, Resized, RunEnded
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.state import State
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.pool import Pool
-from aiosd.scheduling.fairshare import UsageLedger, dominant_share
+from aiosd.scheduling.fairshare import UsageLedger
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
-from aiosd.scheduling.rules import PreemptMode, QueueSettings
+from aiosd.scheduling.rules import QueueSettings
 
 REVISION_GAP = 1 << 20  # a revision that a watcher saw but that a crash kept from the disk is never given out twice
 LEDGER_PERIOD_S = 10.0  # the usage of users is remembered at most so often; a crash forgets no more than this
@@ -67,7 +67,7 @@ class Engine:
         """
         stored = {name: json.loads(value) for name, value in loaded.settings.items()}
         queues = {name: settings.queues[name] for name in settings.queues}
-        queues |= {name.removeprefix("queue."): _queue_of(value) for name, value in stored.items() if name.startswith("queue.")}
+        queues |= {name.removeprefix("queue."): queue_of(value) for name, value in stored.items() if name.startswith("queue.")}
         policy = stored.get("policy", settings.policy)
         reservations, next_reservation = reserving.remembered(stored.get("reservations"))
         state = State(
@@ -84,23 +84,28 @@ class Engine:
             revision=loaded.revision + REVISION_GAP,
             submissions={(s.uid, s.key): s for s in loaded.submissions},
         )
+        state.choose(chosen_rules(stored.get(CHOSEN)))
         state.holdings.limits.update(limits or {})
         state.holdings.restore(stored)
         for job in loaded.jobs:
             _adopt(state, job, boot_id, now)
+        preempting.restore(state)
         return cls(state)
 
     def handle(self, event: Event, now: Instant) -> Reply:
         """Decide about one event; what is to be done is in `take_actions`. Raises AiosError and changes nothing when it is refused."""
         state = self.state
+        state.saw(now)
         match event:
             case Submit():
                 known = submitting.submitted_before(state, event.owner.uid, event.key, event.digest) if event.key else None
                 return known if known is not None else submitting.submit(state, event, now)
             case SteerJob():
+                state.waited.calibration.forget(event.job_id)
                 return steering.steer(state, event, now)
             case UpdateJob():
-                return steering.update(state, event.job_id, event.change, now)
+                state.waited.calibration.forget(event.job_id)
+                return steering.update(state, event, now)
             case StopRun() | WarnRun():
                 running.on_watch(state, event, now)
             case Launched():
@@ -109,6 +114,8 @@ class Engine:
                 running.run_ended(state, event, now)
             case LaunchFailed():
                 running.launch_failed(state, event, now)
+            case Resized():
+                resizing.resized(state, event, now)
             case _:
                 return self._operate(event, now)
         return None
@@ -117,7 +124,7 @@ class Engine:
         """What concerns the node as a whole."""
         match event:
             case SetPolicy():
-                return self._set_policy(event.name, now)
+                return self._set_policy(event, now)
             case SetQueue():
                 return self._set_queue(event.name, event.change, now)
             case SetDrained():
@@ -132,14 +139,19 @@ class Engine:
                 return reserving.reserve(self.state, event, now)
             case Unreserve():
                 return reserving.unreserve(self.state, event, now)
+            case HoldBack():
+                pressure.hold_back(self.state, event, now)
             case _:
                 assert_never(event)
         return None
 
     def dispatch(self, now: Instant) -> None:
         """Let everything happen that is due, then let the policy start what can start."""
+        self.state.saw(now)
         running.fire_timers(self.state, now)
         reserving.expire(self.state, now)
+        guarding.check(self.state, now)
+        preempting.check(self.state, now)
         dispatching.dispatch(self.state, now)
         if now.steady_s - self._ledger_saved_s >= LEDGER_PERIOD_S and self.state.actions:
             self._ledger_saved_s = now.steady_s
@@ -152,9 +164,14 @@ class Engine:
 
     def next_wake_in_s(self, now: Instant) -> float | None:
         """Seconds until `dispatch` has something to do although nothing happened; None: never."""
-        checks_s = [max(0.0, at_s - now.steady_s) for at_s in (self.state.staging.check_at_s, self.state.holdings.check_at_s) if at_s is not None]
+        checks_s = [max(0.0, at_s - now.steady_s) for at_s in self._checks_at_s() if at_s is not None]
         waits = (*checks_s, self.state.timers.next_in_s(now), reserving.next_end_in_s(self.state, now))
         return min((wait_s for wait_s in waits if wait_s is not None), default=None)
+
+    def _checks_at_s(self) -> tuple[float | None, ...]:
+        state = self.state
+        tried_again_s = state.fault.retry_at_s if state.standing_in and state.fault is not None else None
+        return state.staging.check_at_s, state.holdings.check_at_s, state.preempt_check_at_s, tried_again_s
 
     def hand_over(self, ended: JobId, attempt: int, durable_revision: int) -> Job | None:
         """Who is staged behind this run, to be launched at once; None where nobody is, or not yet remembered for good."""
@@ -178,22 +195,29 @@ class Engine:
         """How many jobs are in each phase; pending elements of arrays one by one."""
         return {str(phase): count for phase, count in self.state.phases.items() if count}
 
-    def _set_policy(self, name: str, now: Instant) -> str:
+    def _set_policy(self, event: SetPolicy, now: Instant) -> str:
+        state, name = self.state, event.name or self.state.policy
         if name not in POLICIES:
             raise NotFound(f"there is no policy {name!r}", hint=f"policies: {', '.join(POLICIES)}", policy=name)
-        staging.call_back_all(self.state, now)
-        self.state.set_policy(name)
-        self.state.actions.append(Set("policy", json.dumps(name)))
+        chosen = with_change(state.chosen, event)
+        staging.call_back_all(state, now)
+        if chosen != state.chosen:
+            state.choose(chosen)
+            state.actions.append(Set(CHOSEN, json.dumps(chosen)))
+        state.set_policy(name)
+        if event.name:
+            state.actions.append(Set("policy", json.dumps(name)))
         return name
 
     def _set_queue(self, name: str, change: QueueChange, now: Instant) -> QueueSettings:
         state = self.state
-        old = state.queues.get(name) or QueueSettings(_queue_name(name))
+        old = state.queues.get(name) or QueueSettings(queue_name(name))
         new = replace(old, **{f: v for f in QueueChange.__slots__ if (v := getattr(change, f)) is not None})
-        _check_queue(new)
+        check_queue(new)
         staging.call_back_all(state, now)
         state.queues[name] = new
-        state.dirty = True
+        state.seen.clear()  # what may be done to its runs has changed
+        state.reorder()
         state.actions.append(Set(f"queue.{name}", json.dumps({f: getattr(new, f) for f in QueueSettings.__slots__})))
         return new
 
@@ -218,36 +242,9 @@ def _adopt(state: State, job: Job, boot_id: str, now: Instant) -> None:
     state.adopt(job)
     if job.phase.active and job.run is not None:
         state.pool.adopt(job.run.grant)
-        share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
-        state.ledger.begin(job.owner.name, share, job.run.dispatched_at_s)
-        state.holdings.begin(job)
+        billing.begin(state, job, job.run.since_s)
         if job.run.boot_id != boot_id:
             return  # the machine restarted: the steady clock began anew, and recovery will say that the run is over
     state.arm(job, now)
     if job.phase is Phase.WAITING and not running.may_not_start_yet(job, now):
         running.become_eligible(state, job, now)
-
-
-def _queue_of(stored: Mapping[str, Any]) -> QueueSettings:
-    """What `Set("queue.NAME")` has remembered; JSON has no tuples."""
-    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items() if name in QueueSettings.__slots__}
-    fields["preempt_mode"] = PreemptMode(fields.get("preempt_mode", PreemptMode.OFF))
-    return QueueSettings(**fields)
-
-
-def _queue_name(name: str) -> str:
-    if not name or len(name) > 64 or not name.replace("-", "").replace("_", "").isalnum():
-        raise InvalidArgument(f"queue name {name[:70]!r} is not fit", hint="use 1 to 64 letters, digits, '-' and '_'")
-    return name
-
-
-def _check_queue(queue: QueueSettings) -> None:
-    if not isfinite(queue.default_time_limit_s) or not isfinite(queue.max_time_limit_s):
-        raise InvalidArgument(f"the time limits of queue {queue.name!r} must be numbers of seconds", hint="0 means no limit")
-    check_priority(queue.priority)
-    if queue.idle_gpus not in ("report", "requeue", "cancel") or not 0 <= queue.idle_gpus_after_s < float("inf"):
-        raise InvalidArgument(f"queue {queue.name!r} cannot do {queue.idle_gpus!r} about idle GPUs", hint="report, requeue or cancel, after 0 or more seconds")
-    if queue.max_running < 0 or queue.default_time_limit_s < 0 or queue.max_time_limit_s < 0:
-        raise InvalidArgument(f"the limits of queue {queue.name!r} cannot be negative", hint="0 means no limit")
-    if queue.max_time_limit_s and queue.default_time_limit_s > queue.max_time_limit_s:
-        raise InvalidArgument(f"the default time limit of queue {queue.name!r} is more than its maximum", hint="lower the default or raise the maximum")

@@ -5,35 +5,41 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import reserving
+from aiosd.jobs import dispatching, preempting, reserving
+from aiosd.jobs.ahead import AheadJob, Factor, ahead_jobs, factors_of
 from aiosd.jobs.dependencies import describe
 from aiosd.jobs.devices import out_of_use
+from aiosd.jobs.estimating import Start, end_of, lasts, start_of
 from aiosd.jobs.job import Job, Phase, RetryCondition
 from aiosd.jobs.limiting import Limited, limited
 from aiosd.jobs.memory import flag, suggested
-from aiosd.resources.request import Request
-from aiosd.resources.shortage import CPU, MEMORY, Shortage
+from aiosd.jobs.suggesting import suggestions
+from aiosd.jobs.telling import reached_limit
+from aiosd.jobs.whatif import held_run, what_if
+from aiosd.resources.grant import describe_grant
+from aiosd.resources.shortage import MEMORY, Shortage
 from aiosd.scheduling.policy import ClassKey, Rank, Snapshot, Wait, WaitKind
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
-from aiosd.units import format_bytes, format_millis, format_seconds
+from aiosd.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from aiosd.jobs.state import State
 
 MOST_AHEAD = 20
-LEAST_PART = 8  # nobody is told to make do with less than this fraction of what was asked for
-MIB = 1 << 20
 
 
 class WhyKind(StrEnum):
     RESOURCES = "resources"
     BEHIND = "behind"
     QUEUE_LIMIT = "queue-limit"
+    QOS_LIMIT = "qos-limit"
+    PRESSURE = "pressure"
     RESERVATION = "reservation"
     POLICY_LIMIT = "policy-limit"
     ARRAY_LIMIT = "array-limit"
@@ -43,8 +49,12 @@ class WhyKind(StrEnum):
     HELD = "held"
     DRAINED = "drained"
     QUEUE_STOPPED = "queue-stopped"
+    SUSPENDED = "suspended"  # for another
     NOT_WAITING = "not-waiting"
     OUT_OF_MEMORY = "out-of-memory"  # it has ended so
+
+
+LIMITS = {WaitKind.USER_LIMIT: WhyKind.POLICY_LIMIT, WaitKind.QUEUE_LIMIT: WhyKind.QUEUE_LIMIT, WaitKind.QOS_LIMIT: WhyKind.QOS_LIMIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,31 +82,6 @@ class Why:
     planned_grant: str = ""  # what backfill keeps for it, in words
 
 
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """A part of a job's priority: `factor` is in [0, 1]."""
-
-    name: str
-    factor: float
-    weight: float
-
-    @property
-    def points(self) -> float:
-        return self.factor * self.weight
-
-
-@dataclass(frozen=True, slots=True)
-class AheadJob:
-    """Who goes first, with what decides: what its user is due and has used, in [0, 1], and its priority."""
-
-    job_id: JobId
-    user: str
-    account: str = ""
-    share: float = 0.0
-    usage: float = 0.0
-    priority: float = 0.0
-
-
 def why(state: State, job_id: JobId, now: Instant) -> Why:
     """The reason as of now. Raises NotFound for a job that does not live."""
     job = state.job(job_id)
@@ -104,9 +89,12 @@ def why(state: State, job_id: JobId, now: Instant) -> Why:
         return _plain(state, job, WhyKind.HELD, f"it is held: {job.reason}", (f"`aiosctl release {job.id.number}` lets it go",))
     if job.phase is Phase.WAITING:
         return _waiting(state, job, now)
+    if preempting.is_lent(job):
+        return _plain(state, job, WhyKind.SUSPENDED, preempting.why_suspended(job))
     if job.phase is not Phase.QUEUED and not (job.array is not None and job.array.pending):
-        return _plain(state, job, WhyKind.NOT_WAITING, f"it does not wait: it is {job.phase}")
-    return _queued(state, job, now)
+        return _plain(state, job, WhyKind.NOT_WAITING, _started(state, job, now))
+    found = _queued(state, job, now)
+    return replace(found, summary=found.summary + preempting.how_often(job))
 
 
 def why_out_of_memory(state: State, job: Job) -> Why:
@@ -132,6 +120,18 @@ def _plain(state: State, job: Job, kind: WhyKind, summary: str, suggestions: tup
     return Why(job.id, kind, summary, state.policy, suggestions=suggestions, estimated_start_at_s=start_s)
 
 
+def _started(state: State, job: Job, now: Instant) -> str:
+    """Since when it runs, on what, and until when it is expected to."""
+    if job.run is None or not job.run.started_at_s:
+        return f"it does not wait: it is {job.phase}"
+    run = held_run(state, job, now)
+    end_s = end_of(job, run, lasts(dispatching.look(state, now), job, run.key), now)
+    frozen = job.phase is Phase.SUSPENDED
+    ran_s = max(0.0, now.wall_s - run.begun_s - (now.steady_s - job.run.suspended_steady_s if frozen else 0.0))
+    text = f"it does not wait: it is {job.phase}, for {format_seconds(int(ran_s))} so far, on {describe_grant(job.run.grant)}"
+    return text + (f"; it is expected to end in {format_seconds(max(1, int(end_s - now.wall_s)))}" if isfinite(end_s) else "")
+
+
 def _waiting(state: State, job: Job, now: Instant) -> Why:
     if job.unmet:
         return _plain(state, job, WhyKind.DEPENDENCY, "it waits for " + " and ".join(map(describe, job.unmet)))
@@ -149,11 +149,13 @@ def _queued(state: State, job: Job, now: Instant) -> Why:
         return _plain(
             state, job, WhyKind.DRAINED, f"the node is drained and starts nothing: {state.drain_reason}", ("`aiosctl node resume` lets it start jobs again",)
         )
+    if state.held_back:
+        return _plain(state, job, WhyKind.PRESSURE, f"the machine is short of memory, and it starts by itself when that is over: {state.held_back}")
     if queue is not None and not queue.started:
         return _plain(
             state, job, WhyKind.QUEUE_STOPPED, f"queue {queue.name!r} is stopped: it starts nothing", (f"`aiosctl queue set {queue.name} --start` starts it",)
         )
-    limit = _reached_limit(state, job)
+    limit = reached_limit(state, job)
     if limit:
         return _plain(
             state,
@@ -162,25 +164,78 @@ def _queued(state: State, job: Job, now: Instant) -> Why:
             f"its array runs as many elements at once as it may: {limit}",
             (f"`aiosctl update {job.id.number} --array-limit N` changes that",),
         )
+    room = preempting.making_room(state, job.id)
+    if room:
+        return _plain(state, job, WhyKind.RESOURCES, f"{room}: it starts as soon as that is done")
     wait = state.waits.get(state.class_key(job))
-    shortage = state.pool.shortage(job.request)
-    ahead, ahead_count = state.backlog.ahead_of(job.id, MOST_AHEAD, _ranks(state, job, now))
+    rank = _ranks(state, job, now)
+    ahead, ahead_count = state.backlog.ahead_of(job.id, MOST_AHEAD, rank)
     if wait is not None and wait.blocker is not None and not ahead and wait.blocker.whole != job.id.whole:
         ahead, ahead_count = [wait.blocker], 1
-    return _in_line(state, job, wait, shortage, ahead, ahead_count, now)
+    why = _waits_in_line(state, job, wait, ahead, ahead_count, now)
+    return _looking_ahead(state, job, why, rank, now)
 
 
-def _reached_limit(state: State, job: Job) -> int:
-    """How many elements of its array may run at once, where as many do; else 0. An element that has begun keeps its place."""
-    array = state.jobs.get(job.id.whole) if job.array is not None or job.id not in state.jobs else None
-    limit = array.spec.array.limit if array is not None and array.spec.array is not None else 0
-    return limit if array is not None and array.array is not None and array.array.active >= limit else 0
+def _waits_in_line(state: State, job: Job, wait: Wait | None, ahead: list[JobId], ahead_count: int, now: Instant) -> Why:
+    reservation = state.reservations.get(wait.reservation) if wait is not None else None
+    if wait is not None and reservation is not None:
+        return _reserved(state, job, wait, reservation)
+    if wait is not None and wait.kind in LIMITS and (wait.kind is WaitKind.USER_LIMIT or wait.resource):
+        return _under_limit(state, job, LIMITS[wait.kind], limited(state, job, wait, now))
+    return _in_line(state, job, wait, state.pool.shortage(job.request), ahead, ahead_count, now)
+
+
+def _looking_ahead(state: State, job: Job, why: Why, rank: Callable[[ClassKey], Rank | None], now: Instant) -> Why:
+    """With what can be said of its start, and what would let it start now: found by asking the policy what if."""
+    job = state.jobs.get(job.id) or state.jobs[job.id.whole]  # an element without a record is where its array is
+    planned = state.planned.get(job.id)
+    if planned is not None:
+        why = replace(why, planned_grant=describe_grant(planned.grant))
+    try:
+        world = dispatching.look(state, now)
+        why = replace(why, ahead_jobs=ahead_jobs(state, world, why.ahead), factors=factors_of(state, world, job))
+        asking = what_if(state, job, world, rank, now)
+        sooner = suggestions(asking, job, now) if asking is not None else ()
+        start = start_of(asking, why.ahead_count, now) if asking is not None else None
+    except Exception as error:  # noqa: BLE001 - a policy that cannot answer what if must not keep the reason from being told
+        return replace(why, estimate_basis=f"nothing: policy {state.policy_in_force} failed when it was asked what if: {error}"[:200])
+    return _with_start(state, job, replace(why, suggestions=(*sooner, *why.suggestions, *_learned(job))), start)
+
+
+def _learned(job: Job) -> tuple[str, ...]:
+    """What earlier runs say of its request, where that is not followed yet."""
+    return (job.rightsizing,) if job.rightsizing and not job.rightsized else ()
+
+
+def _with_start(state: State, job: Job, why: Why, start: Start | None) -> Why:
+    if start is None:
+        return why
+    calibration = state.waited.calibration
+    if start.high_s:
+        calibration.give(job.id, start.low_s, start.high_s)
+    return replace(
+        why,
+        estimated_start_at_s=start.expected_s,
+        estimated_start_low_s=start.low_s if start.high_s else 0.0,
+        estimated_start_high_s=start.high_s,
+        estimate_basis=start.basis,
+        estimate_held_share=calibration.share,
+    )
 
 
 def _ranks(state: State, job: Job, now: Instant) -> Callable[[ClassKey], Rank | None]:
     """The policy's order, without the queues of others that start nothing now, and without users who have all that they may."""
-    world = Snapshot(now.wall_s, (), state.pool, usage=state.ledger.usage(now.wall_s), shares=state.settings.shares, queues=state.queues)
-    rank = POLICIES[state.policy].ranking(world, state.class_key(job))
+    world = Snapshot(
+        now.wall_s,
+        state.backlog.lanes.at(now.wall_s),
+        state.pool,
+        usage=state.ledger.usage(now.wall_s),
+        shares=state.settings.shares,
+        rules=state.settings.scheduling,
+        queues=state.queues,
+        estimate=state.estimate,
+    )
+    rank = POLICIES[state.policy_in_force].ranking(world, state.class_key(job))
     full = {name for name, q in state.queues.items() if q.max_running and state.active_in[name] >= q.max_running}
     still = {name for name, q in state.queues.items() if not q.started} | full - {job.spec.queue}
     user = job.owner.name
@@ -194,40 +249,37 @@ def _ranks(state: State, job: Job, now: Instant) -> Callable[[ClassKey], Rank | 
 
 
 def _in_line(state: State, job: Job, wait: Wait | None, shortage: Shortage | None, ahead: list[JobId], ahead_count: int, now: Instant) -> Why:
-    reservation = state.reservations.get(wait.reservation) if wait is not None else None
-    if reservation is not None and wait is not None:
-        return _reserved(state, job, wait, reservation, now)
-    kind, text = WhyKind.BEHIND, "it is next: it starts in the next pass"
-    if wait is not None and wait.kind is WaitKind.USER_LIMIT:
-        return _under_limit(state, job, limited(state, job, wait, now))
-    if wait is not None and wait.kind is WaitKind.QUEUE_LIMIT:
-        kind, text = WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r} runs as many jobs at once as it may"
-    elif shortage is not None:
-        kind = WhyKind.RESOURCES
-        text = shortage.sentence
-        unusable = out_of_use(state.pool.inventory, shortage.resource)
-        text += f" ({unusable})" if unusable else ""
-    elif ahead_count:
-        text = f"it would fit, but {_others(ahead_count)} first: job {ahead[0]}"
-    if kind is WhyKind.RESOURCES and ahead_count:
-        text += f", and {_others(ahead_count)} first"
+    kind, text = _reason(state, job, wait, shortage, ahead, ahead_count)
     return Why(
         job.id,
         kind,
         text,
-        state.policy,
+        state.policy_in_force,
         resource=shortage.resource if shortage else "",
         asked=shortage.asked_text if shortage else "",
         free=shortage.free_text if shortage else "",
         machine_has=shortage.total_text if shortage else "",
         ahead=tuple(ahead),
         ahead_count=ahead_count,
-        suggestions=_suggestions(state, job),
-        estimated_start_at_s=_estimate(state, shortage, ahead_count, now),
     )
 
 
-def _reserved(state: State, job: Job, wait: Wait, reservation: Reservation, now: Instant) -> Why:
+def _reason(state: State, job: Job, wait: Wait | None, shortage: Shortage | None, ahead: list[JobId], ahead_count: int) -> tuple[WhyKind, str]:
+    waits_for = wait.kind if wait is not None else None
+    if waits_for is WaitKind.QUEUE_LIMIT:
+        return WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r} runs as many jobs at once as it may"
+    if waits_for is WaitKind.PRESSURE:
+        return WhyKind.PRESSURE, "nothing new starts while the machine is short of memory"
+    if shortage is not None:
+        unusable = out_of_use(state.pool.inventory, shortage.resource)
+        first = f", and {_others(ahead_count)} first" if ahead_count else ""
+        return WhyKind.RESOURCES, shortage.sentence + (f" ({unusable})" if unusable else "") + first
+    if ahead_count:
+        return WhyKind.BEHIND, f"it would fit, but {_others(ahead_count)} first: job {ahead[0]}"
+    return WhyKind.BEHIND, "it is next: it starts in the next pass"
+
+
+def _reserved(state: State, job: Job, wait: Wait, reservation: Reservation) -> Why:
     what = f"the {wait.resource} it needs is" if wait.resource else "what it needs is"
     return Why(
         job.id,
@@ -235,103 +287,22 @@ def _reserved(state: State, job: Job, wait: Wait, reservation: Reservation, now:
         f"{what} kept for {reserving.describe(reservation)}",
         state.policy,
         resource=wait.resource,
-        suggestions=reserving.with_latest_start(state, reservation.id, job.spec, now),
         estimated_start_at_s=reservation.until_s,
     )
 
 
-def _under_limit(state: State, job: Job, limit: Limited) -> Why:
+def _under_limit(state: State, job: Job, kind: WhyKind, limit: Limited) -> Why:
     return Why(
         job.id,
-        WhyKind.POLICY_LIMIT,
+        kind,
         limit.sentence,
-        state.policy,
+        state.policy_in_force,
         resource=limit.resource,
         asked=limit.asked,
         free=limit.free,
-        suggestions=(f"`aiosctl admin user set {job.owner.name} {limit.flag} N` raises the limit, or lifts it with 0; that takes an admin",),
+        suggestions=(f"`{limit.command}` raises the limit, or lifts it with 0; that takes an {'admin' if kind is WhyKind.POLICY_LIMIT else 'operator'}",),
     )
 
 
 def _others(count: int) -> str:
     return f"{count} other job{'s' if count > 1 else ''} {'go' if count > 1 else 'goes'}"
-
-
-def _suggestions(state: State, job: Job) -> tuple[str, ...]:
-    """What of processors and memory it would get at once: tried, not guessed."""
-    smaller = _that_fits(state, job.request)
-    if smaller is None or smaller == job.request:
-        return ()
-    flags = []
-    if smaller.cpu_millis != job.request.cpu_millis:
-        flags.append(f"--cpus {format_millis(smaller.cpu_millis)}")
-    if smaller.memory_bytes != job.request.memory_bytes:
-        flags.append(f"--memory {smaller.memory_bytes // MIB}M")
-    target = job.id if job.id in state.jobs else job.id.whole  # an element without a record follows its array
-    return (f"`aiosctl update {target} {' '.join(flags)}` would let it fit beside what runs now",)
-
-
-def _that_fits(state: State, request: Request) -> Request | None:
-    """As much of the request as is free; None where that would be too little, or something else is short."""
-    changed = request
-    for _ in range(2):
-        shortage = state.pool.shortage(changed)
-        if shortage is None:
-            return changed
-        if shortage.free * LEAST_PART < shortage.asked:
-            return None
-        if shortage.resource == CPU:
-            changed = replace(changed, cpu_millis=shortage.free // 1000 * 1000 or shortage.free)
-        elif shortage.resource == MEMORY:
-            changed = replace(changed, memory_bytes=shortage.free // MIB * MIB)
-        else:
-            return None
-    return changed if state.pool.shortage(changed) is None else None
-
-
-def _estimate(state: State, shortage: Shortage | None, ahead_count: int, now: Instant) -> float:
-    """When the next running job reaches its time limit, for a job that is first in line; 0 where nobody can say."""
-    if shortage is None or ahead_count:
-        return 0.0
-    ends = [
-        now.wall_s + job.run.started_steady_s + job.run.suspended_total_s + job.spec.time_limit_s - now.steady_s
-        for job in state.jobs.values()
-        if job.run is not None and job.phase is Phase.RUNNING and job.spec.time_limit_s
-    ]
-    return min(ends, default=0.0)
-
-
-# In a word, for lists
-
-
-def told(state: State, job: Job) -> Job:
-    """The job with the reason why it is queued, which is not stored: it changes with what others do."""
-    if job.phase is not Phase.QUEUED or job.reason:
-        return job
-    reason = _in_short(state, job)
-    return replace(job, reason=reason) if reason else job
-
-
-def _in_short(state: State, job: Job) -> str:
-    """As of the last pass; a few lookups, whatever waits."""
-    if state.drain_reason is not None:
-        return "node drained"
-    queue = state.queues.get(job.spec.queue)
-    if queue is not None and not queue.started:
-        return "queue stopped"
-    if _reached_limit(state, job):
-        return "array limit"
-    wait = state.waits.get(state.class_key(job))
-    if wait is None:
-        return ""
-    if wait.kind is WaitKind.QUEUE_LIMIT:
-        return "queue limit"
-    if wait.kind is WaitKind.RESERVATION:
-        return f"reservation {wait.reservation}"
-    if wait.kind is WaitKind.USER_LIMIT:
-        return f"user limit: {wait.resource}"
-    if wait.kind is WaitKind.RESOURCES:
-        return f"waits for {wait.resource}"
-    if wait.blocker is None or wait.blocker.whole == job.id.whole:
-        return "waits for its turn"
-    return f"behind job {wait.blocker}"

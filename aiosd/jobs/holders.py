@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiosd.clock import Instant
 from aiosd.jobs.job import Job, Phase
 from aiosd.scheduling.policy import HeldRun
-from aiosd.scheduling.rules import Backfill
+from aiosd.scheduling.rules import Backfill, PreemptMode
 
 if TYPE_CHECKING:
     from aiosd.jobs.state import State
@@ -37,7 +37,9 @@ def held_runs(state: "State", now: Instant) -> tuple[HeldRun, ...]:
 
 def _anybody_asks(state: "State") -> bool:
     rules = state.settings.scheduling
-    return rules.backfill is not Backfill.OFF or any(q.preempts for q in state.queues.values()) or any(q.preempts for q in rules.qos.values())
+    if rules.backfill is not Backfill.OFF or any(q.preempts for q in state.queues.values()) or any(q.preempts for q in rules.qos.values()):
+        return True
+    return bool(state.phases[Phase.SUSPENDED]) or any(state.jobs[job_id].spec.preemptible for job_id in state.shares)
 
 
 def _seen(state: "State", job: Job, now: Instant) -> HeldRun:
@@ -58,7 +60,42 @@ def _held(state: "State", job: Job, now: Instant) -> HeldRun:
         estimate = state.estimate(key)
         if estimate is not None:
             expected_s = min(latest_s, moved_on(begun_s, estimate.expected_s, now.wall_s))
-    return HeldRun(job.id, key, job.run.grant, begun_s, expected_s, latest_s, suspended=suspended, stopping=job.stop is not None)
+    return HeldRun(
+        job.id,
+        key,
+        job.run.grant,
+        begun_s,
+        expected_s,
+        latest_s,
+        preempt_mode=_possible(job, mode_of(state, job)),
+        preemptible_from_s=begun_s + _exempt_s(state, job),
+        suspended=suspended and job.run.whole is not None,
+        stopping=job.stop is not None,
+        whole=job.run.whole,
+    )
+
+
+def mode_of(state: "State", job: Job) -> PreemptMode:
+    """What becomes of it when it is preempted: as its QoS says, else as its queue, else as it has said itself that it may be."""
+    for settings in (state.settings.scheduling.qos.get(job.spec.qos), state.queues.get(job.spec.queue)):
+        if settings is not None and settings.preempt_mode is not PreemptMode.OFF:
+            return settings.preempt_mode
+    if not job.spec.preemptible:
+        return PreemptMode.OFF
+    return PreemptMode.CHECKPOINT if job.spec.checkpoint_signal else PreemptMode.REQUEUE
+
+
+def _possible(job: Job, mode: PreemptMode) -> PreemptMode:
+    """What has not begun cannot be frozen, and what its user has suspended does not go on by itself."""
+    assert job.run is not None
+    can_be_frozen = job.phase is Phase.RUNNING or (job.phase is Phase.SUSPENDED and job.run.whole is not None)
+    return PreemptMode.OFF if mode is PreemptMode.SUSPEND and not can_be_frozen else mode
+
+
+def _exempt_s(state: "State", job: Job) -> float:
+    """For so long after its start nobody preempts it: what its queue says or its QoS, whichever is longer."""
+    known = (state.settings.scheduling.qos.get(job.spec.qos), state.queues.get(job.spec.queue))
+    return max((settings.preempt_after_s for settings in known if settings is not None), default=0.0)
 
 
 def ends_s(job: Job, now: Instant) -> float:

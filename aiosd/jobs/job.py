@@ -142,6 +142,8 @@ class JobSpec:
     login_environment: bool = False
     umask: int = 0o022
     process_limits: tuple[ProcessLimit, ...] = ()
+    open_cpus: bool = False  # the user did not say how many: the request has a default, or what was learned
+    open_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,15 @@ class Run:
     shim_pid: int = 0
     suspended_steady_s: float = 0.0  # since when it is suspended; 0: it is not
     suspended_total_s: float = 0.0
+    resized: bool = False  # its grant is another than the one it was launched with
     after: JobId | None = None  # staged: it takes over the grant of that job's run, and holds nothing until then
+    whole: Grant | None = None  # suspended for another job: what it had, and is to have again; `grant` is what it has kept
+    held_since_s: float = 0.0  # wall; since when it holds just this; 0: since its dispatch
+
+    @property
+    def since_s(self) -> float:
+        """From when on what it holds now is charged."""
+        return self.held_since_s or self.dispatched_at_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +213,8 @@ class StopCause(StrEnum):
     REQUEUE = "requeue"
     MEMORY = "memory"  # it uses more memory than its grant, and no kernel holds it
     OVERUSE = "overuse"  # it uses more of anything else
+    PREEMPT = "preempt"  # it makes room for another, and goes back to the queue
+    PREEMPT_CANCEL = "preempt_cancel"  # it makes room for another, and that was it
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +223,8 @@ class Stop:
     reason: str
     kill_at_steady_s: float  # when SIGKILL follows
     killed: bool = False
+    at_s: float = 0.0  # wall; when it was decided
+    checkpoint: bool = False  # by its checkpoint signal, where it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +258,11 @@ class Job:
     outcome: Outcome | None = None
     array: ArrayProgress | None = None  # only of an array's own record
     memory_bytes: int = 0  # what it asks for since it ran out of memory; 0: what its spec says
+    rightsizing: str = ""  # what earlier runs say of its request, in a sentence
+    rightsized: bool = False  # and it asks for that
     ran_out: tuple[int, ...] = ()  # the memory of each attempt that ran out of it; bytes
+    preemptions: int = 0  # how often it has made room for another
+    made_room_for: JobId | None = None  # for whom it did so last; None once it runs again
     revision: int = 0
 
     @property

@@ -28,6 +28,7 @@ class Cue(StrEnum):
     SKIP = "be skipped"
     RETRY = "be retried"  # after a pause
     REQUEUE = "be requeued"
+    PREEMPT = "be preempted"  # its run is over because another needed room: back to the queue, as old as it was
 
 
 _WAITING_MOVES = {
@@ -44,6 +45,7 @@ _ENDS = {
     Cue.LOSE: Phase.LOST,
     Cue.RETRY: Phase.WAITING,
     Cue.REQUEUE: Phase.QUEUED,
+    Cue.PREEMPT: Phase.QUEUED,
 }
 MOVES: dict[Phase, dict[Cue, Phase]] = {
     Phase.HELD: {Cue.RELEASE: Phase.WAITING, Cue.CANCEL: Phase.CANCELLED, Cue.SKIP: Phase.SKIPPED},

@@ -1,77 +1,39 @@
-"""What users may have at once: what their runs hold, what is left of their limits, and what is refused under them."""
+"""What users, queues and QoS may have at once: what their runs hold, what is left of their limits, and what is refused under them."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiosd.access.limits import UserLimits, UserUse
 from aiosd.clock import Instant
 from aiosd.errors import Exhausted, NeverFits
-from aiosd.jobs.actions import Set
 from aiosd.jobs.job import Job, JobSpec
 from aiosd.resources.request import Request
-from aiosd.scheduling.budgets import UNLIMITED, Budget, Dimension, Need, allowed_by, held_by, need_of, short_of
-from aiosd.scheduling.gpuhours import GpuLedger, next_slot_in_s
-from aiosd.scheduling.policy import ClassKey, Wait, WaitKind
+from aiosd.scheduling.budgets import (
+    UNLIMITED,
+    Budget,
+    Dimension,
+    Holder,
+    Need,
+    Scope,
+    allowed_by,
+    allowed_in,
+    holders_of,
+    least,
+    need_of,
+    share_of,
+    short_of,
+)
+from aiosd.scheduling.gpuhours import next_slot_in_s
+from aiosd.scheduling.policy import ClassKey, LaneKey, Wait, WaitKind
+from aiosd.scheduling.rules import QosSettings, QueueSettings
 from aiosd.units import format_bytes, format_millis
 
 if TYPE_CHECKING:
     from aiosd.jobs.state import State
 
-PREFIX = "gpu_hours."  # of the settings that remember what has ended, one a user
 _NOTHING = Need(0, 0, 0, 0, 0)
-
-
-@dataclass(slots=True)
-class Holdings:
-    """What each user's runs hold, and for how long they held GPUs; `limits`: of those who have some of their own."""
-
-    limits: dict[str, UserLimits] = field(default_factory=dict)
-    held: dict[str, Need] = field(default_factory=dict)
-    queued: Counter[str] = field(default_factory=Counter)  # not begun, by user; elements one by one
-    live: Counter[str] = field(default_factory=Counter)  # jobs and arrays that have not ended, by user
-    gpus: GpuLedger = field(default_factory=GpuLedger)
-    changed: set[str] = field(default_factory=set)  # users whose GPU time is to be remembered
-    check_at_s: float | None = None  # steady; when somebody may have GPU hours again
-
-    def restore(self, stored: Mapping[str, object]) -> None:
-        """What was remembered of GPU time, from the settings."""
-        for name, value in stored.items():
-            if name.startswith(PREFIX):
-                self.gpus.restore(name.removeprefix(PREFIX), value)
-
-    def begin(self, job: Job) -> None:
-        """A run holds its grant from its dispatch on."""
-        assert job.run is not None
-        user, need = job.owner.name, held_by(job.run.grant)
-        self.held[user] = _plus(self.held.get(user, _NOTHING), need)
-        if need.gpu_millis:
-            self.gpus.begin(user, job.id, need.gpu_millis, job.run.dispatched_at_s)
-
-    def finish(self, job: Job, now: Instant) -> None:
-        """The grant is given back."""
-        assert job.run is not None
-        user, need = job.owner.name, held_by(job.run.grant)
-        left = _plus(self.held[user], Need(*(-n for n in need)))
-        if left.runs:
-            self.held[user] = left
-        else:
-            del self.held[user]
-        if need.gpu_millis:
-            self.gpus.finish(user, job.id, now.wall_s)
-            self.changed.add(user)
-
-    def remember(self) -> list[Set]:
-        """What is to be stored in this turn, with the ends of the runs that it is about."""
-        remembered = [Set(PREFIX + user, json.dumps(self.gpus.stored(user))) for user in sorted(self.changed)]
-        self.changed.clear()
-        return remembered
-
-
-def _plus(a: Need, b: Need) -> Need:
-    return Need(a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3], a[4] + b[4])
 
 
 def limits_of(state: "State", user: str) -> UserLimits:
@@ -95,20 +57,55 @@ def use_of(state: "State", user: str, now: Instant) -> UserUse:
 # The pass
 
 
-def budgets(state: "State", users: Collection[str], now: Instant) -> dict[str, Budget]:
-    """What those of `users` who have limits may still start."""
-    if not state.holdings.limits and not state.settings.limits.bounds_runs:
-        return {}
-    limited = {user: limits for user in users if (limits := limits_of(state, user)).bounds_runs}
-    return {user: _budget(state, user, limits, now) for user, limits in limited.items()}
+def budgets(state: "State", lanes: Collection[LaneKey], now: Instant) -> dict[Holder, Budget]:
+    """What those whose jobs are in these lanes may still start, as far as they have limits."""
+    found: dict[Holder, Budget] = {}
+    if state.holdings.limits or state.settings.limits.bounds_runs:
+        limited = {lane.user: limits for lane in lanes if (limits := limits_of(state, lane.user)).bounds_runs}
+        found |= {Holder(Scope.USER, user): _of_user(state, user, limits, now) for user, limits in limited.items()}
+    bounded = {name for name, queue in state.queues.items() if _bounds(queue)}, {name for name, qos in state.settings.scheduling.qos.items() if _bounds(qos)}
+    if any(bounded):
+        holders = {h for lane in lanes for h in holders_of(lane.queue, lane.user, lane.qos) if h.name in bounded[h.scope is Scope.QOS]}
+        found |= {h: budget for h in holders if (budget := _shared_budget(state, h)) is not None}
+    return found
 
 
-def _budget(state: "State", user: str, limits: UserLimits, now: Instant) -> Budget:
-    allowed, held = allowed_by(limits), state.holdings.held.get(user, _NOTHING)
+def _bounds(settings: QueueSettings | QosSettings) -> bool:
+    """Whether any of its limits can keep a job from starting, beside the number of runs in a queue."""
+    share = isinstance(settings, QueueSettings) and settings.share_permille
+    return bool(share or allowed_in(settings) or allowed_in(settings, each=True))
+
+
+def _of_user(state: "State", user: str, limits: UserLimits, now: Instant) -> Budget:
     over = limits.gpu_hours_per_day > 0 and state.holdings.gpus.hours(user, now.wall_s) >= limits.gpu_hours_per_day
-    left = [most if most == UNLIMITED else most - has for most, has in zip(allowed, held, strict=True)]
-    left[Dimension.GPU_TIME] = 0 if over else UNLIMITED
-    return Budget(allowed, Need(*left))
+    budget = _budget(allowed_by(limits), state.holdings.held.get(user, _NOTHING))
+    return Budget(budget.allowed, budget.left._replace(gpu_time=0 if over else UNLIMITED))
+
+
+def _shared_budget(state: "State", holder: Holder) -> Budget | None:
+    """Of a queue or a QoS; None where it has no limit."""
+    allowed = _allowed_in(state, holder)
+    whose = Holder(Scope.QUEUE, holder.name) if holder.scope is Scope.SHARE else holder
+    return _budget(allowed, state.holdings.held_in.get(whose, _NOTHING)) if allowed is not None else None
+
+
+def _allowed_in(state: "State", holder: Holder) -> Need | None:
+    if holder.scope is Scope.QOS:
+        qos = state.settings.scheduling.qos.get(holder.name)
+        return allowed_in(qos, each=bool(holder.user)) if qos is not None else None
+    queue = state.queues.get(holder.name) if holder.scope is not Scope.USER else None
+    if queue is None:
+        return None
+    share = share_of(queue, state.pool.inventory)
+    if holder.scope is Scope.SHARE:
+        return share if queue.borrow else None
+    if holder.user:
+        return allowed_in(queue, each=True)
+    return least(allowed_in(queue), None if queue.borrow else share)
+
+
+def _budget(allowed: Need, held: Need) -> Budget:
+    return Budget(allowed, Need(*(most if most == UNLIMITED else most - has for most, has in zip(allowed, held, strict=True))))
 
 
 def look_again(state: "State", waits: Mapping[ClassKey, Wait], now: Instant) -> None:
@@ -128,6 +125,10 @@ def check(state: "State", now: Instant) -> None:
 def may_follow(state: "State", key: ClassKey) -> bool:
     """Whether runs of this class may be followed at once by others: those take over what they hold, and so add nothing to it."""
     limits = limits_of(state, key.user)
+    for holder in holders_of(key.queue, key.user, key.qos):
+        budget = _shared_budget(state, holder)
+        if budget is not None and min(budget.left) < 0:
+            return False
     if not limits.bounds_runs:
         return True
     if limits.gpu_hours_per_day and any(device.kind == "gpu" for device in key.request.devices):
@@ -140,21 +141,37 @@ def may_follow(state: "State", key: ClassKey) -> bool:
 
 
 def check_submission(state: "State", user: str, specs: Sequence[JobSpec]) -> None:
-    """Raises Exhausted when so many would wait, and NeverFits for a job that could never start under the user's limits."""
-    limits = limits_of(state, user)
-    if not limits:
-        return
-    for request in {spec.request for spec in specs}:
-        check_request(state, user, request)
-    asked, waiting = sum(len(spec.array.indices) if spec.array is not None else 1 for spec in specs), state.holdings.queued[user]
-    if limits.queued_jobs and waiting + asked > limits.queued_jobs:
+    """Raises Exhausted when so many would wait, and NeverFits for a job that could never start under its limits."""
+    for spec in {(spec.request, spec.queue, spec.qos): spec for spec in specs}.values():
+        check_request(state, user, spec.request, spec.queue, spec.qos)
+    asked_in: Counter[str] = Counter()
+    for spec in specs:
+        asked_in[spec.queue] += len(spec.array.indices) if spec.array is not None else 1
+    for name, asked in asked_in.items():
+        check_queue_room(state, name, asked)
+    asked, waiting, most = asked_in.total(), state.holdings.queued[user], limits_of(state, user).queued_jobs
+    if most and waiting + asked > most:
         raise Exhausted(
-            f"{user} has {waiting} jobs waiting, and {asked} more would pass the limit of {limits.queued_jobs}",
+            f"{user} has {waiting} jobs waiting, and {asked} more would pass the limit of {most}",
             hint=f"wait for some to start, or ask an admin for more: `aiosctl admin user set {user} --max-queued N`",
             user=user,
             waiting=waiting,
             asked=asked,
-            allowed=limits.queued_jobs,
+            allowed=most,
+        )
+
+
+def check_queue_room(state: "State", name: str, asked: int) -> None:
+    """Raises Exhausted when so many more would wait in a queue than it takes."""
+    queue, waiting = state.queues.get(name), state.holdings.queued_in[name]
+    if queue is not None and queue.max_queued and waiting + asked > queue.max_queued:
+        raise Exhausted(
+            f"{waiting} jobs wait in queue {name!r}, and {asked} more would pass its limit of {queue.max_queued}",
+            hint="wait for some to start, use another queue, or ask the operator for more: `aiosctl queue set " + name + " --max-queued N`",
+            queue=name,
+            waiting=waiting,
+            asked=asked,
+            allowed=queue.max_queued,
         )
 
 
@@ -164,22 +181,25 @@ def most_memory_bytes(state: "State", user: str) -> int:
     return min(machine, allowed) if allowed else machine
 
 
-def check_request(state: "State", user: str, request: Request) -> None:
-    """Raises NeverFits when one job asks for more than the user may have in all."""
-    limits = limits_of(state, user)
+def check_request(state: "State", user: str, request: Request, queue: str = "", qos: str = "") -> None:
+    """Raises NeverFits when one job asks for more than its user, its queue or its QoS may have in all."""
     need = need_of(request, state.pool.inventory)
-    dimension = short_of(allowed_by(limits), need)
-    if dimension is None:
-        return
-    asked, allowed = amount(dimension, need[dimension]), amount(dimension, allowed_by(limits)[dimension])
-    raise NeverFits(
-        f"the job asks for {asked}, and {user} may have {allowed} at once: it can never run under this limit",
-        hint=f"ask for at most {allowed}, or ask an admin for more: `aiosctl admin user set {user} {FLAGS[dimension]} N`",
-        user=user,
-        resource=dimension,
-        asked=need[dimension],
-        allowed=allowed_by(limits)[dimension],
-    )
+    for holder in holders_of(queue, user, qos):
+        limits = allowed_by(limits_of(state, user)) if holder.scope is Scope.USER else _allowed_in(state, holder)
+        dimension = short_of(limits, need) if limits is not None and holder.scope is not Scope.SHARE else None
+        if limits is None or dimension is None:
+            continue
+        asked, allowed, who = amount(dimension, need[dimension]), amount(dimension, limits[dimension]), describe(holder)
+        _, command = _raised_by(holder, dimension)
+        raised = f"ask an admin for more: `{command}`" if holder.scope is not Scope.QOS else f"have an admin change {command}"
+        raise NeverFits(
+            f"the job asks for {asked}, and {who} may have {allowed} at once: it can never run under this limit",
+            hint=f"ask for at most {allowed}, or {raised}",
+            user=user,
+            resource=dimension,
+            asked=need[dimension],
+            allowed=limits[dimension],
+        )
 
 
 FLAGS = {
@@ -202,34 +222,68 @@ def amount(dimension: Dimension, value: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """Which limit of its user keeps a job waiting, in words; `flag` sets it."""
+    """Which limit keeps a job waiting, in words; `flag` sets it by `command`."""
 
     sentence: str
     resource: str
     flag: str
     asked: str = ""
     free: str = ""
+    command: str = ""
 
 
 def limited(state: "State", job: Job, wait: Wait, now: Instant) -> Limited:
-    """As of now, for a job that had to wait for a limit in the last pass."""
-    user, need = job.owner.name, need_of(job.request, state.pool.inventory)
-    limits = limits_of(state, user)
-    budget = _budget(state, user, limits, now)
-    dimension = short_of(budget.left, need)
-    if dimension is None:
-        waited_for = next((each for each in Dimension if str(each) == wait.resource), Dimension.RUNS)
-        return Limited(f"another job of {user} goes first, which waits for the limit of {user} on {waited_for}", str(waited_for), FLAGS[waited_for])
-    resource, flag, allowed = str(dimension), FLAGS[dimension], budget.allowed[dimension]
+    """As of now, for a job that had to wait for a limit in the last pass: of its user, its queue, or its QoS."""
+    need = need_of(job.request, state.pool.inventory)
+    bound = [(h, _budget_of(state, h, now)) for h in holders_of(job.spec.queue, job.owner.name, job.spec.qos)]
+    short = [(h, budget, dimension) for h, budget in bound if budget is not None and (dimension := short_of(budget.left, need)) is not None]
+    if short:
+        return _short_by(state, *short[0], need, now)
+    waited_for = next((each for each in Dimension if str(each) == wait.resource), Dimension.RUNS)
+    holder = next((h for h, budget in bound if budget is not None and budget.allowed[waited_for] != UNLIMITED), bound[0][0])
+    who = describe(holder)
+    flag, command = _raised_by(holder, waited_for)
+    text = f"another job of {who} goes first, which waits for the limit of {who} on {waited_for}"
+    return Limited(text, str(waited_for), flag, command=command)
+
+
+def _budget_of(state: "State", holder: Holder, now: Instant) -> Budget | None:
+    if holder.scope is not Scope.USER:
+        return _shared_budget(state, holder)
+    limits = limits_of(state, holder.name)
+    return _of_user(state, holder.name, limits, now) if limits.bounds_runs else None
+
+
+def _short_by(state: "State", holder: Holder, budget: Budget, dimension: Dimension, need: Need, now: Instant) -> Limited:
+    who, resource, allowed = describe(holder), str(dimension), budget.allowed[dimension]
+    flag, command = _raised_by(holder, dimension)
     if dimension is Dimension.GPU_TIME:
-        used_h = state.holdings.gpus.hours(user, now.wall_s)
-        text = f"{user} has used {used_h:.2f} GPU hours in the last 24 hours, of {limits.gpu_hours_per_day:g} a day"
-        return Limited(text, resource, flag)
+        used_h, most_h = state.holdings.gpus.hours(holder.name, now.wall_s), limits_of(state, holder.name).gpu_hours_per_day
+        return Limited(f"{who} has used {used_h:.2f} GPU hours in the last 24 hours, of {most_h:g} a day", resource, flag, command=command)
     asked, free = amount(dimension, need[dimension]), amount(dimension, max(0, budget.left[dimension]))
     if dimension is Dimension.RUNS:
-        return Limited(f"{user} runs as many jobs at once as its limit allows: {allowed}", resource, flag)
-    if need[dimension] > allowed:
-        text = f"it asks for {asked}, and {user} may have {amount(dimension, allowed)} at once: it cannot start under this limit"
+        return Limited(f"{who} runs as many jobs at once as its limit allows: {allowed}", resource, flag, command=command)
+    if holder.scope is Scope.SHARE:
+        text = f"{who} has its share of the machine, {amount(dimension, allowed)}, and others wait for what it would borrow"
+    elif need[dimension] > allowed:
+        text = f"it asks for {asked}, and {who} may have {amount(dimension, allowed)} at once: it cannot start under this limit"
     else:
-        text = f"it asks for {asked}, and of the {amount(dimension, allowed)} that {user} may have at once {free} are left"
-    return Limited(text, resource, flag, asked, free)
+        text = f"it asks for {asked}, and of the {amount(dimension, allowed)} that {who} may have at once {free} are left"
+    return Limited(text, resource, flag, asked, free, command)
+
+
+def describe(holder: Holder) -> str:
+    """`alice`, `queue 'night'`, `alice in queue 'night'`."""
+    what = {Scope.USER: holder.name, Scope.QOS: f"QoS {holder.name!r}"}.get(holder.scope, f"queue {holder.name!r}")
+    return f"{holder.user} in {what}" if holder.user else what
+
+
+def _raised_by(holder: Holder, dimension: Dimension) -> tuple[str, str]:
+    """The flag that sets the limit, and the command that takes it."""
+    flag = FLAGS[dimension]
+    if holder.scope is Scope.USER:
+        return flag, f"aiosctl admin user set {holder.name} {flag} N"
+    if holder.scope is Scope.QOS:
+        return flag, f"the section [qos.{holder.name}] of the configuration"
+    flag = "--share" if holder.scope is Scope.SHARE else flag.replace("--max-", "--user-") if holder.user else flag
+    return flag, f"aiosctl queue set {holder.name} {flag} N"

@@ -1,11 +1,24 @@
 """What an operator, and the monitoring, ask of the engine: policy, queues, drain, devices, a run to be stopped."""
 
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
 
 from aiosd.ids import JobId
-from aiosd.jobs.actions import Event, InventoryChanged, QueueChange, Reserve, SetDevice, SetDrained, SetPolicy, SetQueue, StopRun, Unreserve
+from aiosd.jobs.actions import (
+    Event,
+    HoldBack,
+    InventoryChanged,
+    QueueChange,
+    Reserve,
+    SetDevice,
+    SetDrained,
+    SetPolicy,
+    SetQueue,
+    StopRun,
+    Unreserve,
+)
 from aiosd.jobs.engine import Reply
 from aiosd.jobs.job import StopCause
 from aiosd.resources.inventory import Inventory
@@ -22,8 +35,9 @@ class Operating(Protocol):
 
     async def ask(self, event: Event) -> Reply: ...
 
-    async def set_policy(self, name: str) -> str:
-        reply = await self.ask(SetPolicy(name))
+    async def set_policy(self, name: str = "", rules: SetPolicy | None = None) -> str:
+        """Another policy, "" for the one in force; `rules` go with it, whatever their own name. Raises NotFound, InvalidArgument."""
+        reply = await self.ask(replace(rules or SetPolicy(), name=name))
         assert isinstance(reply, str)
         return reply
 
@@ -51,6 +65,10 @@ class Operating(Protocol):
     async def take_inventory(self, inventory: Inventory) -> None:
         """What the probes find now. What they no longer find counts as ill."""
         await self.ask(InventoryChanged(inventory))
+
+    async def hold_back(self, reason: str) -> None:
+        """Start nothing new, for this reason, until it is "" again."""
+        await self.ask(HoldBack(reason))
 
     async def reserve(self, wish: Reserve) -> Reservation:
         """Raises InvalidArgument, NeverFits, Conflict and Exhausted for what cannot be kept."""

@@ -21,7 +21,8 @@ def place(state: State, runs: Sequence[tuple[JobId, Run]]) -> list[Job]:
             elements[job_id.whole].append(job_id.index)
             job = pending_element(state.jobs[job_id.whole], job_id.index)
         assert job.phase is Phase.QUEUED, f"{job.id} is {job.phase}"
-        placed.append(state.put(replace(job, phase=move(job.phase, Cue.DISPATCH), attempt=job.attempt + 1, reason=told(job), not_before_s=0.0, run=run)))
+        dispatched = replace(job, phase=move(job.phase, Cue.DISPATCH), attempt=job.attempt + 1, reason=told(job), not_before_s=0.0, run=run, made_room_for=None)
+        placed.append(state.put(dispatched))
     for whole, indices in elements.items():
         state.put(arrays.with_started(state.jobs[whole], indices))
     return placed

@@ -109,12 +109,21 @@ class LaunchFailed:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """A run is held to the grant that it has now; or `error` says what of it the kernel refused."""
+
+    job_id: JobId
+    attempt: int
+    error: str = ""
+
+
 class Scope(StrEnum):
     TREE = "tree"  # every process of the run
     MAIN = "main"  # the command itself
 
 
-LauncherEvent = Launched | RunEnded | LaunchFailed
+LauncherEvent = Launched | RunEnded | LaunchFailed | Resized
 
 
 class Launcher(Protocol):
@@ -134,6 +143,9 @@ class Launcher(Protocol):
     def signal(self, job: Job, signal: str, scope: Scope = Scope.TREE) -> None:
         """Send "TERM", "KILL", "STOP", "CONT", "USR1" … ; nothing happens when the run has ended."""
 
+    def resize(self, job: Job) -> None:
+        """Hold a run that lives to the grant in its record. `Resized` follows; nothing happens when it has ended."""
+
     def forget(self, job: Job) -> None:
         """The end of this run is committed: what was kept for a daemon that missed it can go."""
 
@@ -145,6 +157,13 @@ class Launcher(Protocol):
 
     def subscribe(self, on_event: Callable[[LauncherEvent], None]) -> None:
         """Every event from now on goes to `on_event`, on the event loop's thread."""
+
+
+class Evidence(Protocol):
+    """Keeps what explains a fault of our own, for whoever mends it."""
+
+    def keep(self, name: str, text: str) -> str:
+        """Where it will be; written in a moment, and never an error: the disk may be what is at fault."""
 
 
 class SecretKeeper(Protocol):

@@ -1,18 +1,21 @@
 """Reading about jobs: lists in pages, watches, waits and logs; nothing here changes anything."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
 from aiosd.ids import JobId, parse_job_id
-from aiosd.jobs.explain import told
 from aiosd.jobs.filtering import matches, searched
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.ports import JobFilter, OutputReader
 from aiosd.jobs.service import JobService
-from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QueueState
+from aiosd.jobs.sharing import ShareNode, shares
+from aiosd.jobs.telling import told
+from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QosState, QueueState
+from aiosd.scheduling.rules import SchedulingRules
 from aiosd.watch import Lagged
 
 CHUNK_BYTES = 64 * 1024
@@ -184,14 +187,35 @@ class JobReader:
         waiting = [c for c in state.backlog.classes.values() if c.key.queue == name]
         now_s = self.service.clock.now().wall_s
         oldest_s = min((c.eligible_at_s for c in waiting if c.entries), default=now_s)
-        return QueueState(settings, sum(c.count for c in waiting), state.active_in[name], max(0.0, now_s - oldest_s))
+        return QueueState(settings, sum(c.count for c in waiting), state.active_in[name], max(0.0, now_s - oldest_s), state.waited.mean_s.get(name, 0.0))
 
     def policy(self) -> str:
         return self.service.state.policy
 
+    def rules(self) -> SchedulingRules:
+        """Those in force: of the configuration, with what was chosen since."""
+        return self.service.state.settings.scheduling
+
+    def qos(self) -> Sequence[QosState]:
+        state = self.service.state
+        queued: Counter[str] = Counter()
+        for each in state.backlog.classes.values():
+            queued[each.key.qos] += each.count
+        running = Counter(state.jobs[job_id].spec.qos for job_id in state.shares)
+        return [QosState(qos, queued[name], running[name]) for name, qos in sorted(self.rules().qos.items())]
+
+    def shares(self) -> tuple[Sequence[ShareNode], float]:
+        """The tree of accounts and users, and the half-life of usage in seconds."""
+        return shares(self.service.state, self.service.clock.now()), self.service.state.settings.usage_half_life_s
+
     def node(self) -> NodeView:
         state, trouble = self.service.state, self.service.trouble
         warnings = (f"{trouble}: submissions are refused until it can be written again",) if trouble is not None else ()
+        if state.policy_fault:
+            warnings = (
+                *warnings,
+                f"degraded: {state.policy_fault}, until `aiosctl policy set {state.policy}` or a later try succeeds; the log has the snapshot",
+            )
         return NodeView(state.drain_reason is not None, state.drain_reason or "", state.policy, self.service.engine.phase_counts(), warnings)
 
     def running(self) -> Sequence[Job]:

@@ -12,7 +12,7 @@ from aiosd.errors import Conflict, Exhausted, FailedPrecondition, InvalidArgumen
 from aiosd.jobs import staging
 from aiosd.jobs.actions import Reserve, Set, Unreserve
 from aiosd.jobs.holders import ends_s
-from aiosd.jobs.job import Job, JobSpec
+from aiosd.jobs.job import Job
 from aiosd.jobs.state import State
 from aiosd.resources.defaults import complete_request
 from aiosd.resources.processors import WHOLE
@@ -195,11 +195,3 @@ def describe(reservation: Reservation) -> str:
 def moment(at_s: float) -> str:
     """Local date and time, to the minute."""
     return datetime.fromtimestamp(at_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-
-
-def with_latest_start(state: State, number: int, spec: JobSpec, now: Instant) -> tuple[str, ...]:
-    """What would let a job start before a reservation begins."""
-    left_s = int(state.reservations[number].from_s - now.wall_s - spec.grace_s) // 60 * 60
-    if left_s <= 0 or (spec.time_limit_s and spec.time_limit_s <= left_s):
-        return ()
-    return (f"a time limit of {left_s // 60}m or less would let it end before",)

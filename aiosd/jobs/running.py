@@ -3,11 +3,12 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from math import inf
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays, devices, limiting, memory, staging
-from aiosd.jobs.actions import Forget, Signal, StopRun, WarnRun
+from aiosd.jobs import arrays, billing, devices, history, limiting, memory, rightsizing, staging
+from aiosd.jobs.actions import Forget, Resize, Signal, StopRun, WarnRun
 from aiosd.jobs.dependencies import Verdict, describe, on_end
 from aiosd.jobs.endings import Ending, ending, outcome, without_run
 from aiosd.jobs.job import Dependency, DependencyKind, Job, Outcome, Phase, Stop, StopCause
@@ -33,6 +34,10 @@ def launched(state: State, event: Launched, now: Instant) -> None:
     run = replace(run, started_at_s=event.at_s, started_steady_s=event.at_steady_s)
     job = state.put(replace(job, phase=move(job.phase, Cue.STARTED), run=run), lazy=True)
     state.arm(job, now)
+    state.waited.started(job)
+    history.begun(state, job, now)
+    if run.resized:
+        state.actions.append(Resize(job))
     if job.stop is not None:  # told to stop before there was anything to stop
         send_stop(state, job)
     _settle_after(state, job, now)
@@ -41,6 +46,8 @@ def launched(state: State, event: Launched, now: Instant) -> None:
 def _signal_again(state: State, job: Job) -> None:
     """What was committed and answered may not have been done: the last daemon can have died in between."""
     assert job.run is not None
+    if job.run.resized:
+        state.actions.append(Resize(job))
     if job.stop is not None:
         send_stop(state, job)
     elif job.phase is Phase.SUSPENDED:
@@ -55,10 +62,12 @@ def run_ended(state: State, event: RunEnded, now: Instant) -> None:
     if job is None or job.attempt != event.attempt or not job.phase.active:
         return
     staging.note_pace(state, job, event.exit)
+    history.ended(state, job, event.exit)
     release(state, job, now)
-    end = memory.with_advice(job, ending(job, event.exit, event.reason), event.exit, state.pool.inventory)
+    end = rightsizing.second_chance(job, ending(job, event.exit, event.reason))
+    end = memory.with_advice(job, end, event.exit, state.pool.inventory)
     end = devices.with_illness(state, job, end)
-    if end.cue in (Cue.RETRY, Cue.REQUEUE):
+    if end.cue in (Cue.RETRY, Cue.REQUEUE, Cue.PREEMPT):
         _again(state, job, end, now)
         return
     job = replace(job, phase=move(job.phase, end.cue), reason=end.reason, outcome=outcome(job, event.exit, end.reason, now.wall_s))
@@ -88,8 +97,7 @@ def release(state: State, job: Job, now: Instant) -> None:
     """Its grant goes back to the pool, and is charged to its user; who is staged behind it takes it over."""
     assert job.run is not None
     state.pool.give_back(job.run.grant)
-    state.ledger.finish(job.owner.name, state.shares.pop(job.id), job.run.dispatched_at_s, now.wall_s)
-    state.holdings.finish(job, now)
+    billing.finish(state, job, now)
     if not staging.succeed(state, job, now):
         state.dirty = True
 
@@ -207,10 +215,16 @@ def _skip(state: State, job: Job, reason: str, now: Instant) -> list[Over]:
     return _close(state, replace(job, phase=move(job.phase, Cue.SKIP), reason=reason, outcome=Outcome(now.wall_s, reason=reason)), now)
 
 
-def stop(state: State, job: Job, cause: StopCause, reason: str, now: Instant, *, force: bool = False) -> Job:
-    """Tell a run to end: a signal it can act on, SIGKILL when its grace is over; `force`: SIGKILL at once."""
-    until = now.steady_s if force else now.steady_s + job.spec.grace_s
-    job = state.put(replace(job, phase=move(job.phase, Cue.STOP), reason=reason, stop=Stop(cause, reason, until, killed=force)))
+def stop(state: State, job: Job, cause: StopCause, reason: str, now: Instant, *, force: bool = False, checkpoint: bool = False, most_s: float = inf) -> Job:
+    """Tell a run to end: a signal it can act on, SIGKILL when its grace is over.
+
+    force       SIGKILL at once
+    checkpoint  the signal is its checkpoint signal, where it has one
+    most_s      of its grace; seconds
+    """
+    until = now.steady_s if force else now.steady_s + min(job.spec.grace_s, most_s)
+    told = Stop(cause, reason, until, killed=force, at_s=now.wall_s, checkpoint=checkpoint)
+    job = state.put(replace(job, phase=move(job.phase, Cue.STOP), reason=reason, stop=told))
     if job.run is not None and job.run.started_at_s:  # else it is sent when it has started
         send_stop(state, job)
     state.arm(job, now)
@@ -239,8 +253,8 @@ def send_stop(state: State, job: Job) -> None:
     if job.stop.killed:
         state.actions.append(Signal(job, "KILL"))
         return
-    polite = job.spec.checkpoint_signal if job.stop.cause is StopCause.REQUEUE and job.spec.checkpoint_signal else "TERM"
-    state.actions.append(Signal(job, polite))
+    checkpoint = job.stop.checkpoint or job.stop.cause is StopCause.REQUEUE
+    state.actions.append(Signal(job, (job.spec.checkpoint_signal if checkpoint else "") or "TERM"))
     state.actions.append(Signal(job, "CONT"))  # a frozen process cannot answer
 
 
@@ -253,10 +267,10 @@ def _again(state: State, job: Job, end: Ending, now: Instant) -> None:
         reason=end.reason,
         retries_used=job.retries_used + retried,
         not_before_s=now.wall_s + end.retry_in_s if retried else 0.0,
-        eligible_at_s=0.0 if retried else now.wall_s,
+        eligible_at_s=0.0 if retried else job.eligible_at_s if end.cue is Cue.PREEMPT else now.wall_s,  # who made room is as old as it was
     )
     if end.out_of_memory and job.run is not None:
-        again = memory.raised(again, job.run.grant.memory_bytes, limiting.most_memory_bytes(state, job.owner.name))
+        again = rightsizing.taken_back(state, memory.raised(again, job.run.grant.memory_bytes, limiting.most_memory_bytes(state, job.owner.name)))
     _put_back(state, again, now)
 
 
@@ -284,6 +298,8 @@ def fire_timers(state: State, now: Instant) -> None:
             _on_deadline(state, job, now)
         elif due is Due.TIME_LIMIT and job.phase is Phase.RUNNING:
             _on_time_limit(state, job, now)
+        elif due is Due.OVERDUE and job.phase is Phase.RUNNING:
+            history.overdue(state, job, now)
         elif due is Due.KILL and job.stop is not None and not job.stop.killed:
             job = state.put(replace(job, stop=replace(job.stop, killed=True)))
             if job.run is not None and job.run.started_at_s:

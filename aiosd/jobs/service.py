@@ -1,7 +1,7 @@
 """The single writer of jobs: drains its inbox in turns; each turn decides, remembers, answers, acts."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -10,6 +10,8 @@ import structlog
 from aiosd.clock import Clock
 from aiosd.errors import AiosError, DiskFull, FailedPrecondition, NotFound, StorageUnwritable, Unavailable
 from aiosd.ids import JobId, parse_job_id
+from aiosd.jobs import resizing
+from aiosd.jobs.act_service import perform
 from aiosd.jobs.actions import (
     Action,
     End,
@@ -35,7 +37,9 @@ from aiosd.jobs.explain import Why, why_out_of_memory
 from aiosd.jobs.find_service import JobFinder
 from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.operate_service import Operating
-from aiosd.jobs.ports import Changes, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
+from aiosd.jobs.pass_service import PassMeter
+from aiosd.jobs.permitted import names_groups
+from aiosd.jobs.ports import Changes, Evidence, Journal, Launched, Launcher, LauncherEvent, Loaded, RunEnded
 from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.state import State
@@ -70,7 +74,11 @@ class JobService(Operating):
     make_engine: Callable[[Loaded], Engine]
     reached: Callable[[str], None] = lambda step: None
     secrets: Secrets = Secrets()
+    evidence: Evidence | None = None  # None: it is not kept
+    groups_of: Callable[[str, int], frozenset[str]] = lambda name, gid: frozenset()  # the Unix groups of a user; may block
+    weigh: Callable[[Job], Awaitable[int]] | None = None  # the memory that a run uses at present; bytes, 0: not known
     trouble: AiosError | None = None  # why nothing can be written at present
+    passes: PassMeter = field(default_factory=PassMeter)
     feed: Feed[Job] = field(default_factory=lambda: Feed(0))
     engine: Engine = field(init=False)
     _inbox: list[_Asked] = field(default_factory=list)
@@ -135,10 +143,11 @@ class JobService(Operating):
         self._awake.set()
 
     def _take_over(self, loaded: Loaded) -> None:
-        before = self.state.pool.inventory if hasattr(self, "engine") else None
+        before = self.state if hasattr(self, "engine") else None
         self.engine = self.make_engine(loaded)
-        if before is not None:  # what has been seen of devices meanwhile is stored nowhere
-            self.state.pool = self.state.pool.with_inventory(carried_over(self.state.pool.inventory, before))
+        if before is not None:  # what has been seen of devices meanwhile, and learned of runs, is stored nowhere
+            self.state.pool = self.state.pool.with_inventory(carried_over(self.state.pool.inventory, before.pool.inventory))
+            self.state.history, self.state.held_back = before.history, before.held_back
         if self._settings is not None:
             self.state.use(self._settings)
         self.state.revision = max(self.state.revision, self.feed.revision + 1)  # lazy changes were seen that no disk has
@@ -175,7 +184,7 @@ class JobService(Operating):
             _settle(asked, reply)
         self._publish(actions)
         self.reached("turn.3-answered")
-        self._act(actions)
+        perform(actions, self.launcher, self.secrets, self.evidence)
         self.reached("turn.4-acted")
 
     def _decide(self, batch: Sequence[_Asked]) -> list[tuple[_Asked, Reply | AiosError]]:
@@ -186,7 +195,7 @@ class JobService(Operating):
                 replies.append((asked, self.engine.handle(asked.event, now)))
             except AiosError as error:
                 replies.append((asked, error))
-        self.engine.dispatch(now)
+        self.passes.dispatch(self.engine, now)
         return replies
 
     async def _remember(self, actions: Sequence[Action], *, due: bool) -> None:
@@ -232,22 +241,6 @@ class JobService(Operating):
                     say("job", job=str(job.id), phase=str(job.phase), attempt=job.attempt, reason=job.reason or None)
         if published:
             self.feed.wake()
-
-    def _act(self, actions: Sequence[Action]) -> None:
-        for action in actions:
-            match action:
-                case Launch(job):
-                    self.launcher.launch(job)
-                case Signal(job, signal, scope):
-                    self.launcher.signal(job, signal, scope)
-                case Forget(job):
-                    self.launcher.forget(job)
-                case Warn(job, text):
-                    log.warning("job", job=str(job.id), attempt=job.attempt, warning=text)
-                case End(job):
-                    self.secrets.ended(job)
-                    if job.spec.notify_command and not job.id.is_element:
-                        self.launcher.notify(job)
 
     # When nothing can be written
 
@@ -315,9 +308,10 @@ class JobService(Operating):
         """All of the drafts become jobs, or none. The same key with the same digest gets the same jobs again."""
         environments = [self._environments.of(draft.environment) for draft in drafts]
         ended = await self.journal.ended_phases(self._not_live(drafts)) if any(d.dependencies for d in drafts) else {}
+        groups = await self._groups_of(owner)
         drafts = await self.secrets.kept(drafts)
         try:
-            reply = await self.ask(Submit(drafts, environments, owner, key, digest, ended))
+            reply = await self.ask(Submit(drafts, environments, owner, key, digest, ended, groups))
         except AiosError as error:
             self.secrets.refused(drafts, error)
             raise
@@ -358,9 +352,16 @@ class JobService(Operating):
         job = await self.get(ref)
         if job.phase.ended:
             raise _has_ended(job)
-        reply = await self._ask_about(job.id, UpdateJob(job.id, change))
+        elsewhere = change.queue is not None or change.qos is not None
+        groups = await self._groups_of(job.owner) if elsewhere else frozenset()
+        used_bytes = await self.weigh(job) if self.weigh is not None and resizing.wants(job, change) else 0
+        reply = await self._ask_about(job.id, UpdateJob(job.id, change, groups, used_bytes))
         assert isinstance(reply, Job)
         return reply
+
+    async def _groups_of(self, owner: Owner) -> frozenset[str]:
+        """Asked for only where something is for a group: it may take as long as a network does."""
+        return await asyncio.to_thread(self.groups_of, owner.name, owner.gid) if names_groups(self.state) else frozenset()
 
     async def why(self, ref: str) -> Why:
         job = await self.get(ref)

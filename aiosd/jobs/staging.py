@@ -14,7 +14,7 @@ from itertools import islice
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import arrays, limiting
+from aiosd.jobs import arrays, billing, limiting
 from aiosd.jobs.actions import Launch
 from aiosd.jobs.backlog import QueuedClass
 from aiosd.jobs.job import Exit, Job, Phase, Run
@@ -22,7 +22,6 @@ from aiosd.jobs.lifecycle import Cue, move
 from aiosd.jobs.lines import Line
 from aiosd.jobs.placing import place
 from aiosd.jobs.state import State
-from aiosd.scheduling.fairshare import dominant_share
 from aiosd.scheduling.policy import ClassKey
 
 SHORT_S = 0.05  # runs of a class that takes longer on average are not worth it
@@ -55,7 +54,7 @@ def open_line(state: State, job: Job, now: Instant) -> None:
 
 def stage(state: State, now: Instant) -> None:
     """Fill the lines, where a single class waits and nothing but room keeps it waiting."""
-    waiting = _waiting(state) if state.staging.of and state.drain_reason is None else []
+    waiting = _waiting(state) if state.staging.of and state.drain_reason is None and not state.held_back else []
     if len(waiting) != 1 or state.queues[waiting[0].key.queue].max_running:
         return
     (queued,) = waiting
@@ -131,10 +130,8 @@ def succeed(state: State, ended: Job, now: Instant) -> bool:
     line.head, line.since_s = job.id, now.steady_s
     state.staging.of[job.id] = line
     state.pool.adopt(job.run.grant)
-    share = state.shares[job.id] = dominant_share(job.run.grant, state.pool.inventory)
-    state.ledger.begin(job.owner.name, share, now.wall_s)
     job = state.put(replace(job, run=replace(job.run, after=None, dispatched_at_s=now.wall_s)), lazy=True)
-    state.holdings.begin(job)
+    billing.begin(state, job, now.wall_s)
     if line.handed:
         line.handed -= 1
     else:
@@ -158,9 +155,25 @@ def call_back(state: State, job: Job, now: Instant) -> None:
     _queue_again(state, [i for i in sorted(ids & state.staging.behind.keys()) if i in _beyond(state.staging.behind[i], 0)], now)
 
 
+def leave_alone(state: State, job_id: JobId, now: Instant) -> None:
+    """Nobody is to take over what this run holds, but for those that were launched already."""
+    line = state.staging.of.get(job_id)
+    if line is not None:
+        line.closed = True
+        _queue_again(state, _beyond(line, 0), now)
+
+
 def call_back_all(state: State, now: Instant) -> None:
     """What was decided ahead of time may not be right any more."""
     _queue_again(state, [i for line in _lines(state) for i in _beyond(line, 0)], now)
+
+
+def close(state: State, head: JobId, now: Instant) -> None:
+    """The grant of this run has changed: who comes after it is granted its own."""
+    line = state.staging.of.get(head)
+    if line is not None:
+        _queue_again(state, _beyond(line, 0), now)
+        line.closed = True
 
 
 def close_all(state: State, now: Instant) -> None:

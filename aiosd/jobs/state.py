@@ -3,28 +3,35 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from aiosd.clock import Instant
 from aiosd.errors import NotFound
 from aiosd.ids import JobId
 from aiosd.jobs.actions import Action, End, Forget, Save, Withdraw
 from aiosd.jobs.backlog import Backlog, Entry
+from aiosd.jobs.chosen import Chosen, in_force
+from aiosd.jobs.history import History, class_work
 from aiosd.jobs.holders import Seen
-from aiosd.jobs.job import Job, Phase
-from aiosd.jobs.limiting import Holdings
+from aiosd.jobs.holdings import Holdings
+from aiosd.jobs.job import Job, JobSpec, Phase
 from aiosd.jobs.lines import Staging
 from aiosd.jobs.ports import Submission
 from aiosd.jobs.settings import JobsSettings
 from aiosd.jobs.timers import Due, Timers
+from aiosd.jobs.waited import Waited
 from aiosd.resources.pool import Pool
-from aiosd.scheduling.fairshare import UsageLedger
-from aiosd.scheduling.policy import ClassKey, Estimate, Planned, Wait, no_estimate
+from aiosd.scheduling.fairshare import Association, UsageLedger
+from aiosd.scheduling.policy import Basis, ClassKey, Estimate, Planned, Promise, Wait
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Reservation
-from aiosd.scheduling.rules import Backfill, QueueSettings
+from aiosd.scheduling.rules import Backfill, QueueSettings, SchedulingRules
+from aiosd.scheduling.validator import Fault
 
 MOST_RECENT = 10_000
 NOT_BEGUN = (Phase.HELD, Phase.WAITING, Phase.QUEUED)
+STAND_IN = "fifo"  # for a policy that fails
+JITTER_S = 1.0  # by which a wall clock may go back, and nobody need be told
 RELAUNCH_PAUSE_S = 1.0  # before a launch that failed for want of something is tried again
 ALWAYS_LIVE = (Phase.QUEUED, Phase.RUNNING)  # phases in which an array's pending elements may start
 
@@ -45,6 +52,7 @@ class State:
     elements: dict[int, set[JobId]] = field(default_factory=lambda: defaultdict(set))  # live ones, by array
     dependents: dict[int, dict[JobId, set[JobId]]] = field(default_factory=dict)  # who waits: by number, then by what exactly
     shares: dict[JobId, float] = field(default_factory=dict)  # of the machine, as charged to the users of runs that hold a grant
+    charged: dict[JobId, Association] = field(default_factory=dict)  # who pays for each of them
     phases: Counter[Phase] = field(default_factory=Counter)  # pending elements one by one; arrays' own records left out
     active_in: Counter[str] = field(default_factory=Counter)  # runs that hold a grant, by queue
     recent: dict[JobId, Phase] = field(default_factory=dict)  # the latest that ended, for those who depend on them
@@ -56,27 +64,80 @@ class State:
     next_reservation: int = 1
     reserved_devices: Mapping[int, Sequence[str]] = field(default_factory=dict)  # of the reservations in force, as of the last pass
     holdings: Holdings = field(default_factory=Holdings)
+    promises: dict[JobId, Promise] = field(default_factory=dict)  # to those for whom others make room
+    unkept: dict[JobId, float] = field(default_factory=dict)  # promises that came to nothing, and until when they are not made again; steady
+    preempt_check_at_s: float | None = None  # steady; when a run that could not be preempted can
     seen: dict[JobId, Seen] = field(default_factory=dict)  # runs, as of the last pass that asked for them
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     planned: Mapping[JobId, Planned] = field(default_factory=dict)  # starts that backfill expects, as of the last pass
+    history: History = field(default_factory=History)
+    held_back: str = ""  # why nothing new may start though there is room; "": it may
+    held_back_since_s: float = 0.0  # steady
+    passes: int = 0
+    starts: int = 0
+    waited: Waited = field(default_factory=Waited)
+    fault: Fault | None = None  # of the chosen policy, since it was last followed
+    standing_in: bool = False  # fifo decides in its place
+    chosen: Chosen = field(default_factory=Chosen)
+    configured: SchedulingRules = field(init=False)  # the rules without what was chosen
+    wall_s: float = inf  # as of the last event
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
 
     def __post_init__(self) -> None:
+        self.configured = self.settings.scheduling
         self.set_policy(self.policy)
 
     def set_policy(self, name: str) -> None:
-        """Order what waits by it from now on."""
-        self.policy = name
-        self.backlog.order_by(POLICIES[name].within, self.settings.scheduling)
+        """Order what waits by it from now on; whatever it did wrong before, it is tried."""
+        self.policy, self.fault, self.standing_in = name, None, False
+        self.reorder()
+
+    def reorder(self) -> None:
+        """What decides about the order has changed: rules, queues, the machine, or who decides."""
+        rules = self.settings.scheduling
+        self.backlog.order_by(POLICIES[self.policy_in_force].within(Basis(rules, self.queues, self.pool.inventory, self.estimate)), rules)
         self.dirty = True
+
+    def stand_in(self, standing_in: bool) -> None:
+        """Whether fifo decides in the place of the chosen policy."""
+        self.standing_in = standing_in
+        self.reorder()
+
+    @property
+    def policy_in_force(self) -> str:
+        """Which one decides now."""
+        return STAND_IN if self.standing_in else self.policy
+
+    @property
+    def policy_fault(self) -> str:
+        """What the chosen policy did, while fifo stands in for it; else ""."""
+        return f"policy {self.fault.policy} failed: {self.fault.what}; {STAND_IN} without backfill stands in" if self.fault is not None else ""
 
     def use(self, settings: JobsSettings) -> None:
         """Take over what an operator has changed in the configuration."""
+        self.configured = settings.scheduling
+        settings = replace(settings, scheduling=in_force(settings.scheduling, self.chosen))
         before, self.settings = self.settings, settings
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
-            self.requeue_all()  # jobs of different length are told apart only where that matters
+            self.seen.clear()
+            self.requeue_all()  # what tells the classes apart may have changed, too
+
+    def choose(self, chosen: Chosen) -> None:
+        """Set rules that go before those of the configuration."""
+        self.chosen = chosen
+        self.use(replace(self.settings, scheduling=self.configured))
+
+    def estimate(self, key: ClassKey) -> Estimate | None:
+        """How long jobs of this class will run, by what is known of earlier ones."""
+        return self.history.estimate(key)
+
+    def saw(self, now: Instant) -> None:
+        """The wall clock has gone back, or a daemon begins with jobs from a time that is yet to come: nobody waits since then."""
+        if now.wall_s < self.wall_s - JITTER_S:
+            self.backlog.wait_since(now.wall_s)
+        self.wall_s = now.wall_s
 
     def latest(self, job: Job) -> Job:
         """`job` as this turn has left it so far, be it ended."""
@@ -119,6 +180,7 @@ class State:
         else:
             self.elements.pop(job.id.number, None)
         self.recent[job.id] = job.phase
+        self.waited.calibration.forget(job.id)
         if len(self.recent) > MOST_RECENT:
             del self.recent[next(iter(self.recent))]
         self.actions.append(End(job))
@@ -141,11 +203,13 @@ class State:
         spec = job.spec
         matters = bool(self.reservations) or self.settings.scheduling.backfill is not Backfill.OFF
         lasts_s = spec.time_limit_s + spec.grace_s if matters and spec.time_limit_s else 0.0
-        return ClassKey(spec.queue, job.owner.name, spec.account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, "", spec.preemptible)
+        account = self.account_of(spec)
+        work = class_work(self, spec)
+        return ClassKey(spec.queue, job.owner.name, account, spec.priority, job.request, lasts_s, spec.qos, spec.nice, work, spec.preemptible)
 
-    def estimate(self, key: ClassKey) -> Estimate | None:
-        """How long runs of this class take, from their beginning; None where nothing is known of such runs."""
-        return no_estimate(key)
+    def account_of(self, spec: JobSpec) -> str:
+        """The account that it is charged to; "": none."""
+        return spec.account if spec.account in self.settings.scheduling.accounts else ""
 
     def requeue_all(self) -> None:
         """What tells the classes apart has changed."""
@@ -182,9 +246,11 @@ class State:
             pending = sign * len(job.array.pending)
             self.phases[_pending_phase(job)] += pending
             self.holdings.queued[job.owner.name] += pending
+            self.holdings.queued_in[job.spec.queue] += pending
         else:
             self.phases[job.phase] += sign
             self.holdings.queued[job.owner.name] += sign * (job.phase in NOT_BEGUN)
+            self.holdings.queued_in[job.spec.queue] += sign * (job.phase in NOT_BEGUN)
             self.active_in[job.spec.queue] += sign * job.phase.active
 
     def _unlink(self, target: JobId, waiting: JobId) -> None:
@@ -196,7 +262,7 @@ class State:
             del self.dependents[target.number]
 
     def _queue(self, job: Job) -> None:
-        entry = _entry(job)
+        entry = _entry(job, self.wall_s)
         if entry is not None:
             self.backlog.put(job.id, self.class_key(job), entry)
             self.dirty = True
@@ -217,16 +283,17 @@ class State:
             timers.at_steady(job.stop.kill_at_steady_s, job.id, job.attempt, Due.KILL)
 
 
-def _entry(job: Job) -> Entry | None:
+def _entry(job: Job, wall_s: float) -> Entry | None:
+    since_s = min(job.eligible_at_s, wall_s)
     if job.array is None:
-        return Entry(1, job.eligible_at_s) if job.phase is Phase.QUEUED else None
+        return Entry(1, since_s) if job.phase is Phase.QUEUED else None
     if job.phase not in ALWAYS_LIVE:
         return None
     count = len(job.array.pending)
     limit = job.spec.array.limit if job.spec.array is not None else 0
     if limit:
         count = min(count, limit - job.array.active)
-    return Entry(count, job.eligible_at_s, job.array.pending) if count > 0 else None
+    return Entry(count, since_s, job.array.pending) if count > 0 else None
 
 
 def pending_element(array: Job, index: int) -> Job:

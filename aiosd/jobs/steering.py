@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.errors import FailedPrecondition, InvalidArgument
-from aiosd.ids import JobId
-from aiosd.jobs import reserving, staging
-from aiosd.jobs.actions import Signal, Steer, SteerJob
+from aiosd.jobs import history, preempting, reserving, resizing, staging
+from aiosd.jobs.actions import Signal, Steer, SteerJob, UpdateJob
 from aiosd.jobs.admit import check_labels, check_name, check_nice, check_priority, check_seconds, known_qos, open_queue, time_limit
 from aiosd.jobs.draft import JobChange
 from aiosd.jobs.job import Job, JobSpec, Outcome, Phase, StopCause
 from aiosd.jobs.lifecycle import Cue, move
-from aiosd.jobs.limiting import check_request
+from aiosd.jobs.limiting import check_queue_room, check_request
+from aiosd.jobs.permitted import check_permitted
 from aiosd.jobs.running import become_eligible, drop_pending, finish, may_not_start_yet, stop, waiting_reason
 from aiosd.jobs.state import NOT_BEGUN, State
 from aiosd.scheduling.rules import QueueSettings
@@ -101,6 +101,7 @@ def _pending_array(job: Job) -> bool:
 def _suspend(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     if job.array is not None:
         return _to_active_elements(state, job, event, now, _RUNNING)
+    _check_not_lent(job, "suspended")
     phase = move(job.phase, Cue.SUSPEND)
     assert job.run is not None
     job = state.put(replace(job, phase=phase, reason=event.reason or "suspended by its user", run=replace(job.run, suspended_steady_s=now.steady_s)))
@@ -111,14 +112,22 @@ def _suspend(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
 def _resume(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
     if job.array is not None:
         return _to_active_elements(state, job, event, now, _SUSPENDED)
+    _check_not_lent(job, "resumed")
     phase = move(job.phase, Cue.RESUME)
     assert job.run is not None
     paused_s = max(0.0, now.steady_s - job.run.suspended_steady_s)
     run = replace(job.run, suspended_steady_s=0.0, suspended_total_s=job.run.suspended_total_s + paused_s)
     job = state.put(replace(job, phase=phase, reason="", run=run))
     state.arm(job, now)
+    history.resumed(state, job)
     state.actions.append(Signal(job, "CONT"))
     return job
+
+
+def _check_not_lent(job: Job, what: str) -> None:
+    if preempting.is_lent(job):
+        hint = f"it goes on by itself when that has ended; `aiosctl cancel {job.id}` and `aiosctl requeue {job.id}` do not wait"
+        raise FailedPrecondition(f"job {job.id} cannot be {what}: it is {job.reason}", hint=hint, job=job.id)
 
 
 def _requeue(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
@@ -126,6 +135,8 @@ def _requeue(state: State, job: Job, event: SteerJob, now: Instant) -> Job:
         return _to_active_elements(state, job, event, now, _CAN_REQUEUE)
     if job.phase in NOT_BEGUN:
         raise FailedPrecondition(f"job {job.id} has nothing to be requeued from: it is {job.phase}", hint="it runs when its turn comes", job=job.id)
+    if job.stop is not None and job.stop.cause is StopCause.PREEMPT:
+        raise FailedPrecondition(f"job {job.id} is being {job.stop.reason}", hint="it goes back to the queue by itself", job=job.id)
     if job.stop is not None:
         raise FailedPrecondition(f"job {job.id} is being stopped already", hint="wait for its end, then submit it again", job=job.id)
     return stop(state, job, StopCause.REQUEUE, event.reason or "requeued", now, force=event.force)
@@ -137,7 +148,7 @@ def _elements(state: State, array: Job, phases: Collection[Phase] = tuple(Phase)
 
 
 def _to_active_elements(state: State, array: Job, event: SteerJob, now: Instant, phases: Collection[Phase]) -> Job:
-    fit = _elements(state, array, phases)
+    fit = [element for element in _elements(state, array, phases) if event.what is not Steer.RESUME or not preempting.is_lent(element)]
     if not fit:
         raise FailedPrecondition(f"no element of array {array.id} is {' or '.join(phases)}", hint=f"see `aiosctl ps --elements {array.id}`", job=array.id)
     for element in fit:
@@ -168,18 +179,27 @@ _VERBS: dict[Steer, Callable[[State, Job, SteerJob, Instant], Job]] = {
 }
 
 
-def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
-    """Change what was asked. Raises FailedPrecondition for what a run that has begun can no longer change."""
-    job = _called_back(state, state.job(job_id), now)
+def update(state: State, event: UpdateJob, now: Instant) -> Job:
+    """Change what was asked, and resize a run. Raises FailedPrecondition for what a run that has begun can no longer change."""
+    change, job = event.change, _called_back(state, state.job(event.job_id), now)
     if job.id.is_element and job.id not in state.jobs:
         raise FailedPrecondition(f"element {job.id} has not started: it follows its array", hint=f"update the array: `aiosctl update {job.id.number}`")
     spec = _changed(state, job, change)
     changed = replace(job, spec=spec, memory_bytes=0 if change.memory_bytes is not None else job.memory_bytes)
+    if change.cpu_millis is not None or change.memory_bytes is not None:
+        changed = replace(changed, rightsizing="", rightsized=changed.rightsized and spec.open_memory)
     if changed.request != job.request:
         state.pool.check_ever_fits(changed.request)
-        check_request(state, job.owner.name, changed.request)
+    if (spec.queue, spec.qos) != (job.spec.queue, job.spec.qos):
+        check_permitted(state, job.owner.name, event.groups, [spec])
+    if (changed.request, spec.queue, spec.qos) != (job.request, job.spec.queue, job.spec.qos):
+        check_request(state, job.owner.name, changed.request, spec.queue, spec.qos)
+    if spec.queue != job.spec.queue:
+        check_queue_room(state, spec.queue, len(job.array.pending) if job.array is not None else 1)
     if spec.time_limit_s != job.spec.time_limit_s:
         reserving.check_longer(state, changed, now)
+    if resizing.wants(job, change) and changed.request != job.request:
+        changed = resizing.resize(state, job, changed, event.used_bytes, now)
     state.dirty = True
     job = changed
     startable = job.phase is Phase.QUEUED or (_pending_array(job) and job.phase is Phase.RUNNING)
@@ -196,13 +216,15 @@ def update(state: State, job_id: JobId, change: JobChange, now: Instant) -> Job:
 def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
     spec = job.spec
     begun = job.run is not None
-    for field in ("cpu_millis", "memory_bytes", "begin_at_s", "deadline_at_s", "queue", "qos", "nice"):
+    for field in ("begin_at_s", "deadline_at_s", "queue", "qos", "nice"):
         if begun and getattr(change, field) is not None:
             raise FailedPrecondition(
                 f"{field} of job {job.id} cannot change: it is {job.phase}", hint="requeue it first, or change it before it starts", field=field
             )
     moved = change.queue is not None and change.queue != spec.queue
     queue = open_queue(change.queue or "", state.queues) if moved else state.queues.get(spec.queue) or QueueSettings(spec.queue)
+    qos = known_qos(change.qos, state.settings) if change.qos is not None else spec.qos
+    bound_anew = moved or qos != spec.qos or change.time_limit_s is not None
     request = spec.request
     if change.cpu_millis is not None or change.memory_bytes is not None:
         request = replace(
@@ -210,6 +232,7 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
             cpu_millis=_positive("cpus", change.cpu_millis, request.cpu_millis),
             memory_bytes=_positive("memory", change.memory_bytes, request.memory_bytes),
         )
+    open_cpus, open_memory = spec.open_cpus and change.cpu_millis is None, spec.open_memory and change.memory_bytes is None
     array = spec.array
     if change.array_limit is not None:
         if array is None or job.array is None:
@@ -220,14 +243,16 @@ def _changed(state: State, job: Job, change: JobChange) -> JobSpec:
     return replace(
         spec,
         request=request,
+        open_cpus=open_cpus,
+        open_memory=open_memory,
         array=array,
         queue=queue.name,
-        qos=known_qos(change.qos, state.settings) if change.qos is not None else spec.qos,
+        qos=qos,
         labels=check_labels(labels),
         name=check_name(change.name) if change.name is not None else spec.name,
         priority=check_priority(change.priority) if change.priority is not None else spec.priority,
         nice=check_nice(change.nice) if change.nice is not None else spec.nice,
-        time_limit_s=time_limit(limit_s, queue) if moved or change.time_limit_s is not None else limit_s,
+        time_limit_s=time_limit(limit_s, queue, state.settings.scheduling.qos.get(qos)) if bound_anew else limit_s,
         begin_at_s=check_seconds("begin_at_s", change.begin_at_s) if change.begin_at_s is not None else spec.begin_at_s,
         deadline_at_s=check_seconds("deadline_at_s", change.deadline_at_s) if change.deadline_at_s is not None else spec.deadline_at_s,
     )

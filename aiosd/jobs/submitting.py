@@ -11,7 +11,9 @@ from aiosd.jobs.admit import admit, dependencies
 from aiosd.jobs.dependencies import Verdict, describe, on_end, refuse_rings
 from aiosd.jobs.job import ArrayProgress, Dependency, DependencyKind, Job, JobSpec, Owner, Phase
 from aiosd.jobs.limiting import check_submission
+from aiosd.jobs.permitted import check_permitted
 from aiosd.jobs.ports import Submission
+from aiosd.jobs.rightsizing import Sized, note, sized
 from aiosd.jobs.running import skip, waiting_reason
 from aiosd.jobs.state import State
 
@@ -25,11 +27,14 @@ def submit(state: State, event: Submit, now: Instant) -> Sequence[Job]:
         raise InvalidArgument(f"a call submits 1 to {settings.max_jobs_per_submit} jobs, not {len(event.drafts)}", hint="use an array, or several calls")
     if event.owner.uid == 0 and not settings.allow_root_jobs:
         raise Denied("root submits no jobs here: isolation.allow_root_jobs is false", hint="submit it as the user whom it is for")
-    specs = [
+    admitted = [
         admit(draft, environment, settings, state.queues, state.pool.inventory) for draft, environment in zip(event.drafts, event.environments, strict=True)
     ]
+    sizes = [sized(state, event.owner.name, spec) for spec in admitted]
+    specs = [size.spec for size in sizes]
     for request in {spec.request for spec in specs}:
         state.pool.check_ever_fits(request)
+    check_permitted(state, event.owner.name, event.groups, specs)
     numbers = range(state.next_number, state.next_number + len(specs))
     wanted = [dependencies(draft, at, numbers) for at, draft in enumerate(event.drafts)]
     refuse_rings(wanted, numbers)
@@ -40,8 +45,8 @@ def submit(state: State, event: Submit, now: Instant) -> Sequence[Job]:
     state.next_number = numbers.stop
     if event.key:
         _remember(state, event, numbers, now)
-    rows = zip(numbers, specs, wanted, verdicts, strict=True)
-    jobs = [_create(state, number, spec, deps, verdict, event.owner, now) for number, spec, deps, verdict in rows]
+    rows = zip(numbers, sizes, wanted, verdicts, strict=True)
+    jobs = [_create(state, number, size, deps, verdict, event.owner, now) for number, size, deps, verdict in rows]
     for job in jobs:
         if impossible := verdicts[job.id.number - numbers.start][1]:
             skip(state, job, impossible, now)
@@ -129,9 +134,9 @@ def _has_begun(job: Job) -> bool:
 
 
 def _create(
-    state: State, number: int, spec: JobSpec, wanted: tuple[Dependency, ...], verdict: tuple[tuple[Dependency, ...], str], owner: Owner, now: Instant
+    state: State, number: int, size: Sized, wanted: tuple[Dependency, ...], verdict: tuple[tuple[Dependency, ...], str], owner: Owner, now: Instant
 ) -> Job:
-    unmet, _ = verdict
+    (unmet, _), spec = verdict, size.spec
     waits = bool(unmet) or spec.begin_at_s > now.wall_s
     phase = Phase.HELD if spec.held else Phase.WAITING if waits else Phase.QUEUED
     job = Job(
@@ -144,7 +149,10 @@ def _create(
         unmet=unmet,
         reason="held by its user" if phase is Phase.HELD else "",
         array=ArrayProgress(spec.array.indices) if spec.array is not None else None,
+        rightsizing=size.told,
+        rightsized=size.applied,
     )
+    note(state, job.id, size, now)
     job = state.put(replace(job, reason=waiting_reason(job)) if phase is Phase.WAITING else job)
     state.arm(job, now)
     return job

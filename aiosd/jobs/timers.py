@@ -15,6 +15,7 @@ class Due(StrEnum):
     DEADLINE = "deadline"  # wall
     TIME_LIMIT = "time-limit"  # steady
     KILL = "kill"  # steady; the grace is over
+    OVERDUE = "overdue"  # steady; it has outlived what was expected of it
 
 
 MOST_STALE = 10_000  # entries of jobs that are over, before anybody looks for them

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from aiosd.errors import AiosError
 from aiosd.jobs.job import Job
-from aiosd.scheduling.rules import QueueSettings
+from aiosd.scheduling.rules import QosSettings, QueueSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,15 @@ class QueueState:
     running: int
     oldest_wait_s: float
     mean_wait_s: float = 0.0  # of those that started lately; 0: none did
+
+
+@dataclass(frozen=True, slots=True)
+class QosState:
+    """A quality of service, and how many of its jobs wait and run."""
+
+    settings: QosSettings
+    queued: int
+    running: int
 
 
 @dataclass(frozen=True, slots=True)

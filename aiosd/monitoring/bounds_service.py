@@ -33,6 +33,12 @@ class BoundsService:
         self._watch.bounds[run.key] = bounds
         self._wanted.set()
 
+    def rebound(self, key: str, bounds: Bounds) -> None:
+        """Other bounds for a run; nothing happens when it is not watched."""
+        if key in self._runs:
+            self._watch.forget(key)
+            self._watch.bounds[key] = bounds
+
     def unwatch(self, key: str) -> None:
         """The run has ended; nothing happens when it is not watched."""
         self._runs.pop(key, None)

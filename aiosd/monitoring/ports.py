@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiosd.monitoring.looks import DeviceLook, GpuRun
+from aiosd.monitoring.pressure import PressureLook
 from aiosd.monitoring.series import Totals
 from aiosd.monitoring.stats import Progress, ReportedSeries
 
@@ -55,6 +56,11 @@ class DeviceKeeper(Protocol):
 
     async def stop(self, run: GpuRun, how: str, reason: str) -> None:
         """`how`: overuse, requeue or cancel."""
+
+
+class PressureProbe(Protocol):
+    def look(self) -> PressureLook:
+        """The machine now; blocks for no longer than it takes to read a few small files of the kernel's."""
 
 
 class Weigher(Protocol):

@@ -15,9 +15,12 @@ class Cpu:
 
 @dataclass(frozen=True, slots=True)
 class NumaNode:
+    """`distances`: to every node in the order of their numbers, as the firmware tells them: 10 is itself; () where it does not."""
+
     id: int
     cpus: tuple[int, ...]
     memory_bytes: int
+    distances: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,16 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class DeviceLink:
-    """How two devices are connected, best first: nvlink, pix, pxb, phb, node, sys."""
+    """How two devices are connected, best first: nvlink, pix, pxb, phb, node, sys.
+
+    `nvlinks`: how many NVLinks a transfer between them can use; `bytes_per_s`: its bandwidth, one way; 0: not known.
+    """
 
     a: str
     b: str
     kind: str
+    nvlinks: int = 0
+    bytes_per_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

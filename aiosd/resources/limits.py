@@ -1,8 +1,8 @@
 """What no machine, or not this one, can ever grant, and how that is said."""
 
 from aiosd.errors import InvalidArgument, NeverFits
-from aiosd.resources.accelerators import plain
 from aiosd.resources.inventory import Inventory
+from aiosd.resources.kinds import is_model
 from aiosd.resources.processors import WHOLE
 from aiosd.resources.request import DeviceRequest, Request
 from aiosd.resources.shortage import CPU, DISK, MEMORY, WHOLE_MACHINE, Shortage
@@ -71,7 +71,7 @@ def _device_words(short: Shortage, kind: str, model: str, inventory: Inventory) 
         kinds = sorted({device.kind for device in inventory.devices})
         hint = f"kinds of devices it has: {', '.join(kinds)}" if kinds else "it has no devices; they are declared in the configuration, [[resources.device]]"
         return f"asked for {short.asked_text} {kind}; this machine has no {kind}", hint
-    of_model = [device for device in of_kind if plain(model) in plain(device.model)]
+    of_model = [device for device in of_kind if is_model(model, device.model)]
     if not of_model:
         models = sorted({device.model for device in of_kind if device.model})
         hint = f"models of {kind} it has: {', '.join(models)}" if models else f"the models of its {kind} devices are not known"

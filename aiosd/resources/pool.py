@@ -1,8 +1,8 @@
 """Who holds what of the machine: all-or-nothing grants, what-if trials, and what is short."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from enum import Enum
 
 from aiosd.resources.accelerators import Accelerators
@@ -26,18 +26,36 @@ class _Step(Enum):
     WITHHELD = "withheld"
 
 
+class _Trial(AbstractContextManager["Pool"]):
+    """One what-if of a pool; a class, because a generator costs more than a small job's grant."""
+
+    __slots__ = ("_pool", "begin")
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self.begin = 0
+
+    def __enter__(self) -> "Pool":
+        self.begin = self._pool.begin(self)
+        return self._pool
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.end(self)
+
+
 class Pool:
     """The one book of what is free. What is free is always the machine less the grants held (and withheld, in a trial)."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, parents: Mapping[str, str] | None = None) -> None:
+        """`parents`: of parts of devices that were here before and may still be held, the device."""
         self.inventory = inventory
-        self._processors = Processors(inventory.cpus)
-        self._accelerators = Accelerators(inventory.devices)
+        self._processors = Processors(inventory.cpus, inventory.numa_nodes)
+        self._accelerators = Accelerators(inventory.devices, inventory.links, parents)
         self._memory_bytes = inventory.memory_bytes
         self._disk_bytes = inventory.disk_bytes
         self._held: dict[Grant, int] = {}  # a multiset: two small jobs may hold equal grants
         self._withheld = 0
-        self._trials = 0
+        self._trials: list[_Trial] = []  # those that are open, the outermost first
         self._undo: list[tuple[_Step, Grant]] = []
         self._idle: Pool | None = None  # an empty pool of the same machine, made when first asked what it could hold
 
@@ -45,22 +63,29 @@ class Pool:
 
     def take(self, request: Request) -> Grant | None:
         """A grant for all of the request, now held; None, and nothing changed, when it does not fit beside what is held."""
-        if self._short_scalar(request) is not None:
+        if self._lacks_amounts(request):
             return None
-        devices = self._accelerators.pick(request.devices) if request.devices else ()
-        if isinstance(devices, DeviceRequest):
-            return None
+        devices: tuple[DeviceGrant, ...] = ()
+        if request.devices:
+            picked = self._accelerators.pick(request.devices, lambda: self._processors.nodes_with(request.cpu_millis))
+            if isinstance(picked, DeviceRequest):
+                return None
+            devices = picked
         if request.exclusive:
             grant = self.free()
         else:
-            near = self._accelerators.node_of(devices) if devices else ()
+            near = self._accelerators.nodes_of(devices) if devices else ()
             grant = Grant(self._processors.pick(request.cpu_millis, near), request.memory_bytes, devices, request.disk_bytes)
         self._book(grant)
         return grant
 
+    def could_fit(self, request: Request) -> bool:
+        """False when `take` would surely refuse; a fraction of its cost. When True, `take` has the last word."""
+        return not self._lacks_amounts(request) and (not request.devices or self._accelerators.could_pick(request.devices))
+
     def assign(self, grant: Grant) -> None:
         """Hold exactly this grant. Raises ValueError naming what of it is not free; a device that is out of use now counts as free."""
-        problem = self._not_free(grant)
+        problem = self.problem(grant)
         if problem:
             raise ValueError(f"cannot assign this grant: {problem}")
         self._book(grant)
@@ -71,22 +96,23 @@ class Pool:
 
     def give_back(self, grant: Grant) -> None:
         """End the holding of exactly this grant. Raises ValueError when it is not held: a bug, never hidden."""
-        if grant not in self._held:
-            raise ValueError(f"not held: {grant}")
         self._unbook(grant)
 
     def _book(self, grant: Grant) -> None:
-        self._held[grant] = self._held.get(grant, 0) + 1
+        size = len(self._held)
+        count = self._held.setdefault(grant, 1)  # one look-up where it is the first of its kind
+        if len(self._held) == size:
+            self._held[grant] = count + 1
         self._change(grant, -1)
         if self._trials:
             self._undo.append((_Step.TAKEN, grant))
 
     def _unbook(self, grant: Grant) -> None:
-        count = self._held[grant]
+        count = self._held.pop(grant, 0)
+        if not count:
+            raise ValueError(f"not held: {grant}")
         if count > 1:
             self._held[grant] = count - 1
-        else:
-            del self._held[grant]
         self._change(grant, +1)
         if self._trials:
             self._undo.append((_Step.RETURNED, grant))
@@ -100,20 +126,29 @@ class Pool:
 
     # What-if
 
-    @contextmanager
-    def trial(self) -> Iterator["Pool"]:
-        """A what-if: whatever is taken, given back or withheld inside the block is undone at its end."""
-        begin = len(self._undo)
-        self._trials += 1
-        try:
-            yield self
-        finally:
-            steps = self._undo[begin:]
-            del self._undo[begin:]
-            depth, self._trials = self._trials - 1, 0  # undoing is not itself to be undone
-            for step, grant in reversed(steps):
-                self._revert(step, grant)
-            self._trials = depth
+    def trial(self) -> AbstractContextManager["Pool"]:
+        """A what-if: whatever is taken, given back or withheld inside the block is undone at its end.
+
+        The end of an outer one is the end of those within it: one that an error has left open undoes nothing when it is closed at last.
+        """
+        return _Trial(self)
+
+    def begin(self, trial: _Trial) -> int:
+        """Of a trial alone: from here on everything is noted; how much is by now."""
+        self._trials.append(trial)
+        return len(self._undo)
+
+    def end(self, trial: _Trial) -> None:
+        """Of a trial alone: what was noted since its begin is undone."""
+        if trial not in self._trials:
+            return
+        outer = self._trials[: self._trials.index(trial)]
+        steps = self._undo[trial.begin :]
+        del self._undo[trial.begin :]
+        self._trials = []  # undoing is not itself to be undone
+        for step, grant in reversed(steps):
+            self._revert(step, grant)
+        self._trials = outer
 
     def _revert(self, step: _Step, grant: Grant) -> None:
         match step:
@@ -145,7 +180,7 @@ class Pool:
         if request.exclusive:
             return self.free()
         devices = self._accelerators.pick_most(request.devices) if request.devices else ()
-        cpus = self._processors.pick(min(max(0, request.cpu_millis), self._processors.free_millis), self._accelerators.node_of(devices))
+        cpus = self._processors.pick(min(max(0, request.cpu_millis), self._processors.free_millis), self._accelerators.nodes_of(devices))
         memory_bytes = min(request.memory_bytes, max(0, self._memory_bytes))
         return Grant(cpus, memory_bytes, devices, min(request.disk_bytes, max(0, self._disk_bytes)))
 
@@ -179,18 +214,27 @@ class Pool:
 
     def matching(self, wish: DeviceRequest) -> list[Device]:
         """The devices that may be handed out for this wish, by index."""
-        rooms = self._accelerators.matching(wish.kind, wish.model)
-        return [room.device for room in rooms if room.device.memory_bytes >= wish.memory_bytes]
+        return self._accelerators.devices_for(wish)
 
     def shortage(self, request: Request) -> Shortage | None:
         """The first resource that is short for this request right now; None when `take` would grant it."""
-        short = self._short_scalar(request)
+        short = self._short_amount(request)
         if short is not None or not request.devices:
             return short
         unmet = self._accelerators.pick(request.devices)
         return self._short_device(unmet, request) if isinstance(unmet, DeviceRequest) else None
 
-    def _short_scalar(self, request: Request) -> Shortage | None:
+    def _lacks_amounts(self, request: Request) -> bool:
+        """Whether anything but devices is short: what `_short_amount` tells in words."""
+        return (
+            request.cpu_millis > self._processors.free_millis
+            or request.memory_bytes > self._memory_bytes
+            or request.cpu_millis <= 0
+            or request.disk_bytes > self._disk_bytes
+            or (request.exclusive and bool(self._held or self._withheld))
+        )
+
+    def _short_amount(self, request: Request) -> Shortage | None:
         """The shortage of anything but devices. Nothing runs without some processor, so 0 of it is never granted."""
         if request.exclusive and (self._held or self._withheld):
             return Shortage(WHOLE_MACHINE, WHOLE, 0, WHOLE)
@@ -207,9 +251,8 @@ class Pool:
         short = self._accelerators.shortage(wish)
         if short is not None:
             return short
-        rooms = self._accelerators.matching(wish.kind)
         together = sum(other.millis for other in request.devices if other.kind == wish.kind)
-        return Shortage(wish.kind, together, sum(max(0, room.millis) for room in rooms), WHOLE * len(rooms))
+        return Shortage(wish.kind, together, *self._accelerators.together(wish.kind))
 
     def check_ever_fits(self, request: Request) -> None:
         """Refuse what this machine could not run even if idle. Raises NeverFits, and InvalidArgument for senseless numbers."""
@@ -247,13 +290,17 @@ class Pool:
         """A pool of the machine as it is now, with everything held that this one holds, be it ill or gone."""
         if self._trials:
             raise ValueError("the machine cannot change within a trial")
-        pool = Pool(inventory)
+        pool = Pool(inventory, self._accelerators.parents)
         for grant, count in self._held.items():
             for _ in range(count):
                 pool.adopt(grant)
         return pool
 
-    def _not_free(self, grant: Grant) -> str:
+    def grants(self) -> list[Grant]:
+        """All that is held, equal ones as often as they are."""
+        return [grant for grant, count in self._held.items() for _ in range(count)]
+
+    def problem(self, grant: Grant) -> str:
         """What of the grant is not free; empty when all of it is."""
         problems = []
         if grant.memory_bytes > max(0, self._memory_bytes):

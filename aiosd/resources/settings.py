@@ -19,5 +19,6 @@ class ResourceSettings:
     state_directory: str
     memory_reserve_bytes: int | None = None  # None: by the size of the machine
     cpus_reserved: int = 0
+    cpu_oversubscription_permille: int = 1000  # none
     disk_reserve_bytes: int = 0
     devices: tuple[DeclaredDevice, ...] = ()

@@ -186,6 +186,21 @@ def check_owner(owner_uid: int, thing: str) -> None:
     permissions.check(call.principal, call.method, owner_uid, thing)
 
 
+def check_urgency(priority: int, nice: int, most_priority: int, least_nice: int = 0) -> None:
+    """Raises Denied when the caller may not put a job before others so far. Everybody may put its own behind."""
+    principal = caller()
+    if principal.role >= permissions.URGENT or (priority <= most_priority and nice >= least_nice):
+        return
+    asked, allowed = (f"the priority {priority}", f"at most {most_priority}") if priority > most_priority else (f"nice {nice}", f"at least {least_nice}")
+    raise Denied(
+        f"{principal.name} may not ask for {asked}: users may for {allowed}",
+        hint=f"leave it out, or ask an operator; jobs.max_user_priority is {most_priority}" if priority > most_priority else "leave it out, or ask an operator",
+        user=principal.name,
+        role=principal.role,
+        needed=permissions.URGENT,
+    )
+
+
 def acts_on_all() -> bool:
     """Whether the current call may be made on everybody's things."""
     call = _current.get()

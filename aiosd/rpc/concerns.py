@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
-NOUNS = {"Jobs": "job", "Queues": "queue", "Node": "node", "Access": "user", "Admin": "state"}
+NOUNS = {"Jobs": "job", "Queues": "queue", "Node": "node", "Access": "user", "Admin": "state", "Simulation": "simulation"}
 OF_METHODS = {
     "Queues.SetPolicy": "policy",
     "Access.RevokeToken": "token",

@@ -210,6 +210,8 @@ class JobConverter:
             outcome=to_outcome(job.outcome) if job.outcome else None,
             array=_to_array(job.array, job.spec.array) if job.array else None,
             revision=job.revision,
+            preemptions=job.preemptions,
+            rightsizing=printable(job.rightsizing),
         )
 
     def _to_run(self, job: Job, run: Run) -> pb.Run:

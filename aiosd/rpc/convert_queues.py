@@ -1,14 +1,20 @@
 """Queues and policies between wire and records."""
 
 from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
 
 from aios.v1 import queues_pb2 as pb
 from aiosd.errors import InvalidArgument
-from aiosd.jobs.actions import QueueChange
-from aiosd.jobs.views import QueueState
+from aiosd.jobs.actions import QueueChange, SetPolicy
+from aiosd.jobs.sharing import ShareNode
+from aiosd.jobs.views import QosState, QueueState
 from aiosd.rpc import limits
-from aiosd.rpc.fields import amount, needed, seconds, text
-from aiosd.scheduling.rules import PreemptMode
+from aiosd.rpc.fields import amount, few, needed, printable, seconds, text
+from aiosd.scheduling.multifactor import WEIGHED
+from aiosd.scheduling.rules import Backfill, BackfillOrder, PreemptMode, SchedulingRules
+
+Word = TypeVar("Word", bound=StrEnum)
 
 
 def to_queue(queue: QueueState) -> pb.Queue:
@@ -78,13 +84,78 @@ def _names(wire: pb.Names, field: str) -> tuple[str, ...]:
 
 
 def _mode(name: str) -> PreemptMode:
+    return _one_of(PreemptMode, name, "preempt_mode")
+
+
+def _one_of(words: type[Word], name: str, field: str) -> Word:
     try:
-        return PreemptMode(name)
+        return words(name)
     except ValueError:
-        raise InvalidArgument(f"preempt_mode {name[:40]!r} is not known", hint=f"use one of {', '.join(PreemptMode)}") from None
+        raise InvalidArgument(f"{field} {name[:40]!r} is not known", hint=f"use one of {', '.join(words)}", field=field) from None
 
 
-def to_policy(name: str, summaries: Mapping[str, str]) -> pb.Policy:
-    """The policy in force, and all there are with one sentence each."""
+def to_qos(qos: QosState) -> pb.Qos:
+    settings = qos.settings
+    return pb.Qos(
+        name=settings.name,
+        priority=settings.priority,
+        max_running=settings.max_running,
+        cpu_millis=settings.cpu_millis,
+        memory_bytes=settings.memory_bytes,
+        gpu_millis=settings.gpu_millis,
+        user_running=settings.user_running,
+        user_cpu_millis=settings.user_cpu_millis,
+        user_gpu_millis=settings.user_gpu_millis,
+        max_time_limit_s=settings.max_time_limit_s,
+        usage_factor=settings.usage_factor,
+        allowed_users=settings.allowed_users,
+        preempts=settings.preempts,
+        preempt_mode=settings.preempt_mode,
+        preempt_after_s=settings.preempt_after_s,
+        queued=qos.queued,
+        running=qos.running,
+    )
+
+
+def to_share(node: ShareNode) -> pb.SharesResponse.Node:
+    return pb.SharesResponse.Node(
+        name=printable(node.name),
+        parent=node.parent,
+        is_user=node.is_user,
+        shares=node.shares,
+        share=node.share,
+        usage=node.usage,
+        usage_share=node.usage_share,
+        level_fair_share=node.level_fair_share,
+        rank=node.rank,
+        depth=node.depth,
+        queued=node.queued,
+        running=node.running,
+    )
+
+
+def from_set_policy(wire: pb.SetPolicyRequest) -> SetPolicy:
+    """What the request changes; what it does not mention stays."""
+    has = wire.HasField
+    few(wire.weights, "", "weights", len(WEIGHED))
+    return SetPolicy(
+        name=text(wire.name, "", "name", limits.TEXT),
+        backfill=_one_of(Backfill, wire.backfill, "backfill") if has("backfill") else None,
+        backfill_order=_one_of(BackfillOrder, wire.backfill_order, "backfill_order") if has("backfill_order") else None,
+        predict=wire.predict if has("predict") else None,
+        weights=dict(wire.weights),
+    )
+
+
+def to_policy(name: str, summaries: Mapping[str, str], rules: SchedulingRules) -> pb.Policy:
+    """The policy and the rules in force, and all policies there are with one sentence each."""
     choices = [pb.PolicyChoice(name=each, summary=summary) for each, summary in summaries.items()]
-    return pb.Policy(name=name, summary=summaries.get(name, ""), choices=choices)
+    return pb.Policy(
+        name=name,
+        summary=summaries.get(name, ""),
+        choices=choices,
+        backfill=rules.backfill,
+        backfill_order=rules.backfill_order,
+        predict=rules.predict,
+        weights={weight: getattr(rules.weights, weight) for weight in WEIGHED},
+    )

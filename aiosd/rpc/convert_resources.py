@@ -5,7 +5,9 @@ from aios.v1 import resources_pb2 as pb
 from aiosd.jobs.draft import RequestDraft
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.inventory import Cpu, Device, DeviceLink, Inventory, NumaNode
+from aiosd.resources.oversubscription import physical
 from aiosd.resources.request import DeviceRequest, Request
+from aiosd.resources.topology import bytes_per_s
 from aiosd.resources.usage import Usage
 from aiosd.rpc.fields import amount, needed, printable, text
 
@@ -39,7 +41,7 @@ def to_request(request: Request) -> pb.Request:
 
 def to_grant(grant: Grant) -> pb.Grant:
     return pb.Grant(
-        cpus=[pb.CpuGrant(cpu=c.cpu, millis=c.millis) for c in grant.cpus],
+        cpus=[pb.CpuGrant(cpu=physical(c.cpu), millis=c.millis) for c in grant.cpus],
         memory_bytes=grant.memory_bytes,
         devices=[_to_device_grant(d) for d in grant.devices],
         disk_bytes=grant.disk_bytes,
@@ -92,11 +94,11 @@ def to_inventory(inventory: Inventory) -> pb.Inventory:
 
 
 def _to_cpu(cpu: Cpu) -> pb.Cpu:
-    return pb.Cpu(id=cpu.id, core=cpu.core, socket=cpu.socket, numa_node=cpu.numa_node)
+    return pb.Cpu(id=physical(cpu.id), core=physical(cpu.core), socket=cpu.socket, numa_node=cpu.numa_node)
 
 
 def _to_numa_node(node: NumaNode) -> pb.NumaNode:
-    return pb.NumaNode(id=node.id, cpus=node.cpus, memory_bytes=node.memory_bytes)
+    return pb.NumaNode(id=node.id, cpus=node.cpus, memory_bytes=node.memory_bytes, distances=node.distances)
 
 
 def _to_device(device: Device) -> pb.Device:
@@ -115,4 +117,4 @@ def _to_device(device: Device) -> pb.Device:
 
 
 def _to_link(link: DeviceLink) -> pb.DeviceLink:
-    return pb.DeviceLink(a=link.a, b=link.b, kind=link.kind)
+    return pb.DeviceLink(a=link.a, b=link.b, kind=link.kind, nvlinks=link.nvlinks, bytes_per_s=bytes_per_s(link))

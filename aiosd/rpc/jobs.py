@@ -14,7 +14,7 @@ from aiosd.jobs.actions import Steer
 from aiosd.jobs.job import Job
 from aiosd.jobs.views import Steered
 from aiosd.rpc import concerns, convert_jobs, convert_views, limits, slices
-from aiosd.rpc.auth import acts_on_all, as_owner, caller, check_owner, current, hides
+from aiosd.rpc.auth import acts_on_all, as_owner, caller, check_owner, check_urgency, current, hides
 from aiosd.rpc.context import Context
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.fields import amount, needed, seconds, text, texts
@@ -36,21 +36,30 @@ class Beside:
 
 
 class JobsServicer(Wire):
-    """`most_jobs` says how many jobs one submission may have."""
+    """`most_jobs` says how many jobs one submission may have, `most_priority` what priority a user may ask for."""
 
     def __init__(
-        self, jobs: JobCalls, views: JobViews, beside: Beside, converter: JobConverter | None = None, most_jobs: Callable[[], int] = lambda: MOST_JOBS
+        self,
+        jobs: JobCalls,
+        views: JobViews,
+        beside: Beside,
+        converter: JobConverter | None = None,
+        most_jobs: Callable[[], int] = lambda: MOST_JOBS,
+        most_priority: Callable[[], int] = lambda: 0,
     ) -> None:
         self._jobs = jobs
         self._views = views
         self._beside = beside
         self._converter = converter or JobConverter()
         self._most_jobs = most_jobs
+        self._most_priority = most_priority
 
     async def Submit(self, request: pb.SubmitJobsRequest, context: Context) -> pb.SubmitJobsResponse:
         call = current()
         wish = await convert_jobs.from_submit(request, call.most_jobs(self._most_jobs()))
         call.spend(len(wish.drafts) * TURN_S_A_JOB)
+        for draft in wish.drafts:
+            check_urgency(draft.priority, draft.nice, self._most_priority())
         jobs = await self._jobs.submit(wish.drafts, owner=as_owner(call.principal), key=wish.key, digest=wish.digest)
         call.about = _named(jobs)
         return pb.SubmitJobsResponse(jobs=await slices.each(jobs, lambda _, job: self._converter.to_job(job)))
@@ -101,7 +110,12 @@ class JobsServicer(Wire):
 
     async def Update(self, request: pb.UpdateJobRequest, context: Context) -> pb.Job:
         ref, change = needed(request.id, "", "id", limits.TEXT), convert_jobs.from_update(request)
-        return self._converter.to_job(await self._jobs.update(await self._checked(ref), change))
+        checked = await self._checked(ref)
+        if change.priority is not None or change.nice is not None:
+            spec = (await self._jobs.get(checked)).spec
+            priority = spec.priority if change.priority is None else change.priority
+            check_urgency(priority, spec.nice if change.nice is None else change.nice, max(self._most_priority(), spec.priority), min(0, spec.nice))
+        return self._converter.to_job(await self._jobs.update(checked, change))
 
     async def Why(self, request: pb.GetJobRequest, context: Context) -> pb.WhyResponse:
         ref, hidden = await self._ref(request.id), hides()

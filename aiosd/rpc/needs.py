@@ -1,6 +1,6 @@
 """What the network door needs, a Protocol for each kind of call; the classes that offer it need not know this file."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,12 +10,13 @@ from aiosd.access.principal import Principal, Role
 from aiosd.access.tokens import TokenRecord
 from aiosd.access.users import UserChange, UserView
 from aiosd.findings import BackedUp, Checked
-from aiosd.jobs.actions import QueueChange, Reserve, Steer
+from aiosd.jobs.actions import QueueChange, Reserve, SetPolicy, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why
 from aiosd.jobs.job import Job, Owner
 from aiosd.jobs.ports import JobFilter
-from aiosd.jobs.views import JobEvent, LogPiece, LogWish, NodeView, Page, QueueState, Steered
+from aiosd.jobs.sharing import ShareNode
+from aiosd.jobs.views import JobEvent, LogPiece, LogWish, NodeView, Page, QosState, QueueState, Steered
 from aiosd.monitoring.looks import ForeignUse, IdleDevice
 from aiosd.monitoring.machine import DaemonInfo, MachineLoad
 from aiosd.monitoring.stats import JobStatistics, Progress
@@ -23,7 +24,7 @@ from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.isolation import Isolation
 from aiosd.scheduling.reservations import Reservation
-from aiosd.scheduling.rules import QueueSettings
+from aiosd.scheduling.rules import QueueSettings, SchedulingRules
 
 
 class JobCalls(Protocol):
@@ -42,7 +43,7 @@ class JobCalls(Protocol):
 
     async def set_queue(self, name: str, change: QueueChange) -> QueueSettings: ...
 
-    async def set_policy(self, name: str) -> str: ...
+    async def set_policy(self, name: str = "", rules: SetPolicy | None = None) -> str: ...
 
 
 class JobViews(Protocol):
@@ -64,6 +65,13 @@ class JobViews(Protocol):
     def queue(self, name: str) -> QueueState: ...
 
     def policy(self) -> str: ...
+
+    def rules(self) -> SchedulingRules: ...
+
+    def qos(self) -> Sequence[QosState]: ...
+
+    def shares(self) -> tuple[Sequence[ShareNode], float]:
+        """The tree of accounts and users, and the half-life of usage in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +151,17 @@ class StateCare(Protocol):
     async def backup(self, path: str) -> BackedUp: ...
 
     async def check(self, repair: bool) -> Checked: ...
+
+
+class SimulationCalls(Protocol):
+    """What would have been. A request is a plain mapping, as the simulator takes it; so is every line of an answer."""
+
+    def simulate(self, uid: int, request: Mapping[str, object], trace: AsyncIterator[bytes]) -> AsyncIterator[Mapping[str, object]]: ...
+
+    def forecast(self, uid: int, request: Mapping[str, object]) -> AsyncIterator[Mapping[str, object]]: ...
+
+    def setup(self) -> Mapping[str, object]:
+        """As this machine is set up now: policy, rules (backfill, its order, weights ...), queues, shares."""
 
 
 class JobMeter(Protocol):

@@ -43,6 +43,7 @@ def redacted(job: Job, phase: pb.JobPhase, array: pb.ArrayProgress | None) -> pb
         array=array,
         revision=job.revision,
         redacted=True,
+        preemptions=job.preemptions,
     )
 
 
@@ -64,6 +65,7 @@ def redacted_why(why: Why) -> Why:
     """Why somebody else's job waits, without what its user said about it, and without how its run went."""
     if why.kind is WhyKind.OUT_OF_MEMORY:
         return Why(why.job_id, why.kind, "it ended out of memory", why.policy)
+    why = replace(why, estimate_basis="")  # it names what is run
     return replace(why, summary=f"it waits: {why.kind}", suggestions=()) if why.kind in USERS_WORDS else why
 
 

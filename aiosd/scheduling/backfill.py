@@ -205,6 +205,8 @@ class BackfillPass(Pass):
 
     def reserve(self, key: ClassKey, job_id: JobId) -> bool:
         """Plan a start for this refused job: nobody who comes later delays it. False where nobody can say when: all that it could use is held."""
+        if job_id in self._awaiting:
+            return False
         self.looks_ahead, shape = True, self._shape(key)
         lasts_s = shape.until_s - self._now_s
         place = self._timeline_of(shape.binding).place(key.request, lasts_s) if shape not in self._nowhere else None
@@ -222,6 +224,9 @@ class BackfillPass(Pass):
 
     def plan(self, *, more: bool = False) -> Plan:
         return replace(super().plan(more=more), reservations=tuple(self._planned))
+
+    def _expected(self) -> Sequence[Planned]:
+        return self._planned
 
     def _shape(self, key: ClassKey) -> Shape:
         shape = self._shapes.get(key)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from aiosd.scheduling.borrowing import in_two_rounds
 from aiosd.scheduling.ordering import Line
 from aiosd.scheduling.policy import ClassKey, Plan, Rank, Snapshot
 from aiosd.scheduling.walk import walk_strictly
@@ -13,7 +14,7 @@ def fifo(world: Snapshot) -> Plan:
     Queues are served together, by the age of their jobs; priorities do not count. What the first job of a blocked queue
     waits for is withheld from the other queues, so that they use only what it leaves.
     """
-    return walk_strictly(world, Line(world.lanes))
+    return walk_strictly(world, in_two_rounds(world, Line))
 
 
 def fifo_ranking(world: Snapshot, mine: ClassKey) -> Callable[[ClassKey], Rank | None]:

@@ -1,7 +1,8 @@
 """The classes of waiting jobs, lane by lane in the order of the policy in force, kept from pass to pass."""
 
 from collections.abc import Iterator, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from itertools import count
 from math import inf
 
 from sortedcontainers import SortedDict
@@ -10,6 +11,8 @@ from aiosd.ids import JobId
 from aiosd.scheduling.policy import ClassKey, JobClass, LaneKey, Rank, Within
 from aiosd.scheduling.rules import SchedulingRules
 
+SWEPT_FROM = 1000  # alarms
+
 
 class SortedLane:
     """Implements Lane."""
@@ -17,29 +20,17 @@ class SortedLane:
     def __init__(self, key: LaneKey) -> None:
         self.key = key
         self.classes: SortedDict = SortedDict()  # (rank, oldest) -> class
-        self._first: tuple[Rank, JobClass] | None = None  # None: to be looked up
 
     @property
     def count(self) -> int:
         return sum(job_class.count for job_class in self.classes.values())
 
-    @property
-    def first(self) -> tuple[Rank, JobClass]:
-        if self._first is None:
-            (rank, _), job_class = self.classes.peekitem(0)
-            self._first = rank, job_class
-        return self._first
-
-    def put(self, place: tuple[Rank, JobId], job_class: JobClass) -> None:
-        self.classes[place] = job_class
-        self._first = None
-
-    def drop(self, place: tuple[Rank, JobId]) -> None:
-        del self.classes[place]
-        self._first = None
-
     def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
-        return ((rank, job_class) for (rank, _), job_class in self.classes.items())
+        classes = self.classes
+        if len(classes) == 1:  # where many have a few jobs each, most lanes are like this: a generator costs more than what it yields
+            (rank, _), job_class = classes.peekitem(0)
+            return iter(((rank, job_class),))
+        return ((place[0], classes[place]) for place in classes)
 
 
 class Lanes:
@@ -51,7 +42,9 @@ class Lanes:
         self._lanes: dict[LaneKey, SortedLane] = {}
         self._places: dict[ClassKey, tuple[Rank, JobId]] = {}
         self._changed: dict[ClassKey, JobClass] = {}
-        self._expiring: list[tuple[float, ClassKey]] = []
+        self._expiring: list[tuple[float, int, ClassKey]] = []
+        self._alarms: dict[ClassKey, float] = {}  # the earliest that is set for each
+        self._set = count()
 
     def changed(self, job_class: JobClass) -> None:
         """A job has joined or left the class; one without any leaves its lane."""
@@ -63,28 +56,44 @@ class Lanes:
             self._settle(key, job_class, now_s)
         self._changed.clear()
         while self._expiring and self._expiring[0][0] <= now_s:
-            _, key = heappop(self._expiring)
+            at_s, _, key = heappop(self._expiring)
+            if self._alarms.get(key) == at_s:
+                del self._alarms[key]
             place = self._places.get(key)
             if place is not None:
                 self._settle(key, self._lanes[lane_of(key)].classes[place], now_s)
         return list(self._lanes.values())
+
+    def rank_of(self, job_class: JobClass, now_s: float) -> Rank:
+        """Where a class would stand in its lane, were it there."""
+        return self._within(job_class, self._rules, now_s)[0]
 
     def _settle(self, key: ClassKey, job_class: JobClass, now_s: float) -> None:
         """Out of its old place, and into the one that it has now."""
         old = self._places.pop(key, None)
         lane = self._lanes.get(lane_of(key))
         if old is not None and lane is not None:
-            lane.drop(old)
+            del lane.classes[old]
         if job_class.count > 0:
             if lane is None:
                 lane = self._lanes[lane_of(key)] = SortedLane(lane_of(key))
             rank, until_s = self._within(job_class, self._rules, now_s)
             place = self._places[key] = rank, job_class.oldest
-            lane.put(place, job_class)
-            if until_s != inf:
-                heappush(self._expiring, (until_s, key))
+            lane.classes[place] = job_class
+            self._look_again(key, until_s)
         elif lane is not None and not lane.classes:
             del self._lanes[lane_of(key)]
+
+    def _look_again(self, key: ClassKey, at_s: float) -> None:
+        """Its rank holds until then. What was set for classes that are gone is swept out now and then."""
+        if at_s == inf or self._alarms.get(key, inf) <= at_s:
+            return
+        self._alarms[key] = at_s
+        heappush(self._expiring, (at_s, next(self._set), key))
+        if len(self._expiring) > SWEPT_FROM + 2 * len(self._places):
+            self._alarms = {key: at_s for key, at_s in self._alarms.items() if key in self._places}
+            self._expiring = [(at_s, next(self._set), key) for key, at_s in self._alarms.items()]
+            heapify(self._expiring)
 
 
 def lane_of(key: ClassKey) -> LaneKey:

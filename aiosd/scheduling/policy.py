@@ -8,9 +8,11 @@ from typing import NamedTuple, Protocol
 
 from aiosd.ids import JobId
 from aiosd.resources.grant import Grant
+from aiosd.resources.inventory import Inventory
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import Request
-from aiosd.scheduling.budgets import Budget
+from aiosd.scheduling.budgets import Budget, Holder
+from aiosd.scheduling.fairshare import Association
 from aiosd.scheduling.reservations import Keeper
 from aiosd.scheduling.rules import PreemptMode, QueueSettings, SchedulingRules
 
@@ -62,6 +64,9 @@ class JobClass(Protocol):
     def eligible_at_s(self) -> float:
         """Since when the oldest could have started; wall."""
 
+    def since_s(self, job_id: JobId) -> float:
+        """The same of any of its jobs."""
+
 
 class Lane(Protocol):
     """The classes of one queue, user, account and QoS, kept between passes in the order that the policy in force gave them."""
@@ -72,10 +77,6 @@ class Lane(Protocol):
     @property
     def count(self) -> int:
         """How many jobs could start now if resources were endless."""
-
-    @property
-    def first(self) -> tuple[Rank, JobClass]:
-        """What __iter__ yields first. IndexError when nobody waits in it."""
 
     def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
         """The first to go first, each with its rank; equal ranks by age of the oldest."""
@@ -115,6 +116,16 @@ def no_estimate(key: ClassKey) -> Estimate | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What the rank of a class depends on beside the class."""
+
+    rules: SchedulingRules
+    queues: Mapping[str, QueueSettings]
+    inventory: Inventory
+    estimate: Callable[[ClassKey], Estimate | None] = no_estimate
+
+
+@dataclass(frozen=True, slots=True)
 class HeldRun:
     """A run that holds a grant. Times are wall; `expected_end_s` inf: nobody can say; `latest_end_s` inf: no limit ends it."""
 
@@ -128,6 +139,16 @@ class HeldRun:
     preemptible_from_s: float = 0.0
     suspended: bool = False  # for another: `grant` is what it keeps
     stopping: bool = False  # told to end: it makes room by itself
+    whole: Grant | None = None  # suspended for another: what it is to have again before it goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A job that others make room for: it starts before all others, and until then what is free of `grant` is kept for it."""
+
+    job_id: JobId
+    key: ClassKey
+    grant: Grant | None = None  # what it was found to get; None: no longer known
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +159,23 @@ class Snapshot:
     lanes: Sequence[Lane]  # each with count >= 1
     pool: Pool
     slots: Mapping[str, int] = field(default_factory=dict)  # starts a queue may still make; absent: no limit
-    usage: Mapping[str, float] = field(default_factory=dict)  # decayed dominant share-seconds by user, see fairshare
-    shares: Mapping[str, float] = field(default_factory=dict)  # by user; absent: 1.0
+    usage: Mapping[Association, float] = field(default_factory=dict)  # decayed dominant share-seconds, see fairshare
+    shares: Mapping[str, float] = field(default_factory=dict)  # of the root's own users; absent: 1.0
     max_starts: int = 1000  # a pass may stop there; the engine asks again at once
     keeper: Keeper | None = None  # of what is reserved; None: nothing is
-    budgets: Mapping[str, Budget] = field(default_factory=dict)  # by user; absent: no limit
+    budgets: Mapping[Holder, Budget] = field(default_factory=dict)  # absent: no limit
     rules: SchedulingRules = SchedulingRules()
     queues: Mapping[str, QueueSettings] = field(default_factory=dict)
     runs: Sequence[HeldRun] = ()
     estimate: Callable[[ClassKey], Estimate | None] = no_estimate
+    promised: Sequence[Promise] = ()  # the oldest promise first
+    in_vain: Sequence[JobId] = ()  # for whom room was made lately and did no good: none is made now
+    can_preempt: bool = False  # whoever follows the plan carries out its evictions, and keeps its promises
     held_back: str = ""  # why nothing new may start now, in a sentence, such as memory that is nearly used up; "": it may
+
+    @property
+    def basis(self) -> Basis:
+        return Basis(self.rules, self.queues, self.pool.inventory, self.estimate)
 
 
 class WaitKind(StrEnum):
@@ -204,6 +232,7 @@ class Plan:
     evictions: tuple[Eviction, ...] = ()
     resumes: tuple[JobId, ...] = ()  # suspended runs whose whole grant is free again
     reservations: tuple[Planned, ...] = ()
+    promises: tuple[Promise, ...] = ()  # to the beneficiaries of the evictions
 
 
 Policy = Callable[[Snapshot], Plan]

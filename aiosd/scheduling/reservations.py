@@ -1,14 +1,15 @@
 """Parts of the machine that are kept for somebody for some time, and what that leaves to the others."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from aiosd.resources.accelerators import part_memory, plain
+from aiosd.resources.accelerators import part_memory
 from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Device, Inventory
+from aiosd.resources.kinds import is_model
 from aiosd.resources.pool import Pool
 from aiosd.resources.processors import WHOLE
 from aiosd.resources.request import DeviceRequest, Request
@@ -83,12 +84,30 @@ class Keeper:
         self._idle: tuple[Keeper, Pool] | None = None
         times = sorted({max(now_s, r.from_s) for r in self._reservations})
         self._moments = [_Moment(at_s, [r for r in self._reservations if r.at(at_s)]) for at_s in times]
-        for holding in holdings:
+        self._holdings = list(holdings)
+        for holding in self._holdings:
             self._hold(holding.user, holding.grant, holding.ends_s)
+
+    @property
+    def reservations(self) -> Sequence[Reservation]:
+        """Those that are not over."""
+        return self._reservations
 
     def started(self, user: str, lasts_s: float, grant: Grant) -> None:
         """A run has begun; it ends after `lasts_s` at the latest, 0: nobody knows when."""
-        self._hold(user, grant, self._now_s + lasts_s if lasts_s else inf)
+        self._holdings.append(Holding(user, grant, self._now_s + lasts_s if lasts_s else inf))
+        self._hold(user, grant, self._holdings[-1].ends_s)
+
+    def without(self, gone: Iterable[tuple[str, Grant]]) -> "Keeper":
+        """What would have to be left free if these (users and what they hold) ended now."""
+        left = Counter((user, grant) for user, grant in gone)
+        kept = []
+        for holding in self._holdings:
+            if left[holding.user, holding.grant] > 0:
+                left[holding.user, holding.grant] -= 1
+            else:
+                kept.append(holding)
+        return Keeper(self._reservations, kept, self._inventory, self._now_s, self._liked)
 
     def _hold(self, user: str, grant: Grant, ends_s: float) -> None:
         self._held_now.add(grant)
@@ -222,7 +241,7 @@ class Keeper:
 
 
 def _fits(device: Device, wish: DeviceRequest) -> bool:
-    return device.kind == wish.kind and device.memory_bytes >= wish.memory_bytes and plain(wish.model) in plain(device.model)
+    return device.kind == wish.kind and device.memory_bytes >= wish.memory_bytes and is_model(wish.model, device.model)
 
 
 def beside(reservation: Reservation, others: Iterable[Reservation], inventory: Inventory) -> float | None:

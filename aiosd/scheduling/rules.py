@@ -136,3 +136,4 @@ class SchedulingRules:
     qos: Mapping[str, QosSettings] = field(default_factory=dict)
     accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
     preempt_min_gain_s: float = 60.0  # nobody is preempted for a job that would start within so many seconds anyway
+    preempt_grace_max_s: float = 600.0  # a job that is preempted has its own grace to end in, but no more than this

@@ -32,6 +32,10 @@ class State(msgspec.Struct, omit_defaults=True):
     unmet: tuple[Dependency, ...] = ()
     memory_bytes: int = 0
     ran_out: tuple[int, ...] = ()
+    preemptions: int = 0
+    made_room_for: JobId | None = None
+    rightsizing: str = ""
+    rightsized: bool = False
 
 
 class JobRow(TypedDict):
@@ -127,6 +131,10 @@ def job_row(job: Job, spec_id: int) -> JobRow:
         job.unmet,
         job.memory_bytes,
         job.ran_out,
+        job.preemptions,
+        job.made_room_for,
+        job.rightsizing,
+        job.rightsized,
     )
     return {
         "number": job.id.number,
@@ -169,6 +177,10 @@ def job_of(row: StoredRow, specs: Mapping[int, JobSpec]) -> Job:
             unmet=state.unmet,
             memory_bytes=state.memory_bytes,
             ran_out=state.ran_out,
+            preemptions=state.preemptions,
+            made_room_for=state.made_room_for,
+            rightsizing=state.rightsizing,
+            rightsized=state.rightsized,
             revision=revision,
         )
     except KeyError:

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from aiosd.host.probes.nvidia import Nvml, probe_nvidia
+from aiosd.host.probes.nvidia import probe_nvidia
+from aiosd.host.probes.nvml import Nvml
 from aiosd.resources.inventory import Device, DeviceLink
 from aiosd.resources.settings import ResourceSettings
+from aiosd.resources.topology import bytes_per_s, pcie_bytes_per_s
 from tests.fakes.nvml import DRIVER_NOT_LOADED, NOT_SUPPORTED, UNKNOWN, FakeNvml, a100, failing_card, mig_card, nvlink_box
 
+GB = 10**9
 SETTINGS = ResourceSettings(state_directory="/")
 
 
@@ -22,7 +25,7 @@ def test_an_nvlink_box(tmp_path: Path) -> None:
     assert [device.numa_node for device in found.devices] == [0, 0, 0, 0, 1, 1, 1, 1]
     assert found.devices[3] == Device(a100(3).uuid, "gpu", 3, "NVIDIA A100-SXM4-40GB", 40 << 30, 0, ("/dev/nvidia3",))
     assert len(found.links) == 28
-    assert {link.kind for link in found.links} == {"nvlink"}
+    assert {(link.kind, link.nvlinks, link.bytes_per_s) for link in found.links} == {("nvlink", 12, 240 * GB)}
     assert not nvml.open
 
 
@@ -30,7 +33,41 @@ def test_an_nvlink_box(tmp_path: Path) -> None:
 def test_what_lies_between_two_gpus_without_nvlink(tmp_path: Path, level: int, kind: str) -> None:
     a, b = a100(0), a100(1)
     found = probe_nvidia(SETTINGS, tmp_path, FakeNvml((a, b), {(a.uuid, b.uuid): level}))
-    assert found.links == (DeviceLink(a.uuid, b.uuid, kind),)
+    assert found.links == (DeviceLink(a.uuid, b.uuid, kind, 0, pcie_bytes_per_s(kind)),)
+
+
+def test_the_slower_slot_of_two_counts(tmp_path: Path) -> None:
+    for bus, speed, width in (("0000:07:00.0", "16.0 GT/s PCIe", "16"), ("0000:27:00.0", "16.0 GT/s PCIe", "8")):
+        place = tmp_path / "sys/bus/pci/devices" / bus
+        place.mkdir(parents=True)
+        (place / "max_link_speed").write_text(f"{speed}\n", encoding="ascii")
+        (place / "max_link_width").write_text(f"{width}\n", encoding="ascii")
+    a, b = a100(0), a100(1)
+    (link,) = probe_nvidia(SETTINGS, tmp_path, FakeNvml((a, b), {(a.uuid, b.uuid): 10})).links
+    assert link.bytes_per_s == 12 * GB
+    (tmp_path / "sys/bus/pci/devices/0000:07:00.0/max_link_speed").write_text("Unknown\n", encoding="ascii")
+    (link,) = probe_nvidia(SETTINGS, tmp_path, FakeNvml((a, b), {(a.uuid, b.uuid): 10})).links
+    assert link.bytes_per_s == pcie_bytes_per_s("pix")
+
+
+def test_nvlinks_from_card_to_card_are_counted_by_pair(tmp_path: Path) -> None:
+    """As on a box without switches: two links to one neighbour, one to another, one that is down."""
+    bus = [a100(index).bus for index in range(3)]
+    first = a100(0, nvlinks=(bus[1].lower(), bus[1], "", bus[2]), capability=(7, 0))
+    second = a100(1, nvlinks=(bus[0], bus[0]), capability=(7, 0))
+    third = a100(2, nvlinks=(bus[0],), capability=(7, 0))
+    pairs = {(first.uuid, second.uuid): "nvlink", (first.uuid, third.uuid): "nvlink", (second.uuid, third.uuid): 50}
+    found = probe_nvidia(SETTINGS, tmp_path, FakeNvml((first, second, third), pairs)).links
+    assert [(link.kind, link.nvlinks, link.bytes_per_s) for link in found] == [
+        ("nvlink", 2, 40 * GB), ("nvlink", 1, 20 * GB), ("sys", 0, pcie_bytes_per_s("sys")),
+    ]  # fmt: skip
+
+
+def test_a_driver_that_tells_nothing_of_its_nvlinks_still_has_them(tmp_path: Path) -> None:
+    a, b = a100(0, errors={"nvlink": UNKNOWN, "capability": UNKNOWN}), a100(1)
+    (link,) = probe_nvidia(SETTINGS, tmp_path, FakeNvml((a, b), {(a.uuid, b.uuid): "nvlink"})).links
+    assert link == DeviceLink(a.uuid, b.uuid, "nvlink")
+    assert bytes_per_s(link) > pcie_bytes_per_s("pix")
 
 
 def test_a_split_card_is_its_instances(tmp_path: Path) -> None:

@@ -81,6 +81,11 @@ def test_only_what_this_process_may_use_and_what_is_online(two_sockets: Path) ->
     assert ids(probe_cpus(frozenset({1, 4, 7}), root=two_sockets)) == [1, 4]
 
 
+def test_numa_nodes_know_how_far_the_others_are(two_sockets: Path) -> None:
+    plant(two_sockets, {"sys/devices/system/node/node0/distance": "10 21", "sys/devices/system/node/node1/distance": "unknown"})
+    assert [node.distances for node in probe_numa_nodes(two_sockets)] == [(10, 21), ()]
+
+
 def test_a_machine_that_hides_its_topology_still_has_processors(tmp_path: Path) -> None:
     assert probe_cpus(frozenset({0, 1}), root=tmp_path) == (Cpu(0, 0, 0, 0), Cpu(1, 1, 0, 0))
 

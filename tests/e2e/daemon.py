@@ -43,6 +43,7 @@ class Daemon:
         self.root = Path(tempfile.mkdtemp(prefix="ae-", dir=within))  # short: the path of a socket has at most 107 bytes
         self.state = state or self.root / "state" / "aios"
         self.settings = {"AIOSD_JOBS__GRACE_S": "2", "AIOSD_JOBS__RETRY_BACKOFF_S": "0.1", **(settings or {})}
+        self.module = "aiosd"
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: list[aios.Client] = []
         for part in ("run", "home", "bin"):
@@ -78,7 +79,7 @@ class Daemon:
         environment = {**self.environment, **self.settings, **more} | ({"AIOSD_FAULT": fault} if fault else {})
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "aiosd"], env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [sys.executable, "-m", self.module], env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         if ready:
             self.wait_ready()

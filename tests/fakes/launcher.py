@@ -47,6 +47,7 @@ class FakeLauncher:
     launches: list[Job] = field(default_factory=list)
     signals: list[tuple[Job, str, Scope]] = field(default_factory=list)
     forgotten: list[Job] = field(default_factory=list)
+    resized: list[Job] = field(default_factory=list)
     notified: list[Job] = field(default_factory=list)
     _pending: dict[str, Job] = field(default_factory=dict)  # launched, and nothing has come of it yet
     _listeners: list[Callable[[LauncherEvent], None]] = field(default_factory=list)
@@ -68,6 +69,9 @@ class FakeLauncher:
         self.signals.append((job, signal, scope))
         if self.exits is not None and signal in _FATAL and job.run_key in self.machine.alive:
             self.ended(job, replace(self.exit(0), exit_code=None, signal=_FATAL[signal]))
+
+    def resize(self, job: Job) -> None:
+        self.resized.append(job)
 
     def forget(self, job: Job) -> None:
         self.forgotten.append(job)

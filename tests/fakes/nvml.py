@@ -54,6 +54,8 @@ class Card:
     samples: tuple[tuple[int, int, int], ...] | None = None  # pid, percent, microseconds; None: not supported
     ecc_errors: int | None = None
     xids: tuple[int, ...] = ()  # reported once
+    nvlinks: tuple[str, ...] = ()  # what is at the other end of each: the bus of a GPU, "switch", or "" for one that is down
+    capability: tuple[int, int] = (8, 0)
 
 
 class FakeNvml:
@@ -136,6 +138,23 @@ class FakeNvml:
         level = self._between(a, b)
         return level if isinstance(level, int) else 50
 
+    def nvmlDeviceGetCudaComputeCapability(self, card: Card) -> tuple[int, int]:
+        return self._check(card, "capability").capability
+
+    def nvmlDeviceGetNvLinkState(self, card: Card, link: int) -> int:
+        return int(bool(self._nvlink(card, link)))
+
+    def nvmlDeviceGetNvLinkRemoteDeviceType(self, card: Card, link: int) -> int:
+        return 2 if self._nvlink(card, link) == "switch" else 0
+
+    def nvmlDeviceGetNvLinkRemotePciInfo(self, card: Card, link: int) -> Pci:
+        return Pci(self._nvlink(card, link))
+
+    def _nvlink(self, card: Card, link: int) -> str:
+        if link >= len(self._check(card, "nvlink").nvlinks):
+            raise FakeNvmlError(NOT_SUPPORTED)
+        return card.nvlinks[link]
+
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Card:
         for card in self._cards:
             for known in (card, *(part for part in card.mig or () if part is not None)):
@@ -208,8 +227,8 @@ def a100(index: int, **changes: object) -> Card:
 
 
 def nvlink_box() -> FakeNvml:
-    """Eight GPUs, every pair connected by NVLink through switches."""
-    cards = tuple(a100(index) for index in range(8))
+    """Eight GPUs with twelve NVLinks each, every pair connected through switches."""
+    cards = tuple(a100(index, nvlinks=("switch",) * 12) for index in range(8))
     return FakeNvml(cards, {(a.uuid, b.uuid): "nvlink" for a in cards for b in cards})
 
 

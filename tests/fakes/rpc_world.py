@@ -1,10 +1,11 @@
 """A real RpcServer on a socket, over services that do what a test tells them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import grpc
 
@@ -12,12 +13,13 @@ from aiosd.access.principal import Principal, Role
 from aiosd.errors import AiosError, NotFound
 from aiosd.findings import BackedUp, Checked, Finding
 from aiosd.ids import JobId
-from aiosd.jobs.actions import QueueChange, Reserve, Steer
+from aiosd.jobs.actions import QueueChange, Reserve, SetPolicy, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.job import Job, Owner
 from aiosd.jobs.ports import JobFilter
-from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QueueState, Steered
+from aiosd.jobs.sharing import ShareNode
+from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QosState, QueueState, Steered
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.stats import JobStatistics, Sample
 from aiosd.resources.grant import Grant
@@ -32,10 +34,17 @@ from aiosd.rpc.needs import NodeReport, Reloaded, Terminal
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import Listening, RpcServer, Servicers
+from aiosd.rpc.simulation import SimulationServicer
 from aiosd.scheduling.reservations import Reservation
-from aiosd.scheduling.rules import QueueSettings
+from aiosd.scheduling.rules import QosSettings, QueueSettings, SchedulingRules
 from tests.fakes.accounts import FakeAccounts
 from tests.unit.rpc.records import OWNER, QUEUED, RUNNING
+
+OUTCOME = {
+    "jobs": 3, "wait_mean_s": 1.0, "flow_mean_s": 2.0, "bounded_slowdown_mean": 1.5, "bounded_slowdown_max": 2.0, "makespan_s": 60.0, "utilisation": 0.5,
+    "wait_p50_s": 1.0, "wait_p95_s": 2.0, "wait_max_s": 3.0, "fairness": 0.9, "user_spread": 1.2, "users": 2, "took_s": 0.1,
+    "series": [{"at_s": 30.0, "wait_mean_s": 1.0, "utilisation": 0.5, "queued": 0.2}],
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,7 @@ class World:
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     caller: Principal = Principal(OWNER.uid, OWNER.gid, OWNER.name, Role.ADMIN, "socket", "pid 7")
+    asked: list[Mapping[str, object]] = field(default_factory=list)
     events: "asyncio.Queue[JobEvent]" = field(default_factory=asyncio.Queue)
 
     def note(self, what: str) -> None:
@@ -136,8 +146,18 @@ class World:
         self.note(f"queue {name} {change.open}")
         return QueueSettings(name)
 
-    async def set_policy(self, name: str) -> str:
+    async def set_policy(self, name: str = "", rules: SetPolicy | None = None) -> str:
+        self.note(f"policy {name} {rules}")
         return name
+
+    def rules(self) -> SchedulingRules:
+        return SchedulingRules()
+
+    def qos(self) -> Sequence[QosState]:
+        return [QosState(QosSettings("high", priority=5), 2, 1)]
+
+    def shares(self) -> tuple[Sequence[ShareNode], float]:
+        return [ShareNode("ada", "", True, 1.0, 1.0, 0.0, 0.0, float("inf"), 1, 0, 2, 1)], 3600.0
 
     async def list(self, job_filter: JobFilter, page_size: int, page_token: str) -> Page:
         self.filters.append(job_filter)
@@ -239,6 +259,33 @@ class World:
         self._maybe_fail()
         return Checked([Finding("job 1", "is lost", repair, "done" if repair else "")], 7)
 
+    # SimulationCalls
+
+    async def simulate(self, uid: int, request: Mapping[str, object], trace: AsyncIterator[bytes]) -> AsyncIterator[Mapping[str, object]]:
+        """Says how many bytes it was sent, and one outcome for each set-up; endless progress for a trace that is called so."""
+        self._maybe_fail()
+        self.asked.append(request)
+        taken = b"".join([piece async for piece in trace])
+        yield {"notes": [f"{len(taken)} bytes"]}
+        try:
+            while request["name"] == "endless":
+                yield {"progress": {"policy": "fifo", "backfill": "off", "done": 1, "total": 2}}
+                await asyncio.sleep(0.01)
+        finally:
+            self.note("simulation closed")
+        for setup in cast(Sequence[Mapping[str, object]], request["setups"]):
+            names = {"policy": setup["policy"], "backfill": cast(Mapping[str, object], setup["rules"])["backfill"]}
+            yield {"progress": {**names, "done": 1, "total": 1}}
+            yield {"outcome": {**OUTCOME, **names}}
+
+    async def forecast(self, uid: int, request: Mapping[str, object]) -> AsyncIterator[Mapping[str, object]]:
+        self._maybe_fail()
+        self.asked.append(request)
+        yield {"report": {"queue": request["queue"]}}
+
+    def setup(self) -> Mapping[str, object]:
+        return {"policy": "fair", "rules": {"backfill": "easy", "weights": {}}, "queues": {"night": {}}, "shares": {"ada": 2.0}}
+
 
 def servicers_of(world: World) -> Servicers:
     return Servicers(
@@ -247,6 +294,7 @@ def servicers_of(world: World) -> Servicers:
         QueuesServicer(world, world, {"fifo": "in order"}),
         AccessServicer(world.accounts, lambda: world.caller),
         AdminServicer(world),
+        SimulationServicer(world),
     )
 
 

@@ -142,6 +142,24 @@ def test_roles_decide_before_anything_happens(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_only_operators_put_jobs_before_those_of_others(tmp_path: Path) -> None:
+    async def talk(channel: grpc.aio.Channel, world: World) -> None:
+        jobs = JobsStub(channel)
+        for spec in (pb.JobSpec(command=["a"], priority=1), pb.JobSpec(command=["a"], nice=-1)):
+            said = await refused(jobs.Submit(pb.SubmitJobsRequest(specs=[pb.JobSpec(command=["a"]), spec]), metadata=says("ada")))
+            assert "ada may not ask for" in said
+            await jobs.Submit(pb.SubmitJobsRequest(specs=[spec]), metadata=says("opa"))
+        await jobs.Submit(pb.SubmitJobsRequest(specs=[pb.JobSpec(command=["a"], priority=-5, nice=19)]), metadata=says("ada"))
+        for change in ({"priority": 3}, {"nice": -2}):
+            await refused(jobs.Update(pb.UpdateJobRequest(id="42", **change), metadata=says("ada")))
+            await jobs.Update(pb.UpdateJobRequest(id="42", **change), metadata=says("opa"))
+        await jobs.Update(pb.UpdateJobRequest(id="42", priority=-1, nice=5), metadata=says("ada"))
+
+    world, _ = with_gate(tmp_path, talk)
+    assert [owner.name for _, owner, _, _ in world.submitted] == ["opa", "opa", "ada"]
+    assert [note for note in world.notes if note.startswith("update")] == ["update 42 3", "update 42 None", "update 42 -1"]
+
+
 def test_owners_act_on_their_own_operators_on_all(tmp_path: Path) -> None:
     async def talk(channel: grpc.aio.Channel, world: World) -> None:
         jobs = JobsStub(channel)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import floors, footprint, isolation, latency, machine, peers, throughput
+from benchmarks import floors, footprint, forecast, isolation, latency, machine, peers, simulation, throughput
 from benchmarks.report import aligned, seconds
 
 pytestmark = pytest.mark.slow
@@ -112,3 +112,21 @@ def test_percentiles_are_values_that_were_measured() -> None:
 def test_a_table_is_aligned_and_times_have_a_unit() -> None:
     assert aligned([("", "jobs/s"), ("floor", "5"), ("all", "1234")]) == ["       jobs/s", "floor       5", "all      1234"]
     assert [seconds(value) for value in (12.3456, 0.01234, 0.0000567)] == ["12.3 s", "12.3 ms", "57 us"]
+
+
+def test_a_forecast_is_timed_in_its_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    forecast.main(["--jobs", "200", "--policy", "fifo"])
+    results = found(capsys, "forecast")
+    assert results.keys() == {"read", "fit", "theory", "replay", "target"}
+    assert all(result["cpu_s"] > 0 for result in results.values())
+    assert results["replay"]["jobs"] == 200
+
+
+def test_simulation_counts_jobs_and_compares_policies(capsys: pytest.CaptureFixture[str]) -> None:
+    simulation.main(["--jobs", "40", "--sample", "20", "--table"])
+    *lines, last = capsys.readouterr().out.splitlines()
+    told = json.loads(last)
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) == 2 + len(simulation.POLICIES) * len(simulation.BACKFILLS)
+    assert told["benchmark"] == "simulation"
+    assert all(result["jobs_per_s"] > 0 for result in told["results"].values())

@@ -89,6 +89,9 @@ def test_every_unary_method_answers(tmp_path: Path) -> None:
         assert (await queues.Set(queues_pb2.SetQueueRequest(name="q", open=False))).name == "q"
         assert (await queues.GetPolicy(queues_pb2.GetPolicyRequest())).summary == "in order"
         assert (await queues.SetPolicy(queues_pb2.SetPolicyRequest(name="fifo"))).name == "fifo"
+        assert [qos.queued for qos in (await queues.ListQos(queues_pb2.ListQosRequest())).qos] == [2]
+        tree = await queues.Shares(queues_pb2.SharesRequest())
+        assert ([node.name for node in tree.nodes], tree.half_life_s) == (["ada"], 3600.0)
         assert {"queue q False", "asked to stop", "update 42 5"} <= set(world.notes)
 
     with_daemon(tmp_path, talk)

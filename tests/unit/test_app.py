@@ -8,7 +8,7 @@ import pytest
 from aiosd import app, domain_settings, doors
 from aiosd.access.limits import UserLimits
 from aiosd.errors import ConfigError, StorageCorrupt
-from aiosd.jobs.settings import JobsSettings
+from aiosd.jobs.settings import JobsSettings, Rightsize
 from aiosd.scheduling.rules import Backfill, QueueSettings, SchedulingRules
 from aiosd.settings_file import load
 
@@ -36,6 +36,8 @@ EVERY_JOBS_SETTING = {
     "AIOSD_LIMITS__GPU_MILLIS": "14",
     "AIOSD_LIMITS__GPU_HOURS_PER_DAY": "1.5",
     "AIOSD_LIMITS__MODEL_BYTES": "16",
+    "AIOSD_RESOURCES__RIGHTSIZE": "apply",
+    "AIOSD_RESOURCES__RIGHTSIZE_MARGIN_PERMILLE": "17",
 }
 
 
@@ -48,6 +50,8 @@ def test_every_setting_of_jobs_reaches_them() -> None:
         max_starts_per_pass=7,
         scheduling=SchedulingRules(backfill=Backfill.EASY),
         default_cpu_millis=500,
+        rightsize=Rightsize.APPLY,
+        rightsize_margin_permille=17,
         default_queue="night",
         grace_s=1.0,
         retry_backoff_s=2.0,

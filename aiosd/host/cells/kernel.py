@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -29,6 +29,8 @@ class Tree(Protocol):
 
     def cell(self, name: str, limits: Limits, uses: Collection[str]) -> Packed: ...
 
+    def loosening(self, name: str) -> Sequence[tuple[str, str]]: ...
+
     def place_spawner(self, pid: int) -> None: ...
 
     def settled(self) -> None: ...
@@ -52,6 +54,9 @@ class KernelCells:
             return ()
         limits = limits_of(job.run.grant, job.spec, self._machine, self._settings)
         return self._tree.cell(job.run_key, limits, self.enforcement.held)
+
+    def loosening(self, key: str) -> Sequence[tuple[str, str]]:
+        return self._tree.loosening(key)
 
     def place_spawner(self, pid: int) -> None:
         self._tree.place_spawner(pid)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from aiosd.jobs.job import JobSpec
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
+from aiosd.resources.oversubscription import processors
 
 PERIOD_US = 100_000  # of the processor quota
 _LEAST_QUOTA_US = 1000  # what the kernel takes
@@ -63,7 +64,7 @@ class Limits:
 def limits_of(grant: Grant, spec: JobSpec, machine: Machine, settings: CellSettings) -> Limits:
     """What a run with this grant is held to."""
     return Limits(
-        cpus=tuple(sorted(cpu.cpu for cpu in grant.cpus)),
+        cpus=processors(grant),
         nodes=memory_nodes(grant, machine.inventory),
         quota_us=_quota_us(grant),
         cpu_weight=max(1, min(_MOST_WEIGHT, _WEIGHT_OF_ONE * grant.cpu_millis // WHOLE)),

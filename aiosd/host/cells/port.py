@@ -1,6 +1,6 @@
 """What the launcher needs of cells, whatever they are made of."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,6 +38,9 @@ class Cells(Protocol):
     def plan_of(self, job: Job) -> Packed:
         """The packed cell of a run (see `aiosd/host/cell.py`); () where it gets none."""
 
+    def loosening(self, key: str) -> Sequence[tuple[str, str]]:
+        """What is to be written so that the cell of this run has no quota of processors any more."""
+
     def place_spawner(self, pid: int) -> None:
         """Put a new spawner, which has forked nothing yet, where it outlives the daemon."""
 
@@ -59,6 +62,9 @@ class NoCells:
         self.parents: Collection[str] = ()
 
     def plan_of(self, job: Job) -> Packed:
+        return ()
+
+    def loosening(self, key: str) -> Sequence[tuple[str, str]]:
         return ()
 
     def place_spawner(self, pid: int) -> None:

@@ -77,6 +77,11 @@ class V1:
         memory = f"{self.parents['memory']}/{name}" if "memory" in uses and limits.memory_bytes else ""
         return Cell(tuple(directories), tuple(writes), directories[0], memory, directories[0] if self.killing == UNIFIED else "").packed()
 
+    def loosening(self, name: str) -> list[tuple[str, str]]:
+        """What takes the quota from a cell that has one."""
+        quota = f"{self.parents.get('cpu', '')}/{name}/cpu.cfs_quota_us"
+        return [(quota, "-1")] if os.path.exists(quota) else []
+
     def place_spawner(self, pid: int) -> None:
         """Nothing keeps it from outliving the daemon where it is: no service manager ends what is in these groups."""
 

@@ -55,6 +55,11 @@ class V2:
         devices = program(limits.denied) if "devices" in uses and limits.denied else b""
         return Cell((path,), tuple(writes), path, path, path, devices).packed()
 
+    def loosening(self, name: str) -> list[tuple[str, str]]:
+        """What takes the quota from a cell that may have one."""
+        quota = f"{self._jobs}/{name}/cpu.max"
+        return [(quota, f"max {PERIOD_US}")] if os.path.exists(quota) else []
+
     def place_spawner(self, pid: int) -> None:
         """Out of the daemon's service: a service cannot be restarted while its own group has groups below it."""
         if self._scope is not None:

@@ -17,6 +17,7 @@ from aiosd.host.probes.kernel_files import read_text
 from aiosd.host.probes.memory import probe_memory
 from aiosd.host.probes.nvidia import probe_nvidia
 from aiosd.resources.inventory import Device, Inventory
+from aiosd.resources.oversubscription import oversubscribed
 from aiosd.resources.settings import ResourceSettings
 
 DeviceProbe = Callable[[ResourceSettings, Path], Found]
@@ -47,10 +48,11 @@ def survey(settings: ResourceSettings, root: Path = Path("/"), affinity: frozens
     found = {name: _ask(name, probe, settings, root) for name, probe in PROBES.items()}
     devices = number_devices(_once(device for answer in found.values() for device in answer.devices))
     hostname = read_text(root / "proc/sys/kernel/hostname") or os.uname().nodename
+    cpus = probe_cpus(frozenset(os.sched_getaffinity(0)) if affinity is None else affinity, settings.cpus_reserved, hostname, root)
     memory = probe_memory(settings.memory_reserve_bytes, root)
     inventory = Inventory(
         hostname=hostname,
-        cpus=probe_cpus(frozenset(os.sched_getaffinity(0)) if affinity is None else affinity, settings.cpus_reserved, hostname, root),
+        cpus=oversubscribed(cpus, settings.cpu_oversubscription_permille),
         memory_bytes=memory.for_jobs_bytes,
         memory_total_bytes=memory.total_bytes,
         numa_nodes=probe_numa_nodes(root),

@@ -59,8 +59,15 @@ def probe_numa_nodes(root: Path = Path("/")) -> tuple[NumaNode, ...]:
     nodes = []
     for directory in listing(root / "sys/devices/system/node", ["node[0-9]*"]):
         cpus = tuple(sorted(parse_list(read_text(directory / "cpulist"))))
-        nodes.append(NumaNode(int(directory.name.removeprefix("node")), cpus, kilobytes(read_text(directory / "meminfo"), "MemTotal")))
+        memory_bytes = kilobytes(read_text(directory / "meminfo"), "MemTotal")
+        nodes.append(NumaNode(int(directory.name.removeprefix("node")), cpus, memory_bytes, _distances(read_text(directory / "distance"))))
     return tuple(nodes)
+
+
+def _distances(text: str) -> tuple[int, ...]:
+    """`10 21` to every node in order; none where the firmware tells nonsense."""
+    words = text.split()
+    return tuple(int(word) for word in words) if all(word.isdecimal() for word in words) else ()
 
 
 def probe_cpu_model(root: Path = Path("/")) -> str:

@@ -127,6 +127,8 @@ def test_what_only_looks_changes_nothing() -> None:
         "ListQos",
         "Shares",
         "Schedule",
+        "Simulate",
+        "Forecast",
     }
     for name, rule in permissions.RULES.items():
         assert rule.changes != (name.rpartition(".")[2] in looking | {"ServerReflectionInfo"}), name

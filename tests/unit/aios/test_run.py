@@ -101,6 +101,16 @@ def test_preempting_follows_the_signal_and_the_old_handler_returns(report: Path)
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_preempting_follows_sigterm_too(report: Path) -> None:
+    """Where the scheduler wants room in another way than by a checkpoint, or time is over."""
+    before = signal.getsignal(signal.SIGTERM)
+    with aios.run() as run:
+        assert not run.preempting
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert run.preempting
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_preempted_ends_with_75(report: Path) -> None:
     with pytest.raises(SystemExit) as caught, aios.run():
         raise aios.Preempted

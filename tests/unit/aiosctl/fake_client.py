@@ -8,9 +8,10 @@ from aios.errors import NotFound
 from aios.identity import Identity
 from aios.jobs import EventKind, Job, JobEvent, LogChunk, Steered
 from aios.node import DaemonStatus, Isolation, NodeStatus, Reservation
-from aios.queues import Policy, PolicyChoice, Queue
+from aios.queues import Policy, PolicyChoice, Qos, Queue, Share, Shares
 from aios.records import ArrayProgress, JobRun, Outcome, State, Stats, Usage, Why
 from aios.resources import Cpu, CpuGrant, Device, DeviceGrant, DeviceRequest, Grant, Inventory, NumaNode, Request
+from aios.simulation import SeriesPoint, SimulationOutcome, SimulationProgress
 
 NOW_S = 1_700_000_000.0
 
@@ -53,7 +54,16 @@ NODE = NodeStatus(
 )  # fmt: skip
 RESERVATION = Reservation(3, NOW_S, NOW_S + 3600, ("alice", "@vision"), Request(4000, 16 << 30, (DeviceRequest("gpu", 2000),)), "demo", "root")
 POLICY = Policy("fair", "least used first", (PolicyChoice("fifo", "strict order"), PolicyChoice("fair", "least used first")))
-QUEUE = Queue("default", 0, 0, True, True, 0.0, 7200.0, 3, 1, 61.0)
+QUEUE = Queue("default", 0, 0, True, True, 0.0, 7200.0, 3, 1, 61.0, cpu_millis=4000, share_permille=250, borrow=True, weights={"age": 5.0})
+QOS = Qos("high", 10, 4, 8000, 0, 1000, 2, 0, 0, 3600.0, 2.0, ("@staff",), ("low",), "requeue", 60.0, 3, 1)
+SHARES = Shares(
+    (
+        Share("lab", "", False, 3.0, 0.75, 7200.0, 1.0, 0.75, 0, 0, 3, 1),
+        Share("ada", "lab", True, 1.0, 0.75, 7200.0, 1.0, 1.0, 2, 1, 3, 1),
+        Share("bob", "", True, 1.0, 0.25, 0.0, 0.0, None, 1, 0, 0, 0),
+    ),
+    604800.0,
+)
 USER = User("ada", 1000, "operator", "group wheel", UserLimits(running_jobs=4, gpu_hours_per_day=24), True, 3, 2, 1500, 1 << 30, 500, 1.25)
 TOKEN = Token("00aa11bb22", "ada", "user", NOW_S, 0.0, 0.0, 0.0, "root", "ci")
 TRAIL = (
@@ -137,6 +147,13 @@ class FakeClient:
         self._note("why", ref, **options)
         return WHY
 
+    def simulate(self, trace: str | None, **options: Any) -> list[SimulationOutcome]:
+        self._note("simulate", trace, **options)
+        options["on_progress"](SimulationProgress("fifo", "easy", 1, 3))
+        options["on_note"]("1 of 4 jobs never ran")
+        series = (SeriesPoint(50, 10, 0.5, 1.0), SeriesPoint(150, 40, 1.0, 2.0)) if options["points"] else ()
+        return [SimulationOutcome("fifo", "easy", 3, 65.0, 70.0, 1.5, 2.0, 200.0, 0.75, 1.0, 2.0, 3.0, 0.9, 1.2, 2, 0.1, series)]
+
     def stats(self, ref: str) -> Stats:
         self._note("stats", ref)
         return Stats("42", Request(2000, 4 << 30), make_run().grant, (), Usage(90.0, 0.0, 1 << 30), 90.0, ())
@@ -185,11 +202,17 @@ class FakeClient:
         self._note("set_queue", name, **settings)
         return QUEUE
 
+    def qos(self) -> list[Qos]:
+        return [QOS]
+
+    def shares(self) -> Shares:
+        return SHARES
+
     def policy(self) -> Policy:
         return POLICY
 
-    def set_policy(self, name: str) -> Policy:
-        self._note("set_policy", name)
+    def set_policy(self, name: str, **rules: Any) -> Policy:
+        self._note("set_policy", name, **rules)
         return POLICY
 
     # users, tokens, the audit trail

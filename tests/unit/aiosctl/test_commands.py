@@ -13,6 +13,8 @@ from aiosctl.cli import COMMANDS, SECTIONS, root
 from aiosctl.lazy import Nouns, Verb
 
 VERBS_OF_PRODUCT = [
+    "share",
+    "qos",
     "run",
     "submit",
     "ps",
@@ -34,6 +36,9 @@ VERBS_OF_PRODUCT = [
     "node",
     "queue",
     "policy",
+    "simulate",
+    "forecast",
+    "schedule",
     "daemon",
     "admin",
     "completion",

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from aios.jobs import EventKind, JobEvent
-from aios.records import Progress, State
+from aios.records import AheadJob, PriorityFactor, Progress, State
 from aiosctl import describe
 from aiosctl.jobs import job_columns
 from aiosctl.live import JobList
@@ -134,6 +134,28 @@ def test_why_says_it_first_and_then_from_what(cli) -> None:  # type: ignore[no-u
     assert cli("why", "42").out.splitlines() == [
         "it needs 2 of gpu; 1 is free", "Resource", "  gpu  asked 2, free 1, the machine has 4", "Ahead", "  7 jobs  40, 41, …", "Start", "  policy  fair", "Sooner", "  - ask for 1 gpu",
     ]  # fmt: skip
+
+
+def test_why_shows_who_is_ahead_with_what_decides_and_when_it_will_start(cli, fake, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    now_s = 1_000_000.0
+    monkeypatch.setattr("aiosctl.why.time.time", lambda: now_s)
+    ahead = tuple(AheadJob(str(40 - n), "bob", "lab" if n else "", 0.25, 0.5, 3.0 + n / 2) for n in range(7))
+    told = replace(
+        WHY, ahead_jobs=ahead, estimated_start_at_s=now_s + 600, estimated_start_low_s=now_s - 5, estimated_start_high_s=now_s + 1200,
+        estimate_basis="the time limits of 2 runs", estimate_held_share=0.9, planned_grant="2 processors, gpu 0",
+        factors=(PriorityFactor("age", 0.5, 1000.0, 500.0), PriorityFactor("fair_share", 0.25, 100.0, 25.0), PriorityFactor("size", 0.0, 0.0, 0.0)),
+    )  # fmt: skip
+    fake.why = lambda ref: told
+    lines = cli("why", "42").out.splitlines()
+    assert lines[3:6] == ["Ahead  7 jobs", "  JOB   USER   ACCOUNT   SHARE   USED   PRIORITY", "   40   bob    -          25 %   50 %          3"]
+    assert lines[9:13] == ["   36   bob    lab        25 %   50 %          5", "  …", "Priority  525.0", "  FACTOR       VALUE   WEIGHT   POINTS"]
+    assert lines[13:15] == ["  age          0.500     1000    500.0", "  fair share   0.250      100     25.0"], "what weighs nothing is left out"
+    assert "(in 10m)" in lines[16] and lines[17:21] == [
+        "  between      now and in 20m", "  by           the time limits of 2 runs", "  so far       90 % of the intervals given lately held",
+        "  kept for it  2 processors, gpu 0",
+    ]  # fmt: skip
+    assert len([line for line in cli("why", "42", "-o", "wide").out.splitlines() if "bob" in line]) == 7
+    assert json.loads(cli("why", "42", "-o", "json").out)["ahead_jobs"][1]["account"] == "lab"
 
 
 def test_of_a_job_that_does_not_wait_no_policy_is_told(cli, fake) -> None:  # type: ignore[no-untyped-def]

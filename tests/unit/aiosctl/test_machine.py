@@ -94,17 +94,62 @@ def test_drain_and_resume(cli, fake) -> None:  # type: ignore[no-untyped-def]
 
 def test_queue_ls_is_a_table(cli) -> None:  # type: ignore[no-untyped-def]
     assert cli("queue", "ls").out == (
-        "NAME      STATE   PRIORITY   QUEUED   RUNNING   MAX   OLDEST\ndefault   open           0        3         1     -     1m1s\n"
+        "NAME      STATE   PRIORITY   QUEUED   RUNNING   MAX   WAIT   OLDEST\ndefault   open           0        3         1     -      -     1m1s\n"
     )
     assert cli("queue", "ls", "-q").out == "default\n"
 
 
 def test_queue_set_leaves_what_is_not_named(cli, fake) -> None:  # type: ignore[no-untyped-def]
     assert cli("queue", "set", "night", "--close", "--max-time", "none", "--time", "2h").status == 0
-    assert fake.called("set_queue") == [
-        (("night",), {"priority": None, "max_running": None, "open": False, "started": None, "default_time": 7200.0, "max_time": 0.0})
-    ]
+    assert fake.called("set_queue") == [(("night",), {"open": False, "default_time": 7200.0, "max_time": 0.0})]
     assert cli("queue", "set", "night").status == 2
+
+
+def test_queue_set_has_every_limit(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    limits = "--max-queued 9 --max-cpus 4.5 --max-memory 8G --max-gpus 2 --user-running 1 --user-cpus 0 --user-gpus 0.5 --share 25% --borrow"
+    rules = "--allow ada --allow @staff --weight age=0 --weight qos=5 --preempts none --preempt-mode requeue --preempt-after 10m --idle-gpus cancel"
+    assert cli("queue", "set", "night", *limits.split(), *rules.split()).status == 0
+    assert fake.called("set_queue") == [
+        (("night",), {
+            "max_queued": 9, "max_cpus": "4.5", "max_memory": 8 << 30, "max_gpus": "2", "user_running": 1, "user_cpus": "0", "user_gpus": "0.5",
+            "share": 0.25, "borrow": True, "allowed_users": ("ada", "@staff"), "weights": {"age": 0.0, "qos": 5.0}, "preempts": (),
+            "preempt_mode": "requeue", "preempt_after": 600.0, "idle_gpus": "cancel",
+        })
+    ]  # fmt: skip
+    for wrong in ("--share 120%", "--share nan", "--weight age", "--weight age=x", "--max-cpus -1", "--preempt-mode kill", "--max-memory lots"):
+        assert cli("queue", "set", "night", *wrong.split()).status == 2, wrong
+
+
+def test_queue_show_leaves_out_what_is_no_limit(cli) -> None:  # type: ignore[no-untyped-def]
+    assert cli("queue", "show", "default").out == (
+        "Queue default\n  state               open\n  priority            0\n  queued              3\n  running             1\n"
+        "  at most running     -\n  waited lately       -\n  oldest waits        1m1s\n  time limit          -\n  longest time limit  2h\n  share               25%+\n"
+        "  for                 everybody\nAt once\n  processors  4\nRules\n  weights  age=5\n"
+    )
+
+
+def test_qos_ls_and_show(cli) -> None:  # type: ignore[no-untyped-def]
+    assert cli("qos", "ls").out == "NAME   PRIORITY   QUEUED   RUNNING   MAX   BILLED\nhigh         10        3         1     4       x2\n"
+    shown = cli("qos", "show", "high").out
+    assert "for                  @staff\n" in shown and "processors      8\n" in shown and "preempts             low\n" in shown
+    missing = cli("qos", "show", "low")
+    assert (missing.status, missing.err) == (3, "error: there is no QoS 'low'\nhint: there are high\n")
+
+
+def test_share_is_a_tree(cli) -> None:  # type: ignore[no-untyped-def]
+    assert cli("share").out == (
+        "ACCOUNT/USER   SHARES     DUE     USED   HOURS   LEVEL   RANK\n"
+        "lab/                3   75.0%   100.0%    2.00    0.75\n"
+        "  ada               1   75.0%   100.0%    2.00    1.00      2\n"
+        "bob                 1   25.0%     0.0%    0.00       -      1\n"
+    )
+    assert json.loads(cli("share", "-o", "json").out)[2]["level_fair_share"] is None
+
+
+def test_policy_set_changes_rules_alone(cli, fake) -> None:  # type: ignore[no-untyped-def]
+    assert cli("policy", "set", "--backfill", "easy", "--no-predict", "--weight", "age=500").status == 0
+    assert fake.called("set_policy") == [(("",), {"backfill": "easy", "predict": False, "weights": {"age": 500.0}})]
+    assert cli("policy", "set").status == cli("policy", "set", "--weight", "age=").status == cli("policy", "set", "--backfill", "some").status == 2
 
 
 def test_policy_marks_the_one_in_force_and_names_the_choices(cli, fake) -> None:  # type: ignore[no-untyped-def]

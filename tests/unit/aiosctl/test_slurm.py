@@ -22,7 +22,7 @@ def words(*lines: str) -> list[str]:
         ("--output=%x-%A.log", "--output %x-%j.log"), ("-e err", "--error err"), ("-c 8", "--cpus 8"), ("-n 4", "--cpus 4"), ("--ntasks=2 --cpus-per-task=3", "--cpus 6"),
         ("--ntasks-per-node=2", "--cpus 2"), ("--mem=4000", "--memory 4096000KiB"), ("--mem=16G", "--memory 16777216KiB"), ("--mem=512MB", "--memory 524288KiB"),
         ("-c 4 --mem-per-cpu=2G", "--cpus 4 --memory 8388608KiB"), ("--gres=gpu:2", "--gpus 2"), ("--gres=gpu:a100:2", "--gpus a100:2"), ("--gres=gpu", "--gpus 1"),
-        ("--gres=gpu:a100", "--gpus a100:1"), ("--gres=fpga:2,gpu:1", "--gres fpga=2 --gpus 1"), ("--gres=none", ""), ("-G 2", "--gpus 2"), ("--gpus=v100:1", "--gpus v100:1"),
+        ("--gres=gpu:a100", "--gpus a100:1"), ("--gres=fpga:2,gpu:1", "--gres fpga=2 --gpus 1"), ("--gres=fpga:u250:2", "--gres fpga:u250=2"), ("--gres=none", ""), ("-G 2", "--gpus 2"), ("--gpus=v100:1", "--gpus v100:1"),
         ("--gpus-per-node=4", "--gpus 4"), ("-n 2 --gpus-per-task=2", "--cpus 2 --gpus 4"), ("-t 30", "--time 1800s"), ("--time=UNLIMITED", ""), ("-a 0-15%4", "--array 0-15%4"),
         ("-d afterok:1:2,afterany:3", "--after-ok 1 --after-ok 2 --after-any 3"), ("--dependency=afternotok:7_3", "--after-failed 7.3"), ("-d after:9", "--after 9"),
         ("-b now+1hour", "--begin now+1hour"), ("--begin=midnight", "--begin 00:00"), ("--priority=50", "--priority 50"), ("--nice=20", "--priority -20"), ("--nice", "--priority -100"),

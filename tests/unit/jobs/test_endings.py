@@ -37,8 +37,26 @@ def test_plain_ends(exit_: Exit | None, cue: Cue, reason: str) -> None:
 def test_a_stop_decides_whatever_the_exit_code(code: int) -> None:
     exit_ = Exit(1.0, exit_code=code)
     assert [ending(running(stop=cause), exit_, "").cue for cause in StopCause] == [
-        Cue.CANCEL, Cue.TIME_OUT, Cue.REQUEUE, Cue.RUN_OUT_OF_MEMORY, Cue.FAIL,
+        Cue.CANCEL, Cue.TIME_OUT, Cue.REQUEUE, Cue.RUN_OUT_OF_MEMORY, Cue.FAIL, Cue.PREEMPT, Cue.CANCEL,
     ]  # fmt: skip
+
+
+def test_a_run_that_had_ended_before_it_was_asked_to_make_room_ended_as_it_did() -> None:
+    job = running(stop=StopCause.PREEMPT)
+    assert job.stop is not None
+    job = replace(job, stop=replace(job.stop, at_s=10.0))
+    assert ending(job, Exit(9.5, exit_code=0), "").cue is Cue.SUCCEED and ending(job, Exit(9.5, exit_code=3), "").cue is Cue.FAIL
+    assert ending(job, Exit(10.5, exit_code=0), "").cue is Cue.PREEMPT and ending(job, None, "lost").cue is Cue.PREEMPT
+
+
+def test_a_retry_on_preempt_is_for_who_would_be_cancelled_and_who_gives_itself_up() -> None:
+    policy = RetryPolicy(1, frozenset({RetryCondition.PREEMPT}))
+    assert ending(running(policy, stop=StopCause.PREEMPT_CANCEL), Exit(1.0, exit_code=0), "").cue is Cue.RETRY
+    assert ending(running(policy, 1, StopCause.PREEMPT_CANCEL), Exit(1.0, exit_code=0), "").cue is Cue.CANCEL
+    assert ending(running(policy, stop=StopCause.CANCEL), Exit(1.0, exit_code=0), "").cue is Cue.CANCEL
+    assert ending(running(policy), Exit(1.0, exit_code=75), "").cue is Cue.RETRY
+    assert ending(running(policy), Exit(1.0, exit_code=74), "").cue is Cue.FAIL
+    assert ending(running(policy, stop=StopCause.PREEMPT), Exit(1.0, exit_code=75), "").cue is Cue.PREEMPT, "it costs no retry"
 
 
 def test_retries_by_condition_with_a_pause_that_doubles_up_to_its_most() -> None:

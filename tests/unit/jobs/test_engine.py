@@ -410,8 +410,8 @@ def test_update_changes_what_waits_and_protects_what_runs() -> None:
     world.submit(draft("a"), draft("b"), draft("c"))
     world.do(UpdateJob(JobId(3), JobChange(priority=5, labels={"x": "1"})))
     world.begin()
-    with pytest.raises(FailedPrecondition, match="memory_bytes"):
-        world.do(UpdateJob(JobId(1), JobChange(memory_bytes=1)))
+    with pytest.raises(FailedPrecondition, match="begin_at_s"):
+        world.do(UpdateJob(JobId(1), JobChange(begin_at_s=world.now.wall_s + 60)))
     world.finish(JobId(1))
     assert world.launched[-1].id == JobId(3)
     with pytest.raises(NeverFits):

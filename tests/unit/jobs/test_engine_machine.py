@@ -32,6 +32,7 @@ from aiosd.jobs.engine import Engine
 from aiosd.jobs.job import Exit, Job, Phase
 from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
 from aiosd.jobs.state import State
+from aiosd.scheduling.rules import PreemptMode
 from tests.unit.jobs.bookkeeper import LONG_S, SHORT_S, Bookkeeper
 from tests.unit.jobs.world import ALICE, BOB, EMPTY, draft, machine
 
@@ -67,6 +68,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.boot = 1
         self.reservations: dict[str, str] = {}  # as the settings have them
         self.do(SetPolicy(policy))
+        self.do(SetQueue("high", QueueChange(preempts=("default",))))
         for cpus in (1, 2, 3):  # runs of these classes are known to be short
             self.submit(draft("a", request=RequestDraft(cpu_millis=1000 * cpus)))
             for job in list(self.world.runs.values()):
@@ -91,6 +93,16 @@ class EngineMachine(RuleBasedStateMachine):
         fields = {"held": held, "begin_at_s": begin and now_s + begin, "deadline_at_s": deadline and now_s + deadline, "time_limit_s": limit}
         request = RequestDraft(cpu_millis=1000 * cpus)
         self.submit(draft("a", request=request, retry=RetryDraft(retries=retries, conditions=("exit", "lost", "timeout")), **fields), bob=bob)
+
+    @rule(cpus=st.integers(1, 3), high=st.booleans(), array=st.sampled_from(["", "0-3"]), priority=st.integers(0, 2), preemptible=st.booleans())
+    def submit_one_that_preempts_or_is_preempted(self, cpus: int, high: bool, array: str, priority: int, preemptible: bool) -> None:
+        request = RequestDraft(cpu_millis=1000 * cpus, memory_bytes=1 << 30)
+        fields = {"queue": "high" if high else "default", "priority": priority, "preemptible": preemptible, "array": array}
+        self.submit(draft("a", request=request, retry=RetryDraft(retries=1), **fields), bob=high)
+
+    @rule(mode=st.sampled_from(list(PreemptMode)), after=st.sampled_from([0.0, 3.0]))
+    def set_preemption(self, mode: PreemptMode, after: float) -> None:
+        self.do(SetQueue("default", QueueChange(preempt_mode=mode, preempt_after_s=after)))
 
     @rule(array=st.sampled_from(["0-4", "0-4%1", "0-4:2", "0,3%2"]), held=st.booleans(), begin=AHEAD, deadline=AHEAD, retries=st.integers(0, 1))
     def submit_array(self, array: str, held: bool, begin: float, deadline: float, retries: int) -> None:
@@ -226,6 +238,17 @@ class EngineMachine(RuleBasedStateMachine):
         self.world.now = self.world.now._replace(wall_s=self.world.now.wall_s + jump_s)
         self.do(None)
 
+    @rule(data=st.data())
+    def ask_why(self, data: st.DataObject) -> None:
+        """Whatever is tried for an answer leaves the world as it was."""
+        job, state = self.one_of(data, self.live()), self.world.engine.state
+        if job is not None:
+            before, jobs = state.pool.used(), dict(state.jobs)
+            told = self.world.engine.why(job.id, self.world.now)
+            assert told.summary and "failed" not in told.estimate_basis
+            assert told.estimated_start_low_s <= told.estimated_start_at_s or not told.estimated_start_high_s
+            assert (state.pool.used(), state.jobs) == (before, jobs)
+
     @rule(reboot=st.booleans())
     def restart(self, reboot: bool) -> None:
         """The next daemon has what was committed; after a reboot its recovery says that every run is over."""
@@ -253,7 +276,7 @@ class EngineMachine(RuleBasedStateMachine):
         world, state = self.world, self.world.engine.state
         kept = {"policy": f'"{state.policy}"', "drained": "null" if state.drain_reason is None else '"why"'}
         kept |= self.reservations
-        queue = state.queues["default"]
+        queues = dict(state.queues)
         next_number = max([0, *(i.number for i in (*world.saved, *world.ended))]) + 1
         world.engine = Engine.load(
             Loaded(tuple(world.saved.values()), (), kept, next_number, world.last_revision),
@@ -263,7 +286,7 @@ class EngineMachine(RuleBasedStateMachine):
             world.now,
             dict(state.holdings.limits),
         )
-        world.engine.state.queues["default"] = queue
+        world.engine.state.queues.update(queues)
         world.engine.state.requeue_all()
 
     def live(self) -> list[Job]:
@@ -294,6 +317,25 @@ class EngineMachine(RuleBasedStateMachine):
             assert fingerprint(state) == fingerprint(anew)
 
     @invariant()
+    def who_is_suspended_for_another_holds_no_more_than_its_own(self) -> None:
+        for job in self.live() if hasattr(self, "world") else ():
+            if job.run is None or job.run.whole is None:
+                continue
+            assert job.phase in (Phase.SUSPENDED, Phase.STOPPING) and job.made_room_for is not None and job.preemptions
+            assert job.run.grant.memory_bytes == job.run.whole.memory_bytes
+            own = {cpu.cpu: cpu.millis for cpu in job.run.whole.cpus}
+            assert all(cpu.millis <= own[cpu.cpu] for cpu in job.run.grant.cpus)
+            assert job.phase is Phase.STOPPING or job.run.grant != job.run.whole, "it should go on"
+
+    @invariant()
+    def promises_are_to_jobs_that_wait_for_somebody_to_go(self) -> None:
+        if hasattr(self, "world"):
+            state = self.world.engine.state
+            for job_id in state.promises:
+                assert state.job(job_id).phase is Phase.QUEUED or state.drain_reason is not None
+                assert state.drain_reason is not None or any(j.stop is not None and j.made_room_for == job_id for j in self.live())
+
+    @invariant()
     def arrays_agree_with_their_elements(self) -> None:
         for array in self.live() if hasattr(self, "world") else ():
             if array.array is None or array.spec.array is None:
@@ -304,6 +346,10 @@ class EngineMachine(RuleBasedStateMachine):
             assert p.active or p.pending, "it should have ended"
             assert array.phase in (Phase.HELD, Phase.WAITING) or (array.phase is Phase.RUNNING) == (p.active > 0), array.phase
             assert p.pending or array.phase is Phase.RUNNING
+
+    @invariant()
+    def no_plan_was_impossible(self) -> None:
+        assert not hasattr(self, "world") or self.world.engine.state.policy_fault == ""
 
     @invariant()
     def nothing_that_could_start_was_left_waiting(self) -> None:

@@ -6,11 +6,14 @@ import pytest
 
 from aiosd.errors import NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.actions import QueueChange, SetDrained, SetPolicy, SetQueue, UpdateJob
+from aiosd.jobs.actions import QueueChange, SetDrained, SetPolicy, SetQueue, Steer, UpdateJob
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
-from aiosd.jobs.explain import Why, WhyKind, told
+from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.settings import JobsSettings
+from aiosd.jobs.telling import told
 from aiosd.resources.request import DeviceRequest
+from aiosd.scheduling.policy import Wait, WaitKind
+from aiosd.scheduling.rules import QosSettings, SchedulingRules
 from tests.unit.jobs.world import ALICE, BOB, GIB, World, draft, machine
 
 
@@ -82,20 +85,28 @@ def test_a_suggestion_has_numbers_that_have_been_tried() -> None:
     world.submit(asking(3, 12 * GIB))
     world.submit(asking(2), asking(2, 6 * GIB), asking(1, 13 * GIB, array="0-3"))
     world.do(SetPolicy("fifo"))
-    fits = "would let it fit beside what runs now"
-    assert why(world, 2).suggestions == (f"`aiosctl update 2 --cpus 1` {fits}",)
-    assert why(world, 3).suggestions == (f"`aiosctl update 3 --cpus 1 --memory 4096M` {fits}",)
-    assert why(world, 4, 2).suggestions == (f"`aiosctl update 4 --memory 4096M` {fits}",), "an element that has not begun follows its array"
-    world.do(UpdateJob(JobId(2), JobChange(cpu_millis=1000)))
+    ends = "it starts when job 1 of alice ends"
+    assert why(world, 2).suggestions == ("ask for 1 processor instead of 2: it starts now (`aiosctl update 2 --cpus 1`)", ends)
+    assert why(world, 3).suggestions == (ends,), "with less it would fit, and would not pass by job 2"
+    world.do(SetPolicy("priority"))
+    world.do(UpdateJob(JobId(3), JobChange(priority=1)))
+    less = "ask for 1 processor instead of 2 and 4 GiB of memory instead of 6 GiB: it starts now (`aiosctl update 3 --cpus 1 --memory 4096M`)"
+    assert why(world, 3).suggestions == (less, ends)
+    world.do(UpdateJob(JobId(4), JobChange(priority=2)))
+    least = "ask for 4 GiB of memory instead of 13 GiB: it starts now (`aiosctl update 4 --memory 4096M`)"
+    assert why(world, 4, 2).suggestions == why(world, 4).suggestions == (least, ends), "an element that has not begun follows its array"
+    world.do(UpdateJob(JobId(2), JobChange(cpu_millis=1000, priority=9)))
     assert world.phase(2) == "starting"
-    assert why(world, 3).suggestions == (), "there is nothing left to make do with"
+    assert why(world, 3).suggestions == (), "there is nothing left to make do with, and no run whose end would be enough"
 
 
 def test_nobody_is_told_to_make_do_with_next_to_nothing() -> None:
     world = World(inventory=machine(16))
     world.submit(asking(15.5))
     world.submit(asking(8), asking(1, devices=()))
-    assert why(world, 2).suggestions == ()
+    assert why(world, 2).suggestions == ("it starts when job 1 of alice ends",)
+    world.do(SetPolicy("priority"))
+    world.do(UpdateJob(JobId(3), JobChange(priority=1)))
     assert "--cpus 0.5" in why(world, 3).suggestions[0]
 
 
@@ -151,3 +162,63 @@ def test_lists_have_the_reason_in_a_word() -> None:
     assert words(3) == "node drained"
     kept = replace(world.engine.state.jobs[JobId(4)], reason="it was requeued")
     assert told(world.engine.state, kept) is kept
+
+
+def test_of_a_job_that_runs_it_is_told_since_when_on_what_and_until_when() -> None:
+    world = World(inventory=machine(4, gpus=1))
+    world.submit(asking(2, devices=(DeviceRequest("gpu", 500),), time_limit_s=600.0), asking(1))
+    assert why(world, 1).summary == "it does not wait: it is starting"
+    world.begin()
+    world.wait(60)
+    assert why(world, 1).summary == (
+        "it does not wait: it is running, for 1m so far, on 2 processors, 1 GiB of memory, gpu 0 (0.5); it is expected to end in 9m"
+    )
+    assert why(world, 2).summary == "it does not wait: it is running, for 1m so far, on 1 processor, 1 GiB of memory", "nobody knows when it ends"
+    world.steer(Steer.SUSPEND, JobId(1))
+    world.wait(100)
+    assert why(world, 1).summary.startswith("it does not wait: it is suspended, for 1m so far, on 2") and "expected" not in why(world, 1).summary
+    world.steer(Steer.RESUME, JobId(1))
+    assert why(world, 1).summary.endswith("it is expected to end in 9m")
+    world.steer(Steer.CANCEL, JobId(1))
+    assert why(world, 1).summary.endswith("it is expected to end in 30s"), "when its grace is over"
+
+
+def test_limits_of_many_and_pressure_have_words() -> None:
+    qos = {"urgent": QosSettings("urgent", cpu_millis=1000)}
+    world = World(inventory=machine(4), settings=JobsSettings(scheduling=SchedulingRules(qos=qos)))
+    world.do(SetQueue("night", QueueChange(max_running=1)))
+    world.do(SetQueue("day", QueueChange(cpu_millis=1000)))
+    for fields in ({"queue": "night"}, {"queue": "day"}, {"qos": "urgent"}):
+        world.submit(asking(**fields), asking(**fields))  # type: ignore[arg-type]
+    state = world.engine.state
+    for number, kind, words, short in (
+        (2, "queue-limit", "queue 'night' runs as many jobs at once as it may", "queue limit"),
+        (
+            4,
+            "queue-limit",
+            "it asks for 1 processors, and of the 1 processors that queue 'day' may have at once 0 processors are left",
+            "queue limit: processors",
+        ),
+        (6, "qos-limit", "it asks for 1 processors, and of the 1 processors that QoS 'urgent' may have at once", "limit of qos urgent: processors"),
+    ):
+        assert (why(world, number).kind, told(state, state.jobs[JobId(number)]).reason) == (kind, short)
+        assert why(world, number).summary.startswith(words)
+    state.waits = {state.class_key(state.jobs[JobId(2)]): Wait(WaitKind.PRESSURE)}
+    assert (why(world, 2).kind, told(state, state.jobs[JobId(2)]).reason) == ("pressure", "memory pressure")
+    state.waits, state.held_back = {}, "97 % of the memory is used"
+    assert (why(world, 2).kind, told(state, state.jobs[JobId(2)]).reason) == ("pressure", "memory pressure")
+    assert why(world, 2).summary.endswith("97 % of the memory is used")
+
+
+def test_under_priority_it_is_told_what_a_priority_is_made_of() -> None:
+    world = World(inventory=machine(1), settings=JobsSettings(policy="priority"))
+    world.submit(asking(), owner=BOB)
+    world.submit(asking(), asking(priority=5, nice=3), owner=ALICE)
+    world.wait(3600)
+    told_why = why(world, 2)
+    assert [factor.name for factor in told_why.factors] == ["age", "fair_share", "queue", "qos", "size", "nice", "explicit"]
+    assert all(0 <= factor.factor <= 1 for factor in told_why.factors)
+    points = {number: sum(factor.points for factor in why(world, number).factors) for number in (2, 3)}
+    (ahead,) = told_why.ahead_jobs
+    assert (ahead.job_id, ahead.user, ahead.priority) == (JobId(3), "alice", pytest.approx(points[3])) and points[3] > points[2]
+    assert (ahead.share, ahead.usage) == (0.5, 0.0), "two users, and bob has used all that was used"

@@ -12,10 +12,11 @@ from aiosd.errors import Exhausted, NeverFits
 from aiosd.ids import JobId
 from aiosd.jobs.actions import QueueChange, Set, SetLimits, SetQueue, UpdateJob
 from aiosd.jobs.draft import JobChange, RequestDraft
-from aiosd.jobs.explain import WhyKind, told
+from aiosd.jobs.explain import WhyKind
 from aiosd.jobs.limiting import limits_of, use_of
 from aiosd.jobs.ports import Loaded
 from aiosd.jobs.settings import JobsSettings
+from aiosd.jobs.telling import told
 from aiosd.resources.request import DeviceRequest
 from aiosd.scheduling.registry import POLICIES
 from tests.unit.jobs.bookkeeper import SHORT_S

@@ -13,9 +13,10 @@ from aiosd.ids import JobId
 from aiosd.jobs import reserving
 from aiosd.jobs.actions import Reserve, Set, SetPolicy, Signal, Steer, Submit, Unreserve, UpdateJob
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft
-from aiosd.jobs.explain import WhyKind, told
+from aiosd.jobs.explain import WhyKind
 from aiosd.jobs.job import Exit, Job, Owner
 from aiosd.jobs.ports import Launched, Loaded, RunEnded
+from aiosd.jobs.telling import told
 from aiosd.resources.request import DeviceRequest
 from aiosd.scheduling.reservations import Reservation
 from tests.unit.jobs.world import ALICE, BOB, EMPTY, GIB, World, draft, machine
@@ -58,7 +59,7 @@ def test_others_leave_it_free_unless_they_end_before(policy: str) -> None:
     why = w.engine.why(another.id, w.now)
     assert why.kind is WhyKind.RESERVATION and why.summary.startswith("the gpu it needs is kept for a reservation of alice from ")
     assert why.estimated_start_at_s == w.now.wall_s + 2 * HOUR
-    assert why.suggestions == ("a time limit of 59m or less would let it end before",)
+    assert why.suggestions == (), "with a time limit of 59m it would end before, but nothing is free now"
     assert told(w.engine.state, w.engine.state.jobs[another.id]).reason == "reservation 1"
 
 

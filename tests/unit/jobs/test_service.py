@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from aiosd.errors import AlreadyExists, DiskFull, FailedPrecondition, NotFound, Unavailable
+from aiosd.errors import AlreadyExists, Denied, DiskFull, FailedPrecondition, NotFound, Unavailable
 from aiosd.ids import JobId
-from aiosd.jobs.actions import QueueChange, Steer
+from aiosd.jobs.actions import QueueChange, SetPolicy, Steer
 from aiosd.jobs.draft import JobChange, RetryDraft
 from aiosd.jobs.job import Job
 from aiosd.jobs.service import JobService
 from aiosd.jobs.settings import JobsSettings
+from aiosd.scheduling.rules import QosSettings, SchedulingRules
 from tests.unit.jobs.serving import ALICE, Bench, draft, serving
 
 
@@ -226,6 +227,46 @@ def test_settings_outlive_the_daemon_and_a_stopping_one_takes_nothing() -> None:
         async with serving(journal=bench.journal, launcher=bench.launcher) as again:
             state = again.service.state
             assert (state.policy, state.queues["night"].max_running, state.drain_reason) == ("fifo", 1, "works")
+
+    run(scenario())
+
+
+def test_groups_are_asked_for_only_where_something_is_for_a_group() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def groups_of(name: str, gid: int) -> frozenset[str]:
+        asked.append((name, gid))
+        return frozenset({"staff"})
+
+    async def scenario() -> None:
+        async with serving() as bench:
+            bench.service.groups_of = groups_of
+            await bench.submit(draft("a", held=True))
+            assert asked == []
+            await bench.service.set_queue("staff", QueueChange(allowed_users=("@staff",)))
+            await bench.submit(draft("b", queue="staff", held=True))
+            await bench.service.update("1", JobChange(priority=1))
+            assert asked == [("alice", 1000)]
+            moved = await bench.service.update("1", JobChange(queue="staff"))
+            assert (moved.spec.queue, len(asked)) == ("staff", 2)
+            await bench.service.set_queue("staff", QueueChange(allowed_users=("@others",)))
+            with pytest.raises(Denied):
+                await bench.submit(draft("c", queue="staff"))
+
+    run(scenario())
+
+
+def test_shares_qos_and_rules_are_read_as_they_stand() -> None:
+    async def scenario() -> None:
+        settings = JobsSettings(scheduling=SchedulingRules(qos={"high": QosSettings("high")}))
+        async with serving(settings=settings) as bench:
+            await bench.submit(draft("a", qos="high"))
+            await bench.submit(draft("b", qos="high", held=True))
+            await bench.service.set_policy(rules=SetPolicy(predict=True))
+            assert [(qos.settings.name, qos.running, qos.queued) for qos in bench.reader.qos()] == [("high", 1, 0)]
+            nodes, half_life_s = bench.reader.shares()
+            assert ([(node.name, node.running) for node in nodes], half_life_s) == ([("alice", 1)], 7 * 86400.0)
+            assert bench.reader.rules().predict
 
     run(scenario())
 

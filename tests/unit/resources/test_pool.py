@@ -1,5 +1,7 @@
 """The pool: what it gives, in which order, and how it says no."""
 
+import gc
+
 import pytest
 
 from aiosd.errors import InvalidArgument, NeverFits
@@ -302,3 +304,26 @@ def test_used_is_the_sum_by_processor_and_device() -> None:
     pool.take(gpus(250, cpu_millis=500))
     pool.take(gpus(250, cpu_millis=500))
     assert pool.used() == Grant((CpuGrant(0, 1000),), 0, (DeviceGrant("GPU-0", "gpu", 0, 500, 20 * GIB),))
+
+
+def test_a_trial_that_an_error_left_open_undoes_nothing_later() -> None:
+    pool = Pool(machine())
+    kept: list[object] = []
+
+    def fails() -> None:
+        inner = pool.trial()
+        inner.__enter__()
+        pool.take(Request(1000, GIB))
+        kept.append(inner)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError), pool.trial():
+        fails()
+    assert pool.used().cpu_millis == 0
+    grant = pool.take(Request(2000, GIB))
+    with pool.trial():
+        pool.take(Request(1000, GIB))
+        kept.clear()
+        gc.collect()
+        assert pool.used().cpu_millis == 3000
+    assert pool.grants() == [grant]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 
 import hypothesis.strategies as st
 import pytest
@@ -92,6 +93,23 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool.give_back(grant)
         self.model.remove(grant)
 
+    @rule(target=held, grant=consumes(held))
+    def suspend(self, grant: Grant | None) -> Grant | None:
+        """The processors are given up, and the devices but for their memory."""
+        if grant is None or grant not in self.model:
+            return None
+        asleep = replace(grant, cpus=(), devices=tuple(replace(part, millis=0) for part in grant.devices))
+        self.pool.give_back(grant)
+        self.pool.assign(asleep)
+        self.model.remove(grant)
+        self.model.append(asleep)
+        return asleep
+
+    @rule(request=requests)
+    def the_quick_answer_is_never_no_to_what_fits(self, request: Request) -> None:
+        if not self.pool.could_fit(request):
+            assert self.pool.shortage(request) is not None
+
     @rule(request=requests)
     def take_and_return_changes_nothing(self, request: Request) -> None:
         before, used = self.pool.free(), self.pool.used()
@@ -144,7 +162,7 @@ class PoolMachine(RuleBasedStateMachine):
         assert used.disk_bytes == sum(grant.disk_bytes for grant in self.model)
         assert all(0 < cpu.millis <= 1000 for cpu in used.cpus)
         size = {device.id: device.memory_bytes for device in DEVICES}
-        assert all(0 < part.millis <= 1000 and part.memory_bytes <= size[part.device_id] for part in used.devices)
+        assert all(0 <= part.millis <= 1000 and part.memory_bytes <= size[part.device_id] for part in used.devices)
         if not self.trials:  # no holds: what is not used is free
             assert used.cpu_millis + free.cpu_millis == MACHINE.cpu_millis
             assert used.memory_bytes + free.memory_bytes == MACHINE.memory_bytes

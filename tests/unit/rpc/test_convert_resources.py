@@ -5,9 +5,10 @@ from hypothesis import given, settings
 
 from aios.v1 import node_pb2, queues_pb2, resources_pb2
 from aiosd.errors import InvalidArgument
-from aiosd.jobs.actions import QueueChange
+from aiosd.jobs.actions import QueueChange, SetPolicy
 from aiosd.jobs.draft import RequestDraft
-from aiosd.jobs.views import NodeView, QueueState
+from aiosd.jobs.sharing import ShareNode
+from aiosd.jobs.views import NodeView, QosState, QueueState
 from aiosd.monitoring.looks import ForeignUse, IdleDevice
 from aiosd.monitoring.machine import DaemonInfo, MachineLoad
 from aiosd.resources.grant import Grant
@@ -18,7 +19,7 @@ from aiosd.rpc import convert_node, convert_queues
 from aiosd.rpc import convert_resources as convert
 from aiosd.rpc.needs import NodeReport, Reloaded
 from aiosd.scheduling.reservations import Reservation
-from aiosd.scheduling.rules import PreemptMode, QueueSettings
+from aiosd.scheduling.rules import Backfill, BackfillOrder, PreemptMode, QosSettings, QueueSettings, SchedulingRules
 from tests.unit.rpc.records import GRANT, grants, requests
 
 
@@ -37,7 +38,9 @@ def test_a_grant_comes_back(grant: Grant) -> None:
 
 def test_a_node_is_told_whole() -> None:
     device = Device("GPU-1", "gpu", 1, "A100 \udcff", 1 << 34, 1, ("/dev/nvidia0",), "GPU-0", "ok", quarantined=True)
-    inventory = Inventory("box", (Cpu(1, 2, 3, 4),), 8, 9, (NumaNode(1, (1,), 8),), (device,), (DeviceLink("a", "b", "pix"),), 10, "cpu", "6.1")
+    inventory = Inventory(
+        "box", (Cpu(1, 2, 3, 4),), 8, 9, (NumaNode(1, (1,), 8, (10,)),), (device,), (DeviceLink("a", "b", "nvlink", 2, 3_000_000),), 10, "cpu", "6.1"
+    )
     report = NodeReport(
         inventory,
         GRANT,
@@ -99,5 +102,21 @@ def test_queues() -> None:
 
 
 def test_policies() -> None:
-    policy = convert_queues.to_policy("fair", {"fifo": "in order", "fair": "by share"})
+    policy = convert_queues.to_policy("fair", {"fifo": "in order", "fair": "by share"}, SchedulingRules(predict=True))
     assert (policy.name, policy.summary, [choice.name for choice in policy.choices]) == ("fair", "by share", ["fifo", "fair"])
+    assert (policy.backfill, policy.backfill_order, policy.predict, policy.weights["explicit"], len(policy.weights)) == ("off", "arrival", True, 10000.0, 7)
+    assert convert_queues.from_set_policy(queues_pb2.SetPolicyRequest(name="fair")) == SetPolicy("fair")
+    told = queues_pb2.SetPolicyRequest(backfill="easy", backfill_order="shortest", predict=False, weights={"age": 2.0})
+    assert convert_queues.from_set_policy(told) == SetPolicy("", Backfill.EASY, BackfillOrder.SHORTEST, predict=False, weights={"age": 2.0})
+    for wrong in (queues_pb2.SetPolicyRequest(backfill="some"), queues_pb2.SetPolicyRequest(weights={f"w{n}": 1.0 for n in range(8)})):
+        with pytest.raises(InvalidArgument):
+            convert_queues.from_set_policy(wrong)
+
+
+def test_qos_and_shares_are_told_whole() -> None:
+    qos = QosSettings("high", 1, 2, 3, 4, 5, 6, 7, 8, 9.0, 10.0, ("ann",), ("low",), PreemptMode.CANCEL, 11.0)
+    wire = convert_queues.to_qos(QosState(qos, 12, 13))
+    assert {field.name for field, _ in wire.ListFields()} == {field.name for field in queues_pb2.Qos.DESCRIPTOR.fields}
+    share = convert_queues.to_share(ShareNode("ann \udcff", "lab", True, 1.0, 0.5, 2.0, 0.25, float("inf"), 3, 4, 5, 6))
+    assert {field.name for field, _ in share.ListFields()} == {field.name for field in queues_pb2.SharesResponse.Node.DESCRIPTOR.fields}
+    assert share.name == "ann \\udcff" and share.level_fair_share == float("inf")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from aios.v1 import jobs_pb2 as pb
 from aiosd.errors import InvalidArgument, NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.explain import AheadJob, Factor, Why, WhyKind
+from aiosd.jobs.ahead import AheadJob, Factor
+from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.job import Phase
 from aiosd.jobs.ports import JobFilter
 from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, Steered

@@ -101,5 +101,7 @@ def test_a_job_message_has_no_field_that_nobody_thought_of() -> None:
         "array",
         "revision",
         "redacted",
+        "preemptions",
+        "rightsizing",  # of another user: not told
     }
     assert {field.name for field in pb.Job.DESCRIPTOR.fields} == thought_of

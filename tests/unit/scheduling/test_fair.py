@@ -2,7 +2,7 @@
 
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.fair import fair
-from aiosd.scheduling.fairshare import UsageLedger, dominant_share
+from aiosd.scheduling.fairshare import Association, UsageLedger, dominant_share
 from aiosd.scheduling.policy import WaitKind
 from tests.unit.scheduling.worlds import ask, decide, key, machine, started, waiting
 
@@ -59,7 +59,7 @@ def test_equal_shares_get_equal_amounts_over_time() -> None:
         for start in decide(fair, pool, classes, usage=ledger.usage(now)).starts:
             pool.assign(start.grant)
             user = user_of[start.job_id]
-            ledger.begin(user, dominant_share(start.grant, inventory), now)
+            ledger.begin(Association("", user), dominant_share(start.grant, inventory), now)
             running.append((now + shapes[user][1], now, user, start.grant))
         next_id += 40
         now = min(running, key=lambda run: run[0])[0]
@@ -68,7 +68,7 @@ def test_equal_shares_get_equal_amounts_over_time() -> None:
             _, begun, user, grant = run
             pool.give_back(grant)  # type: ignore[arg-type]
             share = dominant_share(grant, inventory)  # type: ignore[arg-type]
-            ledger.finish(user, share, begun, now)
+            ledger.finish(Association("", user), share, begun, now)
             delivered[user] += share * (now - begun)
     assert abs(delivered["ada"] - delivered["bob"]) < 0.1 * sum(delivered.values()) / 2
     assert sum(delivered.values()) > 0.9 * now

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from aiosd.ids import JobId
 from aiosd.resources.pool import Pool
+from aiosd.scheduling.fairshare import Association
 from aiosd.scheduling.policy import ClassKey, Snapshot
 from aiosd.scheduling.registry import POLICIES
 from tests.unit.scheduling.worlds import ask, decide, key, machine, started, waiting
@@ -16,7 +17,7 @@ one_size = st.builds(key, st.just(ask(1)), queue=st.just("a"), user=st.sampled_f
 def ahead(name: str, classes: dict[ClassKey, list[int]], number: int, usage: dict[str, float]) -> list[int]:
     """The numbers of all that are ahead of a job, by rank and age; the first first."""
     mine = next(k for k, numbers in classes.items() if number in numbers)
-    rank = POLICIES[name].ranking(Snapshot(0.0, (), Pool(machine()), usage=usage), mine)
+    rank = POLICIES[name].ranking(Snapshot(0.0, (), Pool(machine()), usage={Association("", user): used for user, used in usage.items()}), mine)
     own = rank(mine)
     assert own is not None
     places = [((place, JobId(n)), n) for k, numbers in classes.items() if (place := rank(k)) is not None for n in numbers]

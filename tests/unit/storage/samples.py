@@ -94,6 +94,8 @@ RICH_SPEC = JobSpec(
     login_environment=True,
     umask=0o077,
     process_limits=(ProcessLimit("nofile", 4096, -1),),
+    open_cpus=True,
+    open_memory=True,
 )
 RICH = Job(
     id=JobId(10**18 - 1),
@@ -108,14 +110,18 @@ RICH = Job(
     reason="because",
     run=Run(
         Grant((CpuGrant(0, 1000), CpuGrant(7, 500)), 1 << 40, (DeviceGrant("GPU-1", "gpu", 1, 500, 1 << 33),), 9),
-        1.5, "boot", 2.5, 3.5, 4242, 4.5, 5.5,
+        1.5, "boot", 2.5, 3.5, 4242, 4.5, 5.5, JobId(17, 3), Grant((CpuGrant(0, 1000), CpuGrant(7, 1000)), 1 << 40), 6.5,
     ),
-    stop=Stop(StopCause.TIME_LIMIT, "too long", 99.5, True),
+    stop=Stop(StopCause.PREEMPT, "too long", 99.5, True, 98.5, True),
     outcome=Outcome(3.25, None, 9, True, True, "killed", Usage(1.5, 2.5, 3, 4, 5, 6, 7, 8, 0.5, 0.25, 0.125, 9), 1.25, 2.75),
     array=ArrayProgress(IndexRanges((range(3, 9, 2), range(11, 12))), 1, 2, 3, 4),
     unmet=(Dependency(DependencyKind.AFTER, JobId(3, 1)),),
     memory_bytes=5 << 30,
+    rightsizing="it asks for less",
+    rightsized=True,
     ran_out=(4 << 30, 3 << 30),
+    preemptions=2,
+    made_room_for=JobId(17, 3),
     revision=2**53 + 1,
 )  # fmt: skip
 

@@ -32,6 +32,8 @@ YOUNGER = (
     "login_environment",
     "umask",
     "process_limits",
+    "open_cpus",
+    "open_memory",
 )
 OLD_RETRY = replace(RICH_SPEC.retry, oom_memory_factor=RetryPolicy().oom_memory_factor, oom_memory_max_bytes=0)
 OLD_SPEC = replace(RICH_SPEC, retry=OLD_RETRY, **{field.name: field.default for field in fields(JobSpec) if field.name in YOUNGER})  # type: ignore[arg-type]
