@@ -14,9 +14,10 @@ from aiosd.jobs.backlog import Backlog, Entry
 from aiosd.resources.inventory import Cpu, Device, Inventory
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import DeviceRequest, Request
-from aiosd.scheduling.policy import ClassKey, HeldRun, Plan, Snapshot
+from aiosd.scheduling.fairshare import Association
+from aiosd.scheduling.policy import Basis, ClassKey, HeldRun, Plan, Snapshot, no_estimate
 from aiosd.scheduling.registry import POLICIES
-from aiosd.scheduling.rules import Backfill, SchedulingRules
+from aiosd.scheduling.rules import Backfill, QueueSettings, SchedulingRules
 from benchmarks import machine, options
 from benchmarks.report import Report, seconds
 
@@ -58,8 +59,9 @@ class Site:
         memory = 128 * GIB * count
         self.pool = Pool(Inventory("box", cpus, memory, memory, devices=devices, disk_bytes=1 << 50))
         self.backlog = Backlog()
-        self.backlog.order_by(POLICIES[self.policy].within, self.rules)
-        self.usage = {f"user{n}": self.chance.random() for n in range(self.load.users)}
+        self.queues = {"default": QueueSettings("default")}
+        self.backlog.order_by(POLICIES[self.policy].within(Basis(self.rules, self.queues, self.pool.inventory, no_estimate)), self.rules)
+        self.usage = {Association("", f"user{n}"): self.chance.random() for n in range(self.load.users)}
 
     def submit(self) -> None:
         """One more job, whose wish is one of a few or like no other."""
@@ -87,7 +89,15 @@ class Site:
     def _plan(self) -> Plan:
         with self.pool.trial():
             return POLICIES[self.policy].policy(
-                Snapshot(self.now_s, self.backlog.lanes.at(self.now_s), self.pool, usage=self.usage, rules=self.rules, runs=tuple(self.runs.values()))
+                Snapshot(
+                    now_s=self.now_s,
+                    lanes=self.backlog.lanes.at(self.now_s),
+                    pool=self.pool,
+                    usage=self.usage,
+                    rules=self.rules,
+                    queues=self.queues,
+                    runs=tuple(self.runs.values()),
+                )
             )
 
     def end_one(self) -> None:

@@ -33,6 +33,7 @@ class QueuedClass:
     entries: SortedDict = field(default_factory=SortedDict)  # JobId -> Entry
     count: int = 0
     several: dict[JobId, int] = field(default_factory=dict)  # how many more than one: few entries are arrays
+    _oldest: JobId | None = None  # None: to be looked up
 
     def __iter__(self) -> Iterator[JobId]:
         for job_id, entry in self.entries.items():
@@ -44,9 +45,10 @@ class QueuedClass:
 
     @property
     def oldest(self) -> JobId:
-        job_id: JobId
-        job_id, entry = self.entries.peekitem(0)
-        return job_id if entry.indices is None else next(iter(self))
+        if self._oldest is None:
+            job_id, entry = self.entries.peekitem(0)
+            self._oldest = job_id if entry.indices is None else next(iter(self))
+        return self._oldest
 
     @property
     def eligible_at_s(self) -> float:
@@ -60,6 +62,7 @@ class QueuedClass:
     def put(self, job_id: JobId, entry: Entry) -> None:
         self.drop(job_id)
         self.entries[job_id] = entry
+        self._oldest = None
         self.count += entry.startable
         if entry.startable != 1:
             self.several[job_id] = entry.startable - 1
@@ -67,6 +70,7 @@ class QueuedClass:
     def drop(self, job_id: JobId) -> None:
         entry = self.entries.pop(job_id, None)
         if entry is not None:
+            self._oldest = None
             self.count -= entry.startable
             self.several.pop(job_id, None)
 

@@ -16,6 +16,10 @@ class DeviceRequest:
     model: str = ""
     memory_bytes: int = 0
 
+    def __hash__(self) -> int:
+        """Of what differs most: requests are looked up many times in a pass."""
+        return hash((self.kind, self.millis))
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -26,3 +30,6 @@ class Request:
     devices: tuple[DeviceRequest, ...] = ()
     disk_bytes: int = 0
     exclusive: bool = False
+
+    def __hash__(self) -> int:
+        return hash((self.cpu_millis, self.memory_bytes, self.devices))

@@ -8,53 +8,106 @@ On one machine this is more than a number of nodes: a job without a GPU passes o
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from math import inf
 from typing import NamedTuple
 
 from aiosd.ids import JobId
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.pool import Pool
-from aiosd.resources.request import Request
-from aiosd.scheduling.passes import Pass, Shape
+from aiosd.scheduling.passes import MOST_TOLD, Pass, Shape
 from aiosd.scheduling.policy import ClassKey, Order, Plan, Planned, Snapshot, no_estimate
-from aiosd.scheduling.rules import Backfill, BackfillOrder
+from aiosd.scheduling.rules import Backfill, BackfillOrder, SchedulingRules
 from aiosd.scheduling.timeline import Place, Timeline, release_of
 
 ANY_CPU = -1  # in the grant of a planned start: which processors is decided when it comes
 LEAST_S = 1.0  # that any run is expected to take
-MOST_TOLD = 100  # planned starts that are worked out although nobody could start in between: for those who ask
+MOST_PLANNED = 20  # planned starts that are worked out although nobody could start in between: for those who ask
 
 
 def backfill(world: Snapshot, order: Order) -> Plan:
     """In order while jobs fit; behind the first that does not, whoever delays no planned start, `backfill_depth` candidates at most."""
-    this_pass, rules = BackfillPass(world), world.rules
-    step = _plan_each if rules.backfill is Backfill.CONSERVATIVE else _plan_first
+    this_pass, careful = BackfillPass(world), world.rules.backfill is Backfill.CONSERVATIVE
+    step = _plan_each if careful else _plan_first
     while order and not this_pass.looks_ahead:
         if this_pass.full:
             return this_pass.plan(more=True)
         step(this_pass, order)
-    if rules.backfill is Backfill.CONSERVATIVE:
-        order = Candidates(_in_order(this_pass, order, rules.backfill_depth))
-    elif rules.backfill_order is BackfillOrder.SHORTEST:
+    return _conservative(this_pass, order, world.rules) if careful else _easy(this_pass, order, world.rules)
+
+
+def _easy(this_pass: "BackfillPass", order: Order, rules: SchedulingRules) -> Plan:
+    if rules.backfill_order is BackfillOrder.SHORTEST:
         order = Candidates(sorted(_that_fit(this_pass, order, rules.backfill_depth), key=lambda c: c.lasts_s))
-    looked_at = 0
-    while order and looked_at < rules.backfill_depth:
+    left = rules.backfill_depth
+    while order and left:
         if this_pass.full:
             return this_pass.plan(more=True)
-        step(this_pass, order)
-        looked_at += 1
+        looked_at = _plan_first(this_pass, order)
+        left = min(left, MOST_TOLD) - 1 if this_pass.exhausted else left - looked_at
     return this_pass.plan()
 
 
-def _plan_first(this_pass: "BackfillPass", order: Order) -> None:
-    """EASY. A job that is short of a resource for which nobody has a planned start yet gets one: small jobs starve no big one."""
+def _conservative(this_pass: "BackfillPass", order: Order, rules: SchedulingRules) -> Plan:
+    """The order is the policy's, whatever `backfill_order` is: places that are kept for all must not depend on who comes later."""
+    candidates = list(_next(this_pass, order, rules.backfill_depth))
+    least = _least_from_here(candidates)
+    line = Candidates(candidates)
+    for at in range(len(candidates)):
+        if this_pass.full:
+            return this_pass.plan(more=True)
+        if at >= MOST_PLANNED and not this_pass.leaves_room(least[at]):
+            break  # nobody who is left can start, whatever is planned for those before
+        _plan_each(this_pass, line)
+    return this_pass.plan()
+
+
+def _next(this_pass: "BackfillPass", order: Order, left: int) -> Iterator["Candidate"]:
+    """Whoever is kept by a limit is none: it keeps nothing from others."""
+    while order and left:
+        key, job_id = order.head
+        if this_pass.has_slot(key):
+            yield Candidate(key, job_id, this_pass.lasts_s(key))
+            order.advance()
+            left -= 1
+        else:
+            order.drop()
+
+
+class Least(NamedTuple):
+    """No candidate asks for less than that, of any of them."""
+
+    cpu_millis: int
+    memory_bytes: int
+    lasts_s: float
+
+
+def _least_from_here(candidates: Sequence["Candidate"]) -> list[Least]:
+    """For each place: of those that are there and behind it."""
+    found = [Least(c.key.request.cpu_millis, c.key.request.memory_bytes, c.lasts_s) for c in reversed(candidates)]
+    return list(accumulate(found, _lesser))[::-1]
+
+
+def _lesser(a: Least, b: Least) -> Least:
+    return Least(min(a.cpu_millis, b.cpu_millis), min(a.memory_bytes, b.memory_bytes), min(a.lasts_s, b.lasts_s))
+
+
+def _plan_first(this_pass: "BackfillPass", order: Order) -> bool:
+    """EASY. Whether it was a candidate at all: no limit kept it.
+
+    One that is short of a resource for which nobody has a planned start yet gets one, too: small jobs starve no big one.
+    """
     key, job_id = order.head
-    if this_pass.has_slot(key) and this_pass.start(key, job_id):
+    if not this_pass.has_slot(key):
+        order.drop()
+        return False
+    if this_pass.start(key, job_id):
         order.advance()
-        return
+        return True
     order.drop()
     if this_pass.must_hold(key):
         this_pass.reserve(key, job_id)
+    return True
 
 
 def _plan_each(this_pass: "BackfillPass", order: Order) -> None:
@@ -93,34 +146,21 @@ class Candidates:
         self._coming.popleft()
 
 
-def _that_fit(this_pass: "BackfillPass", order: Order, most: int) -> Iterator[Candidate]:
+def _that_fit(this_pass: "BackfillPass", order: Order, left: int) -> Iterator[Candidate]:
     """The next in order that could start now; who could not is noted as waiting, and gets a planned start where it must."""
-    for _ in range(most):
-        if not order:
-            return
+    while order and left:
         key, job_id = order.head
-        if this_pass.has_slot(key) and this_pass.fits(key):
+        if not this_pass.has_slot(key):
+            order.drop()
+            continue
+        left -= 1
+        if this_pass.fits(key):
             yield Candidate(key, job_id, this_pass.lasts_s(key))
             order.advance()
             continue
         order.drop()
         if this_pass.must_hold(key):
             this_pass.reserve(key, job_id)
-
-
-def _in_order(this_pass: "BackfillPass", order: Order, most: int) -> list[Candidate]:
-    """The next in order, as far as planning for them can let anybody start now, or is worth telling."""
-    found: list[Candidate] = []
-    needed = MOST_TOLD
-    for _ in range(most):
-        if not order:
-            break
-        key, job_id = order.head
-        found.append(Candidate(key, job_id, this_pass.lasts_s(key)))
-        if this_pass.is_free(key.request):
-            needed = max(needed, len(found))
-        order.advance()
-    return found[:needed]
 
 
 class BackfillPass(Pass):
@@ -133,7 +173,6 @@ class BackfillPass(Pass):
         self._timeline: Timeline | None = None  # None: nobody has a planned start yet
         self._bound: dict[tuple[int, ...], Timeline] = {}  # the same as those see it whom these reservations bind
         self._shapes: dict[ClassKey, Shape] = {}
-        self._free: dict[Request, bool] = {}
         self._nowhere: set[Shape] = set()  # nobody can say when they start
         self.looks_ahead = False  # somebody has to wait whom nobody may delay
         super().__init__(world)
@@ -145,21 +184,24 @@ class BackfillPass(Pass):
     def fits(self, key: ClassKey) -> bool:
         """Whether the class could start now; when not, it is noted as waiting."""
         shape = self._shape(key)
-        if shape not in self._refused and self.is_free(key.request) and self._leaves_enough(shape):
+        if shape not in self._refused and self._pool.shortage(key.request) is None and self._leaves_enough(shape):
             return True
         self._refuse(key, shape)
         return False
 
-    def is_free(self, request: Request) -> bool:
-        """Whether the pool has it at all; as of the first time that anybody asks, so that it may have become less."""
-        if request not in self._free:
-            self._free[request] = self._pool.shortage(request) is None
-        return self._free[request]
+    def leaves_room(self, least: Least) -> bool:
+        """Whether a job that asks for no more than that might start now."""
+        if self._timeline is None:
+            return True
+        until_s = self._now_s + least.lasts_s
+        return least.cpu_millis <= self._timeline.cpu.lowest_until(until_s) and least.memory_bytes <= self._timeline.memory.lowest_until(until_s)
 
     def must_hold(self, key: ClassKey) -> bool:
         """Not for one whom only a planned start keeps waiting."""
+        if not super().must_hold(key):
+            return False
         refusal = self._refused.get(self._shape(key))
-        return refusal is not None and bool(refusal.resource or refusal.reservation) and super().must_hold(key)
+        return refusal is not None and bool(refusal.resource or refusal.reservation)
 
     def reserve(self, key: ClassKey, job_id: JobId) -> bool:
         """Plan a start for this refused job: nobody who comes later delays it. False where nobody can say when: all that it could use is held."""
@@ -175,7 +217,8 @@ class BackfillPass(Pass):
             return False
         for timeline in (self._timeline_of(()), *self._bound.values()):
             timeline.promise(place.at_s, place.at_s + lasts_s, place.amounts)
-        self._holders.setdefault(self._refused[shape].resource, job_id)
+        if shape in self._refused:
+            self._holders.setdefault(self._refused[shape].resource, job_id)
         self._planned.append(Planned(job_id, place.at_s, _as_grant(place, self._pool)))
         return True
 

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from aiosd.ids import JobId
 from aiosd.resources.amounts import Amounts
 from aiosd.resources.grant import Grant
-from aiosd.resources.request import Request
-from aiosd.resources.shortage import CPU, MEMORY, WHOLE_MACHINE
+from aiosd.resources.request import DeviceRequest, Request
+from aiosd.resources.shortage import CPU, DISK, MEMORY, WHOLE_MACHINE
 from aiosd.scheduling.budgets import GPU, Budget, Holder, Need, Scope, holders_of, need_of, short_of
 from aiosd.scheduling.policy import ClassKey, Plan, Planned, Promise, Snapshot, Start, Wait, WaitKind
 from aiosd.scheduling.preemption import Room, make_room, resumes
+from aiosd.scheduling.rules import PreemptMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Refusal:
     hopeless: bool = False
 
 
+MOST_TOLD = 100  # classes that are told why they wait when nobody can start any more
 _KINDS = {
     (Scope.USER, False): WaitKind.USER_LIMIT,
     (Scope.QUEUE, False): WaitKind.QUEUE_LIMIT,
@@ -69,18 +72,36 @@ class Pass:
         self._keeper = world.keeper
         self._refused: dict[Shape, Refusal] = {}
         self._unresolved: list[ClassKey] = []  # refused; the reason is worked out at the end
+        self._passed: list[tuple[ClassKey, str]] = []  # refused for want of something that is withheld already
+        self._short_devices: dict[tuple[DeviceRequest, ...], str] = {}
+        self._free: tuple[int, int, int] | None = None  # processors, memory and disk; None: to be asked
         self._holders: dict[str, JobId] = {}
         self._holding = ExitStack()
         self._withholds = False
         self._beside_holds: list[Grant] = []
         self._first: set[JobId] = set()  # started ahead of the order, as promised
         self._awaiting: set[JobId] = set()  # what they were promised is not free yet, and withheld
+        self._others_may_end = world.can_preempt and any(run.preempt_mode is not PreemptMode.OFF for run in world.runs)
         for promise in world.promised:
             self._keep_promise(promise)
 
     @property
     def full(self) -> bool:
         return len(self._starts) >= self._world.max_starts
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nobody can start any more: somebody waits, and no processor is left for anybody else."""
+        if not self._holders:
+            return False
+        if self._free is None:
+            self._free = self._pool.free_amounts
+        return self._free[0] <= 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything is withheld for somebody who waits."""
+        return bool(self._holders)
 
     def has_slot(self, key: ClassKey) -> bool:
         """Whether the limits of its queue, its user and its QoS let one more start; when not, the class is noted as waiting for that.
@@ -132,6 +153,12 @@ class Pass:
         """Start the job if the pool has what it asks for; when not, the class is noted as waiting."""
         if job_id in self._first:
             return True
+        if self._may_pass_by:
+            short = self._short_of_withheld(key.request)
+            if short:
+                self._passed.append((key, short))
+                self._lacking.setdefault(key.queue, set()).add(short)
+                return False
         shape = self._shape(key)
         grant = None if shape in self._refused else self._take(shape)
         if grant is None:
@@ -140,6 +167,7 @@ class Pass:
             return False
         if self._keeper is not None:
             self._keeper.started(key.user, key.lasts_s, grant)
+        self._free = None
         self._starts.append(Start(job_id, grant))
         self._begun(grant, shape)
         self._started.append(key)
@@ -147,6 +175,11 @@ class Pass:
         if self._withholds:
             self._beside_holds.append(grant)
         return True
+
+    @property
+    def _may_pass_by(self) -> bool:
+        """Whether more need not be known of who is short of what is withheld; it has to be where others might make room for it."""
+        return bool(self._holders) and self._keeper is None and not self._others_may_end
 
     def _count(self, key: ClassKey) -> None:
         """One more of this class starts, or will."""
@@ -189,6 +222,8 @@ class Pass:
 
     def must_hold(self, key: ClassKey) -> bool:
         """Whether the class was refused for want of a resource of which nothing is withheld yet."""
+        if self._passed and self._passed[-1][0] is key:
+            return False
         refusal = self._refused.get(self._shape(key))
         return refusal is not None and not refusal.hopeless and refusal.resource not in self._holders and self._waits.get(key) is None
 
@@ -204,11 +239,14 @@ class Pass:
         self._withhold()
         shape = self._shape(key)
         held = self._pool.hold(key.request, self._keeper.kept(shape.binding) if self._keeper is not None else None)
-        self._holders.setdefault(self._refused[shape].resource, job_id)
+        if shape in self._refused:  # else it is short of what is withheld already
+            self._holders.setdefault(self._refused[shape].resource, job_id)
+        self._free = None
         self._withheld(held)
 
     def _withhold(self) -> None:
         """What is withheld from here on is free again at the end of the pass."""
+        self._free = None
         if not self._withholds:
             self._holding.enter_context(self._pool.trial())
             self._withholds = True
@@ -263,12 +301,36 @@ class Pass:
     def _withheld(self, grant: Grant) -> None:
         """What is kept back until the end of the pass; for those who look ahead."""
 
+    def _short_of_withheld(self, request: Request) -> str:
+        """A resource of which the request cannot have enough, and for which somebody is waiting already; "": there may be none.
+
+        Most of those that wait are short of that: they cost a comparison.
+        """
+        if request.exclusive:
+            return ""
+        if self._free is None:
+            self._free = self._pool.free_amounts
+        cpu_millis, memory_bytes, disk_bytes = self._free
+        if request.cpu_millis > cpu_millis:
+            short = CPU
+        elif request.memory_bytes > memory_bytes:
+            short = MEMORY
+        elif request.disk_bytes > disk_bytes:
+            short = DISK
+        elif request.devices:
+            short = self._short_devices.get(request.devices, "")
+        else:
+            return ""
+        return short if short in self._holders else ""
+
     def _refuse(self, key: ClassKey, shape: Shape) -> None:
         self._unresolved.append(key)
         if shape in self._refused:
             return
         shortage = self._pool.shortage(key.request)
         resource = shortage.resource if shortage else ""
+        if shortage is not None and resource not in (CPU, MEMORY, DISK, WHOLE_MACHINE):
+            self._short_devices[key.request.devices] = resource
         kept_out = self._kept_out(shape, short_anyway=shortage is not None)
         if kept_out is not None:
             self._refused[shape] = kept_out
@@ -301,17 +363,31 @@ class Pass:
         reasons = {shape: self._reason(shape, refusal) for shape, refusal in self._refused.items()}
         for key in self._unresolved:
             self._waits[key] = reasons[self._shape(key)]
+        if not self._withholds:
+            self._waits.update((key, _short_of(resource)) for key, resource in self._passed)
+            return
+        known: dict[Request, Wait] = {}
+        for key, resource in self._passed:
+            if key.request not in known:
+                known[key.request] = self._reason_of(key.request, resource, self._holders[resource])
+            self._waits[key] = known[key.request]
 
     def _reason(self, shape: Shape, refusal: Refusal) -> Wait:
-        request = shape.request
         if refusal.reservation:
             return Wait(WaitKind.RESERVATION, refusal.resource, reservation=refusal.reservation)
         if refusal.holder is None:
             return Wait(WaitKind.RESOURCES, refusal.resource)
+        return self._reason_of(shape.request, refusal.resource, refusal.holder)
+
+    def _reason_of(self, request: Request, resource: str, holder: JobId) -> Wait:
         shortage = self._pool.shortage(request)
-        if shortage is None:
-            return Wait(WaitKind.BEHIND, refusal.resource, refusal.holder)
-        return Wait(WaitKind.RESOURCES, shortage.resource)
+        return Wait(WaitKind.BEHIND, resource, holder) if shortage is None else _short_of(shortage.resource)
+
+
+@cache
+def _short_of(resource: str) -> Wait:
+    """One for all: most of those that wait have the same reason."""
+    return Wait(WaitKind.RESOURCES, resource)
 
 
 def _takes(need: Need, resource: str) -> bool:

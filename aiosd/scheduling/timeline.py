@@ -52,20 +52,22 @@ class Steps:
 
     def first(self, from_s: float, lasts_s: float, amount: int) -> float:
         """The first time, not before `from_s`, from which so much is free for so long; inf: there is none."""
-        at = bisect_right(self.times, from_s) - 1
+        times, values = self.times, self.values
+        at, count = bisect_right(times, from_s) - 1, len(values)
         if self._rising:
-            at = max(at, bisect_left(self.values, amount))
-            return max(from_s, self.times[at]) if at < len(self.times) else inf
+            at = max(at, bisect_left(values, amount))
+            return max(from_s, times[at]) if at < count else inf
         while True:
-            at = next((i for i in range(at, len(self.values)) if self.values[i] >= amount), -1)
-            if at < 0:
+            while at < count and values[at] < amount:
+                at += 1
+            if at == count:
                 return inf
-            start_s = max(from_s, self.times[at])
-            end = bisect_left(self.times, start_s + lasts_s)
-            short = next((i for i in range(at + 1, end) if self.values[i] < amount), -1)
-            if short < 0:
+            start_s = times[at] if times[at] > from_s else from_s
+            end_s, at = start_s + lasts_s, at + 1
+            while at < count and values[at] >= amount and times[at] < end_s:
+                at += 1
+            if at == count or times[at] >= end_s:
                 return start_s
-            at = short + 1
 
     def take(self, from_s: float, until_s: float, amount: int) -> None:
         """So much less between the two."""
@@ -128,12 +130,14 @@ class Timeline:
         self.memory = _rising(times, accumulate((r.memory_bytes for r in self._coming), initial=memory_bytes))
         self.disk = _rising(times, accumulate((r.disk_bytes for r in self._coming), initial=disk_bytes))
         self._by_device: dict[str, tuple[Steps, Steps]] | None = None  # thousandths and bytes; None: nobody has asked for devices yet
+        self._known: dict[DeviceRequest, list[_Room]] = {}
 
     def copy(self) -> "Timeline":
         """The same, to be changed by itself."""
         other = object.__new__(Timeline)
         other.now_s, other._soon_s, other._pool, other._coming = self.now_s, self._soon_s, self._pool, self._coming.copy()
         other.cpu, other.memory, other.disk = self.cpu.copy(), self.memory.copy(), self.disk.copy()
+        other._known = {}
         known = self._by_device
         other._by_device = None if known is None else {device_id: (millis.copy(), memory.copy()) for device_id, (millis, memory) in known.items()}
         return other
@@ -237,36 +241,46 @@ class Timeline:
         devices = tuple(DeviceRequest(kind, millis) for kind, millis in wishes.items())
         return Request(inventory.cpu_millis, inventory.memory_bytes, devices, inventory.disk_bytes)
 
+    def _rooms(self, wish: DeviceRequest) -> list["_Room"]:
+        """The devices for this wish, and what it takes of each."""
+        found = self._known.get(wish)
+        if found is None:
+            devices = self._devices
+            known = ((device, devices[device.id]) for device in self._pool.matching(wish) if device.id in devices)
+            found = self._known[wish] = [_Room(device.id, *steps, *_of_each(device, wish)) for device, steps in known]
+        return found
+
     def _first_for(self, wish: DeviceRequest, from_s: float, lasts_s: float) -> float:
         """No device for this wish is there before that, were it the only one."""
-        firsts = []
-        for device in self._pool.matching(wish):
-            steps = self._devices.get(device.id)
-            if steps is not None:
-                millis, memory_bytes = _of_each(device, wish)
-                firsts.append(max(steps[0].first(from_s, lasts_s, millis), steps[1].first(from_s, lasts_s, memory_bytes)))
         count = max(1, wish.millis // WHOLE)
-        return sorted(firsts)[count - 1] if len(firsts) >= count else inf
+        firsts = []
+        for room in self._rooms(wish):
+            at_s = room.steps.first(from_s, lasts_s, room.millis)
+            if room.memory_bytes and at_s < inf:
+                at_s = room.memory.first(at_s, lasts_s, room.memory_bytes)
+            firsts.append(at_s)
+            if at_s == from_s:
+                count -= 1
+                if not count:
+                    return from_s
+        later = sorted(at_s for at_s in firsts if at_s > from_s)
+        return later[count - 1] if count <= len(later) else inf
 
     def _choose(self, wishes: Sequence[DeviceRequest], from_s: float, until_s: float) -> dict[str, tuple[int, int]] | None:
         """Devices for all wishes, rather those that are not free before, so that what is free now is left to others."""
         chosen = Amounts()
-        for wish in sorted(wishes, key=lambda wish: (len(self._pool.matching(wish)), -wish.millis, -wish.memory_bytes)):
-            rooms: list[tuple[int, int, int, str, int, int]] = []
-            for device in self._pool.matching(wish):
-                steps = self._devices.get(device.id)
-                if steps is None:
-                    continue
-                millis, memory_bytes = _of_each(device, wish)
-                taken, memory_taken = chosen.devices.get(device.id, (0, 0))
-                free = steps[0].lowest(from_s, until_s) - taken
-                if free >= millis and steps[1].lowest(from_s, until_s) - memory_taken >= memory_bytes:
-                    rooms.append((max(0, min(steps[0].now, millis)), free, len(rooms), device.id, millis, memory_bytes))
+        for wish in sorted(wishes, key=lambda wish: (len(self._rooms(wish)), -wish.millis, -wish.memory_bytes)):
+            fits: list[tuple[int, int, int, _Room]] = []
+            for room in self._rooms(wish):
+                taken, memory_taken = chosen.devices.get(room.device_id, (0, 0))
+                free = room.steps.lowest(from_s, until_s) - taken
+                if free >= room.millis and room.memory.lowest(from_s, until_s) - memory_taken >= room.memory_bytes:
+                    fits.append((max(0, min(room.steps.now, room.millis)), free, len(fits), room))
             count = max(1, wish.millis // WHOLE)
-            if len(rooms) < count:
+            if len(fits) < count:
                 return None
-            for *_, device_id, millis, memory_bytes in sorted(rooms)[:count]:
-                chosen.add_device(device_id, millis, memory_bytes)
+            for *_, room in sorted(fits)[:count]:
+                chosen.add_device(room.device_id, room.millis, room.memory_bytes)
         return chosen.devices
 
     def _next_change(self, after_s: float) -> float:
@@ -274,6 +288,16 @@ class Timeline:
         changes = (steps.times for both in self._devices.values() for steps in both)
         times = (times[at] for times in changes if (at := bisect_right(times, after_s)) < len(times))
         return min(times, default=inf)
+
+
+class _Room(NamedTuple):
+    """A device over time, and how much of it one wish takes."""
+
+    device_id: str
+    steps: Steps
+    memory: Steps
+    millis: int
+    memory_bytes: int
 
 
 def _of_each(device: Device, wish: DeviceRequest) -> tuple[int, int]:

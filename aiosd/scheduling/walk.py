@@ -2,7 +2,7 @@
 
 from aiosd.ids import JobId
 from aiosd.scheduling.backfill import backfill
-from aiosd.scheduling.passes import Pass
+from aiosd.scheduling.passes import MOST_TOLD, Pass
 from aiosd.scheduling.policy import Order, Plan, Snapshot
 from aiosd.scheduling.rules import Backfill
 
@@ -12,16 +12,22 @@ def walk(world: Snapshot, order: Order) -> Plan:
 
     For the first job that is short of a resource, all that it asks for is withheld as far as it is free: later ones start beside
     it, never in its place, and so small jobs do not starve a big one. One hold for each short resource is enough: of that resource
-    nothing is left to those behind, and idle processors are not kept for every job that waits for a GPU.
+    nothing is left to those behind, and idle processors are not kept for every job that waits for a GPU. Behind the first that
+    waits no more than `backfill_depth` are looked at.
     """
     if world.rules.backfill is not Backfill.OFF:
         return backfill(world, order)
     this_pass = Pass(world)
-    while order:
+    left = world.rules.backfill_depth
+    while order and left:
         if this_pass.full:
             return this_pass.plan(more=True)
         key, job_id = order.head
-        if this_pass.has_slot(key) and this_pass.start(key, job_id):
+        if not this_pass.has_slot(key):
+            order.drop()
+            continue
+        left = min(left, MOST_TOLD) - 1 if this_pass.exhausted else left - this_pass.holds
+        if this_pass.start(key, job_id):
             order.advance()
             continue
         order.drop()
@@ -36,7 +42,9 @@ def walk_strictly(world: Snapshot, order: Order) -> Plan:
         return backfill(world, order)
     this_pass = Pass(world)
     blockers: dict[str, JobId] = {}
-    while order:
+    queues = {lane.key.queue for lane in world.lanes}
+    told = 0
+    while order and told < MOST_TOLD:
         if this_pass.full:
             return this_pass.plan(more=True)
         key, job_id = order.head
@@ -44,6 +52,7 @@ def walk_strictly(world: Snapshot, order: Order) -> Plan:
         if blocker is not None:
             this_pass.behind(key, blocker)
             order.drop()
+            told += len(blockers) == len(queues)
         elif not this_pass.has_slot(key):
             order.drop()
         elif this_pass.start(key, job_id):

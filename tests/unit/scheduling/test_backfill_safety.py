@@ -3,17 +3,21 @@
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
+from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiosd.ids import JobId
+from aiosd.resources.amounts import Amounts
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import Request
 from aiosd.scheduling.fifo import fifo
 from aiosd.scheduling.policy import ClassKey, HeldRun, Plan
 from aiosd.scheduling.rules import Backfill, BackfillOrder, SchedulingRules
-from tests.unit.scheduling.worlds import ask, decide, key, machine, waiting
+from aiosd.scheduling.timeline import Timeline
+from tests.unit.scheduling.worlds import GIB, ask, decide, key, machine, waiting
 
 requests = st.builds(ask, cpus=st.sampled_from([0.5, 1, 2, 5, 8]), gpus=st.sampled_from([0, 0, 0.5, 1, 2, 3]), memory_gib=st.sampled_from([0, 1, 20, 60]))
 
@@ -134,3 +138,17 @@ def test_with_backfill_whoever_would_start_without_starts(stream: list[Job], run
     classes = [waiting(class_key, *numbers) for class_key, numbers in members.items()]
     plain, filled = (decide(fifo, pool, classes, rules=SchedulingRules(rule), runs=held) for rule in (Backfill.OFF, mode))
     assert {start.job_id for start in plain.starts} <= {start.job_id for start in filled.starts}
+
+
+def test_a_vector_is_kept_and_not_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings on all GPUs between jobs on processors: with the whole machine kept for whoever is first, as where the unit is a node, all wait for longer."""
+    chance = Random(5)
+    mix = [(ask(2, gpus=chance.choice((1, 2, 3))), 20.0) if at % 2 else (ask(chance.choice((0.5, 1, 2))), 40.0) for at in range(60)]
+    stream = [Job(float(2 * at), request, lasts_s, 1.0) for at, (request, lasts_s) in enumerate(mix)]
+    vector = Stream(list(stream), SchedulingRules(Backfill.EASY)).run()
+    keep = Timeline.promise
+    everything = Amounts(8000, 64 * GIB, 0, {f"GPU-{n}": (1000, 80 * GIB) for n in range(3)})
+    monkeypatch.setattr(Timeline, "promise", lambda self, from_s, until_s, _: keep(self, from_s, until_s, everything))
+    node = Stream(list(stream), SchedulingRules(Backfill.EASY)).run()
+    waited, waited_for_nodes = (sum(done.starts[number] - job.arrives_s for number, job in enumerate(stream)) for done in (vector, node))
+    assert waited < 0.9 * waited_for_nodes

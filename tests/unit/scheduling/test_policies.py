@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from aiosd.ids import JobId
 from aiosd.resources.pool import Pool
 from aiosd.resources.request import Request
+from aiosd.scheduling.fifo import fifo
+from aiosd.scheduling.passes import MOST_TOLD
 from aiosd.scheduling.policy import ClassKey, Plan, Policy, WaitKind
 from aiosd.scheduling.registry import POLICIES
+from aiosd.scheduling.rules import SchedulingRules
 from tests.unit.scheduling.worlds import Waiting, ask, decide, key, machine, started, waiting
 
 EVERY = pytest.mark.parametrize("policy", [entry.policy for entry in POLICIES.values()], ids=list(POLICIES))
@@ -107,15 +110,25 @@ def test_a_limited_queue_blocks_nobody_else(policy: Policy) -> None:
 
 @EVERY
 def test_a_pass_costs_what_changes_and_not_what_waits(policy: Policy) -> None:
-    """10,000 classes of 50 shapes and a million jobs: a look at the pool for each shape, and at few of the jobs."""
+    """10,000 classes of 50 shapes and a million jobs: a look at the pool for each shape, and at few of the jobs; and no further than it helps."""
     pool = CountingPool(machine(cpus=16))
     asks = [ask(1 + n / 1000) for n in range(50)]
     classes = [Waiting(key(asks[n % 50], user=f"user{n}"), Numbers(range(n, 1_000_000, 10_000))) for n in range(10_000)]
     plan = decide(policy, pool, classes)
     assert len(plan.starts) == 15  # the first is a whole processor, each later one a little more
-    assert len(plan.waits) == 10_000
+    assert len(plan.waits) == MOST_TOLD + 1
     assert pool.questions <= 50 * 3 + len(plan.starts)
     assert sum(c.looked_at for c in classes) <= 3 * len(plan.starts)
+
+
+@EVERY
+def test_behind_the_first_that_waits_no_more_are_looked_at_than_the_depth(policy: Policy) -> None:
+    """Processors are left, and what is short is memory: all who come later are asked, as many as that."""
+    pool = Pool(machine(cpus=16, memory_gib=64))
+    classes = [waiting(key(ask(1, memory_gib=100 + n)), n) for n in range(50)]
+    plan = decide(policy, pool, classes, rules=SchedulingRules(backfill_depth=10))
+    assert not plan.starts
+    assert len(plan.waits) == (50 if policy is fifo else 11)
 
 
 class Numbers(Sequence[JobId]):
