@@ -32,11 +32,12 @@ ROUNDING_S = 1e-3  # a timer that fires a hair too early must not be set for the
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """Something that was adjusted while work went on: `what`, in a sentence."""
+    """Something that was adjusted while work went on: `what`, in a sentence. `job_id` and `owner_uid` where it is about one job."""
 
     at_s: float  # wall
     what: str
     job_id: JobId | None = None
+    owner_uid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ class History:
     _known: dict[ClassKey, Estimate | None] = field(default_factory=dict)
     _known_since: int = 0  # of `predictor.learned`
 
-    def note(self, at_s: float, what: str, job_id: JobId | None = None) -> None:
-        self.adjustments.append(Adjustment(at_s, what, job_id))
+    def note(self, at_s: float, what: str, job: Job | None = None) -> None:
+        self.adjustments.append(Adjustment(at_s, what, job.id, job.owner.uid) if job is not None else Adjustment(at_s, what))
 
     def learn(self, run: Recalled, *, rehearse: bool = False) -> None:
         """`rehearse`: what would have been said of it is checked first, so that the margins fit from the beginning."""
@@ -246,7 +247,7 @@ def overdue(state: "State", job: Job, now: Instant) -> None:
     state.history.note(
         now.wall_s,
         f"was expected to take {format_seconds(before.high_s)} at most, by {before.samples} earlier, and now {format_seconds(longer.expected_s)}",
-        job.id,
+        job,
     )
     state.dirty = True
     _look_again(state, job, longer.expected_s)

@@ -51,7 +51,7 @@ def resize(state: State, before: Job, job: Job, used_bytes: int, now: Instant) -
     grant = _grant(state, before, job, now)
     _take_over(state, before, grant, now)
     staging.close(state, job.id, now)
-    state.history.note(now.wall_s, f"has {_amounts(grant)} now, in place of {_amounts(before.run.grant)}", job.id)
+    state.history.note(now.wall_s, f"has {_amounts(grant)} now, in place of {_amounts(before.run.grant)}", job)
     job = replace(job, run=replace(before.run, grant=grant, resized=True, held_since_s=now.wall_s))
     if before.run.started_at_s:  # else it is applied when it has started
         state.actions.append(Resize(job))
@@ -135,5 +135,5 @@ def resized(state: State, event: Resized, now: Instant) -> None:
     """The kernel was told. What it refused is told to whoever looks: the grant is as it was committed."""
     job = state.jobs.get(event.job_id)
     if event.error and job is not None and job.attempt == event.attempt and job.phase.active:
-        state.history.note(now.wall_s, f"could not be resized as it was granted: {event.error}", job.id)
+        state.history.note(now.wall_s, f"could not be resized as it was granted: {event.error}", job)
         state.put(replace(job, reason=f"it could not be resized as it was granted: {event.error}"), lazy=True)
