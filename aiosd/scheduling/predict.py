@@ -156,9 +156,6 @@ class Predictor:
             level.held += held
         return held
 
-    def share_held(self, level: int) -> float:
-        return self.calibrations[level].share
-
     @property
     def checked(self) -> int:
         return sum(level.checked for level in self.calibrations)

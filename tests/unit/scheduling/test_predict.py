@@ -179,7 +179,7 @@ def test_the_margin_follows_when_runs_become_less_predictable() -> None:
     wider = predictor.predict(TRAIN)
     assert wider is not None
     assert wider.estimate.high_s > said.estimate.high_s
-    assert predictor.share_held(wider.level) == 0.0
+    assert predictor.calibrations[wider.level].share == 0.0
 
 
 def test_a_run_that_was_cut_short_is_checked_only_where_it_says_something() -> None:
