@@ -196,26 +196,6 @@ def _used(grant: Grant, peak_bytes: int, cpu_s: float, ran_s: float, *, ok: bool
 # While they run
 
 
-def expectation(state: "State", job: Job, now: Instant) -> Estimate | None:
-    """How long the present run will have taken at its end, given how long it has run; None where nothing is known."""
-    if job.run is None:
-        return None
-    said, spec = state.history.said.get(job.id), job.spec
-    if said is not None and said.attempt == job.attempt:
-        told: Estimate | None = said.prediction.estimate
-    else:
-        found = state.history.predictor.predict(traits_of(job))
-        told = found.estimate if found is not None else None
-    return extended(told, ran_s(job, now), limit_s=spec.time_limit_s or inf) if told is not None else None
-
-
-def expected_end_s(state: "State", job: Job, now: Instant) -> float:
-    """When the present run is expected to end (wall); its time limit where nothing is known, inf where it has none."""
-    told = expectation(state, job, now)
-    lasts_s = told.expected_s if told is not None else job.spec.time_limit_s or inf
-    return now.wall_s + max(0.0, lasts_s - ran_s(job, now))
-
-
 def ran_s(job: Job, now: Instant) -> float:
     """For how long the present run has run, without the time in which it was suspended."""
     run = job.run
