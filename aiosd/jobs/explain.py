@@ -300,8 +300,14 @@ def _under_limit(state: State, job: Job, kind: WhyKind, limit: Limited) -> Why:
         resource=limit.resource,
         asked=limit.asked,
         free=limit.free,
-        suggestions=(f"`{limit.command}` raises the limit, or lifts it with 0; that takes an {'admin' if kind is WhyKind.POLICY_LIMIT else 'operator'}",),
+        suggestions=(_raised_by(kind, limit.command),),
     )
+
+
+def _raised_by(kind: WhyKind, command: str) -> str:
+    if kind is WhyKind.QOS_LIMIT:
+        return f"{command} has the limit; an admin raises it there, or lifts it with 0"
+    return f"`{command}` raises the limit, or lifts it with 0; that takes an {'admin' if kind is WhyKind.POLICY_LIMIT else 'operator'}"
 
 
 def _others(count: int) -> str:
