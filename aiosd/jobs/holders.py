@@ -53,22 +53,22 @@ def _held(state: "State", job: Job, now: Instant) -> HeldRun:
     assert job.run is not None
     latest_s = ends_s(job, now)
     key = state.class_key(job)
-    begun_s = _begun_s(job, now)
+    begun = begun_s(job, now)
     suspended = job.phase is Phase.SUSPENDED
     expected_s = latest_s
     if job.stop is None and not suspended:
         estimate = state.estimate(key)
         if estimate is not None:
-            expected_s = min(latest_s, moved_on(begun_s, estimate.expected_s, now.wall_s))
+            expected_s = min(latest_s, moved_on(begun, estimate.expected_s, now.wall_s))
     return HeldRun(
         job.id,
         key,
         job.run.grant,
-        begun_s,
+        begun,
         expected_s,
         latest_s,
         preempt_mode=_possible(job, mode_of(state, job)),
-        preemptible_from_s=begun_s + _exempt_s(state, job),
+        preemptible_from_s=begun + _exempt_s(state, job),
         suspended=suspended and job.run.whole is not None,
         stopping=job.stop is not None,
         whole=job.run.whole,
@@ -111,8 +111,8 @@ def ends_s(job: Job, now: Instant) -> float:
     return now.wall_s + job.run.started_steady_s + job.run.suspended_total_s + most_s - now.steady_s
 
 
-def _begun_s(job: Job, now: Instant) -> float:
-    """Wall; as if it had begun later by as long as it was suspended."""
+def begun_s(job: Job, now: Instant) -> float:
+    """When a run that holds a grant began; wall, and as if it had begun later by as long as it was suspended."""
     assert job.run is not None
     if not job.run.started_at_s:
         return min(now.wall_s, job.run.dispatched_at_s)
