@@ -1,6 +1,7 @@
 """What must hold between settings, and the forms that a type cannot express."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import inf
 
 from aiosd.config import Config, DeviceConfig, PriorityConfig, QosConfig, QueueConfig
 
@@ -72,11 +73,11 @@ def _queues(config: Config) -> Iterator[str]:
 
 def _preemption(config: Config) -> Iterator[str]:
     """Whoever is preempted is known, and nobody in a circle: such would not preempt one another (see scheduling/rights.py)."""
-    yield from _preempts("queues", config.queues, ("default", *config.queues))
+    yield from _preempts("queues", config.queues, {"default", *config.queues})
     yield from _preempts("qos", config.qos, config.qos)
 
 
-def _preempts(family: str, sections: Mapping[str, QueueConfig] | Mapping[str, QosConfig], known: Iterable[str]) -> Iterator[str]:
+def _preempts(family: str, sections: Mapping[str, QueueConfig] | Mapping[str, QosConfig], known: Collection[str]) -> Iterator[str]:
     below = {name: section.preempts for name, section in sections.items()}
     for name, others in below.items():
         for other in others:
@@ -90,20 +91,20 @@ def _accounts(config: Config) -> Iterator[str]:
     accounts = config.accounts
     above = {name: (account.parent,) for name, account in accounts.items() if account.parent}
     for name, (parent,) in above.items():
-        reached = _reached(name, above)
+        reached = _reached(name, above, MOST_LEVELS)
         if parent not in accounts:
             yield f"accounts.{name}.parent = {parent!r} names an account that is not there: add a section [accounts.{parent}]"
         elif name in reached:
             yield f"accounts.{name} is below itself, by its parent {parent!r}"
-        elif len(reached) >= MOST_LEVELS:
-            yield f"accounts.{name} is {len(reached)} accounts deep: at most {MOST_LEVELS - 1} may be above one"
+        elif len(reached) == MOST_LEVELS:
+            yield f"accounts.{name} has too many accounts above it: at most {MOST_LEVELS - 1} may be"
 
 
-def _reached(name: str, leads_to: Mapping[str, Sequence[str]]) -> set[str]:
-    """All that one comes to from `name`; itself among them where there is a circle."""
+def _reached(name: str, leads_to: Mapping[str, Sequence[str]], most: float = inf) -> set[str]:
+    """All that one comes to from `name`, or the first `most`; itself among them where there is a circle."""
     found: set[str] = set()
     todo = [name]
-    while todo:
+    while todo and len(found) < most:
         new = [other for other in leads_to.get(todo.pop(), ()) if other not in found]
         found.update(new)
         todo += new

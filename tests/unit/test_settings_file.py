@@ -134,7 +134,7 @@ def test_variables_that_are_no_settings_are_left_alone_but_slips_are_not(tmp_pat
         ('[accounts.a]\nparent = "b"', "accounts.a.parent = 'b' names an account that is not there"),
         ('[accounts.a]\nparent = "b"\n[accounts.b]\nparent = "a"', "accounts.b is below itself"),
         ('[accounts.a]\nparent = "b"\n[accounts.b]\nparent = "c"\n[accounts.c]\nparent = "b"', "accounts.c is below itself"),
-        ("[accounts.a0]\n" + "".join(f'[accounts.a{n + 1}]\nparent = "a{n}"\n' for n in range(64)), "accounts.a64 is 64 accounts deep: at most 63"),
+        ("[accounts.a0]\n" + "".join(f'[accounts.a{n + 1}]\nparent = "a{n}"\n' for n in range(64)), "accounts.a64 has too many accounts above it: at most 63"),
         ('[accounts.a]\nusers = {"" = 1}', "accounts.a.users has '', which is nobody's name"),
         ('[queues.a]\nallowed_users = ["ada", "@"]', "queues.a.allowed_users has '@', which is nobody's name"),
         ('[qos.a]\nallowed_users = ["a\\u0000b"]', "qos.a.allowed_users has 'a\\x00b', which is nobody's name"),
