@@ -95,7 +95,7 @@ class Engine:
     def handle(self, event: Event, now: Instant) -> Reply:
         """Decide about one event; what is to be done is in `take_actions`. Raises AiosError and changes nothing when it is refused."""
         state = self.state
-        state.saw(now)
+        self._look_at_the_clock(now)
         match event:
             case Submit():
                 known = submitting.submitted_before(state, event.owner.uid, event.key, event.digest) if event.key else None
@@ -147,7 +147,7 @@ class Engine:
 
     def dispatch(self, now: Instant) -> None:
         """Let everything happen that is due, then let the policy start what can start."""
-        self.state.saw(now)
+        self._look_at_the_clock(now)
         running.fire_timers(self.state, now)
         reserving.expire(self.state, now)
         guarding.check(self.state, now)
@@ -158,6 +158,10 @@ class Engine:
             self.state.actions.append(Set("usage", json.dumps(self.state.ledger.to_dict())))
         if self.state.holdings.changed:
             self.state.actions += self.state.holdings.remember()
+
+    def _look_at_the_clock(self, now: Instant) -> None:
+        if self.state.saw(now):  # what was decided ahead of time may not be right any more
+            staging.call_back_all(self.state, now)
 
     def take_actions(self) -> list[Action]:
         return self.state.take_actions()

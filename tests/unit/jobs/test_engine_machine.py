@@ -357,7 +357,8 @@ class EngineMachine(RuleBasedStateMachine):
             engine = self.world.engine
             engine.state.dirty = True
             engine.dispatch(self.world.now)
-            assert not engine.take_actions()
+            left = engine.take_actions()
+            assert not left, left
 
     @invariant()
     def nobody_is_staged_for_a_user_who_has_too_much(self) -> None:
