@@ -1,5 +1,6 @@
 """Whatever is asked of the engine, in whatever order: its books are right, and nobody waits for ever."""
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ from aiosd.jobs.actions import (
     Unreserve,
     UpdateJob,
 )
+from aiosd.jobs.choosing import CHOSEN
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
 from aiosd.jobs.engine import Engine
 from aiosd.jobs.job import Exit, Job, Phase
@@ -40,6 +42,7 @@ NUMBERS = st.integers(3, 18)
 INDICES = st.integers(-1, 4)
 KINDS = st.sampled_from(["after", "after-ok", "after-any", "after-failed"])
 THEN = st.sampled_from(["a turn", "nothing", "in the middle of a turn"])
+AS_THEY_STOOD = {"fair_share": 0.0}  # with it priority counts shares as of the beginning of a pass: what starts lets another pass start others
 AHEAD = st.sampled_from([0.0, 0.0, 0.0, 3.0, 40.0])
 
 
@@ -62,12 +65,14 @@ def fingerprint(state: State) -> dict[str, object]:
 
 
 class EngineMachine(RuleBasedStateMachine):
+    broken = False  # what was found is to be told, not what comes of it
+
     @initialize(policy=st.sampled_from(["fifo", "priority", "fair"]))
     def begin(self, policy: str) -> None:
         self.world = Bookkeeper(inventory=machine(3))
         self.boot = 1
         self.reservations: dict[str, str] = {}  # as the settings have them
-        self.do(SetPolicy(policy))
+        self.do(SetPolicy(policy, weights=AS_THEY_STOOD))
         self.do(SetQueue("high", QueueChange(preempts=("default",))))
         for cpus in (1, 2, 3):  # runs of these classes are known to be short
             self.submit(draft("a", request=RequestDraft(cpu_millis=1000 * cpus)))
@@ -275,7 +280,7 @@ class EngineMachine(RuleBasedStateMachine):
     def load(self) -> None:
         world, state = self.world, self.world.engine.state
         kept = {"policy": f'"{state.policy}"', "drained": "null" if state.drain_reason is None else '"why"'}
-        kept |= self.reservations
+        kept |= self.reservations | {CHOSEN: json.dumps(state.chosen)}
         queues = dict(state.queues)
         next_number = max([0, *(i.number for i in (*world.saved, *world.ended))]) + 1
         world.engine = Engine.load(
@@ -358,6 +363,7 @@ class EngineMachine(RuleBasedStateMachine):
             engine.state.dirty = True
             engine.dispatch(self.world.now)
             left = engine.take_actions()
+            self.broken = bool(left)
             assert not left, left
 
     @invariant()
@@ -414,7 +420,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everything go on: what is not held ends, and what is released ends too."""
-        if not hasattr(self, "world"):
+        if not hasattr(self, "world") or self.broken:
             return
         self.world.inventory = machine(3)
         self.do(InventoryChanged(self.world.inventory))
