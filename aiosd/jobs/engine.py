@@ -31,7 +31,7 @@ from aiosd.jobs.actions import (
     UpdateJob,
     WarnRun,
 )
-from aiosd.jobs.choosing import CHOSEN, check_queue, chosen_rules, queue_name, queue_of, with_change
+from aiosd.jobs.choosing import CHOSEN, check_preempts, check_queue, chosen_rules, queue_name, queue_of, with_change
 from aiosd.jobs.explain import Why, why
 from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, Resized, RunEnded
@@ -218,6 +218,8 @@ class Engine:
         old = state.queues.get(name) or QueueSettings(queue_name(name))
         new = replace(old, **{f: v for f in QueueChange.__slots__ if (v := getattr(change, f)) is not None})
         check_queue(new)
+        if change.preempts is not None:
+            check_preempts(change.preempts, {*state.queues, name})
         staging.call_back_all(state, now)
         state.queues[name] = new
         state.seen.clear()  # what may be done to its runs has changed

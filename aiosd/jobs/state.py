@@ -122,7 +122,6 @@ class State:
         before, self.settings = self.settings, settings
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
-            self.seen.clear()
             self.requeue_all()  # what tells the classes apart may have changed, too
 
     def choose(self, chosen: Chosen) -> None:
@@ -222,7 +221,8 @@ class State:
         return spec.account if spec.account in self.settings.scheduling.accounts else ""
 
     def requeue_all(self) -> None:
-        """What tells the classes apart has changed."""
+        """What tells the classes apart has changed, of those that run, too."""
+        self.seen.clear()
         for job_id in list(self.backlog.where):
             self._queue(self.jobs[job_id])
 
