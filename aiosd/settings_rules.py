@@ -69,6 +69,13 @@ def _queues(config: Config) -> Iterator[str]:
         for weight in queue.weights:
             if weight not in WEIGHTS:
                 yield f"queues.{name}.weights.{weight} is not known: weights are {', '.join(WEIGHTS)}"
+        for other in queue.preempts:
+            if other != "default" and other not in config.queues:
+                yield f"queues.{name}.preempts names a queue that is not there, {other!r}: add a section [queues.{other}]"
+    for name, qos in config.qos.items():
+        for other in qos.preempts:
+            if other not in config.qos:
+                yield f"qos.{name}.preempts names a quality of service that is not there, {other!r}: add a section [qos.{other}]"
 
 
 def _preemption(config: Config) -> Iterator[str]:

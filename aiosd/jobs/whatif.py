@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs import limiting
-from aiosd.jobs.holders import begun_s
-from aiosd.jobs.job import Job, Phase
+from aiosd.jobs.holders import held_run
+from aiosd.jobs.job import Job
 from aiosd.resources.grant import Grant
 from aiosd.scheduling.budgets import UNLIMITED, Budget, Holder, Need, held_by, holders_of
 from aiosd.scheduling.lanes import PlainLane, lane_of
@@ -242,11 +242,4 @@ def _place(rank: Callable[[ClassKey], Rank | None], job_class: JobClass) -> Rank
 def held(state: State, world: Snapshot, now: Instant) -> list[HeldRun]:
     """All runs, and that none of them is to be preempted."""
     known = {run.job_id: replace(run, preempt_mode=PreemptMode.OFF) for run in world.runs}
-    return [known.get(job_id) or held_run(state, state.jobs[job_id], now) for job_id in state.shares]
-
-
-def held_run(state: State, job: Job, now: Instant) -> HeldRun:
-    """As far as the job itself tells."""
-    assert job.run is not None
-    suspended = job.phase is Phase.SUSPENDED
-    return HeldRun(job.id, state.class_key(job), job.run.grant, begun_s(job, now), suspended=suspended, stopping=job.stop is not None)
+    return [known.get(job_id) or replace(held_run(state, state.jobs[job_id], now), preempt_mode=PreemptMode.OFF) for job_id in state.shares]

@@ -131,6 +131,8 @@ def test_variables_that_are_no_settings_are_left_alone_but_slips_are_not(tmp_pat
         ('[jobs]\ndefault_queue = "gpu"', "names a queue that is not there"),
         ("[queues.gpu]\ndefault_time_limit_s = 9\nmax_time_limit_s = 3", "queues.gpu.default_time_limit_s = 9 is more than"),
         ("[queues.gpu.weights]\nluck = 1", "queues.gpu.weights.luck is not known: weights are age, fair_share"),
+        ('[queues.day]\npreempts = ["default", "nihgt"]', "queues.day.preempts names a queue that is not there, 'nihgt': add a section [queues.nihgt]"),
+        ('[qos.urgent]\npreempts = ["slow"]', "qos.urgent.preempts names a quality of service that is not there, 'slow'"),
         ('[accounts.a]\nparent = "b"', "accounts.a.parent = 'b' names an account that is not there"),
         ('[accounts.a]\nparent = "b"\n[accounts.b]\nparent = "a"', "accounts.b is below itself"),
         ('[accounts.a]\nparent = "b"\n[accounts.b]\nparent = "c"\n[accounts.c]\nparent = "b"', "accounts.c is below itself"),
