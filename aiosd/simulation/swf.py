@@ -37,7 +37,12 @@ def read_swf(lines: Iterable[str], name: str) -> RawTrace:
 def _row(words: list[str], name: str, line: int) -> Row | None:
     """None for what is a part of another line."""
     if len(words) != len(FIELDS):
-        raise InvalidArgument(f"{name}, line {line}: it has {len(words)} fields, not {len(FIELDS)}", hint="see `; ` for comments", trace=name, line=line)
+        raise InvalidArgument(
+            f"{name}, line {line}: it has {len(words)} fields, not {len(FIELDS)}",
+            hint="a line of SWF is 18 numbers, and a comment begins with `;`",
+            trace=name,
+            line=line,
+        )
     values = [number(word, name, line, field) for word, field in zip(words, FIELDS, strict=True)]
     if int(values[10]) in _PARTIAL:
         return None
