@@ -3,10 +3,9 @@
 from heapq import heappop, heappush
 
 from aiosd.jobs.history import History, Recalled
-from aiosd.jobs.holders import moved_on
 from aiosd.resources.request import Request
 from aiosd.scheduling.policy import ClassKey, Estimate
-from aiosd.scheduling.predict import Traits
+from aiosd.scheduling.predict import Traits, extended
 from aiosd.simulation.records import TraceJob
 
 
@@ -40,7 +39,7 @@ class Learning:
         found = self._history.estimate(key)
         if found is None:
             return latest_end_s
-        end_s = min(latest_end_s, moved_on(begun_s, found.expected_s, now_s))
+        end_s = min(latest_end_s, begun_s + extended(found, now_s - begun_s).expected_s)
         if end_s > now_s:
             heappush(self._looks, (end_s, number))
         return end_s

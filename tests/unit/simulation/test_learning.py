@@ -44,8 +44,9 @@ def test_what_is_expected_of_a_run_is_asked_when_it_has_begun_and_when_it_has_ou
     assert learning.expected_end_s(7, KEY, 50.0, 1050.0, 50.0) == 150.0
     assert learning.due(149.0) == []
     assert learning.due(150.0) == [7]
-    assert learning.expected_end_s(7, KEY, 50.0, 1050.0, 150.0) == 210.0  # a minute more
-    assert learning.due(inf) == [7]
+    known = learning.estimate(KEY)
+    assert known is not None and learning.expected_end_s(7, KEY, 50.0, 1050.0, 150.0) == 50.0 + known.high_s
+    assert learning.due(50.0 + known.high_s) == [7]
     assert learning.expected_end_s(7, KEY, 50.0, 1050.0, 1049.5) == 1050.0
 
 
