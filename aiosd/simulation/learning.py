@@ -5,7 +5,7 @@ from heapq import heappop, heappush
 from aiosd.jobs.history import History, Recalled
 from aiosd.resources.request import Request
 from aiosd.scheduling.policy import ClassKey, Estimate
-from aiosd.scheduling.predict import Traits, extended
+from aiosd.scheduling.predict import Prediction, Traits, extended
 from aiosd.simulation.records import TraceJob
 
 
@@ -14,18 +14,24 @@ class Learning:
 
     def __init__(self) -> None:
         self._history = History()
+        self._said: dict[int, Prediction] = {}  # of runs that go on: the margins follow what came of it
         self._looks: list[tuple[float, int]] = []  # at runs: when, of which job
 
     def estimate(self, key: ClassKey) -> Estimate | None:
         return self._history.estimate(key)
 
-    def begun(self, number: int, now_s: float) -> None:
+    def begun(self, number: int, job: TraceJob, request: Request, now_s: float) -> None:
         """What is expected of the run is asked in the next pass, as in the daemon."""
+        said = self._history.predictor.predict(_traits(job, request))
+        if said is not None:
+            self._said[number] = said
         heappush(self._looks, (now_s, number))
 
-    def ended(self, job: TraceJob, request: Request) -> None:
-        traits = Traits(job.user, job.work, request, job.limit_s)
-        self._history.learn(Recalled(traits, job.run_s, 0 < job.limit_s <= job.run_s, None))
+    def ended(self, number: int, job: TraceJob, request: Request) -> None:
+        said = self._said.pop(number, None)
+        if said is not None:
+            self._history.predictor.check(said, job.run_s)
+        self._history.learn(Recalled(_traits(job, request), job.run_s, 0 < job.limit_s <= job.run_s, None))
 
     def due(self, now_s: float) -> list[int]:
         """The jobs whose runs have just begun, or have outlived what was expected of them; who has ended may be among them."""
@@ -43,3 +49,8 @@ class Learning:
         if end_s > now_s:
             heappush(self._looks, (end_s, number))
         return end_s
+
+
+def _traits(job: TraceJob, request: Request) -> Traits:
+    """A trace does not tell one command of a work from another."""
+    return Traits(job.user, job.work, request, job.limit_s, job.work)

@@ -212,7 +212,7 @@ class World:
         self._pool.adopt(grant)
         self._runs[number] = HeldRun(job_id, key, grant, now_s, ends_s, ends_s)
         if self._learning is not None:
-            self._learning.begun(number, now_s)
+            self._learning.begun(number, job, key.request, now_s)
         self._ledger.begin(Association(job.account, job.user), self._share(key), now_s)
         self._active[job.queue] += 1
         self.starts_s[number] = now_s
@@ -235,7 +235,7 @@ class World:
         self._pool.give_back(run.grant)
         self._active[run.key.queue] -= 1
         if self._learning is not None:
-            self._learning.ended(self._jobs[number], run.key.request)
+            self._learning.ended(number, self._jobs[number], run.key.request)
         self._ledger.finish(Association(run.key.account, run.key.user), self._share(run.key), run.begun_s, now_s)
 
     def _share(self, key: ClassKey) -> float:

@@ -19,8 +19,8 @@ KEY = ClassKey("default", "ada", "", 0, REQUEST, 1000.0)
 
 def taught(*runs_s: float, job: TraceJob = JOB) -> Learning:
     learning = Learning()
-    for run_s in runs_s:
-        learning.ended(job._replace(run_s=run_s), REQUEST)
+    for number, run_s in enumerate(runs_s):
+        learning.ended(number, job._replace(run_s=run_s), REQUEST)
     return learning
 
 
@@ -38,7 +38,7 @@ def test_a_run_that_was_ended_at_its_limit_would_have_gone_on() -> None:
 
 def test_what_is_expected_of_a_run_is_asked_when_it_has_begun_and_when_it_has_outlived_that() -> None:
     learning = taught(100, 100, 100)
-    learning.begun(7, 50.0)
+    learning.begun(7, JOB, REQUEST, 50.0)
     assert learning.due(49.0) == []
     assert learning.due(50.0) == [7]
     assert learning.expected_end_s(7, KEY, 50.0, 1050.0, 50.0) == 150.0
@@ -52,7 +52,7 @@ def test_what_is_expected_of_a_run_is_asked_when_it_has_begun_and_when_it_has_ou
 
 def test_of_what_nobody_knows_the_limit_is_expected() -> None:
     learning = Learning()
-    learning.begun(7, 50.0)
+    learning.begun(7, JOB, REQUEST, 50.0)
     assert learning.due(50.0) == [7]
     assert learning.expected_end_s(7, KEY, 50.0, 1050.0, 50.0) == 1050.0
     assert learning.due(inf) == []
