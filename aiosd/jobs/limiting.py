@@ -284,6 +284,6 @@ def _raised_by(holder: Holder, dimension: Dimension) -> tuple[str, str]:
     if holder.scope is Scope.USER:
         return flag, f"aiosctl admin user set {holder.name} {flag} N"
     if holder.scope is Scope.QOS:
-        return flag, f"the section [qos.{holder.name}] of the configuration"
+        return flag, f"[qos.{holder.name}] in aiosd.toml"
     flag = "--share" if holder.scope is Scope.SHARE else flag.replace("--max-", "--user-") if holder.user else flag
     return flag, f"aiosctl queue set {holder.name} {flag} N"
