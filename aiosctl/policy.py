@@ -56,10 +56,11 @@ def set_policy(name: str, weights: tuple[tuple[str, float], ...], shape: Shape, 
         choices = client.policy().choices if name else ()
         if choices and name not in {choice.name for choice in choices}:
             raise WrongUsage(f"there is no policy {name!r}", "there are " + "; ".join(f"{choice.name}: {choice.summary.rstrip('.')}" for choice in choices))
-        _print(client.set_policy(name, **changes), shape)
+        _print(client.set_policy(name, **changes), shape, rules=bool(changes))
 
 
-def _print(policy: Policy, shape: Shape) -> None:
+def _print(policy: Policy, shape: Shape, *, rules: bool = False) -> None:
+    """`rules`: those too, since they were changed."""
     if shape.format in ("json", "yaml"):
         print(json_text(policy) if shape.format == "json" else yaml_text(policy))
         return
@@ -67,7 +68,7 @@ def _print(policy: Policy, shape: Shape) -> None:
         print(policy.name)
         return
     print_rows(_choices(policy), _columns(policy.name), lambda choice: choice.name, shape)
-    if shape.format == "wide":
+    if rules or shape.format == "wide":
         weights = " ".join(f"{name}={weight:g}" for name, weight in sorted(policy.weights.items()))
         order, predict = policy.backfill_order, "yes" if policy.predict else "no"
         print_lines(section("Rules", [("backfill", policy.backfill), ("its order", order), ("predict", predict), ("weights", weights)]))

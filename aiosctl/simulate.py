@@ -41,8 +41,23 @@ def _factor(text: str) -> float:
     return number
 
 
-AMOUNT = Value("number", _amount, "8, or +2 for two more than there are")
+def _machine_size(text: str) -> tuple[float, bool]:
+    number, relative = _amount(text)
+    if number == 0 and not relative:
+        raise ValueError("a machine without any runs nothing")
+    return number, relative
+
+
+def _jobs(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(f"{text[:40]!r} is not at least 1")
+    return int(text)
+
+
+AMOUNT = Value("number", _machine_size, "8, or +2 for two more than there are")
+JOBS = Value("number", _jobs, "1000")
 FACTOR = Value("factor", _factor, "2 for gaps twice as long")
+LOAD = Value("factor", _factor, "0.8 for a machine that is busy four fifths of the time")
 
 
 def _number(value: float) -> str:
@@ -109,8 +124,8 @@ COLUMNS: list[Column[SimulationOutcome]] = [
 )  # fmt: skip
 @click.option("--strict", is_flag=True, help="A line of the trace that cannot be used is an error; else it is left out, and told.")
 @click.option("--seed", type=COUNT, default=0, show_default=True, help="Of what is made up.")
-@click.option("--jobs", type=COUNT, default=0, help="So many are made up, or read at most.")
-@click.option("--load", type=FACTOR, help="With --generate poisson: offered load; else 0.8.")
+@click.option("--jobs", type=JOBS, default=0, help="So many are made up, or read at most.")
+@click.option("--load", type=LOAD, help="With --generate poisson: offered load; else 0.8.")
 @click.option("--plot", "plot_to", metavar="FILE|-", help="Wait and utilisation over time: a PNG file, or - for this terminal.")
 @output_options
 def simulate(trace: str | None, policies: str, backfills: str, plot_to: str | None, shape: Shape, **asked: Any) -> None:
@@ -121,7 +136,7 @@ def simulate(trace: str | None, policies: str, backfills: str, plot_to: str | No
     is how published simulators count, and differs in the fourth digit.
     """
     if sum((trace is not None, asked["history"], asked["generate"] is not None)) != 1:
-        raise WrongUsage("name a trace, or --history, or --generate", "for example `aiosctl simulate --history --policy fifo,fair`")
+        raise WrongUsage("name one of a trace, --history and --generate", "for example `aiosctl simulate --history --policy fifo,fair`")
     plot.check(plot_to)
     machine = _machine(asked.pop("cpus"), "cpus") | _machine(asked.pop("gpus"), "gpus")
     chosen = {name: value for name, value in asked.items() if value is not None}

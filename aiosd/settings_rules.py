@@ -1,18 +1,21 @@
 """What must hold between settings, and the forms that a type cannot express."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import inf
 
-from aiosd.config import Config, DeviceConfig, PriorityConfig
+from aiosd.config import Config, DeviceConfig, PriorityConfig, QosConfig, QueueConfig
 
 SOCKET_PATH_BYTES = 107  # sun_path in the kernel's sockaddr_un, less its final NUL
 DATABASES = ("sqlite:", "postgresql:", "postgresql+psycopg:")
 TAKEN_KINDS = ("cpu", "memory", "disk")
+MOST_LEVELS = 64  # of accounts below accounts
 WEIGHTS = tuple(name for name in PriorityConfig.__struct_fields__ if name not in ("age_max_s", "favor_small"))
 
 
 def contradictions(config: Config) -> list[str]:
     """Every rule that is broken, each as one sentence with the keys and the values; empty when all is well."""
-    return [*_places(config), *_network(config), *_storage(config), *_jobs(config), *_queues(config), *_accounts(config), *_devices(config)]
+    parts = (_places, _network, _storage, _jobs, _queues, _preemption, _accounts, _users, _devices)
+    return [problem for part in parts for problem in part(config)]
 
 
 def _places(config: Config) -> Iterator[str]:
@@ -66,19 +69,63 @@ def _queues(config: Config) -> Iterator[str]:
         for weight in queue.weights:
             if weight not in WEIGHTS:
                 yield f"queues.{name}.weights.{weight} is not known: weights are {', '.join(WEIGHTS)}"
+        for other in queue.preempts:
+            if other != "default" and other not in config.queues:
+                yield f"queues.{name}.preempts names a queue that is not there, {other!r}: add a section [queues.{other}]"
+    for name, qos in config.qos.items():
+        for other in qos.preempts:
+            if other not in config.qos:
+                yield f"qos.{name}.preempts names a quality of service that is not there, {other!r}: add a section [qos.{other}]"
+
+
+def _preemption(config: Config) -> Iterator[str]:
+    """Whoever is preempted is known, and nobody in a circle: such would not preempt one another (see scheduling/rights.py)."""
+    yield from _preempts("queues", config.queues, {"default", *config.queues})
+    yield from _preempts("qos", config.qos, config.qos)
+
+
+def _preempts(family: str, sections: Mapping[str, QueueConfig] | Mapping[str, QosConfig], known: Collection[str]) -> Iterator[str]:
+    below = {name: section.preempts for name, section in sections.items()}
+    for name, others in below.items():
+        for other in others:
+            if other not in known:
+                yield f"{family}.{name}.preempts names {other!r}, which is not there: add a section [{family}.{other}]"
+        if name in _reached(name, below):
+            yield f"{family}.{name}.preempts comes back to {name!r}, at once or by what those preempt: they would not preempt one another"
 
 
 def _accounts(config: Config) -> Iterator[str]:
     accounts = config.accounts
-    for name, account in accounts.items():
-        if account.parent and account.parent not in accounts:
-            yield f"accounts.{name}.parent = {account.parent!r} names an account that is not there: add a section [accounts.{account.parent}]"
-        above, seen = account.parent, {name}
-        while above in accounts and above not in seen:
-            seen.add(above)
-            above = accounts[above].parent
-        if above == name:
-            yield f"accounts.{name} is below itself, by its parent {account.parent!r}"
+    above = {name: (account.parent,) for name, account in accounts.items() if account.parent}
+    for name, (parent,) in above.items():
+        reached = _reached(name, above, MOST_LEVELS)
+        if parent not in accounts:
+            yield f"accounts.{name}.parent = {parent!r} names an account that is not there: add a section [accounts.{parent}]"
+        elif name in reached:
+            yield f"accounts.{name} is below itself, by its parent {parent!r}"
+        elif len(reached) == MOST_LEVELS:
+            yield f"accounts.{name} has too many accounts above it: at most {MOST_LEVELS - 1} may be"
+
+
+def _reached(name: str, leads_to: Mapping[str, Sequence[str]], most: float = inf) -> set[str]:
+    """All that one comes to from `name`, or the first `most`; itself among them where there is a circle."""
+    found: set[str] = set()
+    todo = [name]
+    while todo and len(found) < most:
+        new = [other for other in leads_to.get(todo.pop(), ()) if other not in found]
+        found.update(new)
+        todo += new
+    return found
+
+
+def _users(config: Config) -> Iterator[str]:
+    """Names of users and groups are such that somebody can have them."""
+    lists = {f"{family}.{name}.allowed_users": s.allowed_users for family in ("queues", "qos") for name, s in getattr(config, family).items()}
+    lists |= {f"accounts.{name}.users": tuple(account.users) for name, account in config.accounts.items()}
+    for key, names in lists.items():
+        for name in names:
+            if not name.removeprefix("@") or not name.isprintable():
+                yield f"{key} has {name!r}, which is nobody's name"
 
 
 def _devices(config: Config) -> Iterator[str]:

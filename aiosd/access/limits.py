@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from aiosd.errors import InvalidArgument
 
 MOST = (1 << 63) - 1
-HOURS_A_DAY = "gpu_hours_per_day"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from itertools import islice
 
-from aiosd.ids import JobId
 from aiosd.jobs.job import ArrayProgress, Job, Outcome, Phase
 from aiosd.jobs.ranges import IndexRanges
 
@@ -67,10 +66,6 @@ def ended_array(array: Job, now_s: float, phase: Phase | None = None, reason: st
     elif not reason and phase is not Phase.SUCCEEDED:
         reason = f"{progress.failed + progress.cancelled} of {total} elements did not succeed" + (f": {array.reason}" if array.reason else "")
     return replace(array, phase=phase, reason=reason, outcome=Outcome(now_s, reason=reason, run_s=max(0.0, now_s - (array.eligible_at_s or now_s))))
-
-
-def element_id(array: Job, index: int) -> JobId:
-    return JobId(array.id.number, index)
 
 
 def startable(array: Job) -> Job:

@@ -1,6 +1,6 @@
 """What an operator sets while the daemon runs: checked, and as it is remembered."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from math import isfinite
 from typing import Any
@@ -15,6 +15,7 @@ from aiosd.scheduling.rules import Backfill, BackfillOrder, PreemptMode, QueueSe
 CHOSEN = "scheduling"  # the setting that remembers what was chosen
 MOST_WEIGHT = 1e9
 MOST_NAMES = 1000
+MOST_SHOWN = 16
 IDLE = ("report", "requeue", "cancel")
 LIMITS = (
     "max_running", "max_queued", "cpu_millis", "memory_bytes", "gpu_millis", "user_running", "user_cpu_millis", "user_gpu_millis",
@@ -78,6 +79,14 @@ def queue_name(name: str) -> str:
     if not name or len(name) > 64 or not name.replace("-", "").replace("_", "").isalnum():
         raise InvalidArgument(f"queue name {name[:70]!r} is not fit", hint="use 1 to 64 letters, digits, '-' and '_'")
     return name
+
+
+def check_preempts(preempts: Collection[str], queues: Collection[str]) -> None:
+    """Raises InvalidArgument for a queue that is not there: a name that is misspelt would preempt nobody, and nobody would know."""
+    for name in preempts:
+        if name not in queues:
+            known = ", ".join(sorted(queues)[:MOST_SHOWN])
+            raise InvalidArgument(f"there is no queue {name[:70]!r} to preempt", hint=f"set it up first; queues: {known}", field="preempts", given=name[:70])
 
 
 def check_queue(queue: QueueSettings) -> None:

@@ -16,7 +16,7 @@ from aiosd.scheduling.policy import Snapshot, Start
 
 def dispatch(state: State, now: Instant) -> None:
     """Start what can start, then decide about successors. Costs nothing when nothing has changed since the last."""
-    if state.drain_reason is not None:
+    if state.drain_reason is not None or state.held_back:
         preempting.go_on(state, now)
     _start_what_can(state, now)
     if recall(state, now):

@@ -31,7 +31,7 @@ from aiosd.jobs.actions import (
     UpdateJob,
     WarnRun,
 )
-from aiosd.jobs.choosing import CHOSEN, check_queue, chosen_rules, queue_name, queue_of, with_change
+from aiosd.jobs.choosing import CHOSEN, check_preempts, check_queue, chosen_rules, queue_name, queue_of, with_change
 from aiosd.jobs.explain import Why, why
 from aiosd.jobs.job import Job, Owner, Phase
 from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, Resized, RunEnded
@@ -95,7 +95,7 @@ class Engine:
     def handle(self, event: Event, now: Instant) -> Reply:
         """Decide about one event; what is to be done is in `take_actions`. Raises AiosError and changes nothing when it is refused."""
         state = self.state
-        state.saw(now)
+        self._look_at_the_clock(now)
         match event:
             case Submit():
                 known = submitting.submitted_before(state, event.owner.uid, event.key, event.digest) if event.key else None
@@ -147,7 +147,7 @@ class Engine:
 
     def dispatch(self, now: Instant) -> None:
         """Let everything happen that is due, then let the policy start what can start."""
-        self.state.saw(now)
+        self._look_at_the_clock(now)
         running.fire_timers(self.state, now)
         reserving.expire(self.state, now)
         guarding.check(self.state, now)
@@ -158,6 +158,10 @@ class Engine:
             self.state.actions.append(Set("usage", json.dumps(self.state.ledger.to_dict())))
         if self.state.holdings.changed:
             self.state.actions += self.state.holdings.remember()
+
+    def _look_at_the_clock(self, now: Instant) -> None:
+        if self.state.saw(now):  # what was decided ahead of time may not be right any more
+            staging.call_back_all(self.state, now)
 
     def take_actions(self) -> list[Action]:
         return self.state.take_actions()
@@ -214,6 +218,8 @@ class Engine:
         old = state.queues.get(name) or QueueSettings(queue_name(name))
         new = replace(old, **{f: v for f in QueueChange.__slots__ if (v := getattr(change, f)) is not None})
         check_queue(new)
+        if change.preempts is not None:
+            check_preempts(change.preempts, {*state.queues, name})
         staging.call_back_all(state, now)
         state.queues[name] = new
         state.seen.clear()  # what may be done to its runs has changed

@@ -15,12 +15,13 @@ from aiosd.jobs.ahead import AheadJob, Factor, ahead_jobs, factors_of
 from aiosd.jobs.dependencies import describe
 from aiosd.jobs.devices import out_of_use
 from aiosd.jobs.estimating import Start, end_of, lasts, start_of
+from aiosd.jobs.holders import held_run
 from aiosd.jobs.job import Job, Phase, RetryCondition
 from aiosd.jobs.limiting import Limited, limited
 from aiosd.jobs.memory import flag, suggested
 from aiosd.jobs.suggesting import suggestions
 from aiosd.jobs.telling import reached_limit
-from aiosd.jobs.whatif import held_run, what_if
+from aiosd.jobs.whatif import what_if
 from aiosd.resources.grant import describe_grant
 from aiosd.resources.shortage import MEMORY, Shortage
 from aiosd.scheduling.policy import ClassKey, Rank, Snapshot, Wait, WaitKind
@@ -268,8 +269,6 @@ def _reason(state: State, job: Job, wait: Wait | None, shortage: Shortage | None
     waits_for = wait.kind if wait is not None else None
     if waits_for is WaitKind.QUEUE_LIMIT:
         return WhyKind.QUEUE_LIMIT, f"queue {job.spec.queue!r} runs as many jobs at once as it may"
-    if waits_for is WaitKind.PRESSURE:
-        return WhyKind.PRESSURE, "nothing new starts while the machine is short of memory"
     if shortage is not None:
         unusable = out_of_use(state.pool.inventory, shortage.resource)
         first = f", and {_others(ahead_count)} first" if ahead_count else ""
@@ -300,8 +299,14 @@ def _under_limit(state: State, job: Job, kind: WhyKind, limit: Limited) -> Why:
         resource=limit.resource,
         asked=limit.asked,
         free=limit.free,
-        suggestions=(f"`{limit.command}` raises the limit, or lifts it with 0; that takes an {'admin' if kind is WhyKind.POLICY_LIMIT else 'operator'}",),
+        suggestions=(_raised_by(kind, limit.command),),
     )
+
+
+def _raised_by(kind: WhyKind, command: str) -> str:
+    if kind is WhyKind.QOS_LIMIT:
+        return f"{command} has the limit; an admin raises it there, or lifts it with 0"
+    return f"`{command}` raises the limit, or lifts it with 0; that takes an {'admin' if kind is WhyKind.POLICY_LIMIT else 'operator'}"
 
 
 def _others(count: int) -> str:

@@ -32,11 +32,12 @@ ROUNDING_S = 1e-3  # a timer that fires a hair too early must not be set for the
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """Something that was adjusted while work went on: `what`, in a sentence."""
+    """Something that was adjusted while work went on: `what`, in a sentence. `job_id` and `owner_uid` where it is about one job."""
 
     at_s: float  # wall
     what: str
     job_id: JobId | None = None
+    owner_uid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ class History:
     _known: dict[ClassKey, Estimate | None] = field(default_factory=dict)
     _known_since: int = 0  # of `predictor.learned`
 
-    def note(self, at_s: float, what: str, job_id: JobId | None = None) -> None:
-        self.adjustments.append(Adjustment(at_s, what, job_id))
+    def note(self, at_s: float, what: str, job: Job | None = None) -> None:
+        self.adjustments.append(Adjustment(at_s, what, job.id, job.owner.uid) if job is not None else Adjustment(at_s, what))
 
     def learn(self, run: Recalled, *, rehearse: bool = False) -> None:
         """`rehearse`: what would have been said of it is checked first, so that the margins fit from the beginning."""
@@ -195,26 +196,6 @@ def _used(grant: Grant, peak_bytes: int, cpu_s: float, ran_s: float, *, ok: bool
 # While they run
 
 
-def expectation(state: "State", job: Job, now: Instant) -> Estimate | None:
-    """How long the present run will have taken at its end, given how long it has run; None where nothing is known."""
-    if job.run is None:
-        return None
-    said, spec = state.history.said.get(job.id), job.spec
-    if said is not None and said.attempt == job.attempt:
-        told: Estimate | None = said.prediction.estimate
-    else:
-        found = state.history.predictor.predict(traits_of(job))
-        told = found.estimate if found is not None else None
-    return extended(told, ran_s(job, now), limit_s=spec.time_limit_s or inf) if told is not None else None
-
-
-def expected_end_s(state: "State", job: Job, now: Instant) -> float:
-    """When the present run is expected to end (wall); its time limit where nothing is known, inf where it has none."""
-    told = expectation(state, job, now)
-    lasts_s = told.expected_s if told is not None else job.spec.time_limit_s or inf
-    return now.wall_s + max(0.0, lasts_s - ran_s(job, now))
-
-
 def ran_s(job: Job, now: Instant) -> float:
     """For how long the present run has run, without the time in which it was suspended."""
     run = job.run
@@ -246,7 +227,7 @@ def overdue(state: "State", job: Job, now: Instant) -> None:
     state.history.note(
         now.wall_s,
         f"was expected to take {format_seconds(before.high_s)} at most, by {before.samples} earlier, and now {format_seconds(longer.expected_s)}",
-        job.id,
+        job,
     )
     state.dirty = True
     _look_again(state, job, longer.expected_s)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from aiosd.clock import Instant
 from aiosd.jobs.job import Job, Phase
 from aiosd.scheduling.policy import HeldRun
+from aiosd.scheduling.predict import extended
 from aiosd.scheduling.rules import Backfill, PreemptMode
 
 if TYPE_CHECKING:
     from aiosd.jobs.state import State
 
 CLOCK_JUMP_S = 1.0  # the wall clock moved by more against the steady one: all ends are worked out anew
-EXTENSIONS_S = tuple(60.0 * minutes for minutes in (1, 5, 15, 30, 60, 120, 300, 600, 1200, 3000, 6000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +45,31 @@ def _anybody_asks(state: "State") -> bool:
 def _seen(state: "State", job: Job, now: Instant) -> HeldRun:
     seen, offset_s = state.seen.get(job.id), now.wall_s - now.steady_s
     if seen is None or seen.revision != job.revision or abs(seen.wall_less_steady_s - offset_s) > CLOCK_JUMP_S or seen.run.expected_end_s <= now.wall_s:
-        seen = state.seen[job.id] = Seen(job.revision, offset_s, _held(state, job, now))
+        seen = state.seen[job.id] = Seen(job.revision, offset_s, held_run(state, job, now))
     return seen.run
 
 
-def _held(state: "State", job: Job, now: Instant) -> HeldRun:
+def held_run(state: "State", job: Job, now: Instant) -> HeldRun:
+    """A run that holds a grant, as it is now. A prediction that was wrong is extended, and never kills."""
     assert job.run is not None
     latest_s = ends_s(job, now)
     key = state.class_key(job)
-    begun_s = _begun_s(job, now)
+    begun = begun_s(job, now)
     suspended = job.phase is Phase.SUSPENDED
     expected_s = latest_s
     if job.stop is None and not suspended:
         estimate = state.estimate(key)
         if estimate is not None:
-            expected_s = min(latest_s, moved_on(begun_s, estimate.expected_s, now.wall_s))
+            expected_s = min(latest_s, begun + extended(estimate, now.wall_s - begun).expected_s)
     return HeldRun(
         job.id,
         key,
         job.run.grant,
-        begun_s,
+        begun,
         expected_s,
         latest_s,
         preempt_mode=_possible(job, mode_of(state, job)),
-        preemptible_from_s=begun_s + _exempt_s(state, job),
+        preemptible_from_s=begun + _exempt_s(state, job),
         suspended=suspended and job.run.whole is not None,
         stopping=job.stop is not None,
         whole=job.run.whole,
@@ -111,26 +112,9 @@ def ends_s(job: Job, now: Instant) -> float:
     return now.wall_s + job.run.started_steady_s + job.run.suspended_total_s + most_s - now.steady_s
 
 
-def _begun_s(job: Job, now: Instant) -> float:
-    """Wall; as if it had begun later by as long as it was suspended."""
+def begun_s(job: Job, now: Instant) -> float:
+    """When a run that holds a grant began; wall, and as if it had begun later by as long as it was suspended."""
     assert job.run is not None
     if not job.run.started_at_s:
         return min(now.wall_s, job.run.dispatched_at_s)
     return now.wall_s + job.run.started_steady_s + job.run.suspended_total_s - now.steady_s
-
-
-def moved_on(begun_s: float, expected_s: float, now_s: float) -> float:
-    """The expected end of a run, wall, given that it has not ended yet: a prediction that was wrong is extended, and never kills.
-
-    Each time that a run outlives what was expected it gets more, first a minute, in the end days.
-    Source: Tsafrir, Etsion, Feitelson, "Backfilling using system-generated predictions rather than user runtime estimates", TPDS 2007, section 4.
-    """
-    end_s = begun_s + max(0.0, expected_s)
-    if not end_s < inf:
-        return inf
-    for more_s in EXTENSIONS_S:
-        if end_s > now_s:
-            return end_s
-        end_s += more_s
-    last_s = EXTENSIONS_S[-1]
-    return end_s if end_s > now_s else end_s + last_s * (1 + (now_s - end_s) // last_s)

@@ -190,7 +190,7 @@ def check_request(state: "State", user: str, request: Request, queue: str = "", 
         if limits is None or dimension is None:
             continue
         asked, allowed, who = amount(dimension, need[dimension]), amount(dimension, limits[dimension]), describe(holder)
-        _, command = _raised_by(holder, dimension)
+        command = raised_by(holder, dimension)
         raised = f"ask an admin for more: `{command}`" if holder.scope is not Scope.QOS else f"have an admin change {command}"
         raise NeverFits(
             f"the job asks for {asked}, and {who} may have {allowed} at once: it can never run under this limit",
@@ -222,11 +222,10 @@ def amount(dimension: Dimension, value: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """Which limit keeps a job waiting, in words; `flag` sets it by `command`."""
+    """Which limit keeps a job waiting, in words; `command` raises it."""
 
     sentence: str
     resource: str
-    flag: str
     asked: str = ""
     free: str = ""
     command: str = ""
@@ -234,17 +233,22 @@ class Limited:
 
 def limited(state: "State", job: Job, wait: Wait, now: Instant) -> Limited:
     """As of now, for a job that had to wait for a limit in the last pass: of its user, its queue, or its QoS."""
-    need = need_of(job.request, state.pool.inventory)
-    bound = [(h, _budget_of(state, h, now)) for h in holders_of(job.spec.queue, job.owner.name, job.spec.qos)]
-    short = [(h, budget, dimension) for h, budget in bound if budget is not None and (dimension := short_of(budget.left, need)) is not None]
+    need, bound = need_of(job.request, state.pool.inventory), budgets_of(state, job, now)
+    short = [(h, budget, dimension) for h, budget in bound if (dimension := short_of(budget.left, need)) is not None]
     if short:
         return _short_by(state, *short[0], need, now)
     waited_for = next((each for each in Dimension if str(each) == wait.resource), Dimension.RUNS)
-    holder = next((h for h, budget in bound if budget is not None and budget.allowed[waited_for] != UNLIMITED), bound[0][0])
+    holder = next((h for h, budget in bound if budget.allowed[waited_for] != UNLIMITED), Holder(Scope.USER, job.owner.name))
     who = describe(holder)
-    flag, command = _raised_by(holder, waited_for)
+    command = raised_by(holder, waited_for)
     text = f"another job of {who} goes first, which waits for the limit of {who} on {waited_for}"
-    return Limited(text, str(waited_for), flag, command=command)
+    return Limited(text, str(waited_for), command=command)
+
+
+def budgets_of(state: "State", job: Job, now: Instant) -> list[tuple[Holder, Budget]]:
+    """Of those that bind a job and have limits: its user, its queue, its QoS."""
+    bound = ((h, _budget_of(state, h, now)) for h in holders_of(job.spec.queue, job.owner.name, job.spec.qos))
+    return [(holder, budget) for holder, budget in bound if budget is not None]
 
 
 def _budget_of(state: "State", holder: Holder, now: Instant) -> Budget | None:
@@ -256,20 +260,20 @@ def _budget_of(state: "State", holder: Holder, now: Instant) -> Budget | None:
 
 def _short_by(state: "State", holder: Holder, budget: Budget, dimension: Dimension, need: Need, now: Instant) -> Limited:
     who, resource, allowed = describe(holder), str(dimension), budget.allowed[dimension]
-    flag, command = _raised_by(holder, dimension)
+    command = raised_by(holder, dimension)
     if dimension is Dimension.GPU_TIME:
         used_h, most_h = state.holdings.gpus.hours(holder.name, now.wall_s), limits_of(state, holder.name).gpu_hours_per_day
-        return Limited(f"{who} has used {used_h:.2f} GPU hours in the last 24 hours, of {most_h:g} a day", resource, flag, command=command)
+        return Limited(f"{who} has used {used_h:.2f} GPU hours in the last 24 hours, of {most_h:g} a day", resource, command=command)
     asked, free = amount(dimension, need[dimension]), amount(dimension, max(0, budget.left[dimension]))
     if dimension is Dimension.RUNS:
-        return Limited(f"{who} runs as many jobs at once as its limit allows: {allowed}", resource, flag, command=command)
+        return Limited(f"{who} runs as many jobs at once as its limit allows: {allowed}", resource, command=command)
     if holder.scope is Scope.SHARE:
         text = f"{who} has its share of the machine, {amount(dimension, allowed)}, and others wait for what it would borrow"
     elif need[dimension] > allowed:
         text = f"it asks for {asked}, and {who} may have {amount(dimension, allowed)} at once: it cannot start under this limit"
     else:
         text = f"it asks for {asked}, and of the {amount(dimension, allowed)} that {who} may have at once {free} are left"
-    return Limited(text, resource, flag, asked, free, command)
+    return Limited(text, resource, asked, free, command)
 
 
 def describe(holder: Holder) -> str:
@@ -278,12 +282,12 @@ def describe(holder: Holder) -> str:
     return f"{holder.user} in {what}" if holder.user else what
 
 
-def _raised_by(holder: Holder, dimension: Dimension) -> tuple[str, str]:
-    """The flag that sets the limit, and the command that takes it."""
+def raised_by(holder: Holder, dimension: Dimension) -> str:
+    """What sets the limit: a command, or for a QoS, which none can change, a place in the configuration."""
     flag = FLAGS[dimension]
     if holder.scope is Scope.USER:
-        return flag, f"aiosctl admin user set {holder.name} {flag} N"
+        return f"aiosctl admin user set {holder.name} {flag} N"
     if holder.scope is Scope.QOS:
-        return flag, f"the section [qos.{holder.name}] of the configuration"
+        return f"the section [qos.{holder.name}] of the configuration"
     flag = "--share" if holder.scope is Scope.SHARE else flag.replace("--max-", "--user-") if holder.user else flag
-    return flag, f"aiosctl queue set {holder.name} {flag} N"
+    return f"aiosctl queue set {holder.name} {flag} N"

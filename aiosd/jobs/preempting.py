@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from aiosd.clock import Instant
 from aiosd.ids import JobId
-from aiosd.jobs import billing, staging
+from aiosd.jobs import billing, history, staging
 from aiosd.jobs.actions import Signal
 from aiosd.jobs.holders import held_runs
 from aiosd.jobs.job import Job, Phase, StopCause
@@ -145,6 +145,7 @@ def _resume(state: State, job: Job, now: Instant) -> None:
     run = replace(job.run, whole=None, suspended_steady_s=0.0, suspended_total_s=job.run.suspended_total_s + paused_s)
     job = state.put(replace(job, phase=move(job.phase, Cue.RESUME), reason="", run=run, made_room_for=None))
     state.arm(job, now)
+    history.resumed(state, job)
     state.actions.append(Signal(job, "CONT"))
 
 

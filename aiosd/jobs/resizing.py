@@ -12,13 +12,13 @@ from aiosd.jobs.actions import Resize
 from aiosd.jobs.draft import JobChange
 from aiosd.jobs.holders import ends_s
 from aiosd.jobs.job import Job, Phase
-from aiosd.jobs.limiting import FLAGS, amount, limits_of, use_of
+from aiosd.jobs.limiting import amount, budgets_of, describe, raised_by
 from aiosd.jobs.ports import Resized
 from aiosd.jobs.state import State
 from aiosd.resources.grant import Grant
 from aiosd.resources.request import Request
 from aiosd.resources.resizing import resized as resized_grant
-from aiosd.scheduling.budgets import UNLIMITED, Dimension, allowed_by
+from aiosd.scheduling.budgets import UNLIMITED, Dimension, Scope
 from aiosd.units import format_bytes, format_millis
 
 ROOM_PERMILLE = 1050  # of what a run uses must be left to it
@@ -51,7 +51,7 @@ def resize(state: State, before: Job, job: Job, used_bytes: int, now: Instant) -
     grant = _grant(state, before, job, now)
     _take_over(state, before, grant, now)
     staging.close(state, job.id, now)
-    state.history.note(now.wall_s, f"has {_amounts(grant)} now, in place of {_amounts(before.run.grant)}", job.id)
+    state.history.note(now.wall_s, f"has {_amounts(grant)} now, in place of {_amounts(before.run.grant)}", job)
     job = replace(job, run=replace(before.run, grant=grant, resized=True, held_since_s=now.wall_s))
     if before.run.started_at_s:  # else it is applied when it has started
         state.actions.append(Resize(job))
@@ -71,23 +71,24 @@ def _check_use(job: Job, used_bytes: int) -> None:
 
 
 def _check_limits(state: State, before: Job, job: Job, now: Instant) -> None:
-    """What its user may have at once holds for what a run grows by, too."""
-    user, allowed = job.owner.name, allowed_by(limits_of(state, job.owner.name))
-    use = use_of(state, user, now)
-    for dimension, held, more in (
-        (Dimension.CPU, use.cpu_millis, job.request.cpu_millis - before.request.cpu_millis),
-        (Dimension.MEMORY, use.memory_bytes, job.request.memory_bytes - before.request.memory_bytes),
-    ):
-        most = allowed[dimension]
-        if more > 0 and most != UNLIMITED and held + more > most:
-            raise Exhausted(
-                f"job {job.id} would get {amount(dimension, more)} more, and of the {amount(dimension, most)} that {user} may have at once "
-                f"{amount(dimension, max(0, most - held))} are left",
-                hint=f"`aiosctl admin user set {user} {FLAGS[dimension]} N` raises the limit; that takes an admin",
-                user=user,
-                asked=more,
-                allowed=most,
-            )
+    """What its user, its queue and its QoS may have at once holds for what a run grows by, too. A share that may be passed binds nobody here."""
+    growth = (
+        (Dimension.CPU, job.request.cpu_millis - before.request.cpu_millis),
+        (Dimension.MEMORY, job.request.memory_bytes - before.request.memory_bytes),
+    )
+    for holder, budget in budgets_of(state, job, now):
+        for dimension, more in growth:
+            left = budget.left[dimension]
+            if more > left and more > 0 and budget.allowed[dimension] != UNLIMITED and holder.scope is not Scope.SHARE:
+                who, most, command = describe(holder), budget.allowed[dimension], raised_by(holder, dimension)
+                raise Exhausted(
+                    f"job {job.id} would get {amount(dimension, more)} more, and of the {amount(dimension, most)} that {who} may have at once "
+                    f"{amount(dimension, max(0, left))} are left",
+                    hint=f"`{command}` raises the limit; that takes an admin" if holder.scope is not Scope.QOS else f"{command} has the limit",
+                    user=job.owner.name,
+                    asked=more,
+                    allowed=most,
+                )
 
 
 def _grant(state: State, before: Job, job: Job, now: Instant) -> Grant:
@@ -135,5 +136,5 @@ def resized(state: State, event: Resized, now: Instant) -> None:
     """The kernel was told. What it refused is told to whoever looks: the grant is as it was committed."""
     job = state.jobs.get(event.job_id)
     if event.error and job is not None and job.attempt == event.attempt and job.phase.active:
-        state.history.note(now.wall_s, f"could not be resized as it was granted: {event.error}", job.id)
+        state.history.note(now.wall_s, f"could not be resized as it was granted: {event.error}", job)
         state.put(replace(job, reason=f"it could not be resized as it was granted: {event.error}"), lazy=True)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from aiosd.clock import Instant
-from aiosd.ids import JobId
 from aiosd.jobs.endings import Ending
 from aiosd.jobs.history import command_of, work_of
 from aiosd.jobs.job import Job, JobSpec
@@ -74,10 +73,10 @@ def _cpus(millis: int) -> str:
     return f"{format_millis(millis)} processor{'s' if millis > 1000 else ''}"
 
 
-def note(state: State, job_id: JobId, found: Sized, now: Instant) -> None:
+def note(state: State, job: Job, found: Sized, now: Instant) -> None:
     """Among the adjustments."""
     if found.applied:
-        state.history.note(now.wall_s, found.told, job_id)
+        state.history.note(now.wall_s, found.told, job)
 
 
 # Where what was learned was not enough

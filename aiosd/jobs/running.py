@@ -288,14 +288,14 @@ def fire_timers(state: State, now: Instant) -> None:
     state.timers.prune(lambda job_id, attempt: job_id in state.jobs and state.jobs[job_id].attempt == attempt)
     for job_id, attempt, due in state.timers.pop_due(now):
         job = state.jobs.get(job_id)
+        if job is not None and due is Due.DEADLINE:
+            _on_deadline(state, job, now)
         if job is None or job.attempt != attempt:
             continue
         if due is Due.ELIGIBLE and job.phase is Phase.WAITING and not job.unmet:
             _on_time(state, job, now)
         elif due is Due.PAUSE and job.phase is Phase.WAITING and not job.unmet:
             _on_time(state, replace(job, not_before_s=0.0), now)
-        elif due is Due.DEADLINE and job.spec.deadline_at_s:
-            _on_deadline(state, job, now)
         elif due is Due.TIME_LIMIT and job.phase is Phase.RUNNING:
             _on_time_limit(state, job, now)
         elif due is Due.OVERDUE and job.phase is Phase.RUNNING:
@@ -314,12 +314,15 @@ def _on_time(state: State, job: Job, now: Instant) -> None:
 
 
 def _on_deadline(state: State, job: Job, now: Instant) -> None:
+    """Of a job that has not begun; what is staged has another attempt than when the timer was set, and has not begun either."""
+    if not job.spec.deadline_at_s:
+        return
     if job.spec.deadline_at_s > now.wall_s:
         state.arm(job, now)
         return
     staging.call_back(state, job, now)
     job = state.job(job.id)
-    if job.phase in NOT_BEGUN or (job.array is not None and job.array.pending):
+    if job.attempt == 0 and (job.phase in NOT_BEGUN or (job.array is not None and job.array.pending)):
         skip(state, job, "its deadline passed before it could start", now)
 
 

@@ -118,6 +118,7 @@ def schedule(state: State, measured: Measured, paces: Paces) -> ScheduleView:
         expected=[Expected(one.job_id, one.at_s, in_words(one.grant)) for one in planned],
         adjustments=list(reversed(state.history.adjustments)),
         held_back=state.held_back,
+        policy_fault=state.policy_fault,
         predictions=predictor.checked,
         predictions_held=predictor.held / predictor.checked if predictor.checked else 0.0,
         calibration=[Held(name, one.checked, one.share) for name, one in predictor.table().items()],

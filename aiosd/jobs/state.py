@@ -31,7 +31,7 @@ from aiosd.scheduling.validator import Fault
 MOST_RECENT = 10_000
 NOT_BEGUN = (Phase.HELD, Phase.WAITING, Phase.QUEUED)
 STAND_IN = "fifo"  # for a policy that fails
-JITTER_S = 1.0  # by which a wall clock may go back, and nobody need be told
+JITTER_S = 1.0  # by which a wall clock may go back, or out of step with the steady one, and nobody need be told
 RELAUNCH_PAUSE_S = 1.0  # before a launch that failed for want of something is tried again
 ALWAYS_LIVE = (Phase.QUEUED, Phase.RUNNING)  # phases in which an array's pending elements may start
 
@@ -81,6 +81,7 @@ class State:
     chosen: Chosen = field(default_factory=Chosen)
     configured: SchedulingRules = field(init=False)  # the rules without what was chosen
     wall_s: float = inf  # as of the last event
+    wall_less_steady_s: float = inf  # as of the last jump of the wall clock
     actions: list[Action] = field(default_factory=list)
     dirty: bool = True  # something changed that could let a job start
 
@@ -121,7 +122,6 @@ class State:
         before, self.settings = self.settings, settings
         if settings.scheduling != before.scheduling:
             self.set_policy(self.policy)
-            self.seen.clear()
             self.requeue_all()  # what tells the classes apart may have changed, too
 
     def choose(self, chosen: Chosen) -> None:
@@ -133,11 +133,20 @@ class State:
         """How long jobs of this class will run, by what is known of earlier ones."""
         return self.history.estimate(key)
 
-    def saw(self, now: Instant) -> None:
-        """The wall clock has gone back, or a daemon begins with jobs from a time that is yet to come: nobody waits since then."""
+    def saw(self, now: Instant) -> bool:
+        """Whether the wall clock has jumped: reservations, begin times and what users have left of a day are nearer then, or further off.
+
+        Where it has gone back, or a daemon begins with jobs from a time that is yet to come, nobody waits since then.
+        """
         if now.wall_s < self.wall_s - JITTER_S:
             self.backlog.wait_since(now.wall_s)
         self.wall_s = now.wall_s
+        offset_s = now.wall_s - now.steady_s
+        jumped = not abs(offset_s - self.wall_less_steady_s) <= JITTER_S
+        if jumped:
+            self.wall_less_steady_s = offset_s
+            self.dirty = True
+        return jumped
 
     def latest(self, job: Job) -> Job:
         """`job` as this turn has left it so far, be it ended."""
@@ -212,7 +221,8 @@ class State:
         return spec.account if spec.account in self.settings.scheduling.accounts else ""
 
     def requeue_all(self) -> None:
-        """What tells the classes apart has changed."""
+        """What tells the classes apart has changed, of those that run, too."""
+        self.seen.clear()
         for job_id in list(self.backlog.where):
             self._queue(self.jobs[job_id])
 

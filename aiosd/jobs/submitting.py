@@ -152,7 +152,7 @@ def _create(
         rightsizing=size.told,
         rightsized=size.applied,
     )
-    note(state, job.id, size, now)
+    note(state, job, size, now)
     job = state.put(replace(job, reason=waiting_reason(job)) if phase is Phase.WAITING else job)
     state.arm(job, now)
     return job

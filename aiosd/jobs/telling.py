@@ -44,8 +44,6 @@ def _of_wait(job: Job, wait: Wait) -> str:
             return f"limit of qos {job.spec.qos}{which}"
         case WaitKind.USER_LIMIT:
             return f"user limit{which}"
-        case WaitKind.PRESSURE:
-            return "memory pressure"
         case WaitKind.RESERVATION:
             return f"reservation {wait.reservation}"
         case WaitKind.RESOURCES:

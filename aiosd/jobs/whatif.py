@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs import limiting
-from aiosd.jobs.job import Job, Phase
+from aiosd.jobs.holders import held_run
+from aiosd.jobs.job import Job
 from aiosd.resources.grant import Grant
 from aiosd.scheduling.budgets import UNLIMITED, Budget, Holder, Need, held_by, holders_of
-from aiosd.scheduling.lanes import lane_of
+from aiosd.scheduling.lanes import PlainLane, lane_of
 from aiosd.scheduling.policy import ClassKey, HeldRun, JobClass, LaneKey, Plan, Promise, Rank, Snapshot
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.reservations import Holding, Keeper
@@ -82,21 +83,6 @@ class OneJob:
 
 
 Ranked = tuple[Rank, JobClass]
-
-
-@dataclass(frozen=True, slots=True)
-class PartLane:
-    """A Lane of some classes."""
-
-    key: LaneKey
-    ranked: Sequence[Ranked]
-
-    @property
-    def count(self) -> int:
-        return sum(job_class.count for _, job_class in self.ranked)
-
-    def __iter__(self) -> Iterator[Ranked]:
-        return iter(self.ranked)
 
 
 @dataclass
@@ -187,14 +173,14 @@ class WhatIf:
         holdings = [Holding(run.key.user, run.grant, run.latest_end_s) for run in self.runs.values()]
         return Keeper(self.world.keeper.reservations, holdings, self.state.pool.inventory, now_s, self.state.reserved_devices)
 
-    def _lanes(self, changed: Ranked | None) -> list[PartLane]:
+    def _lanes(self, changed: Ranked | None) -> list[PlainLane]:
         record = self.state.backlog.place_of(self.target) if changed is not None else None
         lanes = {key: [(rank, self._left(job_class, record)) for rank, job_class in ranked] for key, ranked in self.lanes.items()}
         left = {key: [(rank, c) for rank, c in ranked if c.count > 0] for key, ranked in lanes.items()}
         if changed is not None:
             own = left.setdefault(lane_of(changed[1].key), [])
             own[:] = merge(own, [changed], key=lambda ranked: (ranked[0], ranked[1].oldest))
-        return [PartLane(key, ranked) for key, ranked in left.items() if ranked]
+        return [PlainLane(key, ranked) for key, ranked in left.items() if ranked]
 
     def _left(self, job_class: JobClass, record: Place | None) -> JobClass:
         """`record`: it is not there as it is."""
@@ -256,12 +242,4 @@ def _place(rank: Callable[[ClassKey], Rank | None], job_class: JobClass) -> Rank
 def held(state: State, world: Snapshot, now: Instant) -> list[HeldRun]:
     """All runs, and that none of them is to be preempted."""
     known = {run.job_id: replace(run, preempt_mode=PreemptMode.OFF) for run in world.runs}
-    return [known.get(job_id) or held_run(state, state.jobs[job_id], now) for job_id in state.shares]
-
-
-def held_run(state: State, job: Job, now: Instant) -> HeldRun:
-    """As far as the job itself tells."""
-    assert job.run is not None
-    begun_s = now.wall_s + job.run.started_steady_s + job.run.suspended_total_s - now.steady_s if job.run.started_at_s else now.wall_s
-    suspended = job.phase is Phase.SUSPENDED
-    return HeldRun(job.id, state.class_key(job), job.run.grant, begun_s, suspended=suspended, stopping=job.stop is not None)
+    return [known.get(job_id) or replace(held_run(state, state.jobs[job_id], now), preempt_mode=PreemptMode.OFF) for job_id in state.shares]

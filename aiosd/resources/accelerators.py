@@ -116,15 +116,6 @@ class Accelerators:
         """The devices that may be handed out for a wish, by index, be they free or not."""
         return [self._devices[place] for place in bits(self._candidates(wish))]
 
-    def could_pick(self, wishes: Sequence[DeviceRequest]) -> bool:
-        """False when some wish alone cannot be met for want of devices; cheaper than `pick`, which has the last word."""
-        for wish in wishes:
-            match = self._match(wish.kind, wish.model)
-            untouched = self._untouched & match.usable
-            if untouched.bit_count() * WHOLE < wish.millis and (wish.millis >= WHOLE or not self._parts):
-                return False
-        return True
-
     def pick(self, wishes: Sequence[DeviceRequest], near: Near = nowhere) -> tuple[DeviceGrant, ...] | DeviceRequest:
         """Devices for all wishes, or the first wish that cannot be met now.
 

@@ -79,10 +79,6 @@ class Pool:
         self._book(grant)
         return grant
 
-    def could_fit(self, request: Request) -> bool:
-        """False when `take` would surely refuse; a fraction of its cost. When True, `take` has the last word."""
-        return not self._lacks_amounts(request) and (not request.devices or self._accelerators.could_pick(request.devices))
-
     def assign(self, grant: Grant) -> None:
         """Hold exactly this grant. Raises ValueError naming what of it is not free; a device that is out of use now counts as free."""
         problem = self.problem(grant)

@@ -3,7 +3,7 @@
 from aios.v1 import jobs_pb2
 from aios.v1 import resources_pb2 as pb
 from aiosd.jobs.draft import RequestDraft
-from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
+from aiosd.resources.grant import DeviceGrant, Grant
 from aiosd.resources.inventory import Cpu, Device, DeviceLink, Inventory, NumaNode
 from aiosd.resources.oversubscription import physical
 from aiosd.resources.request import DeviceRequest, Request
@@ -50,15 +50,6 @@ def to_grant(grant: Grant) -> pb.Grant:
 
 def _to_device_grant(grant: DeviceGrant) -> pb.DeviceGrant:
     return pb.DeviceGrant(device_id=grant.device_id, kind=grant.kind, index=grant.index, millis=grant.millis, memory_bytes=grant.memory_bytes)
-
-
-def from_grant(wire: pb.Grant) -> Grant:
-    return Grant(
-        cpus=tuple(CpuGrant(c.cpu, c.millis) for c in wire.cpus),
-        memory_bytes=wire.memory_bytes,
-        devices=tuple(DeviceGrant(d.device_id, d.kind, d.index, d.millis, d.memory_bytes) for d in wire.devices),
-        disk_bytes=wire.disk_bytes,
-    )
 
 
 def to_usage(usage: Usage) -> jobs_pb2.Usage:

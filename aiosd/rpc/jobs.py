@@ -19,7 +19,7 @@ from aiosd.rpc.context import Context
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.fields import amount, needed, seconds, text, texts
 from aiosd.rpc.needs import InputWriter, JobCalls, JobMeter, JobViews, Terminal, Terminals
-from aiosd.rpc.privacy import narrowed, redacted_why
+from aiosd.rpc.privacy import narrowed, redacted_ahead, redacted_why
 from aiosd.rpc.streams import closing
 
 MOST_JOBS = 10_000
@@ -121,7 +121,7 @@ class JobsServicer(Wire):
         ref, hidden = await self._ref(request.id), hides()
         told = await self._jobs.why(ref)
         is_hidden = hidden is not None and hidden(await self._jobs.get(ref))
-        return convert_views.to_why(redacted_why(told) if is_hidden else told)
+        return convert_views.to_why(redacted_ahead(redacted_why(told) if is_hidden else told))
 
     async def Stats(self, request: pb.GetJobRequest, context: Context) -> pb.JobStats:
         job = await self._job(request.id)

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from aios.v1 import jobs_pb2 as pb
 from aios.v1 import node_pb2
-from aiosd.access.permissions import SEES_ALL
+from aiosd.access.permissions import SEES_ALL, sees
 from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.job import Job, JobSpec, Phase
 from aiosd.jobs.ports import JobFilter
+from aiosd.jobs.schedule import ScheduleView
 from aiosd.rpc.auth import caller
 from aiosd.rpc.convert_resources import to_grant, to_request
 from aiosd.rpc.fields import printable
@@ -62,11 +63,25 @@ def _redacted_spec(spec: JobSpec) -> pb.JobSpec:
 
 
 def redacted_why(why: Why) -> Why:
-    """Why somebody else's job waits, without what its user said about it, and without how its run went."""
+    """Why somebody else's job waits, without what its user said about it, and without how its runs went: what to ask for instead tells that."""
     if why.kind is WhyKind.OUT_OF_MEMORY:
         return Why(why.job_id, why.kind, "it ended out of memory", why.policy)
-    why = replace(why, estimate_basis="")  # it names what is run
-    return replace(why, summary=f"it waits: {why.kind}", suggestions=()) if why.kind in USERS_WORDS else why
+    why = replace(why, estimate_basis="", suggestions=())
+    return replace(why, summary=f"it waits: {why.kind}") if why.kind in USERS_WORDS else why
+
+
+def redacted_ahead(why: Why) -> Why:
+    """Who goes first, without the accounts that other users charge."""
+    principal = caller()
+    if principal.role >= SEES_ALL:
+        return why
+    return replace(why, ahead_jobs=tuple(each if each.user == principal.name else replace(each, account="") for each in why.ahead_jobs))
+
+
+def redacted_schedule(view: ScheduleView) -> ScheduleView:
+    """Without what was adjusted of other users' jobs: it tells how their runs went."""
+    principal = caller()
+    return replace(view, adjustments=[each for each in view.adjustments if each.owner_uid is None or sees(principal, each.owner_uid)])
 
 
 def redact_node(status: node_pb2.NodeStatus) -> node_pb2.NodeStatus:

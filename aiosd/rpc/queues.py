@@ -11,6 +11,7 @@ from aiosd.rpc.context import Context
 from aiosd.rpc.convert_schedule import to_schedule
 from aiosd.rpc.fields import needed
 from aiosd.rpc.needs import JobCalls, JobViews
+from aiosd.rpc.privacy import redacted_schedule
 
 
 class QueuesServicer(Wire):
@@ -49,7 +50,7 @@ class QueuesServicer(Wire):
         return pb.SharesResponse(nodes=[convert_queues.to_share(node) for node in nodes], half_life_s=half_life_s)
 
     async def Schedule(self, request: pb.ScheduleRequest, context: Context) -> pb.ScheduleResponse:
-        return to_schedule(self._schedule())
+        return to_schedule(redacted_schedule(self._schedule()))
 
     def _policy(self) -> pb.Policy:
         return convert_queues.to_policy(self._views.policy(), self._policies, self._views.rules())

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from aiosd.ids import JobId
-from aiosd.scheduling.policy import ClassKey, JobClass, Lane, LaneKey, Order, Rank, Snapshot
+from aiosd.scheduling.lanes import PlainLane
+from aiosd.scheduling.policy import ClassKey, JobClass, Lane, Order, Rank, Snapshot
 
 Make = Callable[[Sequence[Lane]], Order]
 
@@ -47,21 +48,6 @@ class Remainder:
         return self.whole.since_s(job_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Remnant:
-    """What is left of a lane, as it was ordered. Implements Lane."""
-
-    key: LaneKey
-    classes: Sequence[tuple[Rank, JobClass]]
-
-    @property
-    def count(self) -> int:
-        return sum(job_class.count for _, job_class in self.classes)
-
-    def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
-        return iter(self.classes)
-
-
 class TwoRounds:
     """All lanes, then once more the classes of borrowers that were dropped. An Order."""
 
@@ -99,7 +85,7 @@ class TwoRounds:
         if self._order or self._again or not self._dropped:
             return
         self._again = True
-        left = [Remnant(lane.key, self._left(lane)) for lane in self._lanes if lane.key.queue in self._borrowers]
+        left = [PlainLane(lane.key, self._left(lane)) for lane in self._lanes if lane.key.queue in self._borrowers]
         self._order = self._make([lane for lane in left if lane.classes])
 
     def _left(self, lane: Lane) -> list[tuple[Rank, JobClass]]:

@@ -12,6 +12,7 @@ from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.resources.pool import Pool
 from aiosd.scheduling.encoding import decode, encode
+from aiosd.scheduling.lanes import PlainLane
 from aiosd.scheduling.policy import ClassKey, Estimate, JobClass, Lane, LaneKey, Rank, Snapshot
 from aiosd.scheduling.reservations import Holding, Keeper, Reservation
 
@@ -94,21 +95,6 @@ class WrittenClass:
         return iter(self.ids)
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenLane:
-    """A Lane as it was written."""
-
-    key: LaneKey
-    classes: tuple[tuple[Rank, WrittenClass], ...]
-
-    @property
-    def count(self) -> int:
-        return sum(job_class.count for _, job_class in self.classes)
-
-    def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
-        return iter(self.classes)
-
-
 def load(text: str) -> Snapshot:
     """The snapshot that `dump` wrote. Its pool is a pool of its own: what a policy takes from it stays taken."""
     written = json.loads(text)
@@ -117,7 +103,7 @@ def load(text: str) -> Snapshot:
     pool = Pool(decode(Inventory, written["inventory"]))
     for grant in written["held"]:
         pool.adopt(decode(Grant, grant))
-    lanes = [WrittenLane(decode(LaneKey, lane["key"]), tuple(map(_read, lane["classes"]))) for lane in written["lanes"]]
+    lanes = [PlainLane(decode(LaneKey, lane["key"]), tuple(map(_read, lane["classes"]))) for lane in written["lanes"]]
     estimates = {decode(ClassKey, key): decode(Estimate, known) for key, known in written.get("estimates", ())}
     world = Snapshot(**plain, lanes=[lane for lane in lanes if lane.classes], pool=pool, estimate=estimates.get)
     reservations = [decode(Reservation, each) for each in written.get("reservations", ())]

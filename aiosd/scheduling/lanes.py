@@ -1,6 +1,7 @@
 """The classes of waiting jobs, lane by lane in the order of the policy in force, kept from pass to pass."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
@@ -14,8 +15,23 @@ from aiosd.scheduling.rules import SchedulingRules
 SWEPT_FROM = 1000  # alarms
 
 
+@dataclass(frozen=True, slots=True)
+class PlainLane:
+    """These classes in this order. Implements Lane."""
+
+    key: LaneKey
+    classes: Sequence[tuple[Rank, JobClass]]
+
+    @property
+    def count(self) -> int:
+        return sum(job_class.count for _, job_class in self.classes)
+
+    def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
+        return iter(self.classes)
+
+
 class SortedLane:
-    """Implements Lane."""
+    """Classes that come and go, kept in order. Implements Lane."""
 
     def __init__(self, key: LaneKey) -> None:
         self.key = key

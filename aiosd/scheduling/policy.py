@@ -171,7 +171,6 @@ class Snapshot:
     promised: Sequence[Promise] = ()  # the oldest promise first
     in_vain: Sequence[JobId] = ()  # for whom room was made lately and did no good: none is made now
     can_preempt: bool = False  # whoever follows the plan carries out its evictions, and keeps its promises
-    held_back: str = ""  # why nothing new may start now, in a sentence, such as memory that is nearly used up; "": it may
 
     @property
     def basis(self) -> Basis:
@@ -185,7 +184,6 @@ class WaitKind(StrEnum):
     RESERVATION = "reservation"  # what it needs is kept for others
     USER_LIMIT = "user-limit"  # it is its own user's other jobs that keep it waiting
     QOS_LIMIT = "qos-limit"
-    PRESSURE = "pressure"  # the machine is short of memory though not all of it is granted
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,9 +128,12 @@ class Predictor:
         self.groups = dict(kept)
 
     def predict(self, traits: Traits, *, ran_s: float = 0.0) -> Prediction | None:
-        """How long a run will have taken at its end, given that it has run for `ran_s` already; None where nothing like it is known."""
-        known = [(key[0], sample) for key in keys_of(traits) if (sample := self.groups.get(key)) is not None]
-        chosen = next(((level, sample) for level, sample in known if len(sample) >= ENOUGH), known[0] if known else None)
+        """How long a run will have taken at its end, given that it has run for `ran_s` already; None where nothing like it has ended by itself.
+
+        Runs that were all cut short say how long they were let run, and nothing about how long they would have taken.
+        """
+        known = [(key[0], sample) for key in keys_of(traits) if (sample := self.groups.get(key)) is not None and sample.ended]
+        chosen = next(((level, sample) for level, sample in known if sample.ended >= ENOUGH), known[0] if known else None)
         if chosen is None:
             return None
         level, sample = chosen
@@ -155,9 +158,6 @@ class Predictor:
             level.checked += 1
             level.held += held
         return held
-
-    def share_held(self, level: int) -> float:
-        return self.calibrations[level].share
 
     @property
     def checked(self) -> int:

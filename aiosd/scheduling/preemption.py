@@ -47,7 +47,7 @@ def make_room(
     claim    whether the limits of its queue and its user let one more of a class start; that one is then counted
     planned  what backfill expects: nobody is preempted for a job that starts within `preempt_min_gain_s` anyway
     """
-    if not world.can_preempt or not blocked or world.held_back:
+    if not world.can_preempt or not blocked:
         return Room()
     rights = Rights(world.queues, world.rules)
     own = [(key, start) for key, start in starts if start.job_id not in first and rights.open(key)]

@@ -11,11 +11,12 @@ _WEIGHTS = [0.5 ** (ago / HALF_LIFE) for ago in range(MOST)]
 class Sample:
     """The latest `MOST` values; a sliding window in which newer ones weigh more."""
 
-    __slots__ = ("_ordered", "_values", "touched")
+    __slots__ = ("_ordered", "_values", "ended", "touched")
 
     def __init__(self) -> None:
         self._values = array("d")  # oldest first; one that is only a lower bound has its sign changed
         self._ordered: list[tuple[float, float]] | None = None
+        self.ended = 0  # how many of them are no lower bounds
         self.touched = 0  # by its owner, to know which is old
 
     def __len__(self) -> int:
@@ -25,8 +26,9 @@ class Sample:
         """The newest. `censored`: it would have been longer, had it not been ended from outside."""
         value = max(value, 1e-3)  # a sign is needed
         self._values.append(-value if censored else value)
+        self.ended += not censored
         if len(self._values) > MOST:
-            del self._values[0]
+            self.ended -= self._values.pop(0) > 0
         self._ordered = None
 
     def newest(self, count: int) -> Sequence[float]:

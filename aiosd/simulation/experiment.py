@@ -1,6 +1,6 @@
 """One question to the simulator, as it comes over a pipe, and its answer, line by line."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import Literal
@@ -126,10 +126,3 @@ def _changed(asked: Experiment, machine: Machine) -> Machine:
     if cpu_millis < 0 or gpus < 0 or (asked.cpu_millis_delta < 0 and not cpu_millis) or (asked.gpus_delta < 0 and not gpus):
         raise InvalidArgument("the machine would have less than nothing", hint="take fewer away: --cpus -2 is two less than it has")
     return Machine(cpu_millis, asked.memory_bytes or machine.memory_bytes, gpus)
-
-
-def pairs(policies: Sequence[str], backfills: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Every policy with every backfill, policies first."""
-    for policy in policies:
-        for backfill in backfills:
-            yield policy, backfill

@@ -67,10 +67,6 @@ class Steady(Generic[N]):
     wait_mean: N | float
     queue_mean: N | float
 
-    @property
-    def is_stable(self) -> bool:
-        return self.load < 1
-
 
 def erlang_b(servers: int | N, offered: N) -> N:
     """Probability that all servers are busy where nobody waits (M/G/c/c, "blocking").

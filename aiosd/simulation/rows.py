@@ -51,6 +51,11 @@ def number(text: str, name: str, line: int, field: str) -> float:
     return value
 
 
+def capacity(text: str, name: str, line: int) -> int:
+    """What a comment says of the size of the machine. Raises InvalidArgument."""
+    return int(number(text, name, line, "the size of the machine"))
+
+
 def wrong(name: str, line: int, field: str, given: str, allowed: str) -> InvalidArgument:
     return InvalidArgument(
         f"{name}, line {line}: {field} is {given[:40]!r}, not {allowed}",

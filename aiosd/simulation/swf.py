@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from aiosd.errors import InvalidArgument
-from aiosd.simulation.rows import RawTrace, Row, number
+from aiosd.simulation.rows import RawTrace, Row, capacity, number
 
 FIELDS = (
     "job number", "submit time", "wait time", "run time", "allocated processors", "average CPU time", "used memory", "requested processors",
@@ -22,22 +22,27 @@ _CAPACITY = re.compile(r";\s*Max(?:Procs|Nodes):\s*(\d+)")
 def read_swf(lines: Iterable[str], name: str) -> RawTrace:
     """Raises InvalidArgument that names line and field."""
     rows: list[Row] = []
-    capacity = 0
+    largest = 0
     for at, line in enumerate(lines, 1):
         text = line.strip()
         if text.startswith(";"):
             found = _CAPACITY.match(text)
-            capacity = max(capacity, int(found[1])) if found else capacity
+            largest = max(largest, capacity(found[1], name, at)) if found else largest
         elif text:
             row = _row(text.split(), name, at)
             rows += [row] if row is not None else []
-    return RawTrace(name, rows, capacity, "cpu" if capacity else "")
+    return RawTrace(name, rows, largest, "cpu" if largest else "")
 
 
 def _row(words: list[str], name: str, line: int) -> Row | None:
     """None for what is a part of another line."""
     if len(words) != len(FIELDS):
-        raise InvalidArgument(f"{name}, line {line}: it has {len(words)} fields, not {len(FIELDS)}", hint="see `; ` for comments", trace=name, line=line)
+        raise InvalidArgument(
+            f"{name}, line {line}: it has {len(words)} fields, not {len(FIELDS)}",
+            hint="a line of SWF is 18 numbers, and a comment begins with `;`",
+            trace=name,
+            line=line,
+        )
     values = [number(word, name, line, field) for word, field in zip(words, FIELDS, strict=True)]
     if int(values[10]) in _PARTIAL:
         return None

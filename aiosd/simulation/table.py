@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from aiosd.errors import InvalidArgument
-from aiosd.simulation.rows import RawTrace, Row, number, wrong
+from aiosd.simulation.rows import RawTrace, Row, capacity, number, wrong
 
 NEEDED = ("submit_s", "run_s")
 SIZES = ("req", "cpu_milli", "gpu_milli", "gpus")
@@ -21,11 +21,11 @@ def read_table(lines: Iterable[str], name: str) -> RawTrace:
     """Raises InvalidArgument that names line and field."""
     counted = _Counted(lines)
     comment, titles = _header(counted, name)
-    capacity = _CAPACITY.search(comment)
-    rows = [_row(dict(zip(titles, words, strict=False)), len(words) - len(titles), name, counted.line) for words in csv.reader(counted) if words]
-    if capacity is None:
+    machine = _CAPACITY.search(comment)
+    rows = [_row(dict(zip(titles, words, strict=False)), len(words) - len(titles), name, counted.line) for words in _records(counted, name) if words]
+    if machine is None:
         return RawTrace(name, rows)
-    return RawTrace(name, rows, int(capacity[1]), "gpu" if capacity[2].lower() == "gpus" else "cpu")
+    return RawTrace(name, rows, capacity(machine[1], name, 1), "gpu" if machine[2].lower() == "gpus" else "cpu")
 
 
 class _Counted:
@@ -44,14 +44,22 @@ class _Counted:
         return text
 
 
-def _header(lines: Iterator[str], name: str) -> tuple[str, list[str]]:
+def _records(lines: _Counted, name: str) -> Iterator[list[str]]:
+    """The cells, record by record. Raises InvalidArgument for what is no CSV, as where a quotation mark is never closed."""
+    try:
+        yield from csv.reader(lines)
+    except csv.Error as error:
+        raise InvalidArgument(f"{name}, line {lines.line}: {error}", hint="is a quotation mark left open before it?", trace=name, line=lines.line) from None
+
+
+def _header(lines: _Counted, name: str) -> tuple[str, list[str]]:
     """The comments together, and the titles."""
     comment = ""
     for text in lines:
         if text.startswith("#"):
             comment += text
         elif text.strip():
-            titles = [title.strip() for title in next(csv.reader([text]))]
+            titles = [title.strip() for title in next(_records(_Counted([text]), name))]
             missing = [title for title in NEEDED if title not in titles]
             if missing or not set(SIZES) & set(titles):
                 lacking = ", ".join(missing) or f"one of {', '.join(SIZES)}"

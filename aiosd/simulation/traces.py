@@ -1,6 +1,8 @@
 """Traces from files: SWF or CSV, as they are or through gzip."""
 
 import zlib
+from gzip import BadGzipFile, GzipFile
+from io import BytesIO
 
 from aiosd.errors import InvalidArgument
 from aiosd.simulation.rows import RawTrace
@@ -30,15 +32,14 @@ def read_trace(data: bytes, name: str) -> RawTrace:
 def _unpacked(data: bytes, name: str) -> bytes:
     if not data.startswith(_GZIP):
         return data
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        unpacked = unpacker.decompress(data, LARGEST_BYTES)
-    except zlib.error as error:
+        unpacked = GzipFile(fileobj=BytesIO(data)).read(LARGEST_BYTES + 1)  # all of its members
+    except EOFError:
+        raise InvalidArgument(f"{name} ends in the middle", hint="is the file whole?", trace=name) from None
+    except (BadGzipFile, zlib.error) as error:
         raise InvalidArgument(f"{name} cannot be unpacked: {error}", hint="is the file whole?", trace=name) from None
-    if unpacker.unconsumed_tail:
-        raise InvalidArgument(f"{name} is more than {LARGEST_BYTES >> 20} MiB when unpacked", hint="cut it: `aiosctl simulate` has --jobs", trace=name)
-    if not unpacker.eof:
-        raise InvalidArgument(f"{name} ends in the middle", hint="is the file whole?", trace=name)
+    if len(unpacked) > LARGEST_BYTES:
+        raise InvalidArgument(f"{name} is more than {LARGEST_BYTES >> 20} MiB when unpacked", hint="cut it: a part of its lines is a trace, too", trace=name)
     return unpacked
 
 

@@ -14,10 +14,13 @@ from aiosd.errors import AiosError, NotFound
 from aiosd.findings import BackedUp, Checked, Finding
 from aiosd.ids import JobId
 from aiosd.jobs.actions import QueueChange, Reserve, SetPolicy, Steer
+from aiosd.jobs.ahead import AheadJob
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why, WhyKind
+from aiosd.jobs.history import Adjustment
 from aiosd.jobs.job import Job, Owner
 from aiosd.jobs.ports import JobFilter
+from aiosd.jobs.schedule import ScheduleView
 from aiosd.jobs.sharing import ShareNode
 from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QosState, QueueState, Steered
 from aiosd.monitoring.machine import DaemonInfo
@@ -140,7 +143,12 @@ class World:
         return RUNNING
 
     async def why(self, ref: str) -> Why:
-        return Why(JobId(42), WhyKind.BEHIND, "behind 41", "fifo")
+        ahead = (AheadJob(JobId(41), "bob", "bobs-account"),)
+        return Why(JobId(42), WhyKind.BEHIND, "behind 41", "fifo", suggestions=("ask for what it used before",), ahead_jobs=ahead)
+
+    def schedule(self) -> ScheduleView:
+        """Job 42 is ada's."""
+        return ScheduleView(adjustments=[Adjustment(2.0, "nothing new starts"), Adjustment(1.0, "42 took longer", JobId(42), OWNER.uid)])
 
     async def set_queue(self, name: str, change: QueueChange) -> QueueSettings:
         self.note(f"queue {name} {change.open}")
@@ -291,7 +299,7 @@ def servicers_of(world: World) -> Servicers:
     return Servicers(
         JobsServicer(world, world, Beside(world, world, world)),
         NodeServicer(world),
-        QueuesServicer(world, world, {"fifo": "in order"}),
+        QueuesServicer(world, world, {"fifo": "in order"}, world.schedule),
         AccessServicer(world.accounts, lambda: world.caller),
         AdminServicer(world),
         SimulationServicer(world),

@@ -208,6 +208,18 @@ def test_others_jobs_are_shown_without_what_is_private(tmp_path: Path) -> None:
     with_gate(tmp_path, talk)
 
 
+def test_why_and_schedule_tell_nothing_of_how_others_jobs_went(tmp_path: Path) -> None:
+    async def talk(channel: grpc.aio.Channel, world: World) -> None:
+        jobs, queues = JobsStub(channel), QueuesStub(channel)
+        ours = {"ada": (1, [""], 2), "bob": (0, ["bobs-account"], 1), "vic": (0, [""], 1), "opa": (1, ["bobs-account"], 2)}
+        for user, (suggestions, accounts, adjustments) in ours.items():
+            why = await jobs.Why(pb.GetJobRequest(id="42"), metadata=says(user))
+            schedule = await queues.Schedule(queues_pb2.ScheduleRequest(), metadata=says(user))
+            assert (len(why.suggestions), [each.account for each in why.ahead_jobs], len(schedule.adjustments)) == (suggestions, accounts, adjustments), user
+
+    with_gate(tmp_path, talk)
+
+
 def test_filters_and_names_tell_nothing_either(tmp_path: Path) -> None:
     async def talk(channel: grpc.aio.Channel, world: World) -> None:
         jobs = JobsStub(channel)

@@ -1,5 +1,6 @@
 """Whatever is asked of the engine, in whatever order: its books are right, and nobody waits for ever."""
 
+import json
 from contextlib import suppress
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from aiosd.errors import AiosError
 from aiosd.ids import JobId
 from aiosd.jobs.actions import (
     Event,
+    HoldBack,
     InventoryChanged,
     QueueChange,
     Reserve,
@@ -27,19 +29,22 @@ from aiosd.jobs.actions import (
     Unreserve,
     UpdateJob,
 )
+from aiosd.jobs.choosing import CHOSEN
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
 from aiosd.jobs.engine import Engine
 from aiosd.jobs.job import Exit, Job, Phase
 from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
 from aiosd.jobs.state import State
-from aiosd.scheduling.rules import PreemptMode
+from aiosd.scheduling.rules import Backfill, PreemptMode
 from tests.unit.jobs.bookkeeper import LONG_S, SHORT_S, Bookkeeper
 from tests.unit.jobs.world import ALICE, BOB, EMPTY, draft, machine
 
+CLOCK_TICK_S = 1e-6  # by so much at least a clock has moved when somebody is woken
 NUMBERS = st.integers(3, 18)
 INDICES = st.integers(-1, 4)
 KINDS = st.sampled_from(["after", "after-ok", "after-any", "after-failed"])
 THEN = st.sampled_from(["a turn", "nothing", "in the middle of a turn"])
+AS_THEY_STOOD = {"fair_share": 0.0}  # with it priority counts shares as of the beginning of a pass: what starts lets another pass start others
 AHEAD = st.sampled_from([0.0, 0.0, 0.0, 3.0, 40.0])
 
 
@@ -62,12 +67,14 @@ def fingerprint(state: State) -> dict[str, object]:
 
 
 class EngineMachine(RuleBasedStateMachine):
+    broken = False  # what was found is to be told, not what comes of it
+
     @initialize(policy=st.sampled_from(["fifo", "priority", "fair"]))
     def begin(self, policy: str) -> None:
         self.world = Bookkeeper(inventory=machine(3))
         self.boot = 1
         self.reservations: dict[str, str] = {}  # as the settings have them
-        self.do(SetPolicy(policy))
+        self.do(SetPolicy(policy, weights=AS_THEY_STOOD))
         self.do(SetQueue("high", QueueChange(preempts=("default",))))
         for cpus in (1, 2, 3):  # runs of these classes are known to be short
             self.submit(draft("a", request=RequestDraft(cpu_millis=1000 * cpus)))
@@ -209,9 +216,32 @@ class EngineMachine(RuleBasedStateMachine):
     def drain(self, drained: bool) -> None:
         self.do(SetDrained(drained))
 
-    @rule(policy=st.sampled_from(["fifo", "priority", "fair"]))
-    def set_policy(self, policy: str) -> None:
-        self.do(SetPolicy(policy))
+    @rule(most=st.sampled_from([0, 1000, 2000]), each=st.sampled_from([0, 1]), share=st.sampled_from([0, 400]), borrow=st.booleans())
+    def set_queue_limits(self, most: int, each: int, share: int, borrow: bool) -> None:
+        self.do(SetQueue("default", QueueChange(cpu_millis=most, user_running=each, share_permille=share, borrow=borrow)))
+
+    @rule(policy=st.sampled_from(["fifo", "priority", "fair"]), backfill=st.sampled_from([None, *Backfill]))
+    def set_policy(self, policy: str, backfill: Backfill | None) -> None:
+        self.do(SetPolicy(policy, backfill))
+
+    @rule(reason=st.sampled_from(["", "97 % of the memory is used"]))
+    def hold_back(self, reason: str) -> None:
+        self.do(HoldBack(reason))
+
+    @rule(wakes=st.integers(1, 6))
+    def sleep_until_it_wakes(self, wakes: int) -> None:
+        """Nobody is woken again and again for nothing."""
+        in_vain, state = 0, self.world.engine.state
+        for _ in range(wakes):
+            wake_s = self.world.engine.next_wake_in_s(self.world.now)
+            if wake_s is None:
+                return
+            before = state.revision, state.passes
+            now = self.world.now
+            self.world.now = Instant(now.wall_s + wake_s + CLOCK_TICK_S, now.steady_s + wake_s + CLOCK_TICK_S)
+            self.do(None)
+            in_vain = in_vain + 1 if wake_s < 0.001 and (state.revision, state.passes) == before else 0
+            assert in_vain < 2, (wake_s, state.timers, state.preempt_check_at_s, state.holdings.check_at_s)
 
     @rule(cpus=st.integers(1, 3))
     def change_machine(self, cpus: int) -> None:
@@ -232,6 +262,12 @@ class EngineMachine(RuleBasedStateMachine):
         now = self.world.now
         self.world.now = Instant(now.wall_s + seconds, now.steady_s + seconds)
         self.do(None)
+
+    @invariant()
+    def what_is_due_has_been_done(self) -> None:
+        if hasattr(self, "world") and not self.world.inbox:
+            wake_s = self.world.engine.next_wake_in_s(self.world.now)
+            assert wake_s is None or wake_s > 0, self.world.engine.state.timers
 
     @rule(jump_s=st.sampled_from([-1000.0, -5.0, 100.0]))
     def jump(self, jump_s: float) -> None:
@@ -275,7 +311,7 @@ class EngineMachine(RuleBasedStateMachine):
     def load(self) -> None:
         world, state = self.world, self.world.engine.state
         kept = {"policy": f'"{state.policy}"', "drained": "null" if state.drain_reason is None else '"why"'}
-        kept |= self.reservations
+        kept |= self.reservations | {CHOSEN: json.dumps(state.chosen)}
         queues = dict(state.queues)
         next_number = max([0, *(i.number for i in (*world.saved, *world.ended))]) + 1
         world.engine = Engine.load(
@@ -357,7 +393,9 @@ class EngineMachine(RuleBasedStateMachine):
             engine = self.world.engine
             engine.state.dirty = True
             engine.dispatch(self.world.now)
-            assert not engine.take_actions()
+            left = engine.take_actions()
+            self.broken = bool(left)
+            assert not left, left
 
     @invariant()
     def nobody_is_staged_for_a_user_who_has_too_much(self) -> None:
@@ -413,14 +451,15 @@ class EngineMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everything go on: what is not held ends, and what is released ends too."""
-        if not hasattr(self, "world"):
+        if not hasattr(self, "world") or self.broken:
             return
         self.world.inventory = machine(3)
         self.do(InventoryChanged(self.world.inventory))
         self.do(SetDrained(False))
+        self.do(HoldBack(""))
         for number in list(self.world.engine.state.reservations):
             self.do(Unreserve(number))
-        self.do(SetQueue("default", QueueChange(max_running=0, started=True)))
+        self.do(SetQueue("default", QueueChange(max_running=0, started=True, cpu_millis=0, user_running=0, share_permille=0)))
         self.do(SetLimits("alice", None))
         self.do(SetLimits("bob", UserLimits(running_jobs=1)))
         self.drain_world()

@@ -8,6 +8,7 @@ from aiosd.clock import Instant
 from aiosd.ids import JobId
 from aiosd.jobs.actions import PolicyFailed, PolicyRestored, SetDevice, SetPolicy
 from aiosd.jobs.draft import RequestDraft
+from aiosd.jobs.schedule import Measured, Paces, schedule
 from aiosd.jobs.settings import JobsSettings
 from aiosd.scheduling.dump import load
 from aiosd.scheduling.policy import Plan, Snapshot
@@ -42,6 +43,7 @@ def test_what_is_impossible_is_refused_and_told(name: str) -> None:
         fill(world)
         state = world.engine.state
         assert state.policy == "broken" and state.policy_in_force == "fifo" and told in state.policy_fault
+        assert schedule(state, Measured(), Paces()).policy_fault == state.policy_fault
         assert [world.phase(2), world.phase(3, 0), world.phase(3, 1)] == ["starting", "starting", "queued"], "fifo has started what it could"
         (failed,) = [action for action in world.last if isinstance(action, PolicyFailed)]
         assert told in failed.fault.what

@@ -4,34 +4,17 @@ from dataclasses import replace
 from math import inf
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aiosd.clock import Instant
 from aiosd.jobs.actions import Steer
 from aiosd.jobs.draft import RequestDraft
-from aiosd.jobs.holders import held_runs, moved_on
+from aiosd.jobs.holders import held_runs
 from aiosd.jobs.settings import JobsSettings
 from aiosd.scheduling.policy import WaitKind
 from aiosd.scheduling.rules import Backfill, SchedulingRules
 from tests.unit.jobs.world import World, draft, machine
 
 EASY = JobsSettings(policy="fifo", scheduling=SchedulingRules(Backfill.EASY), grace_s=10.0)
-
-
-@given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1e8))
-def test_an_end_that_is_expected_is_yet_to_come(begun_s: float, expected_s: float, later_s: float) -> None:
-    now_s = begun_s + later_s
-    end_s = moved_on(begun_s, expected_s, now_s)
-    assert end_s > now_s or end_s == begun_s + expected_s > now_s
-    assert end_s >= begun_s + expected_s
-    assert moved_on(begun_s, expected_s, now_s) == end_s, "what was planned by it stays planned"
-
-
-def test_each_time_that_a_run_outlives_its_estimate_it_gets_more() -> None:
-    ends = [moved_on(0.0, 100.0, now_s) for now_s in (0, 99, 100, 159, 160, 459, 460)]
-    assert ends == [100, 100, 160, 160, 460, 460, 1360]
-    assert moved_on(0.0, inf, 5.0) == inf
 
 
 def test_nobody_looks_at_the_runs_while_nobody_asks() -> None:

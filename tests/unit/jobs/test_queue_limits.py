@@ -315,6 +315,36 @@ def test_weights_that_are_none_are_refused(weights: dict[str, float]) -> None:
         world.do(SetQueue("default", QueueChange(weights=weights)))
 
 
+def test_a_queue_cannot_preempt_one_that_is_not_there() -> None:
+    world = with_rules(queues=(QueueSettings("night"),))
+    with pytest.raises(InvalidArgument, match="there is no queue 'nihgt' to preempt") as refused:
+        world.do(SetQueue("day", QueueChange(preempts=("night", "nihgt"))))
+    assert refused.value.hint == "set it up first; queues: day, default, night"
+    assert "day" not in world.engine.state.queues
+    world.do(SetQueue("day", QueueChange(preempts=("night", "day"))))
+    assert world.engine.state.queues["day"].preempts == ("night", "day")
+
+
+def test_a_run_grows_no_further_than_its_queue_and_its_qos_allow() -> None:
+    night = QueueSettings("night", user_cpu_millis=3000, memory_bytes=5 * GIB)
+    world = with_rules(queues=(night, QueueSettings("lent", share_permille=250, borrow=True)), cpus=16, qos={"small": QosSettings("small", cpu_millis=5000)})
+    world.submit(*[draft(request=ask(1, 2), queue="night")] * 2, *[draft(request=ask(2, 1), qos="small")] * 2, draft(request=ask(1, 1), queue="lent"))
+    world.begin()
+    for number, change, words in (
+        (1, JobChange(cpu_millis=3000), "2 processors more, and of the 3 processors that alice in queue 'night' may have at once 1 processors are left"),
+        (1, JobChange(memory_bytes=4 * GIB), "2 GiB of memory more, and of the 5 GiB of memory that queue 'night' may have at once 1 GiB of memory are left"),
+        (3, JobChange(cpu_millis=4000), "2 processors more, and of the 5 processors that QoS 'small' may have at once 1 processors are left"),
+    ):
+        before = world.engine.state.pool.free()
+        with pytest.raises(Exhausted, match=words):
+            world.do(UpdateJob(JobId(number), change))
+        assert world.engine.state.pool.free() == before
+    world.do(UpdateJob(JobId(1), JobChange(cpu_millis=2000, memory_bytes=3 * GIB)))
+    world.do(UpdateJob(JobId(5), JobChange(cpu_millis=5000)))  # beyond a share that may be passed
+    runs = [job.run for job in world.engine.state.jobs.values()]
+    assert [run.grant.cpu_millis for run in runs if run is not None] == [2000, 1000, 2000, 2000, 5000]
+
+
 @pytest.mark.parametrize("change", [{"share_permille": 1001}, {"cpu_millis": -1}, {"allowed_users": ("",)}, {"preempts": ("a\nb",)}, {"max_queued": -1}])
 def test_queues_that_make_no_sense_are_refused(change: dict[str, Any]) -> None:
     world = with_rules()

@@ -110,7 +110,6 @@ def test_an_exclusive_job_that_asks_for_a_model_gets_the_machine_only_where_it_h
     pool = Pool(machine(devices=(gpu(0, "Tesla T4", 16 * GIB), gpu(1))))
     asked = Request(1000, 0, (DeviceRequest("gpu", 1000, "h100"),), exclusive=True)
     assert pool.take(asked) is None
-    assert pool.could_fit(asked) is False
     assert devices_of(taken(pool, replace(asked, devices=(DeviceRequest("gpu", 1000, "t4"),)))) == [0, 1]
 
 
@@ -264,13 +263,12 @@ def test_a_device_on_a_node_without_processors_is_near_to_the_closest_that_has_s
         (Request(1000, 0, exclusive=True), True),
     ],
 )
-def test_what_surely_does_not_fit_is_known_at_once(request_: Request, could: bool) -> None:
+def test_what_does_not_fit_is_refused(request_: Request, could: bool) -> None:
     pool = Pool(machine(devices=(gpu(0), gpu(1))))
-    assert pool.could_fit(request_) is could
     assert (pool.take(request_) is not None) is could
 
 
-def test_the_quick_answer_to_an_exclusive_job_is_no_while_anything_runs() -> None:
+def test_an_exclusive_job_gets_nothing_while_anything_runs() -> None:
     pool = Pool(machine())
     pool.take(Request(1, 0))
-    assert not pool.could_fit(Request(1, 0, exclusive=True))
+    assert pool.take(Request(1, 0, exclusive=True)) is None

@@ -106,11 +106,6 @@ class PoolMachine(RuleBasedStateMachine):
         return asleep
 
     @rule(request=requests)
-    def the_quick_answer_is_never_no_to_what_fits(self, request: Request) -> None:
-        if not self.pool.could_fit(request):
-            assert self.pool.shortage(request) is not None
-
-    @rule(request=requests)
     def take_and_return_changes_nothing(self, request: Request) -> None:
         before, used = self.pool.free(), self.pool.used()
         grant = self.pool.take(request)

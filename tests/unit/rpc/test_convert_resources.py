@@ -1,5 +1,7 @@
 """Requests, grants, the node and queues over the wire."""
 
+from dataclasses import astuple
+
 import pytest
 from hypothesis import given, settings
 
@@ -14,6 +16,7 @@ from aiosd.monitoring.machine import DaemonInfo, MachineLoad
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Cpu, Device, DeviceLink, Inventory, NumaNode
 from aiosd.resources.isolation import Isolation
+from aiosd.resources.oversubscription import physical
 from aiosd.resources.request import DeviceRequest, Request
 from aiosd.rpc import convert_node, convert_queues
 from aiosd.rpc import convert_resources as convert
@@ -32,8 +35,11 @@ def test_a_request_comes_back(request: Request) -> None:
 
 @given(grants)
 @settings(max_examples=50, deadline=None)
-def test_a_grant_comes_back(grant: Grant) -> None:
-    assert convert.from_grant(resources_pb2.Grant.FromString(convert.to_grant(grant).SerializeToString())) == grant
+def test_a_grant_is_told_whole_with_the_kernels_numbers(grant: Grant) -> None:
+    told = resources_pb2.Grant.FromString(convert.to_grant(grant).SerializeToString())
+    assert [(c.cpu, c.millis) for c in told.cpus] == [(physical(c.cpu), c.millis) for c in grant.cpus]
+    assert [(d.device_id, d.kind, d.index, d.millis, d.memory_bytes) for d in told.devices] == [astuple(d) for d in grant.devices]
+    assert (told.memory_bytes, told.disk_bytes) == (grant.memory_bytes, grant.disk_bytes)
 
 
 def test_a_node_is_told_whole() -> None:

@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from aios.v1 import jobs_pb2 as pb
 from aiosd.access.principal import Principal, Role
 from aiosd.ids import JobId
+from aiosd.jobs.ahead import AheadJob
 from aiosd.jobs.explain import Why, WhyKind
 from aiosd.jobs.job import Environment, JobSpec, Phase
 from aiosd.jobs.ports import JobFilter
 from aiosd.monitoring.stats import Progress
 from aiosd.rpc.auth import Call, NoTrail
 from aiosd.rpc.convert_jobs import JobConverter
-from aiosd.rpc.privacy import NOBODY, narrowed, redacted_why
+from aiosd.rpc.privacy import NOBODY, narrowed, redacted_ahead, redacted_why
 from tests.unit.rpc.records import ARRAY, ENDED, OWNER, QUEUED, RUNNING, specs
 
 SECRET = "hush-hush"
@@ -60,7 +61,14 @@ def test_how_much_memory_somebody_else_ran_out_of_is_not_told() -> None:
     why = Why(JobId(42), WhyKind.OUT_OF_MEMORY, f"it ended out of memory: {SECRET}", "fair", "memory", "60 MiB", machine_has="1 GiB", suggestions=("more",))
     assert redacted_why(why) == Why(JobId(42), WhyKind.OUT_OF_MEMORY, "it ended out of memory", "fair")
     waits = replace(why, kind=WhyKind.RESOURCES, summary="it needs 2 gpu")
-    assert redacted_why(waits) == waits
+    assert redacted_why(waits) == replace(waits, suggestions=())
+
+
+def test_whose_accounts_go_first_is_told_to_nobody_else() -> None:
+    why = Why(JobId(42), WhyKind.BEHIND, "it would fit", "fair", ahead_jobs=(AheadJob(JobId(1), "ada", "mine"), AheadJob(JobId(2), "bob", SECRET)))
+    for role, accounts in ((Role.USER, ["mine", ""]), (Role.OPERATOR, ["mine", SECRET])):
+        with Call(Principal(OWNER.uid, OWNER.gid, OWNER.name, role), "Jobs.Why", NoTrail()):
+            assert [each.account for each in redacted_ahead(why).ahead_jobs] == accounts
 
 
 def test_ones_own_job_is_whole() -> None:

@@ -84,10 +84,29 @@ def test_a_run_that_was_cut_short_says_only_that_it_would_have_lasted_longer() -
     assert estimate(predictor).low_s > 20.0
 
 
-def test_only_runs_that_were_cut_short_count_as_they_are() -> None:
+def test_where_all_were_cut_short_nothing_is_said() -> None:
+    """What was preempted or cancelled after 40 s would have gone on, and nobody knows for how long."""
     predictor = Predictor()
+    for _ in range(5):
+        predictor.learn(TRAIN, 40.0, censored=True)
+    assert predictor.predict(TRAIN) is None
+    predictor.learn(TRAIN, 100.0)
+    assert estimate(predictor).expected_s == 100.0
+
+
+def test_where_the_nearest_were_cut_short_those_that_ended_are_asked() -> None:
+    predictor = taught(100.0, 100.0, traits=TRAIN._replace(command="other"))
     predictor.learn(TRAIN, 40.0, censored=True)
-    assert estimate(predictor).expected_s == 40.0
+    found = predictor.predict(TRAIN)
+    assert found is not None
+    assert (LEVELS[found.level].name, found.estimate.expected_s) == ("work, request and limit", 100.0)
+
+
+def test_runs_that_ended_are_forgotten_like_all_others() -> None:
+    predictor = taught(100.0)
+    for _ in range(MOST):
+        predictor.learn(TRAIN, 40.0, censored=True)
+    assert predictor.predict(TRAIN) is None
 
 
 def test_censoring_is_kaplan_and_meiers() -> None:
@@ -179,7 +198,7 @@ def test_the_margin_follows_when_runs_become_less_predictable() -> None:
     wider = predictor.predict(TRAIN)
     assert wider is not None
     assert wider.estimate.high_s > said.estimate.high_s
-    assert predictor.share_held(wider.level) == 0.0
+    assert predictor.calibrations[wider.level].share == 0.0
 
 
 def test_a_run_that_was_cut_short_is_checked_only_where_it_says_something() -> None:

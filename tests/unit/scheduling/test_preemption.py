@@ -255,12 +255,6 @@ def test_many_who_can_never_be_helped_do_not_keep_it_from_those_behind() -> None
     assert [e.beneficiary for e in found.evictions] == [HIGH]
 
 
-def test_nothing_is_evicted_while_nothing_may_start() -> None:
-    box = Box(4)
-    box.run(ask(4))
-    assert box.victims(ask(2), held_back="memory is nearly used up") == []
-
-
 MODES = st.sampled_from([PreemptMode.OFF, PreemptMode.SUSPEND, PreemptMode.CHECKPOINT, PreemptMode.REQUEUE, PreemptMode.CANCEL])
 REQUESTS = st.builds(lambda cpus, gpus, memory: ask(cpus, gpus, memory), st.integers(1, 4), st.sampled_from([0, 0, 0.5, 1, 2]), st.integers(0, 20))
 RUNS = st.tuples(REQUESTS, st.sampled_from(["high", "mid", "low", "other"]), MODES, st.floats(0, 1000), st.booleans())

@@ -48,6 +48,12 @@ def test_packed_or_not(data: bytes, name: str) -> None:
     assert len(read_trace(gzip.compress(data), name).rows) == len(read_trace(data, name).rows) == 2
 
 
+def test_all_members_of_a_packed_file_are_read() -> None:
+    """As `cat` and the parallel packers make them."""
+    begin, end = CSV.rsplit(b"1.5,", 1)
+    assert read_trace(gzip.compress(begin) + gzip.compress(b"1.5," + end), "a.csv.gz") == read_trace(CSV, "a.csv.gz")
+
+
 def test_swf_is_known_by_its_comments_too() -> None:
     assert read_trace(SWF, "jobs.txt").capacity == 100
 
@@ -64,12 +70,16 @@ def test_swf_is_known_by_its_comments_too() -> None:
         (CSV + b"3,4,1,,,,,,,,\n", "a.csv", "line 5: it has 2 fields more than titles"),
         (b"a,b,c\n1,2,3\n", "a.csv", "its titles lack submit_s, run_s"),
         (b"submit_s,run_s\n1,2\n", "a.csv", "its titles lack one of req, cpu_milli, gpu_milli, gpus"),
+        (CSV + b'3,"4,1,,,,,,\n' + b"5,6,1,,,,,,\n" * 20_000, "a.csv", "field larger than field limit"),
+        (b"# " + b"9" * 5000 + b" GPUs\n" + CSV, "a.csv", "the size of the machine is '999"),
+        (b"; MaxProcs: " + b"9" * 5000 + b"\n" + SWF, "a.swf", "a.swf, line 1: the size of the machine is '999"),
+        (gzip.compress(CSV) + b"more", "a.csv.gz", "cannot be unpacked"),
         (b"", "a.csv", "a.csv is empty"),
         (b"# only a comment\n", "a.csv", "has no line of titles"),
         (b"submit_s,run_s,req\n", "a.csv", "has no job"),
         (b"; MaxProcs: 5\n", "a.swf", "has no job"),
         (b"submit_s,run_s,req\n1,2,\xff\n", "a.csv", "line 2: it is not text"),
-        (b"\x1f\x8b broken", "a.gz", "cannot be unpacked"),
+        (b"\x1f\x8b a broken file", "a.gz", "cannot be unpacked"),
         (gzip.compress(CSV)[:-12], "a.csv.gz", "ends in the middle"),
     ],
 )
