@@ -223,7 +223,8 @@ class BackfillPass(Pass):
         return True
 
     def plan(self, *, more: bool = False) -> Plan:
-        return replace(super().plan(more=more), reservations=tuple(self._planned))
+        plan = super().plan(more=more)
+        return replace(plan, reservations=tuple(self._planned)) if self._planned else plan
 
     def _expected(self) -> Sequence[Planned]:
         return self._planned
