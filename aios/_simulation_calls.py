@@ -37,7 +37,7 @@ class SimulationCalls(Calls):
         since: str | float = 0.0,
         until: str | float = 0.0,
         backfill_order: str = "arrival",
-        estimate: str = "asked",
+        estimate: str | None = None,
         order: str = "instant",
         strict: bool = False,
         seed: int = 0,
@@ -52,6 +52,8 @@ class SimulationCalls(Calls):
         trace       a file of jobs (SWF or CSV, .gz or not), read here; or `history=True`: this machine's own past; or `generate`
         generate    "poisson" or "lublin": made up from `seed`, `jobs` of them, with an offered `load`
         cpus, gpus  of the machine; 0: as the trace says, or as this machine has. `more_cpus`, `more_gpus`: so many beside that
+        estimate    what is believed of run times: "asked" (limits), "actual" (the truth), "predicted" (what earlier runs taught by then);
+                    None: of the history what this machine goes by, else "asked"
         until       only what is submitted so long after the first; `since`: of the history only so much
         raises      InvalidArgument that names line and field of the trace; Exhausted while another simulation of this user goes on
         """
@@ -73,7 +75,7 @@ class SimulationCalls(Calls):
             since_s=parse_seconds(since, zero=True),
             until_s=parse_seconds(until, zero=True),
             shortest_first=_chosen("backfill_order", backfill_order, ("arrival", "shortest")),
-            estimate_actual=_chosen("estimate", estimate, ("asked", "actual")),
+            estimate=_estimate(estimate),
             events=_chosen("order", order, ("instant", "events")),
             strict=strict,
             seed=seed,
@@ -105,6 +107,15 @@ def _source(history: bool, generate: str | None) -> "pb.Experiment.Source":
     if generate not in made:
         raise InvalidArgument(f"workloads {generate!r} cannot be made", hint='there are "poisson" and "lublin"')
     return made[generate]
+
+
+def _estimate(given: str | None) -> "pb.Experiment.Estimate":
+    from aios.v1 import simulation_pb2 as pb
+
+    known = {None: pb.Experiment.ESTIMATE_UNSPECIFIED, "asked": pb.Experiment.ASKED, "actual": pb.Experiment.ACTUAL, "predicted": pb.Experiment.PREDICTED}
+    if given not in known:
+        raise InvalidArgument(f"estimate {given!r} is not known", hint="there are asked, actual and predicted")
+    return known[given]
 
 
 def _chosen(name: str, given: str, words: Sequence[str]) -> bool:

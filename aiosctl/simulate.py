@@ -113,10 +113,8 @@ COLUMNS: list[Column[SimulationOutcome]] = [
 )
 @click.option(
     "--estimate",
-    type=click.Choice(("asked", "actual")),
-    default="asked",
-    show_default=True,
-    help="What is believed of run times: limits, or the truth.",
+    type=click.Choice(("asked", "actual", "predicted")),
+    help="What is believed of run times: limits, the truth, or what earlier runs taught; else limits, for --history as this machine does.",
 )
 @click.option(
     "--order", type=click.Choice(("instant", "events")), default="instant", show_default=True,

@@ -73,7 +73,13 @@ class Simulations:
         """A Setup of the simulator as this machine is set up now."""
         state = self.state()
         rules, queues = msgspec.to_builtins(state.settings.scheduling), msgspec.to_builtins(state.queues)
-        return {"policy": state.policy, "rules": rules, "queues": queues, "shares": dict(state.settings.shares)}
+        return {
+            "policy": state.policy,
+            "rules": rules,
+            "queues": queues,
+            "shares": dict(state.settings.shares),
+            "estimate": "predicted" if state.settings.learn else "asked",
+        }
 
     @contextmanager
     def _one(self, uid: int) -> Iterator[None]:

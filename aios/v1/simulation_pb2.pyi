@@ -16,7 +16,7 @@ class SimulateRequest(_message.Message):
     def __init__(self, experiment: _Optional[_Union[Experiment, _Mapping]] = ..., trace: _Optional[bytes] = ...) -> None: ...
 
 class Experiment(_message.Message):
-    __slots__ = ("source", "trace_name", "policies", "backfills", "cpus", "gpus", "cpus_delta", "gpus_delta", "scale", "since_s", "until_s", "shortest_first", "estimate_actual", "events", "seed", "jobs", "load", "strict", "points", "memory_bytes")
+    __slots__ = ("source", "trace_name", "policies", "backfills", "cpus", "gpus", "cpus_delta", "gpus_delta", "scale", "since_s", "until_s", "shortest_first", "estimate", "events", "seed", "jobs", "load", "strict", "points", "memory_bytes")
     class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         SOURCE_UNSPECIFIED: _ClassVar[Experiment.Source]
@@ -29,6 +29,16 @@ class Experiment(_message.Message):
     HISTORY: Experiment.Source
     POISSON: Experiment.Source
     LUBLIN: Experiment.Source
+    class Estimate(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        ESTIMATE_UNSPECIFIED: _ClassVar[Experiment.Estimate]
+        ASKED: _ClassVar[Experiment.Estimate]
+        ACTUAL: _ClassVar[Experiment.Estimate]
+        PREDICTED: _ClassVar[Experiment.Estimate]
+    ESTIMATE_UNSPECIFIED: Experiment.Estimate
+    ASKED: Experiment.Estimate
+    ACTUAL: Experiment.Estimate
+    PREDICTED: Experiment.Estimate
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     TRACE_NAME_FIELD_NUMBER: _ClassVar[int]
     POLICIES_FIELD_NUMBER: _ClassVar[int]
@@ -41,7 +51,7 @@ class Experiment(_message.Message):
     SINCE_S_FIELD_NUMBER: _ClassVar[int]
     UNTIL_S_FIELD_NUMBER: _ClassVar[int]
     SHORTEST_FIRST_FIELD_NUMBER: _ClassVar[int]
-    ESTIMATE_ACTUAL_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATE_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
@@ -61,7 +71,7 @@ class Experiment(_message.Message):
     since_s: float
     until_s: float
     shortest_first: bool
-    estimate_actual: bool
+    estimate: Experiment.Estimate
     events: bool
     seed: int
     jobs: int
@@ -69,7 +79,7 @@ class Experiment(_message.Message):
     strict: bool
     points: int
     memory_bytes: int
-    def __init__(self, source: _Optional[_Union[Experiment.Source, str]] = ..., trace_name: _Optional[str] = ..., policies: _Optional[_Iterable[str]] = ..., backfills: _Optional[_Iterable[str]] = ..., cpus: _Optional[float] = ..., gpus: _Optional[float] = ..., cpus_delta: _Optional[float] = ..., gpus_delta: _Optional[float] = ..., scale: _Optional[float] = ..., since_s: _Optional[float] = ..., until_s: _Optional[float] = ..., shortest_first: _Optional[bool] = ..., estimate_actual: _Optional[bool] = ..., events: _Optional[bool] = ..., seed: _Optional[int] = ..., jobs: _Optional[int] = ..., load: _Optional[float] = ..., strict: _Optional[bool] = ..., points: _Optional[int] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, source: _Optional[_Union[Experiment.Source, str]] = ..., trace_name: _Optional[str] = ..., policies: _Optional[_Iterable[str]] = ..., backfills: _Optional[_Iterable[str]] = ..., cpus: _Optional[float] = ..., gpus: _Optional[float] = ..., cpus_delta: _Optional[float] = ..., gpus_delta: _Optional[float] = ..., scale: _Optional[float] = ..., since_s: _Optional[float] = ..., until_s: _Optional[float] = ..., shortest_first: _Optional[bool] = ..., estimate: _Optional[_Union[Experiment.Estimate, str]] = ..., events: _Optional[bool] = ..., seed: _Optional[int] = ..., jobs: _Optional[int] = ..., load: _Optional[float] = ..., strict: _Optional[bool] = ..., points: _Optional[int] = ..., memory_bytes: _Optional[int] = ...) -> None: ...
 
 class SimulateResponse(_message.Message):
     __slots__ = ("progress", "outcome", "notes")

@@ -10,6 +10,7 @@ from aiosd.rpc import limits
 from aiosd.rpc.fields import amount, few, seconds, text, texts
 
 SOURCES = {pb.Experiment.TRACE: "trace", pb.Experiment.HISTORY: "history", pb.Experiment.POISSON: "poisson", pb.Experiment.LUBLIN: "lublin"}
+ESTIMATES = {pb.Experiment.ESTIMATE_UNSPECIFIED: "", pb.Experiment.ASKED: "asked", pb.Experiment.ACTUAL: "actual", pb.Experiment.PREDICTED: "predicted"}
 BACKFILLS = ("off", "easy", "conservative")
 MOST_NAMES = 16
 LARGEST = 1e9  # processors, GPUs
@@ -50,7 +51,10 @@ def _setups(wire: pb.Experiment, here: Mapping[str, Any]) -> list[dict[str, obje
         raise InvalidArgument(f"there is no backfill {unknown[0][:40]!r}", hint=f"choose among {', '.join(BACKFILLS)}", field="backfills")
     own = wire.source == pb.Experiment.HISTORY
     rules = {**(here["rules"] if own else {"weights": here["rules"]["weights"]}), "backfill_order": "shortest" if wire.shortest_first else "arrival"}
-    known = {"estimate_actual": wire.estimate_actual, "events": wire.events, **({"queues": here["queues"], "shares": here["shares"]} if own else {})}
+    if wire.estimate not in ESTIMATES:
+        raise InvalidArgument(f"estimate is {wire.estimate}, which this daemon does not know", hint="choose asked, actual or predicted", field="estimate")
+    estimate = ESTIMATES[wire.estimate] or (here["estimate"] if own else "asked")
+    known = {"estimate": estimate, "events": wire.events, **({"queues": here["queues"], "shares": here["shares"]} if own else {})}
     return [{"policy": policy, "rules": {**rules, "backfill": backfill}, **known} for policy in policies for backfill in backfills]
 
 

@@ -71,7 +71,7 @@ def _job(row: Row, unit: str) -> TraceJob:
     who = row.user or row.group
     limit_s = max(0.0, row.limit_s)
     return TraceJob(
-        row.submit_s, row.run_s, ceil(cpu), memory, gpu_millis, limit_s, who, row.queue or "default", row.group, row.priority, row.qos
+        row.submit_s, row.run_s, ceil(cpu), memory, gpu_millis, limit_s, who, row.queue or "default", row.group, row.priority, row.qos, row.work
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """This machine's own past as a trace: a line for each run that ended, in the form of our CSV."""
 
+from aiosd.jobs.history import work_of
 from aiosd.jobs.job import Job
 
-TITLES = "submit_s,run_s,user,group,queue,priority,qos,walltime_req_s,cpu_milli,mem_mib,gpus,orig_wait_s\n"
+TITLES = "submit_s,run_s,user,group,queue,priority,qos,walltime_req_s,cpu_milli,mem_mib,gpus,orig_wait_s,work\n"
 GPU = "gpu"
 
 
@@ -22,6 +23,7 @@ def line_of(job: Job) -> str:
     cells = (
         f"{begin_s:.3f}", f"{outcome.run_s:.3f}", _plain(job.owner.name), _plain(spec.account), _plain(spec.queue), str(spec.priority), _plain(spec.qos),
         f"{limit_s:.3f}", str(asked.cpu_millis), f"{asked.memory_bytes / (1 << 20):.3f}", f"{gpus:g}", f"{max(0.0, started_s - begin_s):.3f}",
+        _plain(work_of(spec)),
     )  # fmt: skip
     return ",".join(cells) + "\n"
 

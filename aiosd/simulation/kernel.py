@@ -12,7 +12,7 @@ from math import inf, nextafter
 
 from aiosd.scheduling.rules import Backfill, BackfillOrder, QueueSettings
 from aiosd.simulation.records import ONE, Machine, TraceJob
-from aiosd.simulation.setup import Setup
+from aiosd.simulation.setup import RunTimes, Setup
 
 PROGRESS_STEPS = 200
 _SUBMITTED, _ENDED = 0, 1
@@ -29,11 +29,13 @@ def applies(jobs: Sequence[TraceJob], machine: Machine, setup: Setup) -> bool:
         return False
     if machine.gpus and any(job.gpu_millis % ONE for job in jobs):
         return False
-    return setup.rules.backfill is Backfill.OFF or all(_lasts_s(job, setup) > 0 for job in jobs)
+    if setup.rules.backfill is Backfill.OFF:
+        return True
+    return setup.estimate is not RunTimes.PREDICTED and all(_lasts_s(job, setup) > 0 for job in jobs)
 
 
 def _lasts_s(job: TraceJob, setup: Setup) -> float:
-    return job.run_s if setup.estimate_actual else job.limit_s
+    return job.run_s if setup.estimate is RunTimes.ACTUAL else job.limit_s
 
 
 class Kernel:

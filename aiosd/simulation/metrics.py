@@ -66,7 +66,7 @@ def measure(jobs: Sequence[TraceJob], starts_s: Sequence[float], machine: Machin
     slowdowns = [bounded_slowdown(wait_s, job.run_s) for job, wait_s in zip(jobs, waits, strict=True)]
     begin_s = jobs[0].submit_s
     makespan_s = max(start_s + job.run_s for job, start_s in zip(jobs, starts_s, strict=True)) - begin_s
-    ordered, by_user = sorted(waits), _by_user(jobs, slowdowns)
+    ordered, users = sorted(waits), by_user(jobs, starts_s)
     count = len(jobs)
     return Metrics(
         jobs=count,
@@ -79,17 +79,17 @@ def measure(jobs: Sequence[TraceJob], starts_s: Sequence[float], machine: Machin
         wait_p50_s=quantile(ordered, 0.5),
         wait_p95_s=quantile(ordered, 0.95),
         wait_max_s=ordered[-1],
-        fairness=jain(by_user),
-        user_spread=max(by_user) / min(by_user),
-        users=len(by_user),
+        fairness=jain(users),
+        user_spread=max(users) / min(users),
+        users=len(users),
     )
 
 
-def _by_user(jobs: Sequence[TraceJob], slowdowns: Sequence[float]) -> list[float]:
-    """The mean slowdown of each user."""
+def by_user(jobs: Sequence[TraceJob], starts_s: Sequence[float]) -> list[float]:
+    """The mean bounded slowdown of each user."""
     found: dict[str, list[float]] = defaultdict(list)
-    for job, slowdown in zip(jobs, slowdowns, strict=True):
-        found[job.user].append(slowdown)
+    for job, start_s in zip(jobs, starts_s, strict=True):
+        found[job.user].append(bounded_slowdown(start_s - job.submit_s, job.run_s))
     return [fsum(values) / len(values) for values in found.values()]
 
 

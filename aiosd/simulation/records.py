@@ -26,6 +26,7 @@ class TraceJob(NamedTuple):
     account: str = ""
     priority: int = 0
     qos: str = ""
+    work: str = ""  # what is run: jobs of the same work of a user are expected to last alike
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class Row(NamedTuple):
     memory_bytes: float | None = None
     gpu_millis: float | None = None
     waited_s: float | None = None
+    work: str = ""
 
 
 @dataclass(frozen=True, slots=True)

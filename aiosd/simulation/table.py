@@ -1,7 +1,7 @@
 """Traces as CSV: a comment that says what it is, a line of titles, then a job a line.
 
 Needed are `submit_s`, `run_s` and one of `req` (processors or GPUs), `cpu_milli`, `gpu_milli`, `gpus`. `gpu_milli` counts once for
-each of `req`. Others: `walltime_req_s`, `user`, `group`, `queue`, `priority`, `qos`, `status`, `orig_wait_s`, `mem_mib`; more are passed over.
+each of `req`. Others: `walltime_req_s`, `user`, `group`, `queue`, `priority`, `qos`, `status`, `orig_wait_s`, `mem_mib`, `work`; more are passed over.
 """
 
 import csv
@@ -108,4 +108,5 @@ def _row(cells: Mapping[str, str], excess: int, name: str, line: int) -> Row:
         None if memory_mib is None else memory_mib * _MIB,
         gpu_millis,
         of("orig_wait_s"),
+        cells.get("work", ""),
     )

@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from math import inf
 
@@ -12,13 +12,14 @@ from aiosd.resources.grant import Grant
 from aiosd.resources.request import DeviceRequest, Request
 from aiosd.scheduling.fairshare import Association, UsageLedger, dominant_share
 from aiosd.scheduling.lanes import Lanes
-from aiosd.scheduling.policy import Basis, ClassKey, HeldRun, Lane, Snapshot
+from aiosd.scheduling.policy import Basis, ClassKey, HeldRun, Lane, Snapshot, no_estimate
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.rules import Backfill
 from aiosd.simulation import kernel
 from aiosd.simulation.counting import CountingPool
+from aiosd.simulation.learning import Learning
 from aiosd.simulation.records import Machine, TraceJob
-from aiosd.simulation.setup import Setup
+from aiosd.simulation.setup import RunTimes, Setup
 
 PROGRESS_STEPS = 200
 
@@ -73,7 +74,9 @@ class World:
         self._shares: dict[Request, float] = {}
         self._classes: dict[ClassKey, WaitingClass] = {}
         self._waiting: Counter[Request] = Counter()
-        self._lanes = Lanes(self._policy.within(Basis(setup.rules, setup.queues, self._pool.inventory)), setup.rules)
+        self._learning = Learning() if setup.estimate is RunTimes.PREDICTED else None
+        self._estimate = self._learning.estimate if self._learning is not None else no_estimate
+        self._lanes = Lanes(self._policy.within(Basis(setup.rules, setup.queues, self._pool.inventory, self._estimate)), setup.rules)
         self._ledger = UsageLedger()
         self._runs: dict[int, HeldRun] = {}
         self._active: Counter[str] = Counter()  # by queue
@@ -152,14 +155,22 @@ class World:
         if request is None:
             request = self._requests[shape] = request_of(job, self._machine)
         lasts_s = self._lasts_s(job) if self._length_matters else 0.0
-        return ClassKey(job.queue, job.user, job.account, job.priority, request, lasts_s, job.qos)
+        return ClassKey(job.queue, job.user, job.account, job.priority, request, lasts_s, job.qos, work=self._work(job))
 
     def _lasts_s(self, job: TraceJob) -> float:
-        return job.run_s if self._setup.estimate_actual else job.limit_s
+        return job.run_s if self._setup.estimate is RunTimes.ACTUAL else job.limit_s
+
+    def _work(self, job: TraceJob) -> str:
+        """Where it decides: see jobs.history.class_work."""
+        asked = self._setup.rules.predict or (self._length_matters and not job.limit_s)
+        return job.work if asked and self._learning is not None else ""
 
     # A pass
 
     def _pass(self, now_s: float) -> None:
+        self._expect(now_s)
+        if self._setup.rules.predict:
+            self._lanes.at(now_s)  # ranks rest on what was known when they were worked out
         if not self._anybody_fits():
             return
         setup = self._setup
@@ -176,6 +187,7 @@ class World:
                 rules=setup.rules,
                 queues=setup.queues,
                 runs=tuple(self._runs.values()),
+                estimate=self._estimate,
             )
             plan = self._policy.policy(world)
         for start in plan.starts:
@@ -188,6 +200,15 @@ class World:
         waiting = self._setup.policy == "fair" and not self._setup.rules.accounts
         return self._ledger.usage(now_s, {Association(lane.key.account, lane.key.user) for lane in lanes} if waiting else None)
 
+    def _expect(self, now_s: float) -> None:
+        """When the runs will end that have begun since the last pass, or have outlived what was expected of them."""
+        learning = self._learning
+        for number in learning.due(now_s) if learning is not None else ():
+            run = self._runs.get(number)
+            if learning is not None and run is not None:
+                end_s = learning.expected_end_s(number, run.key, run.begun_s, run.latest_end_s, now_s)
+                self._runs[number] = replace(run, expected_end_s=end_s)
+
     def _anybody_fits(self) -> bool:
         """Where nobody's request would be granted on its own, no policy can start anybody: a pass only takes."""
         return any(self._pool.shortage(request) is None for request in self._waiting)
@@ -198,6 +219,8 @@ class World:
         ends_s = now_s + lasts_s if lasts_s else inf
         self._pool.adopt(grant)
         self._runs[number] = HeldRun(job_id, key, grant, now_s, ends_s, ends_s)
+        if self._learning is not None:
+            self._learning.begun(number, now_s)
         self._ledger.begin(Association(job.account, job.user), self._share(key), now_s)
         self._active[job.queue] += 1
         self.starts_s[number] = now_s
@@ -219,6 +242,8 @@ class World:
         run = self._runs.pop(number)
         self._pool.give_back(run.grant)
         self._active[run.key.queue] -= 1
+        if self._learning is not None:
+            self._learning.ended(self._jobs[number], run.key.request)
         self._ledger.finish(Association(run.key.account, run.key.user), self._share(run.key), run.begun_s, now_s)
 
     def _share(self, key: ClassKey) -> float:

@@ -181,7 +181,7 @@ def compare(env: SchedulerEnv, unseen: Sequence[TraceJob], weights: Weights, cho
     rows += [("oldest that fits", of_env(env, unseen, oldest_that_fits)), ("shortest that fits", of_env(env, unseen, shortest_that_fits))]
     for policy, backfill, order in PEERS:
         name = f"{policy}, {backfill}" + (", shortest" if order == "shortest" else "")
-        how = setup(policy, backfill, order, estimate_actual=chosen.knows == "actual")
+        how = setup(policy, backfill, order, estimate=chosen.knows)
         rows.append((name, measure(unseen, simulate(unseen, env.machine, how), env.machine)))
     key = {"wait": lambda m: m.wait_mean_s, "slowdown": lambda m: m.bounded_slowdown_mean, "utilisation": lambda m: -m.utilisation}[chosen.reward]
     rows.sort(key=lambda row: key(row[1]))

@@ -43,6 +43,7 @@ def test_json_is_a_list_with_the_agreed_names(cli: Cli) -> None:
         (("--cpus", "64"), "cpus", 64.0), (("--cpus", "-2"), "more_cpus", -2.0), (("--gpus=-1",), "more_gpus", -1.0), (("--scale", "x2"), "scale", 2.0),
         (("--until", "1d"), "until", 86400.0), (("--memory", "4G"), "memory", 4 << 30), (("--order", "events"), "order", "events"),
         (("--backfill-order", "shortest"), "backfill_order", "shortest"), (("--estimate", "actual"), "estimate", "actual"), (("--strict",), "strict", True),
+        (("--estimate", "predicted"), "estimate", "predicted"),
     ],
 )  # fmt: skip
 def test_flags(cli: Cli, fake: FakeClient, words: tuple[str, ...], name: str, value: object) -> None:
@@ -53,7 +54,8 @@ def test_flags(cli: Cli, fake: FakeClient, words: tuple[str, ...], name: str, va
 @pytest.mark.parametrize(
     "words",
     [(), ("a.csv", "--history"), ("--history", "--generate", "poisson"), ("a.csv", "--cpus", "many"), ("a.csv", "--cpus", "nan"), ("a.csv", "--scale", "0"),
-     ("a.csv", "--scale", "-1"), ("a.csv", "--plot", "x.pdf"), ("a.csv", "--plot", "/nowhere/x.png"), ("a.csv", "--order", "random")],
+     ("a.csv", "--scale", "-1"), ("a.csv", "--plot", "x.pdf"), ("a.csv", "--plot", "/nowhere/x.png"), ("a.csv", "--order", "random"),
+     ("a.csv", "--estimate", "guessed")],
 )  # fmt: skip
 def test_wrong_usage(cli: Cli, fake: FakeClient, words: tuple[str, ...]) -> None:
     said = cli("simulate", *words)

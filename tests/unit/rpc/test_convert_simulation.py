@@ -15,6 +15,7 @@ HERE: dict[str, Any] = {
     "rules": {"backfill": "easy", "weights": {"age": 5.0}, "backfill_depth": 7},
     "queues": {"night": {"name": "night", "max_running": 1}},
     "shares": {"ada": 2.0},
+    "estimate": "predicted",
 }
 
 
@@ -32,11 +33,23 @@ def test_a_trace_has_neither_our_queues_nor_our_users() -> None:
 
 def test_every_policy_with_every_backfill() -> None:
     wire = pb.Experiment(
-        source=pb.Experiment.LUBLIN, policies=["fifo", "fair"], backfills=["off", "easy"], shortest_first=True, estimate_actual=True, events=True
+        source=pb.Experiment.LUBLIN, policies=["fifo", "fair"], backfills=["off", "easy"], shortest_first=True, estimate=pb.Experiment.ACTUAL, events=True
     )
     setups = experiment_of(from_experiment(wire, HERE)).setups
     assert [(s.policy, str(s.rules.backfill)) for s in setups] == [("fifo", "off"), ("fifo", "easy"), ("fair", "off"), ("fair", "easy")]
-    assert all(s.rules.backfill_order == "shortest" and s.estimate_actual and s.events for s in setups)
+    assert all(s.rules.backfill_order == "shortest" and s.estimate == "actual" and s.events for s in setups)
+
+
+@pytest.mark.parametrize(
+    ("source", "estimate", "believed"),
+    [
+        (pb.Experiment.HISTORY, pb.Experiment.ESTIMATE_UNSPECIFIED, "predicted"), (pb.Experiment.TRACE, pb.Experiment.ESTIMATE_UNSPECIFIED, "asked"),
+        (pb.Experiment.HISTORY, pb.Experiment.ASKED, "asked"), (pb.Experiment.TRACE, pb.Experiment.PREDICTED, "predicted"),
+    ],
+)  # fmt: skip
+def test_run_times_are_believed_as_here_unless_it_is_said(source: pb.Experiment.Source, estimate: pb.Experiment.Estimate, believed: str) -> None:
+    [setup] = experiment_of(from_experiment(pb.Experiment(source=source, estimate=estimate), HERE)).setups
+    assert setup.estimate == believed
 
 
 def test_amounts() -> None:
@@ -51,7 +64,7 @@ def test_amounts() -> None:
     [
         ({"cpus": -1}, "cpus"), ({"cpus": float("nan")}, "cpus"), ({"gpus": 1e300}, "gpus"), ({"gpus": 0.5}, "gpus"), ({"gpus_delta": float("inf")}, "gpus_delta"),
         ({"scale": -1}, "scale"), ({"until_s": float("nan")}, "until_s"), ({"memory_bytes": -1}, "memory_bytes"), ({"load": -1}, "load"),
-        ({"backfills": ["hard"]}, "backfills"), ({"policies": ["fifo"] * 17}, "policies"), ({"trace_name": "a\0b"}, "trace_name"), ({"source": 0}, "source"),
+        ({"backfills": ["hard"]}, "backfills"), ({"policies": ["fifo"] * 17}, "policies"), ({"trace_name": "a\0b"}, "trace_name"), ({"source": 0}, "source"), ({"estimate": 9}, "estimate"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(fields: dict[str, Any], field: str) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from aiosd.jobs.history import work_of
 from aiosd.jobs.job import Outcome, Owner
 from aiosd.resources.grant import CpuGrant, DeviceGrant, Grant
 from aiosd.resources.request import DeviceRequest, Request
@@ -27,8 +28,9 @@ def test_what_is_written_is_read() -> None:
     [row] = raw.rows
     assert (row.submit_s, row.run_s, row.limit_s, row.waited_s) == (110, 60, 630, 20)
     assert (row.cpu_millis, row.memory_bytes, row.gpu_millis, row.user) == (1500, 1 << 29, 500, ENDED.owner.name)
+    assert row.work == work_of(SPEC).replace("\n", "_")
     [job] = clean(raw, Machine(4000, 1 << 30, 1), "cpu", Rules()).jobs
-    assert (job.cpu_millis, job.memory_bytes, job.gpu_millis, job.limit_s) == (1500, 1 << 29, 500, 630)
+    assert (job.cpu_millis, job.memory_bytes, job.gpu_millis, job.limit_s, job.work) == (1500, 1 << 29, 500, 630, row.work)
 
 
 def test_what_never_ran_is_left_out() -> None:

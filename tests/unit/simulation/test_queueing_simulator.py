@@ -19,7 +19,7 @@ def test_m_m_c_is_what_the_scheduler_does_with_jobs_of_one_gpu(servers: int, loa
     waits = np.empty((SEEDS, JOBS - WARM_UP))
     for seed in range(SEEDS):
         jobs = poisson(np.random.default_rng(seed), JOBS, servers, load, RUN_S, unit="gpu")
-        starts_s = simulate(jobs, Machine(gpus=servers), setup("fifo", backfill, estimate_actual=True))
+        starts_s = simulate(jobs, Machine(gpus=servers), setup("fifo", backfill, estimate="actual"))
         waits[seed] = [start_s - job.submit_s for start_s, job in zip(starts_s[WARM_UP:], jobs[WARM_UP:], strict=True)]
     system = System(servers, servers * load / RUN_S, RUN_S)
     for of_seeds, expected in (

@@ -1,6 +1,7 @@
 """The simulated world starts the same jobs at the same instants as the daemon's engine does, driven by hand through virtual time."""
 
 from collections import defaultdict
+from dataclasses import replace
 from heapq import heappop, heappush
 
 import pytest
@@ -20,7 +21,7 @@ from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.rules import QueueSettings
 from aiosd.simulation.kernel import Kernel
 from aiosd.simulation.records import Machine, TraceJob
-from aiosd.simulation.setup import Setup, setup
+from aiosd.simulation.setup import RunTimes, Setup, setup
 from aiosd.simulation.world import World
 from tests.unit.jobs import world as engines
 from tests.unit.simulation.workloads import workloads
@@ -29,6 +30,7 @@ MACHINE = Machine(4000)
 orders = st.sampled_from(("arrival", "shortest"))
 BEGIN = Instant(1_000_000.0, 5_000.0)
 GRACE_S = 1.0
+WORK = "true"  # as the engine calls that of a job whose command is `true`
 
 
 class EngineRun:
@@ -36,8 +38,8 @@ class EngineRun:
 
     def __init__(self, jobs: list[TraceJob], chosen: Setup) -> None:
         self.jobs = jobs
-        known = {"learn": False} if "learn" in JobsSettings.__slots__ else {}  # both know of limits only, and not of earlier runs
-        chosen_settings = JobsSettings(policy=chosen.policy, scheduling=chosen.rules, grace_s=GRACE_S, **known)
+        learns = chosen.estimate is RunTimes.PREDICTED
+        chosen_settings = JobsSettings(policy=chosen.policy, scheduling=chosen.rules, grace_s=GRACE_S, learn=learns)
         self.world = engines.World(engines.machine(cpus=4), chosen_settings, BEGIN)
         self.ends: list[tuple[float, int, JobId]] = []
         self.number_of: dict[JobId, int] = {}
@@ -72,7 +74,7 @@ class EngineRun:
     def _submit(self, number: int, now: Instant) -> None:
         job = self.jobs[number]
         draft = JobDraft(
-            command=("true",), cwd="/tmp", request=RequestDraft(cpu_millis=job.cpu_millis, memory_bytes=1), priority=job.priority,
+            command=(WORK,), cwd="/tmp", request=RequestDraft(cpu_millis=job.cpu_millis, memory_bytes=1), priority=job.priority,
             time_limit_s=max(0.0, job.limit_s - GRACE_S) if job.limit_s else 0.0, grace_s=GRACE_S,
         )  # fmt: skip
         [made] = self.world.engine.handle(Submit((draft,), [engines.EMPTY], Owner(1000 + len(job.user), 1000, job.user), "", ""), now)  # type: ignore[union-attr,misc]
@@ -103,6 +105,21 @@ def test_with_backfill(jobs: list[TraceJob], policy: str, backfill: str, order: 
 def test_with_backfill_among_jobs_of_unknown_length(jobs: list[TraceJob], policy: str) -> None:
     chosen = setup(policy, "easy")
     assert by_world(jobs, chosen) == EngineRun(jobs, chosen).run()
+
+
+@settings(max_examples=40)
+@given(
+    workloads(users=True, priorities=True),
+    st.booleans(),
+    st.sampled_from(("fifo", "priority", "fair")),
+    st.sampled_from(("off", "easy", "conservative")),
+    st.booleans(),
+)
+def test_with_predictions(jobs: list[TraceJob], limited: bool, policy: str, backfill: str, soonest_first: bool) -> None:
+    known = [job._replace(limit_s=job.limit_s + GRACE_S if limited else 0.0, work=WORK) for job in jobs]
+    chosen = setup(policy, backfill, estimate="predicted")
+    chosen = replace(chosen, rules=replace(chosen.rules, predict=soonest_first))
+    assert by_world(known, chosen) == EngineRun(known, chosen).run()
 
 
 @settings(max_examples=25)
