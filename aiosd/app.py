@@ -1,6 +1,7 @@
 """The daemon: opens the doors, starts the services, owns the task group, and closes everything in reverse order."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -110,6 +111,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
             signals.listen(asyncio.get_running_loop(), stop=daemon.stopping.set, reload=lambda: _reload(roots, daemon.node))
             await daemon.server.start()
             await daemon.server.serving()
+            gc.freeze()  # what was loaded stays: a full collection among 50,000 jobs takes 130 ms, and finds nothing
             daemon.notifier.ready("serving")
             log.info("ready", pid=os.getpid(), socket=loaded.config.socket_path, state_directory=loaded.config.daemon.state_directory)
             await daemon.stopping.wait()

@@ -60,7 +60,7 @@ def look(state: State, now: Instant) -> Snapshot:
         queues=state.queues,
         runs=held_runs(state, now),
         estimate=state.estimate,
-        promised=[p for p in state.promises.values() if p.key.queue not in stopped],
+        promised=[p for p in preempting.promised(state) if p.key.queue not in stopped],
         in_vain=preempting.in_vain(state, now),
         can_preempt=True,
     )

@@ -57,7 +57,7 @@ def held_run(state: "State", job: Job, now: Instant) -> HeldRun:
     begun = begun_s(job, now)
     suspended = job.phase is Phase.SUSPENDED
     expected_s = latest_s
-    if job.stop is None and not suspended:
+    if job.stop is None and not suspended and (not job.spec.time_limit_s or state.settings.scheduling.predict):
         estimate = state.estimate(key)
         if estimate is not None:
             expected_s = min(latest_s, begun + extended(estimate, now.wall_s - begun).expected_s)

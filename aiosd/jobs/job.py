@@ -167,10 +167,10 @@ class Run:
     shim_pid: int = 0
     suspended_steady_s: float = 0.0  # since when it is suspended; 0: it is not
     suspended_total_s: float = 0.0
-    resized: bool = False  # its grant is another than the one it was launched with
     after: JobId | None = None  # staged: it takes over the grant of that job's run, and holds nothing until then
     whole: Grant | None = None  # suspended for another job: what it had, and is to have again; `grant` is what it has kept
     held_since_s: float = 0.0  # wall; since when it holds just this; 0: since its dispatch
+    resized: bool = False  # its grant is another than the one it was launched with
 
     @property
     def since_s(self) -> float:

@@ -288,6 +288,6 @@ def raised_by(holder: Holder, dimension: Dimension) -> str:
     if holder.scope is Scope.USER:
         return f"aiosctl admin user set {holder.name} {flag} N"
     if holder.scope is Scope.QOS:
-        return f"the section [qos.{holder.name}] of the configuration"
+        return f"[qos.{holder.name}] in aiosd.toml"
     flag = "--share" if holder.scope is Scope.SHARE else flag.replace("--max-", "--user-") if holder.user else flag
     return f"aiosctl queue set {holder.name} {flag} N"

@@ -31,6 +31,17 @@ def in_vain(state: State, now: Instant) -> Sequence[JobId]:
     return tuple(state.unkept)
 
 
+def promised(state: State) -> Sequence[Promise]:
+    """What was promised to those who still wait, as they wait now: one may have been cancelled since, or have asked for something else."""
+    found = []
+    for promise in state.promises.values():
+        place = state.backlog.place_of(promise.job_id)
+        if place is not None:
+            same = place.key.request == promise.key.request
+            found.append(promise if place.key == promise.key else Promise(promise.job_id, place.key, promise.grant if same else None))
+    return found
+
+
 def look_again(state: State, now: Instant) -> None:
     """While anybody waits: when the next run may be preempted, when one should have ended for whom nobody was, and when room may be made again."""
     state.preempt_check_at_s = None
@@ -62,7 +73,7 @@ def check(state: State, now: Instant) -> None:
 
 def carry_out(state: State, plan: Plan, now: Instant) -> bool:
     """Follow a plan as far as it is about preemption, after its starts. Whether another pass can start somebody at once."""
-    _settle_promises(state, plan, now)
+    given_up = _settle_promises(state, plan, now)
     promises = {promise.job_id: promise for promise in plan.promises}
     for eviction in plan.evictions:
         if eviction.beneficiary in promises:
@@ -70,19 +81,25 @@ def carry_out(state: State, plan: Plan, now: Instant) -> bool:
     for job_id in plan.resumes:
         _resume(state, state.jobs[job_id], now)
     state.promises.update(promises)
-    return bool(promises.keys() - _being_waited_for(state))
+    return given_up or bool(promises.keys() - _being_waited_for(state))
 
 
-def _settle_promises(state: State, plan: Plan, now: Instant) -> None:
-    """A promise is kept when its job has started. Where nobody makes room any more and it still could not, it is over."""
+def _settle_promises(state: State, plan: Plan, now: Instant) -> bool:
+    """A promise is kept when its job has started. Where nobody makes room any more and it still could not, it is over.
+
+    Whether one is over like that: what this pass has kept free for it is for others now.
+    """
     if not state.promises:
-        return
-    started, waiting = {start.job_id for start in plan.starts}, _being_waited_for(state)
+        return False
+    given_up, started, waiting = False, {start.job_id for start in plan.starts}, _being_waited_for(state)
     for job_id in list(state.promises):
         if job_id in started or job_id not in waiting or not _waits(state, job_id):
             del state.promises[job_id]
+            if job_id not in started:
+                given_up = True
             if _waits(state, job_id):
                 state.unkept[job_id] = now.steady_s + UNKEPT_S
+    return given_up
 
 
 def _being_waited_for(state: State) -> set[JobId | None]:

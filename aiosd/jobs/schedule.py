@@ -9,13 +9,12 @@ from aiosd.jobs.history import Adjustment
 from aiosd.jobs.peaks import Size
 from aiosd.jobs.settings import Rightsize
 from aiosd.jobs.state import State
-from aiosd.resources.grant import Grant
+from aiosd.resources.grant import describe_grant
 from aiosd.resources.oversubscription import there_are
 from aiosd.resources.shortage import CPU, DISK, MEMORY
 from aiosd.scheduling.policy import ClassKey
 from aiosd.scheduling.predict import Traits
 from aiosd.scheduling.rules import SchedulingRules
-from aiosd.units import format_bytes, format_millis
 
 MOST_RESERVATIONS = 100
 IO = "io"
@@ -115,7 +114,7 @@ def schedule(state: State, measured: Measured, paces: Paces) -> ScheduleView:
         passes=state.passes,
         paces=paces,
         starts=state.starts,
-        expected=[Expected(one.job_id, one.at_s, in_words(one.grant)) for one in planned],
+        expected=[Expected(one.job_id, one.at_s, describe_grant(one.grant)) for one in planned],
         adjustments=list(reversed(state.history.adjustments)),
         held_back=state.held_back,
         policy_fault=state.policy_fault,
@@ -173,9 +172,3 @@ def _availability(state: State, measured: Measured) -> list[Availability]:
         idle = min(granted[kind], 1000 * measured.idle_gpus) if kind == "gpu" else 0
         rows.append(Availability(kind, total, granted[kind], granted[kind] - idle, idle=idle))
     return rows
-
-
-def in_words(grant: Grant) -> str:
-    """ "2 processors, 4 GiB of memory, gpu 0": so that it can be read in a row."""
-    words = [f"{format_millis(grant.cpu_millis)} processors", f"{format_bytes(grant.memory_bytes)} of memory"]
-    return ", ".join([*words, *(f"{part.kind} {part.index}" for part in grant.devices)])

@@ -223,7 +223,8 @@ class BackfillPass(Pass):
         return True
 
     def plan(self, *, more: bool = False) -> Plan:
-        return replace(super().plan(more=more), reservations=tuple(self._planned))
+        plan = super().plan(more=more)
+        return replace(plan, reservations=tuple(self._planned)) if self._planned else plan
 
     def _expected(self) -> Sequence[Planned]:
         return self._planned
@@ -285,9 +286,12 @@ class BackfillPass(Pass):
 
 
 def expected_s(world: Snapshot, key: ClassKey) -> float:
-    """How long a run of this class is expected to take: until its time limit, or as long as such runs took; inf: nobody can say."""
+    """How long a run of this class is expected to take: until its time limit, or as long as such runs took; inf: nobody can say.
+
+    Where there is a limit it counts, unless predictions are asked for: a place that is kept for somebody is not given away for a guess.
+    """
     limit_s = key.lasts_s or inf
-    if world.estimate is no_estimate:
+    if world.estimate is no_estimate or (key.lasts_s and not world.rules.predict):
         return limit_s
     estimate = world.estimate(key)
     return limit_s if estimate is None else min(limit_s, max(LEAST_S, estimate.expected_s))

@@ -155,7 +155,7 @@ def fair(world: Snapshot) -> Plan:
 
     Usage is dominant share-seconds (see fairshare). A user with a share of 0 goes after its siblings who have one.
     """
-    return walk(world, in_two_rounds(world, lambda lanes: Standings(replace(world, lanes=lanes))))
+    return walk(world, in_two_rounds(world, lambda lanes: Standings(world if lanes is world.lanes else replace(world, lanes=lanes))))
 
 
 def fair_ranking(world: Snapshot, mine: ClassKey) -> Callable[[ClassKey], Rank | None]:

@@ -1,6 +1,6 @@
 """What each user has used of the machine under each account, in dominant share-seconds that fade with time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite, log
 from typing import NamedTuple
@@ -110,12 +110,13 @@ class UsageLedger:
         going_on = self._unit() * max(0.0, account.open_share - account.open_weight * fade)
         return account.amount * fade + going_on
 
-    def usage(self, now_s: float) -> dict[Association, float]:
-        """For `Snapshot.usage`: what was used, and a nominal hour more of all that goes on.
+    def usage(self, now_s: float, of: Iterable[Association] | None = None) -> dict[Association, float]:
+        """For `Snapshot.usage`: what was used, and a nominal hour more of all that goes on; of everybody, or of these alone.
 
         With it a pass that starts nothing new ranks the users as the pass did that started what runs.
         """
-        return {whose: self.value(whose, now_s) + NOMINAL_S * account.open_share for whose, account in self._accounts.items()}
+        asked = self._accounts if of is None else [whose for whose in of if whose in self._accounts]
+        return {whose: self.value(whose, now_s) + NOMINAL_S * self._accounts[whose].open_share for whose in asked}
 
     def to_dict(self) -> dict[str, object]:
         """What has ended, for storage: [account, user, amount, at_s] each. Runs that go on are begun anew by whoever loads it."""

@@ -148,7 +148,7 @@ class FairTree:
         found = account.users.get(name)
         if found is None:
             listed = self._shares if account is self.root else self._accounts[account.name].users
-            found = account.users[name] = Node(name, account, positive(listed.get(name, 1.0)))
+            found = account.users[name] = Node(name, account, positive(listed[name]) if name in listed else 1.0)
             account.shares_below += found.shares
         return found
 

@@ -35,7 +35,16 @@ class SortedLane:
 
     def __init__(self, key: LaneKey) -> None:
         self.key = key
-        self.classes: SortedDict = SortedDict()  # (rank, oldest) -> class
+        self.classes: SortedDict = SortedDict()  # (rank, oldest) -> class; changed by `put` and `drop` alone
+        self._only: tuple[tuple[Rank, JobClass], ...] = ()  # what is yielded where there is one; (): to be looked up
+
+    def put(self, place: tuple[Rank, JobId], job_class: JobClass) -> None:
+        self.classes[place] = job_class
+        self._only = ()
+
+    def drop(self, place: tuple[Rank, JobId]) -> None:
+        del self.classes[place]
+        self._only = ()
 
     @property
     def count(self) -> int:
@@ -44,8 +53,10 @@ class SortedLane:
     def __iter__(self) -> Iterator[tuple[Rank, JobClass]]:
         classes = self.classes
         if len(classes) == 1:  # where many have a few jobs each, most lanes are like this: a generator costs more than what it yields
-            (rank, _), job_class = classes.peekitem(0)
-            return iter(((rank, job_class),))
+            if not self._only:
+                (rank, _), job_class = classes.peekitem(0)
+                self._only = ((rank, job_class),)
+            return iter(self._only)
         return ((place[0], classes[place]) for place in classes)
 
 
@@ -89,13 +100,13 @@ class Lanes:
         old = self._places.pop(key, None)
         lane = self._lanes.get(lane_of(key))
         if old is not None and lane is not None:
-            del lane.classes[old]
+            lane.drop(old)
         if job_class.count > 0:
             if lane is None:
                 lane = self._lanes[lane_of(key)] = SortedLane(lane_of(key))
             rank, until_s = self._within(job_class, self._rules, now_s)
             place = self._places[key] = rank, job_class.oldest
-            lane.classes[place] = job_class
+            lane.put(place, job_class)
             self._look_again(key, until_s)
         elif lane is not None and not lane.classes:
             del self._lanes[lane_of(key)]

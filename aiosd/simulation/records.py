@@ -47,11 +47,11 @@ class Machine:
 
     @property
     def words(self) -> str:
-        """`100 processors and 8 GPUs`."""
-        parts = [f"{format_millis(self.cpu_millis)} processors"] if self.cpu_millis else []
-        parts += [f"{self.gpus} GPUs"] if self.gpus else []
+        """`100 processors, 8 GPUs and 64 GiB of memory`."""
+        parts = [f"{format_millis(self.cpu_millis)} processor{'' if self.cpu_millis == 1000 else 's'}"] if self.cpu_millis else []
+        parts += [f"{self.gpus} GPU{'' if self.gpus == 1 else 's'}"] if self.gpus else []
         parts += [f"{format_bytes(self.memory_bytes)} of memory"] if self.memory_bytes else []
-        return " and ".join(parts) or "a machine without end"
+        return " and ".join([", ".join(parts[:-1]), *parts[-1:]] if len(parts) > 1 else parts) or "a machine without end"
 
 
 @dataclass(frozen=True, slots=True)

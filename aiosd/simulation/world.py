@@ -1,7 +1,7 @@
 """The daemon's scheduling code on a heap of virtual time: jobs arrive, the policy plans over the pool, runs end."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from math import inf
@@ -12,7 +12,7 @@ from aiosd.resources.grant import Grant
 from aiosd.resources.request import DeviceRequest, Request
 from aiosd.scheduling.fairshare import Association, UsageLedger, dominant_share
 from aiosd.scheduling.lanes import Lanes
-from aiosd.scheduling.policy import Basis, ClassKey, HeldRun, Snapshot, no_estimate
+from aiosd.scheduling.policy import Basis, ClassKey, HeldRun, Lane, Snapshot, no_estimate
 from aiosd.scheduling.registry import POLICIES
 from aiosd.scheduling.rules import Backfill
 from aiosd.simulation import kernel
@@ -174,13 +174,14 @@ class World:
         if not self._anybody_fits():
             return
         setup = self._setup
+        lanes = self._lanes.at(now_s)
         with self._pool.trial() as pool:
             world = Snapshot(
                 now_s=now_s,
-                lanes=self._lanes.at(now_s),
+                lanes=lanes,
                 pool=pool,
                 slots={name: max(0, queue.max_running - self._active[name]) for name, queue in setup.queues.items() if queue.max_running},
-                usage=self._ledger.usage(now_s) if setup.policy != "fifo" else {},
+                usage=self._usage(now_s, lanes),
                 shares=setup.shares,
                 max_starts=len(self._jobs),
                 rules=setup.rules,
@@ -191,6 +192,13 @@ class World:
             plan = self._policy.policy(world)
         for start in plan.starts:
             self._start(start.job_id, start.grant, now_s)
+
+    def _usage(self, now_s: float, lanes: Sequence[Lane]) -> Mapping[Association, float]:
+        """Of those who matter: to fifo nobody; to fair, where there are no accounts to add it up in, who has jobs that wait."""
+        if self._setup.policy == "fifo":
+            return {}
+        waiting = self._setup.policy == "fair" and not self._setup.rules.accounts
+        return self._ledger.usage(now_s, {Association(lane.key.account, lane.key.user) for lane in lanes} if waiting else None)
 
     def _expect(self, now_s: float) -> None:
         """When the runs will end that have begun since the last pass, or have outlived what was expected of them."""

@@ -25,7 +25,7 @@ def a_daemon_with_queues() -> Iterator[Daemon]:
         config = daemon.root / "config" / "aios"
         config.mkdir(parents=True)
         queues = "".join(f'[queues.{mode}]\npreempt_mode = "{mode}"\n' for mode in MODES)
-        (config / "aiosd.toml").write_text(f"[queues.high]\npreempts = {list(MODES)}\n{queues}".replace("'", '"'))
+        (config / "aiosd.toml").write_text(f"[scheduler]\npreempt_min_gain_s = 0\n[queues.high]\npreempts = {list(MODES)}\n{queues}".replace("'", '"'))
         yield daemon
 
 

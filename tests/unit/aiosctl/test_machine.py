@@ -147,7 +147,9 @@ def test_share_is_a_tree(cli) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_policy_set_changes_rules_alone(cli, fake) -> None:  # type: ignore[no-untyped-def]
-    assert cli("policy", "set", "--backfill", "easy", "--no-predict", "--weight", "age=500").status == 0
+    said = cli("policy", "set", "--backfill", "easy", "--no-predict", "--weight", "age=500")
+    assert said.status == 0
+    assert "Rules" in said.out  # what was changed is shown
     assert fake.called("set_policy") == [(("",), {"backfill": "easy", "predict": False, "weights": {"age": 500.0}})]
     assert cli("policy", "set").status == cli("policy", "set", "--weight", "age=").status == cli("policy", "set", "--backfill", "some").status == 2
 

@@ -107,3 +107,12 @@ def test_a_bar_is_for_terminals_only(capsys: pytest.CaptureFixture[str], monkeyp
     shown = capsys.readouterr().err.split("\r")
     assert shown[1].startswith("[###############...............]  50 %  fifo\\x1b easy")
     assert shown[-1] == ""
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--cpus", "0"), ("--gpus", "0.0"), ("--jobs", "0"), ("--load", "-1")])
+def test_nothing_at_all_is_not_taken_for_the_usual(cli: Cli, fake: FakeClient, flag: str, value: str) -> None:
+    said = cli("simulate", "--generate", "poisson", flag, value)
+    assert said.status == 2
+    assert flag in said.err
+    assert "gaps" not in said.err
+    assert not fake.called("simulate")

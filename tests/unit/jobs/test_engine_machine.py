@@ -14,7 +14,6 @@ from aiosd.errors import AiosError
 from aiosd.ids import JobId
 from aiosd.jobs.actions import (
     Event,
-    HoldBack,
     InventoryChanged,
     QueueChange,
     Reserve,
@@ -35,11 +34,10 @@ from aiosd.jobs.engine import Engine
 from aiosd.jobs.job import Exit, Job, Phase
 from aiosd.jobs.ports import Launched, LaunchFailed, Loaded, RunEnded
 from aiosd.jobs.state import State
-from aiosd.scheduling.rules import Backfill, PreemptMode
+from aiosd.scheduling.rules import PreemptMode
 from tests.unit.jobs.bookkeeper import LONG_S, SHORT_S, Bookkeeper
 from tests.unit.jobs.world import ALICE, BOB, EMPTY, draft, machine
 
-CLOCK_TICK_S = 1e-6  # by so much at least a clock has moved when somebody is woken
 NUMBERS = st.integers(3, 18)
 INDICES = st.integers(-1, 4)
 KINDS = st.sampled_from(["after", "after-ok", "after-any", "after-failed"])
@@ -216,32 +214,9 @@ class EngineMachine(RuleBasedStateMachine):
     def drain(self, drained: bool) -> None:
         self.do(SetDrained(drained))
 
-    @rule(most=st.sampled_from([0, 1000, 2000]), each=st.sampled_from([0, 1]), share=st.sampled_from([0, 400]), borrow=st.booleans())
-    def set_queue_limits(self, most: int, each: int, share: int, borrow: bool) -> None:
-        self.do(SetQueue("default", QueueChange(cpu_millis=most, user_running=each, share_permille=share, borrow=borrow)))
-
-    @rule(policy=st.sampled_from(["fifo", "priority", "fair"]), backfill=st.sampled_from([None, *Backfill]))
-    def set_policy(self, policy: str, backfill: Backfill | None) -> None:
-        self.do(SetPolicy(policy, backfill))
-
-    @rule(reason=st.sampled_from(["", "97 % of the memory is used"]))
-    def hold_back(self, reason: str) -> None:
-        self.do(HoldBack(reason))
-
-    @rule(wakes=st.integers(1, 6))
-    def sleep_until_it_wakes(self, wakes: int) -> None:
-        """Nobody is woken again and again for nothing."""
-        in_vain, state = 0, self.world.engine.state
-        for _ in range(wakes):
-            wake_s = self.world.engine.next_wake_in_s(self.world.now)
-            if wake_s is None:
-                return
-            before = state.revision, state.passes
-            now = self.world.now
-            self.world.now = Instant(now.wall_s + wake_s + CLOCK_TICK_S, now.steady_s + wake_s + CLOCK_TICK_S)
-            self.do(None)
-            in_vain = in_vain + 1 if wake_s < 0.001 and (state.revision, state.passes) == before else 0
-            assert in_vain < 2, (wake_s, state.timers, state.preempt_check_at_s, state.holdings.check_at_s)
+    @rule(policy=st.sampled_from(["fifo", "priority", "fair"]))
+    def set_policy(self, policy: str) -> None:
+        self.do(SetPolicy(policy))
 
     @rule(cpus=st.integers(1, 3))
     def change_machine(self, cpus: int) -> None:
@@ -262,12 +237,6 @@ class EngineMachine(RuleBasedStateMachine):
         now = self.world.now
         self.world.now = Instant(now.wall_s + seconds, now.steady_s + seconds)
         self.do(None)
-
-    @invariant()
-    def what_is_due_has_been_done(self) -> None:
-        if hasattr(self, "world") and not self.world.inbox:
-            wake_s = self.world.engine.next_wake_in_s(self.world.now)
-            assert wake_s is None or wake_s > 0, self.world.engine.state.timers
 
     @rule(jump_s=st.sampled_from([-1000.0, -5.0, 100.0]))
     def jump(self, jump_s: float) -> None:
@@ -456,10 +425,9 @@ class EngineMachine(RuleBasedStateMachine):
         self.world.inventory = machine(3)
         self.do(InventoryChanged(self.world.inventory))
         self.do(SetDrained(False))
-        self.do(HoldBack(""))
         for number in list(self.world.engine.state.reservations):
             self.do(Unreserve(number))
-        self.do(SetQueue("default", QueueChange(max_running=0, started=True, cpu_millis=0, user_running=0, share_permille=0)))
+        self.do(SetQueue("default", QueueChange(max_running=0, started=True)))
         self.do(SetLimits("alice", None))
         self.do(SetLimits("bob", UserLimits(running_jobs=1)))
         self.drain_world()
@@ -492,5 +460,5 @@ def replace_state(state: State) -> State:
     return State(state.settings, state.pool.__class__(state.pool.inventory), state.queues, state.policy, state.ledger)
 
 
-EngineMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+EngineMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 TestEngine = EngineMachine.TestCase

@@ -203,7 +203,7 @@ def test_limits_of_many_and_pressure_have_words() -> None:
         assert (why(world, number).kind, told(state, state.jobs[JobId(number)]).reason) == (kind, short)
         assert why(world, number).summary.startswith(words)
     assert why(world, 4).suggestions[-1:] == ("`aiosctl queue set day --max-cpus N` raises the limit, or lifts it with 0; that takes an operator",)
-    assert why(world, 6).suggestions[-1:] == ("the section [qos.urgent] of the configuration has the limit; an admin raises it there, or lifts it with 0",)
+    assert why(world, 6).suggestions[-1:] == ("[qos.urgent] in aiosd.toml has the limit; an admin raises it there, or lifts it with 0",)
     state.waits, state.held_back = {}, "97 % of the memory is used"
     assert (why(world, 2).kind, told(state, state.jobs[JobId(2)]).reason) == ("pressure", "memory pressure")
     assert why(world, 2).summary.endswith("97 % of the memory is used")

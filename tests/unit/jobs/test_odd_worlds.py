@@ -8,7 +8,7 @@ import pytest
 from aiosd.clock import Instant
 from aiosd.errors import NeverFits
 from aiosd.ids import JobId
-from aiosd.jobs.actions import InventoryChanged, SetPolicy
+from aiosd.jobs.actions import InventoryChanged, Reserve, SetPolicy
 from aiosd.jobs.draft import JobDraft, RequestDraft
 from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.request import DeviceRequest
@@ -105,3 +105,26 @@ def test_a_machine_that_shrinks_below_what_runs_lets_it_run_and_starts_nothing_i
     assert world.phase(5) == "queued"
     run_dry(world)
     assert world.engine.state.pool.used().cpu_millis == 0
+
+
+def test_a_reservation_that_a_clock_takes_away_lets_others_start() -> None:
+    world = World(inventory=machine(2))
+    world.do(Reserve(world.now.wall_s, world.now.wall_s + 60.0, ("bob",), frozenset({"bob"}), RequestDraft(cpu_millis=2000, memory_bytes=1)))
+    world.submit(draft("a", time_limit_s=10.0, grace_s=1.0))
+    assert world.phase(1) == "queued"
+    world.now = world.now._replace(wall_s=world.now.wall_s - 1000.0)
+    world.do()
+    assert world.phase(1) == "starting", "the reservation is a quarter of an hour away"
+
+
+def test_a_clock_that_passes_the_deadline_of_what_is_staged() -> None:
+    world = World(inventory=machine(1))
+    world.submit(draft("many"))
+    world.finish(JobId(1), run_s=0.002)
+    world.submit(*[draft("many", deadline_at_s=world.now.wall_s + 3.0)] * 3)
+    assert [world.phase(n) for n in (2, 3, 4)] == ["starting"] * 3 and len(world.launched) == 2, "two are staged behind the first"
+    world.now = world.now._replace(wall_s=world.now.wall_s + 100.0)
+    world.do()
+    assert [world.phase(n) for n in (2, 3, 4)] == ["starting", "skipped", "skipped"]
+    wake_s = world.engine.next_wake_in_s(world.now)
+    assert wake_s is None or wake_s > 0, "nothing is left to be done"

@@ -7,8 +7,8 @@ import pytest
 from aiosd.access.limits import UserLimits
 from aiosd.errors import FailedPrecondition
 from aiosd.ids import JobId
-from aiosd.jobs.actions import InventoryChanged, QueueChange, Reserve, SetDrained, SetLimits, SetQueue, Signal, Steer, Submit
-from aiosd.jobs.draft import JobDraft, RequestDraft, RetryDraft
+from aiosd.jobs.actions import InventoryChanged, QueueChange, Reserve, SetDrained, SetLimits, SetQueue, Signal, Steer, SteerJob, Submit, UpdateJob
+from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
 from aiosd.jobs.job import Phase, StopCause
 from aiosd.jobs.ports import LaunchFailed, Loaded
 from aiosd.jobs.preempting import UNKEPT_S
@@ -143,6 +143,33 @@ def test_a_job_that_is_cancelled_meanwhile_leaves_the_room_to_others() -> None:
     found.steer(Steer.CANCEL, HIGH)
     found.finish(LOW, 75)
     assert found.phase(1) == "starting" and not found.engine.state.promises
+
+
+def test_one_that_is_cancelled_as_its_room_becomes_free() -> None:
+    """Both in one turn: the promise to a job that waits no more is nobody's, and no fault of the policy."""
+    found = running(world(), job())
+    found.engine.handle(SteerJob(Steer.CANCEL, HIGH), found.now)
+    found.finish(LOW, 75)
+    assert (found.engine.state.policy_fault, found.phase(1), found.engine.state.promises) == ("", "starting", {})
+
+
+def test_one_that_asks_for_more_as_its_room_becomes_free() -> None:
+    found = running(world(), job())
+    found.engine.handle(UpdateJob(HIGH, JobChange(memory_bytes=4 * GIB)), found.now)
+    found.finish(LOW, 75)
+    assert (found.engine.state.policy_fault, found.phase(2)) == ("", "starting")
+    run = found.engine.state.job(HIGH).run
+    assert run is not None and run.grant.memory_bytes == 4 * GIB
+
+
+def test_what_was_kept_for_one_who_cannot_have_it_is_for_others_at_once() -> None:
+    found = running(world(), job())
+    found.inventory = machine(2)
+    found.engine.handle(InventoryChanged(found.inventory), found.now)
+    found.submit(job("default", 2, priority=9))
+    assert found.phase(3) == "queued", "what is free is kept for whom room is made"
+    found.finish(LOW, 75)
+    assert (found.phase(2), found.phase(3)) == ("queued", "starting"), "nobody has to say anything before it starts"
 
 
 def test_cancel_and_retry_on_preempt() -> None:

@@ -58,7 +58,7 @@ def test_execution_counts_passes_and_starts_and_knows_what_is_planned() -> None:
     view = seen(world)
     assert (view.starts, view.passes) == (2, 1)
     assert view.rightsize is Rightsize.APPLY
-    assert view.expected == [Expected(job.id, 99.0, "1 processors, 4 GiB of memory"), Expected(JobId(9), 1234.0, "1 processors, 4 GiB of memory")]
+    assert view.expected == [Expected(job.id, 99.0, "1 processor, 4 GiB of memory"), Expected(JobId(9), 1234.0, "1 processor, 4 GiB of memory")]
 
 
 def test_adjustments_are_newest_first() -> None:

@@ -131,14 +131,15 @@ def test_the_shortest_goes_first_if_that_is_wanted() -> None:
     assert started(decide(fifo, pool, jobs, rules=SHORTEST, runs=runs)) == [4, 5]
 
 
-def test_a_prediction_counts_where_it_is_shorter_than_the_limit() -> None:
+def test_a_prediction_counts_in_place_of_a_limit_where_it_is_asked_for() -> None:
     def known(class_key: ClassKey) -> Estimate | None:
         return Estimate(60.0, 50.0, 70.0, 5) if class_key.lasts_s == 3600.0 else None
 
     pool = Pool(machine(cpus=8))
     runs = [run(pool, ask(6), 100.0)]
     jobs = [_job(1, 8), _job(2, 1, 3600.0), _job(3, 1, 7200.0)]
-    assert started(decide(fifo, pool, jobs, rules=EASY, runs=runs, estimate=known)) == [2]
+    assert started(decide(fifo, pool, jobs, rules=replace(EASY, predict=True), runs=runs, estimate=known)) == [2]
+    assert started(decide(fifo, pool, jobs, rules=EASY, runs=runs, estimate=known)) == []
 
 
 def test_no_more_candidates_are_looked_at_than_the_depth() -> None:
