@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -44,7 +44,9 @@ class Workload:
         for backfill in backfills:
             yield from (self.setup(policy, backfill) for policy in POLICIES)
         yield setup("fifo", "easy", "shortest", estimate=self.estimate)
-        yield from (setup(policy, "easy", order, estimate="predicted") for policy, order in PREDICTED)
+        for policy, order in PREDICTED:
+            by_limits = setup(policy, "easy", order, estimate="predicted")
+            yield replace(by_limits, rules=replace(by_limits.rules, predict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ def _setups(wire: pb.Experiment, here: Mapping[str, Any]) -> list[dict[str, obje
     if wire.estimate not in ESTIMATES:
         raise InvalidArgument(f"estimate is {wire.estimate}, which this daemon does not know", hint="choose asked, actual or predicted", field="estimate")
     estimate = ESTIMATES[wire.estimate] or (here["estimate"] if own else "asked")
+    if wire.estimate == pb.Experiment.PREDICTED:
+        rules["predict"] = True  # whoever asks for predictions means them to count beside limits
     known = {"estimate": estimate, "events": wire.events, **({"queues": here["queues"], "shares": here["shares"]} if own else {})}
     return [{"policy": policy, "rules": {**rules, "backfill": backfill}, **known} for policy in policies for backfill in backfills]
 

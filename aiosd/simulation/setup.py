@@ -14,7 +14,7 @@ class RunTimes(StrEnum):
 
     ASKED = "asked"  # as long as they may: the limit that was asked for, if any
     ACTUAL = "actual"  # the truth
-    PREDICTED = "predicted"  # what it has learned from the runs that had ended by then, within the limit, as the daemon does
+    PREDICTED = "predicted"  # what it has learned from the runs that had ended by then; where there is a limit only with `rules.predict`, as in the daemon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

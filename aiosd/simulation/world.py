@@ -205,7 +205,7 @@ class World:
         learning = self._learning
         for number in learning.due(now_s) if learning is not None else ():
             run = self._runs.get(number)
-            if learning is not None and run is not None:
+            if learning is not None and run is not None and (not run.key.lasts_s or self._setup.rules.predict):  # else the limit counts
                 end_s = learning.expected_end_s(number, run.key, run.begun_s, run.latest_end_s, now_s)
                 self._runs[number] = replace(run, expected_end_s=end_s)
 

@@ -49,7 +49,7 @@ def test_every_policy_with_every_backfill() -> None:
 )  # fmt: skip
 def test_run_times_are_believed_as_here_unless_it_is_said(source: pb.Experiment.Source, estimate: pb.Experiment.Estimate, believed: str) -> None:
     [setup] = experiment_of(from_experiment(pb.Experiment(source=source, estimate=estimate), HERE)).setups
-    assert setup.estimate == believed
+    assert (setup.estimate, setup.rules.predict) == (believed, estimate == pb.Experiment.PREDICTED)
 
 
 def test_amounts() -> None:

@@ -59,12 +59,14 @@ def test_of_what_nobody_knows_the_limit_is_expected() -> None:
 
 
 def test_backfill_sees_what_was_learned() -> None:
-    """Ada asks for 1000 s and takes 10: once that is known, hers go beside the head that waits for a run of 200 s."""
+    """Ada asks for 1000 s and takes 10: once that is known, and is to count, hers go beside the head that waits for a run of 200 s."""
     earlier = [TraceJob(float(at), 10, 1000, limit_s=1000, user="ada") for at in range(0, 60, 20)]
     jobs = [*earlier, TraceJob(100, 200, 3000, limit_s=200, user="bob"), TraceJob(101, 50, 4000, limit_s=50, user="bob"), JOB._replace(submit_s=102, run_s=10)]
-    asked, predicted = (World(jobs, MACHINE, setup("fifo", "easy", estimate=known)).run(lambda done: None) for known in ("asked", "predicted"))
-    assert asked == [0, 20, 40, 100, 300, 350]
-    assert predicted == [0, 20, 40, 100, 300, 102]
+    by_limits = setup("fifo", "easy", estimate="predicted")
+    by_guess = replace(by_limits, rules=replace(by_limits.rules, predict=True))
+    limits, guessed = (World(jobs, MACHINE, chosen).run(lambda done: None) for chosen in (by_limits, by_guess))
+    assert limits == [0, 20, 40, 100, 300, 350]
+    assert guessed == [0, 20, 40, 100, 300, 102]
 
 
 def test_who_is_expected_to_end_soonest_goes_first() -> None:
