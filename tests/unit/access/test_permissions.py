@@ -127,6 +127,21 @@ def test_what_only_looks_changes_nothing() -> None:
         "ListQos",
         "Shares",
         "Schedule",
+        "GetVersion",
+        "Log",
+        "LogReferences",
+        "ListReferences",
+        "Diff",
+        "Scan",
+        "VerifySignature",
+        "Missing",
+        "FetchChunks",
+        "Download",
+        "Checkout",
+        "Verify",
+        "Usage",
+        "Export",
+        "Push",
     }
     for name, rule in permissions.RULES.items():
         assert rule.changes != (name.rpartition(".")[2] in looking | {"ServerReflectionInfo"}), name

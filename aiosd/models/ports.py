@@ -1,0 +1,147 @@
+"""What models need of the doors: a memory of versions and references, and a worker that moves the bytes."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aiosd.models.manifest import Manifest
+from aiosd.models.model import Model, Move, Reference, Signature
+from aiosd.models.version import Kind, Schema, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A chunk as it lies in the store: `place` is the pack (or whole file) that has it, from `offset` for `stored_size` bytes."""
+
+    digest: str
+    size: int
+    place: str
+    offset: int
+    stored_size: int
+    encoding: str  # raw, zstd, delta (base: the chunk that it is a difference to)
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefChange:
+    """Compare and set: `expected` None: wherever it is; "": it must not exist. `move.target` "" removes it."""
+
+    kind: Kind
+    model: str
+    move: Move
+    expected: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChanges:
+    """Committed as one transaction or not at all; a RefChange whose reference is elsewhere raises Conflict, and nothing is done."""
+
+    models: Sequence[Model] = ()
+    versions: Sequence[tuple[Version, bytes]] = ()  # with the bytes of the commit
+    chunks: Sequence[Stored] = ()
+    manifests: Mapping[str, bytes] = field(default_factory=dict)  # by digest
+    references: Sequence[RefChange] = ()
+    signatures: Sequence[Signature] = ()
+    states: Sequence[Version] = ()  # whose state or reasons have changed
+    gone_versions: Sequence[tuple[Kind, str, str]] = ()  # (kind, model, id)
+    gone_models: Sequence[tuple[Kind, str]] = ()
+    gone_chunks: Sequence[str] = ()
+    gone_manifests: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelQuery:
+    """Which models to list; empty fields match all. `metrics`: (name, operator, value)."""
+
+    kind: Kind = Kind.MODEL
+    text: str = ""
+    format: str = ""
+    metrics: tuple[tuple[str, str, float], ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    author: str = ""
+    job_id: str = ""
+    tensor: str = ""
+
+
+class ModelStore(Protocol):
+    """The memory of models. Raises Conflict, DiskFull, StorageUnwritable, StorageCorrupt and Unavailable."""
+
+    async def commit(self, changes: ModelChanges) -> None:
+        """Make `changes` one durable fact. Raises Conflict with what was expected and what is there."""
+
+    async def models(self, query: ModelQuery) -> Sequence[Model]:
+        """By name; all that match, whoever may see them."""
+
+    async def model(self, kind: Kind, name: str) -> Model | None: ...
+
+    async def version(self, kind: Kind, model: str, version_id: str) -> Version | None:
+        """`version_id`: all of it, or at least 4 letters of its beginning. Raises InvalidArgument when several begin so."""
+
+    async def versions(self, kind: Kind, model: str, before: int, limit: int) -> Sequence[Version]:
+        """Newest first, those with a number below `before` (0: all)."""
+
+    async def commit_bytes(self, version_id: str) -> bytes | None: ...
+
+    async def references(self, kind: Kind, model: str) -> Sequence[Reference]: ...
+
+    async def moves(self, kind: Kind, model: str, reference: str, before: int, limit: int) -> Sequence[tuple[int, Move]]:
+        """Newest first, each with its number."""
+
+    async def manifest(self, digest: str) -> Manifest | None: ...
+
+    async def stored(self, digests: Collection[str]) -> Mapping[str, Stored]:
+        """Where these chunks lie, those that are there."""
+
+    async def signatures(self, version_id: str) -> Sequence[Signature]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Bytes of how many are read, and how many were new to the store."""
+
+    done: int
+    total: int
+    stored: int = 0
+    doing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a registration has brought into the store, durable but not yet remembered: garbage until it is committed."""
+
+    manifest: Manifest
+    chunks: Sequence[Stored]  # the new ones
+    schema: Schema
+    findings: Sequence[str] = ()  # why it is to be flagged
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is to be registered: `path` is opened as the user `uid`, following no link out of it."""
+
+    path: str
+    uid: int
+    gid: int
+    user: str
+
+
+class Vault(Protocol):
+    """The bytes. Long work is done in a process of its own with bounded memory and low priority, and can be cancelled by closing the iterator."""
+
+    def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
+        """Read, chunk, compare with what is there, store what is new. `base`: the parent's, for deltas. Ends with Taken.
+
+        raises  NotFound, Denied, InvalidArgument (what cannot be registered, with why), FailedPrecondition (it changed while it was read), DiskFull
+        """
+
+    def give(self, manifest: Manifest, path: str = "") -> AsyncIterator[Progress | str]:
+        """A verified, read-only path of all of it; `path`: a copy of one's own there. Ends with the path. Raises DataLoss."""
+
+    def read(self, manifest: Manifest, file: str, offset: int) -> AsyncIterator[bytes]:
+        """Bytes of one file from `offset`, verified chunk by chunk. Raises DataLoss."""
+
+    def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
+        """Read back and compare. Ends with the digests that are damaged."""
+
+    async def sweep(self, live: Collection[str], grace_s: float, *, dry_run: bool) -> tuple[Sequence[str], int]:
+        """Remove what is stored and not alive: (digests, bytes) of it."""
