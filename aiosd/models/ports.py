@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
-from aiosd.models.version import Kind, Schema, Version
+from aiosd.models.version import Kind, Schema, Version, VersionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,55 @@ class RefChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Registered:
+    """What a registration with an idempotency key has made."""
+
+    uid: int
+    key: str
+    kind: Kind
+    model: str
+    version: str
+    at_s: float
+
+
+class Node(NamedTuple):
+    """A version as its history needs it; `parents`: the first is the one it follows, and none need be there any more."""
+
+    number: int
+    id: str
+    parents: tuple[str, ...]
+    manifest: str
+    created_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The versions of one model in numbers; `newest` is the id of the last one."""
+
+    versions: int = 0
+    size: int = 0
+    stored_bytes: int = 0
+    newest: str = ""
+    references: Sequence[Reference] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one user's models and datasets take."""
+
+    models: int = 0
+    versions: int = 0
+    size: int = 0
+    stored_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelChanges:
-    """Committed as one transaction or not at all; a RefChange whose reference is elsewhere raises Conflict, and nothing is done."""
+    """Committed as one transaction or not at all.
+
+    Nothing is done, and Conflict raised, when a reference is elsewhere than its RefChange expects, when one would lead to a
+    version that is not there, or when a version would go that a reference leads to. A model that goes takes all of its own with it.
+    """
 
     models: Sequence[Model] = ()
     versions: Sequence[tuple[Version, bytes]] = ()  # with the bytes of the commit
@@ -47,6 +94,7 @@ class ModelChanges:
     gone_models: Sequence[tuple[Kind, str]] = ()
     gone_chunks: Sequence[str] = ()
     gone_manifests: Sequence[str] = ()
+    requests: Sequence[Registered] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +124,30 @@ class ModelStore(Protocol):
 
     async def version(self, kind: Kind, model: str, version_id: str) -> Version | None:
         """`version_id`: all of it, or at least 4 letters of its beginning. Raises InvalidArgument when several begin so."""
+
+    async def picked(self, kind: Kind, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Version]:
+        """Those versions by (model, whole id) that are there."""
+
+    async def graph(self, kind: Kind, model: str) -> Sequence[Node]:
+        """All versions of one model, newest first, without what is in them."""
+
+    async def summaries(self, kind: Kind, models: Collection[str]) -> Mapping[str, Summary]:
+        """Of these models, those that are there."""
+
+    async def holdings(self) -> Mapping[int, Holding]:
+        """By the owner's uid."""
+
+    async def registered(self, uid: int, key: str) -> Registered | None:
+        """What this user's registration with this key has made."""
+
+    async def in_state(self, state: VersionState) -> Sequence[Version]:
+        """Of models and datasets alike."""
+
+    async def manifest_digests(self) -> Sequence[str]:
+        """Of all that are kept, used or not."""
+
+    async def stored_bytes(self) -> int:
+        """What all chunks together take."""
 
     async def versions(self, kind: Kind, model: str, before: int, limit: int) -> Sequence[Version]:
         """Newest first, those with a number below `before` (0: all)."""

@@ -153,6 +153,7 @@ model = Table(
 )
 
 # Immutable commits; `commit_body` is what the id is the digest of. `state` and `reasons` are found out, and change.
+# The large column is the last: SQLite reads past it to whatever comes after.
 model_version = Table(
     "model_version",
     metadata,
@@ -160,8 +161,8 @@ model_version = Table(
     Column("model", Text, primary_key=True),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("id", Text, nullable=False),
+    Column("parents", Text, nullable=False),  # their ids, with spaces between; the first is the one it follows
     Column("manifest", Text, nullable=False),
-    Column("commit_body", LargeBinary, nullable=False),
     Column("author", Text, nullable=False),
     Column("created_at_s", Double, nullable=False),
     Column("format", Text, nullable=False),
@@ -171,6 +172,7 @@ model_version = Table(
     Column("stored_bytes", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("reasons", Text, nullable=False),  # JSON
+    Column("commit_body", LargeBinary, nullable=False),
     ForeignKeyConstraint(["kind", "model"], ["model.kind", "model.name"]),
 )
 Index("model_version_by_id", model_version.c.id, model_version.c.kind, model_version.c.model)
@@ -216,6 +218,19 @@ model_signature = Table(
     Column("signed_at_s", Double, nullable=False),
     Column("signed_by", Text, nullable=False),
 )
+
+# What a registration with a key has made, so that one that is repeated makes nothing more; forgotten after a day or so.
+model_request = Table(
+    "model_request",
+    metadata,
+    Column("uid", BigInteger, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+)
+Index("model_request_by_age", model_request.c.at_s)
 
 # What the numbers and words of a version are searched by.
 model_metric = Table(

@@ -22,8 +22,8 @@ def upgrade() -> None:
         sa.Column("model", sa.Text, primary_key=True),
         sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("id", sa.Text, nullable=False),
+        sa.Column("parents", sa.Text, nullable=False),
         sa.Column("manifest", sa.Text, nullable=False),
-        sa.Column("commit_body", sa.LargeBinary, nullable=False),
         sa.Column("author", sa.Text, nullable=False),
         sa.Column("created_at_s", sa.Double, nullable=False),
         sa.Column("format", sa.Text, nullable=False),
@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("stored_bytes", sa.BigInteger, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("reasons", sa.Text, nullable=False),
+        sa.Column("commit_body", sa.LargeBinary, nullable=False),
         sa.ForeignKeyConstraint(["kind", "model"], ["model.kind", "model.name"]),
     )
     op.create_table(
@@ -69,6 +70,15 @@ def upgrade() -> None:
         sa.Column("signed_by", sa.Text, nullable=False),
     )
     op.create_table(
+        "model_request",
+        sa.Column("uid", sa.BigInteger, primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("version", sa.Text, nullable=False),
+        sa.Column("at_s", sa.Double, nullable=False),
+    )
+    op.create_table(
         "model_metric",
         sa.Column("version", sa.Text, primary_key=True),
         sa.Column("name", sa.Text, primary_key=True),
@@ -99,5 +109,6 @@ def upgrade() -> None:
     op.create_index("model_version_by_id", "model_version", ["id", "kind", "model"])
     op.create_index("model_version_by_manifest", "model_version", ["manifest"])
     op.create_index("model_move_by_reference", "model_move", ["kind", "model", "reference", "number"])
+    op.create_index("model_request_by_age", "model_request", ["at_s"])
     op.create_index("model_metric_by_value", "model_metric", ["name", "value"])
     op.create_index("chunk_by_place", "chunk", ["place"])
