@@ -189,7 +189,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is to be registered: `path` is opened as the user `uid`, following no link out of it."""
+    """What somebody named: `path` is opened, or made, as the user `uid`."""
 
     path: str
     uid: int
@@ -197,23 +197,55 @@ class Source:
     user: str
 
 
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep has removed, or would remove: chunks that no version needs, and the bytes of the disk that are free again."""
+
+    chunks: int
+    bytes: int
+    strays: int = 0  # files that no row of the index knows, as of registrations that were cut off
+
+
+class ChunkIndex(Protocol):
+    """The memory of where chunks lie. Raises DiskFull, StorageUnwritable, StorageCorrupt and Unavailable."""
+
+    async def stored(self, digests: Collection[str]) -> Mapping[str, Stored]:
+        """Those that are there, and the bases of those that are differences. One whose base is gone is not there."""
+
+    async def within(self, places: Collection[str]) -> Sequence[Stored]:
+        """All that lie in these places, by place and offset."""
+
+    async def places(self, after: str, limit: int) -> Sequence[str]:
+        """Those that have any chunk, by name, from behind `after`."""
+
+    async def commit(self, new: Sequence[Stored], gone: Collection[tuple[str, str]]) -> None:
+        """One transaction: forget each (digest, place) of `gone` that lies there still, then add what is new."""
+
+
 class Vault(Protocol):
     """The bytes. Long work is done in a process of its own with bounded memory and low priority, and can be cancelled by closing the iterator."""
 
     def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
-        """Read, chunk, compare with what is there, store what is new. `base`: the parent's, for deltas. Ends with Taken.
+        """Read, chunk, compare with what is there, store what is new. `base`: the parent's, for differences. Ends with Taken.
 
+        Commit what is taken before the iterator is closed: until then no sweep touches what the manifest names.
         raises  NotFound, Denied, InvalidArgument (what cannot be registered, with why), FailedPrecondition (it changed while it was read), DiskFull
         """
 
-    def give(self, manifest: Manifest, path: str = "") -> AsyncIterator[Progress | str]:
-        """A verified, read-only path of all of it; `path`: a copy of one's own there. Ends with the path. Raises DataLoss."""
+    def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
+        """A verified, read-only path of all of it that this user can read; with `to.path` a copy of the user's own there. Ends with the path.
+
+        raises  DataLoss, AlreadyExists (there is something at `to.path`), Denied, NotFound, Exhausted, DiskFull
+        """
 
     def read(self, manifest: Manifest, file: str, offset: int) -> AsyncIterator[bytes]:
-        """Bytes of one file from `offset`, verified chunk by chunk. Raises DataLoss."""
+        """Bytes of one file from `offset`, verified. Raises DataLoss, NotFound (no such file), InvalidArgument."""
 
     def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
-        """Read back and compare. Ends with the digests that are damaged."""
+        """Read back and compare, so many of a thousand chunks. Ends with the digests that are damaged, which are set aside."""
 
-    async def sweep(self, live: Collection[str], grace_s: float, *, dry_run: bool) -> tuple[Sequence[str], int]:
-        """Remove what is stored and not alive: (digests, bytes) of it."""
+    async def missing(self, manifest: Manifest) -> Sequence[str]:
+        """The chunks of it that are not in the store (any more); none: it is whole, as far as is known."""
+
+    async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:
+        """Remove what is stored, older than `grace_s`, and not among the digests of `live`, which is read once, from now on."""
