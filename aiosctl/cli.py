@@ -26,13 +26,15 @@ COMMANDS = {
     "node": ("aiosctl.node:node", "The machine: inventory, health, isolation; drain, resume"),
     "queue": ("aiosctl.queues:queue", "Queues: ls, show, set"),
     "policy": ("aiosctl.policy:policy", "The order in which jobs go: show, set"),
+    "model": ("aiosctl.model:model", "Models under version control: register, log, diff, checkout, rollback"),
+    "data": ("aiosctl.model:data", "Datasets, kept as models are"),
     "daemon": ("aiosctl.daemon:daemon", "The daemon: start, stop, status, logs, reload, install"),
     "admin": ("aiosctl.admin:admin", "Users, tokens, audit trail, keys for the network; backup, restore, check"),
     "completion": ("aiosctl.completion:completion", "Print the completion script of a shell"),
     "whoami": ("aiosctl.whoami:whoami", "Whom the daemon takes you for, and your role"),
     "version": ("aiosctl.version:version", "The version of aiosctl, and of the daemon"),
 }
-SECTIONS = {"run": "Work", "cancel": "Steer", "top": "The machine", "daemon": "Upkeep"}
+SECTIONS = {"run": "Work", "cancel": "Steer", "top": "The machine", "model": "Models", "daemon": "Upkeep"}
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

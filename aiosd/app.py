@@ -30,6 +30,7 @@ from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import caller
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.jobs import Beside, JobsServicer
+from aiosd.rpc.models import ModelsServicer
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import RpcServer, Servicers
@@ -173,6 +174,7 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}),
         AccessServicer(accounts, caller),
         AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
+        ModelsServicer(services.models),
     )
     return RpcServer(servicers, listening(config), entrance.gate)
 

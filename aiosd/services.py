@@ -20,16 +20,23 @@ from aiosd.host.runfile import boot_id
 from aiosd.ids import JobId
 from aiosd.jobs.engine import Engine
 from aiosd.jobs.job import Job, Phase, StopCause
+from aiosd.jobs.limiting import limits_of
 from aiosd.jobs.ports import Loaded as Remembered
 from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.service import JobService
+from aiosd.models.care_service import ModelCare
+from aiosd.models.move_service import ModelMoves
+from aiosd.models.read_service import ModelReader
+from aiosd.models.service import ModelService
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.device_service import DeviceService
 from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
+from aiosd.rpc.models import ModelServices
 from aiosd.runs import BoundsWatcher, DiskWatcher, RunMeter, RunWatcher
 from aiosd.storage.access import SqlAccess
+from aiosd.storage.models import SqlModels
 from aiosd.upkeep import layout_of
 
 log = logs.logger("aiosd.services")
@@ -46,6 +53,7 @@ class Services:
     bounds: BoundsService | None  # where the kernel holds no run to its memory
     disk: DiskWatcher
     runs: RunMeter
+    models: ModelServices
 
     def use(self, config: Config) -> None:
         """Take over what a reload of the configuration changes."""
@@ -79,8 +87,9 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
     bounds = None if "memory" in doors.cells.enforcement.held else _watch_bounds(config, clock, doors, jobs, job_of)
     await jobs.start()
     doors.variables.machine = lambda: jobs.state.pool.inventory
+    models = _models(config, clock, doors, people, lambda user: limits_of(jobs.state, user).model_bytes)
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
-    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of))
+    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of), models)
 
 
 async def _start_access(config: Config, doors: Doors, people: People, clock: Clock) -> AccessService:
@@ -88,6 +97,13 @@ async def _start_access(config: Config, doors: Doors, people: People, clock: Clo
     access = AccessService(SqlAccess(doors.journal), people.groups_of, lambda: clock.now().wall_s, _role_rules(config))
     await access.start()
     return access
+
+
+def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of: Callable[[str], int]) -> ModelServices:
+    store, directory = SqlModels(doors.journal), config.daemon.state_directory
+    reader = ModelReader(store, doors.bytes)
+    care = ModelCare(store, doors.bytes, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(directory), faults.reached)
+    return ModelServices(ModelService(care), ModelMoves(care), care, reader, people.groups_of)
 
 
 def _role_rules(config: Config) -> RoleRules:

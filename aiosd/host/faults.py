@@ -10,6 +10,11 @@ STEPS = (
     "recover.1-before-bar", "recover.2-barred",
     "exit.1-noticed", "forget.1-before-unlink",
 )  # fmt: skip
+MODEL_STEPS = (
+    "register.1-before", "register.2-taken", "register.3-committed",
+    "move.1-before", "move.2-committed",
+    "sweep.1-marked", "sweep.2-forgotten", "sweep.3-swept",
+)  # fmt: skip
 
 VARIABLE = "AIOSD_FAULT"
 _KILL = 9  # the `signal` module is too heavy for the spawner, which imports this file too

@@ -1,6 +1,6 @@
 """What is asked to be registered, and the commit that it becomes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -11,13 +11,14 @@ from aiosd.models.names import check_model_name, check_reference_name
 from aiosd.models.permits import Caller
 from aiosd.models.references import MAIN
 from aiosd.models.retention import DEFAULT_KEEP_FOR_S
-from aiosd.models.version import Commit, Kind, Lineage, Schema, Version
+from aiosd.models.version import Commit, Kind, Lineage, Schema, Version, VersionState
 
 MOST_METRICS = 1000
 MOST_LABELS = 1000
 MOST_TAGS = 100
 MOST_MESSAGE = 64 << 10  # characters
 MOST_CARD = 1 << 20
+MOST_HEADLINE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,3 +92,23 @@ def commit_of(draft: Draft, manifest: Manifest, schema: Schema, parents: tuple[s
         schema=schema,
         lineage=draft.lineage,
     )
+
+
+def version_of(model: Model, newest: Sequence[Version], commit: Commit, manifest: Manifest, stored_bytes: int = 0, findings: Sequence[str] = ()) -> Version:
+    """The next version of `model`. `newest`: the last one there is, if any; `findings`: why it is flagged."""
+    return Version(
+        model=model.name,
+        number=newest[0].number + 1 if newest else 1,
+        id=commit.id,
+        commit=commit,
+        size=manifest.size,
+        files=len(manifest.files),
+        stored_bytes=stored_bytes,
+        state=VersionState.FLAGGED if findings else VersionState.REGISTERED,
+        reasons=tuple(findings),
+    )
+
+
+def headline(message: str) -> str:
+    """The first line of it, for the record of a move."""
+    return message.partition("\n")[0][:MOST_HEADLINE] or "registered"

@@ -11,6 +11,7 @@ from aiosd.models.model import Move
 from aiosd.models.ports import Node
 
 SHORT = 12  # letters of an id for people
+LEAST_LETTERS = 4  # that name a version
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,11 @@ def conflict(model: str, reference: str, *, expected: str, there: str) -> Confli
         expected=expected,
         there=there,
     )
+
+
+def same_version(given: str, there: str) -> bool:
+    """Whether an id, or at least four letters of one, is that of `there`."""
+    return given == there or (len(given) >= LEAST_LETTERS and there.startswith(given.removeprefix("@").lower()))
 
 
 class Strategy(StrEnum):

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from aiosd.access.principal import Principal
+from aiosd.models.diff import TensorDiff
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
-from aiosd.models.version import Kind, Schema, Version, VersionState
+from aiosd.models.version import Kind, Lineage, Schema, Version, VersionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,7 @@ class ModelChanges:
     states: Sequence[Version] = ()  # whose state or reasons have changed
     gone_versions: Sequence[tuple[Kind, str, str]] = ()  # (kind, model, id)
     gone_models: Sequence[tuple[Kind, str]] = ()
-    gone_chunks: Sequence[str] = ()
-    gone_manifests: Sequence[str] = ()
+    gone_manifests: Sequence[str] = ()  # those of them that no version has (any more)
     requests: Sequence[Registered] = ()
 
 
@@ -109,6 +110,16 @@ class ModelQuery:
     author: str = ""
     job_id: str = ""
     tensor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Something that uses a version: "job 42", "deployment digits"."""
+
+    kind: Kind
+    model: str
+    version: str
+    why: str
 
 
 class ModelStore(Protocol):
@@ -160,9 +171,6 @@ class ModelStore(Protocol):
         """Newest first, each with its number."""
 
     async def manifest(self, digest: str) -> Manifest | None: ...
-
-    async def stored(self, digests: Collection[str]) -> Mapping[str, Stored]:
-        """Where these chunks lie, those that are there."""
 
     async def signatures(self, version_id: str) -> Sequence[Signature]: ...
 
@@ -249,3 +257,21 @@ class Vault(Protocol):
 
     async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:
         """Remove what is stored, older than `grace_s`, and not among the digests of `live`, which is read once, from now on."""
+
+
+class TensorDiffs(Protocol):
+    """Compares two versions tensor by tensor; offered by the readers of formats."""
+
+    async def __call__(self, a: Manifest, b: Manifest) -> TensorDiff: ...
+
+
+class Pins(Protocol):
+    """What keeps versions beside their references, as running jobs and deployments do."""
+
+    async def __call__(self) -> Sequence[Pin]: ...
+
+
+class Lineages(Protocol):
+    """Completes what the client knows of where a version comes from with what only the daemon does; refuses a job that is not the caller's."""
+
+    async def __call__(self, given: Lineage, by: Principal) -> Lineage: ...

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from aiosd.errors import InvalidArgument, NotFound
+from aiosd.models.history import LEAST_LETTERS
 from aiosd.models.manifest import DIGEST_LETTERS
 from aiosd.models.model import Reference, RefKind
 from aiosd.models.names import check_model_name, check_reference_name
 from aiosd.models.semantic import Range, is_range, parse_range
 
 MAIN = "main"
-LEAST_LETTERS = 4  # of an id
 MOST_BACK = 1_000_000
 _MOST_SHOWN = 10
 
@@ -54,10 +54,10 @@ def parse_ref(text: str, what: str = "model") -> Ref:
 
 
 def parse_inside(text: str, model: str, what: str = "model") -> Ref:
-    """A version of a model that is known already: "prod", "@abc123", "main~2", or in full."""
+    """A version of a model that is known already: "prod", "@abc123", "main~2", or in full, which the model's own name is, too."""
     if text.startswith(("@", ":")):
         return parse_ref(model + text, what)
-    ref = parse_ref(text, what) if ":" in text or "@" in text else parse_ref(f"{model}:{text}", what)
+    ref = parse_ref(text, what) if ":" in text or "@" in text or text.partition("~")[0] == model else parse_ref(f"{model}:{text}", what)
     if ref.model != model:
         raise InvalidArgument(f"{text[:100]!r} is of another {what} than {model}", hint=f"name a version of {model}, such as {model}:main", given=text[:100])
     return ref

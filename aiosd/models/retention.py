@@ -5,17 +5,9 @@ from dataclasses import dataclass
 
 from aiosd.models.history import Graph
 from aiosd.models.model import Model, Move, Reference
+from aiosd.models.ports import Pin
 
 DEFAULT_KEEP_FOR_S = 30 * 86_400.0  # of a new model: nobody loses at once what a rollback or a removed branch leaves behind
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """Something that uses a version: "job 42", "deployment digits"."""
-
-    model: str
-    version: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +28,7 @@ def kept(model: Model, graph: Graph, references: Sequence[Reference], moves: Seq
         for node in graph.ancestors(reference.version):
             because.setdefault(node.id, f"{reference.kind} {reference.name}")
     for pin in pins:
-        if pin.model == model.name and pin.version in graph.nodes:
+        if (pin.kind, pin.model) == (model.kind, model.name) and pin.version in graph.nodes:
             because.setdefault(pin.version, pin.why)
     loose = sorted((node for node in graph.nodes.values() if node.id not in because), key=lambda node: -node.number)
     for node in loose[: model.keep_last]:

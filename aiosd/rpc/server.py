@@ -16,19 +16,33 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha import reflection
 
-from aios.v1 import access_pb2, access_pb2_grpc, admin_pb2, admin_pb2_grpc, jobs_pb2, jobs_pb2_grpc, node_pb2, node_pb2_grpc, queues_pb2, queues_pb2_grpc
+from aios.v1 import (
+    access_pb2,
+    access_pb2_grpc,
+    admin_pb2,
+    admin_pb2_grpc,
+    jobs_pb2,
+    jobs_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+    node_pb2,
+    node_pb2_grpc,
+    queues_pb2,
+    queues_pb2_grpc,
+)
 from aiosd.errors import AlreadyRunning, ConfigError
 from aiosd.rpc.access import AccessServicer
 from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import Gate
 from aiosd.rpc.interceptor import CallGuard
 from aiosd.rpc.jobs import JobsServicer
+from aiosd.rpc.models import ModelsServicer
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.streams import OpenCalls
 
 LONGEST_PATH_BYTES = 107  # sun_path of Linux, less its terminating NUL
-WAITING_METHODS = ("/aios.v1.Jobs/Wait", "/aios.v1.Admin/Backup", "/aios.v1.Admin/Check")
+WAITING_METHODS = ("/aios.v1.Jobs/Wait", "/aios.v1.Admin/Backup", "/aios.v1.Admin/Check", "/aios.v1.Models/CollectGarbage")
 SERVICES = tuple(
     file.services_by_name[name].full_name
     for file, name in (
@@ -37,6 +51,7 @@ SERVICES = tuple(
         (queues_pb2.DESCRIPTOR, "Queues"),
         (access_pb2.DESCRIPTOR, "Access"),
         (admin_pb2.DESCRIPTOR, "Admin"),
+        (models_pb2.DESCRIPTOR, "Models"),
         (HEALTH_FILE, "Health"),
     )
 )
@@ -51,6 +66,7 @@ class Servicers:
     queues: QueuesServicer
     access: AccessServicer
     admin: AdminServicer
+    models: ModelsServicer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +167,7 @@ class RpcServer:
         queues_pb2_grpc.add_QueuesServicer_to_server(self._servicers.queues, server)
         access_pb2_grpc.add_AccessServicer_to_server(self._servicers.access, server)
         admin_pb2_grpc.add_AdminServicer_to_server(self._servicers.admin, server)
+        models_pb2_grpc.add_ModelsServicer_to_server(self._servicers.models, server)
         add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
 

@@ -1,7 +1,7 @@
 """What is asked of the models in the database; every answer is checked against the digest that it goes by."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select, tuple_
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, sel
 from aiosd.errors import InvalidArgument
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
-from aiosd.models.ports import Holding, ModelQuery, Node, Registered, Stored, Summary
+from aiosd.models.ports import Holding, ModelQuery, Node, Registered, Summary
 from aiosd.models.version import Kind, Version, VersionState
 from aiosd.storage import model_rows, schema
 
@@ -128,7 +128,7 @@ def _summaries(tx: Connection, kind: Kind, names: Sequence[str]) -> dict[str, Su
     counted = tx.execute(select(*columns).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model)).all()
     last = [(name, number) for name, _, _, _, number in counted]
     newest = tx.execute(select(_row.model, _row.id).where(_row.kind == kind, tuple_(_row.model, _row.number).in_(last))) if last else ()
-    ids: dict[str, str] = dict(row.tuple() for row in newest)
+    ids: dict[str, str] = {row.model: row.id for row in newest}
     there = tx.scalars(select(schema.model.c.name).where(schema.model.c.kind == kind, schema.model.c.name.in_(names)))
     found = {name: Summary(references=references[name]) for name in there}
     for name, count, size, stored_bytes, _ in counted:
@@ -138,7 +138,7 @@ def _summaries(tx: Connection, kind: Kind, names: Sequence[str]) -> dict[str, Su
 
 def holdings(tx: Connection) -> dict[int, Holding]:
     table = schema.model.c
-    owned: dict[int, int] = dict(tx.execute(select(table.owner_uid, func.count()).group_by(table.owner_uid)).tuples().all())
+    owned: dict[int, int] = {row[0]: row[1] for row in tx.execute(select(table.owner_uid, func.count()).group_by(table.owner_uid))}
     columns = (table.owner_uid, func.count(), func.sum(_row.size), func.sum(_row.stored_bytes))
     joined = schema.model.join(schema.model_version, (table.kind == _row.kind) & (table.name == _row.model))
     found = {uid: Holding(models=count) for uid, count in owned.items()}
@@ -176,14 +176,6 @@ def moves(tx: Connection, kind: Kind, model: str, reference: str, before: int, l
 def manifest(tx: Connection, digest: str) -> Manifest | None:
     body = tx.scalar(select(schema.manifest.c.body).where(schema.manifest.c.digest == digest))
     return model_rows.manifest(digest, body) if body is not None else None
-
-
-def stored(tx: Connection, digests: Collection[str]) -> Mapping[str, Stored]:
-    wanted, found = list(digests), dict[str, Stored]()
-    for start in range(0, len(wanted), _CHUNK):
-        rows = tx.execute(select(schema.chunk).where(schema.chunk.c.digest.in_(wanted[start : start + _CHUNK]))).mappings()
-        found.update((row["digest"], model_rows.stored(row)) for row in rows)
-    return found
 
 
 def signatures(tx: Connection, version_id: str) -> list[Signature]:

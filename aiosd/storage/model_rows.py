@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from aiosd.errors import StorageCorrupt
 from aiosd.models.manifest import Manifest, decode_manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, RefKind, Signature
-from aiosd.models.ports import Node, RefChange, Registered, Stored
+from aiosd.models.ports import Node, RefChange, Registered
 from aiosd.models.version import Kind, Version, VersionState, decode_commit
 
 ModelRow: TypeAlias = dict[str, object]
@@ -98,17 +98,6 @@ def move_row(change: RefChange, source: str) -> ModelRow:
 
 def move(row: RowMapping) -> Move:
     return Move(row["reference"], RefKind(row["of"]), row["source"], row["target"], row["who"], row["at_s"], row["why"])
-
-
-def stored_row(stored: Stored) -> ModelRow:
-    return {
-        "digest": stored.digest, "size": stored.size, "place": stored.place, "offset": stored.offset, "stored_size": stored.stored_size,
-        "encoding": stored.encoding, "base": stored.base,
-    }  # fmt: skip
-
-
-def stored(row: RowMapping) -> Stored:
-    return Stored(row["digest"], row["size"], row["place"], row["offset"], row["stored_size"], row["encoding"], row["base"])
 
 
 def signature_row(signature: Signature) -> ModelRow:

@@ -1,9 +1,8 @@
 """The memory of models in the database: one transaction a change, in which references are compared before they are set."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection, Insert, Table, and_, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,24 +11,14 @@ from aiosd.errors import Conflict
 from aiosd.models.history import conflict
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
-from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, RefChange, Registered, Stored, Summary
+from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, RefChange, Registered, Summary
 from aiosd.models.version import Kind, Version, VersionState
-from aiosd.storage import jobs, model_rows, schema
+from aiosd.storage import chunks, jobs, model_rows, schema
 from aiosd.storage import model_questions as questions
+from aiosd.storage.chunks import Connections
 
 REQUESTS_S = 2 * 86_400.0  # how long the key of a registration is remembered
 _CHUNK = 500  # values in one statement
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class Connections(Protocol):
-    """What the journal offers: its one writer, and its readers. Each call is one transaction."""
-
-    async def write(self, work: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-
-    async def read(self, question: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 class SqlModels:
@@ -89,9 +78,6 @@ class SqlModels:
     async def manifest(self, digest: str) -> Manifest | None:
         return await self._connections.read(questions.manifest, digest)
 
-    async def stored(self, digests: Collection[str]) -> Mapping[str, Stored]:
-        return await self._connections.read(questions.stored, digests)
-
     async def signatures(self, version_id: str) -> Sequence[Signature]:
         return await self._connections.read(questions.signatures, version_id)
 
@@ -101,12 +87,12 @@ def save(tx: Connection, changes: ModelChanges) -> None:
     dialect = tx.dialect.name
     for table, rows in (
         (schema.model, [model_rows.model_row(model) for model in changes.models]),
-        (schema.chunk, [model_rows.stored_row(chunk) for chunk in changes.chunks]),
         (schema.model_signature, [model_rows.signature_row(one) for one in changes.signatures]),
         (schema.model_request, [model_rows.request_row(one) for one in changes.requests]),
     ):
         if rows:  # an empty executemany is not a no-op
             tx.execute(jobs.upsert(dialect, table), rows)
+    chunks.save(tx, changes.chunks)
     if changes.manifests:
         tx.execute(_new(dialect, schema.manifest), model_rows.manifest_rows(changes.manifests))
     _save_versions(tx, changes)
@@ -172,9 +158,9 @@ def _remove(tx: Connection, changes: ModelChanges) -> None:
         _forget_versions(tx, [version_id])
     for kind, name in changes.gone_models:
         _remove_model(tx, kind, name)
-    for table, digests in ((schema.chunk, changes.gone_chunks), (schema.manifest, changes.gone_manifests)):
-        for start in range(0, len(digests), _CHUNK):
-            tx.execute(delete(table).where(table.c.digest.in_(digests[start : start + _CHUNK])))
+    for start in range(0, len(changes.gone_manifests), _CHUNK):
+        table, some = schema.manifest, changes.gone_manifests[start : start + _CHUNK]
+        tx.execute(delete(table).where(table.c.digest.in_(some), ~exists().where(_row.manifest == table.c.digest)))
 
 
 def _check_unreferenced(tx: Connection, kind: Kind, model: str, version_id: str) -> None:

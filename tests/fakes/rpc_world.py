@@ -28,6 +28,7 @@ from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import Gate
 from aiosd.rpc.context import Context
 from aiosd.rpc.jobs import Beside, JobsServicer
+from aiosd.rpc.models import ModelsServicer
 from aiosd.rpc.needs import NodeReport, Reloaded, Terminal
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
@@ -35,6 +36,7 @@ from aiosd.rpc.server import Listening, RpcServer, Servicers
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import QueueSettings
 from tests.fakes.accounts import FakeAccounts
+from tests.fakes.model_world import ModelWorld
 from tests.unit.rpc.records import OWNER, QUEUED, RUNNING
 
 
@@ -88,6 +90,7 @@ class World:
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     caller: Principal = Principal(OWNER.uid, OWNER.gid, OWNER.name, Role.ADMIN, "socket", "pid 7")
+    models: ModelWorld | None = None
     events: "asyncio.Queue[JobEvent]" = field(default_factory=asyncio.Queue)
 
     def note(self, what: str) -> None:
@@ -247,6 +250,7 @@ def servicers_of(world: World) -> Servicers:
         QueuesServicer(world, world, {"fifo": "in order"}),
         AccessServicer(world.accounts, lambda: world.caller),
         AdminServicer(world),
+        ModelsServicer((world.models or ModelWorld(Path("/nowhere"))).services),
     )
 
 
