@@ -6,9 +6,9 @@ from itertools import accumulate
 
 from blake3 import blake3
 
-from aiosd.storage.blobs.bases import Base
 from aiosd.storage.blobs.coding import WIDTHS, difference
 from aiosd.storage.blobs.cutting import read_exactly
+from aiosd.storage.blobs.parents import ParentFile
 from aiosd.storage.blobs.worksite import Readable, Worksite
 
 _LOOKS = 8
@@ -22,11 +22,11 @@ class Plan:
 
     keeps_whole: bool = False
     squeeze: bool = False
-    base: Base | None = None
+    base: ParentFile | None = None
     width: int = 0
 
 
-def plan_for(file: Readable, lengths: Sequence[int] | None, base: Base | None, site: Worksite) -> Plan:
+def plan_for(file: Readable, lengths: Sequence[int] | None, base: ParentFile | None, site: Worksite) -> Plan:
     """How to take it; a wrong guess costs room or time, never more."""
     pieces = dict(enumerate(_by_content(file, site))) if lengths is None else dict(_by_number(file, lengths))
     digests = {at: blake3(piece).hexdigest() for at, piece in pieces.items()}
@@ -81,7 +81,7 @@ def _left(site: Worksite, pieces: Iterable[bytes]) -> float:
     return sum(ratios) / len(ratios) if ratios else 1.0
 
 
-def _width(site: Worksite, pieces: dict[int, bytes], base: Base) -> int:
+def _width(site: Worksite, pieces: dict[int, bytes], base: ParentFile) -> int:
     """The width of numbers for which the differences are smallest; 0 where none pays."""
     counterparts = base.pieces({at: len(piece) for at, piece in pieces.items()})
     if not counterparts:

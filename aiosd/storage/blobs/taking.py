@@ -15,11 +15,11 @@ from blake3 import blake3
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.ports import Stored
 from aiosd.storage.blobs import disk
-from aiosd.storage.blobs.bases import base_of
 from aiosd.storage.blobs.coding import RAW
 from aiosd.storage.blobs.cutting import Boundaries, pieces_at, read_exactly, windows
 from aiosd.storage.blobs.layout import READ_ONLY, STAMP_NS, place_of_pack, place_of_whole, settle
 from aiosd.storage.blobs.pack import PackWriter
+from aiosd.storage.blobs.parents import parent_file
 from aiosd.storage.blobs.reading import Reader
 from aiosd.storage.blobs.sampling import Plan, plan_for
 from aiosd.storage.blobs.worksite import Readable, Worksite
@@ -118,7 +118,7 @@ class Taker:
         lengths = None if marks is None else pieces_at(marks, file.size, self.site.sizes)
         if (chunks := self._again(file, lengths)) is not None:
             return chunks
-        base = base_of(self.base, file.path, self.site, self._reader) if lengths else None
+        base = parent_file(self.base, file.path, self.site, self._reader) if lengths else None
         plan = plan_for(file, lengths, base, self.site)
         if plan.keeps_whole and file.size >= self.site.sizes.whole and not self.site.coder.key:
             return self._whole(file, lengths)
@@ -142,7 +142,7 @@ class Taker:
                 return replace(entry, path=file.path, executable=file.executable)
         return None
 
-    def _whole(self, file: Readable, lengths: Sequence[int] | None) -> FileEntry:
+    def _whole(self, file: Readable, lengths: Sequence[int] | None, *, whatever_it_saves: bool = False) -> FileEntry:
         """A copy, or a clone, that is read while it is written; when it turns out that its chunks do save something, they are taken from it."""
         path = self.site.scratch / f"{len(self._wholes)}.whole"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -153,7 +153,8 @@ class Taker:
             known = self._known({digest, *(chunk.digest for chunk in chunks)})
             if digest in known:
                 return FileEntry(file.path, file.size, digest, (Chunk(digest, file.size),), file.executable)
-            if sum(chunk.size for chunk in chunks if chunk.digest in known) >= _SAVES * file.size:
+            saved = sum(chunk.size for chunk in chunks if chunk.digest in known)
+            if saved >= _SAVES * file.size and not (whatever_it_saves or self._is_wanted_whole(digest)):
                 return self._in_pieces(_Copy(file.path, fd, file.size, file.executable), lengths, Plan())
             os.fchmod(fd, READ_ONLY)
             os.utime(fd, ns=(STAMP_NS, STAMP_NS))
@@ -201,7 +202,14 @@ class Taker:
             chunks += [Chunk(digest, len(piece)) for digest, piece in zip(digests, pieces, strict=True)]
             hashing.result()
             self._advance(sum(map(len, pieces)))
-        return FileEntry(file.path, file.size, hasher.hexdigest(), tuple(chunks), file.executable)
+        digest = hasher.hexdigest()
+        if len(chunks) > 1 and self._is_wanted_whole(digest):
+            return self._whole(file, lengths, whatever_it_saves=True)
+        return FileEntry(file.path, file.size, digest, tuple(chunks), file.executable)
+
+    def _is_wanted_whole(self, digest: str) -> bool:
+        """A version has it as one file, which was damaged: only that heals it."""
+        return not self.site.coder.key and (self.site.layout.quarantine / digest).exists()
 
     def _keep(self, digest: str, data: bytes | memoryview, plan: Plan = _DEFAULT, base: tuple[str, bytes] | None = None) -> None:
         name, content = base or ("", b"")

@@ -18,7 +18,7 @@ from aiosd.storage.blobs.worksite import Worksite
 
 
 @dataclass(slots=True)
-class Base:
+class ParentFile:
     """`lengths` of its pieces; `digests` of them where it is in pieces, else they are read from `place`, where it is whole."""
 
     reader: Reader
@@ -66,13 +66,13 @@ class Base:
         return None
 
 
-def base_of(manifest: Manifest | None, path: str, site: Worksite, reader: Reader) -> Base | None:
+def parent_file(manifest: Manifest | None, path: str, site: Worksite, reader: Reader) -> ParentFile | None:
     """The file of the same path, or the only one. None where there is none that could serve."""
     entry = _entry(manifest, path)
     if entry is None or not entry.chunks:
         return None
     if len(entry.chunks) > 1:
-        return Base(reader, site.lookup, [chunk.size for chunk in entry.chunks], [chunk.digest for chunk in entry.chunks])
+        return ParentFile(reader, site.lookup, [chunk.size for chunk in entry.chunks], [chunk.digest for chunk in entry.chunks])
     stored = site.lookup({entry.digest}).get(entry.digest)
     if stored is None or not stored.place.startswith(WHOLE) or stored.offset:
         return None
@@ -81,7 +81,7 @@ def base_of(manifest: Manifest | None, path: str, site: Worksite, reader: Reader
             marks, size = site.boundaries(file), os.fstat(file.fileno()).st_size
     except OSError:
         return None
-    return None if marks is None else Base(reader, site.lookup, pieces_at(marks, size, site.sizes), (), stored.place)
+    return None if marks is None else ParentFile(reader, site.lookup, pieces_at(marks, size, site.sizes), (), stored.place)
 
 
 def _entry(manifest: Manifest | None, path: str) -> FileEntry | None:
