@@ -30,6 +30,7 @@ class Reader:
     lookup: Lookup
     _files: "OrderedDict[str, int]" = field(default_factory=OrderedDict, init=False)
     _base: tuple[str, bytes] = field(default=("", b""), init=False)
+    _ahead: Mapping[str, Stored] = field(default_factory=dict, init=False)
 
     def chunk(self, stored: Stored, known: Mapping[str, Stored]) -> bytes:
         """`known` has its base, where it is a difference. Raises DataLoss."""
@@ -43,9 +44,8 @@ class Reader:
 
     def file(self, entry: FileEntry) -> Iterator[bytes]:
         """All of it, in order. What a whole file has is compared at its end: its last block comes only then. Raises DataLoss."""
-        if len(entry.chunks) == 1:
-            known = self.find(entry.chunks)
-            stored = known[entry.digest] if entry.digest in known else known[entry.chunks[0].digest]
+        if len(entry.chunks) == 1 and entry.chunks[0].digest == entry.digest:
+            stored = self.find(entry.chunks)[entry.digest]
             if stored.place.startswith(WHOLE) and stored.size > BLOCK_BYTES:
                 yield from self._whole(stored)
                 return
@@ -55,9 +55,18 @@ class Reader:
             for chunk in batch:
                 yield self.chunk(known[chunk.digest], known)
 
+    def look_ahead(self, entries: Sequence[FileEntry]) -> None:
+        """One question for many small files."""
+        small = [entry for entry in entries if len(entry.chunks) <= 1]
+        self._ahead = self.lookup({entry.digest for entry in entries} | {chunk.digest for entry in small for chunk in entry.chunks})
+
+    def known(self, digests: Collection[str]) -> Mapping[str, Stored]:
+        """As `lookup`, of what was looked up ahead first."""
+        return self._ahead if all(digest in self._ahead for digest in digests) else self.lookup(digests)
+
     def find(self, chunks: Sequence[Chunk]) -> Mapping[str, Stored]:
         """Raises DataLoss for one that is not there, or whose base is not."""
-        known = self.lookup({chunk.digest for chunk in chunks})
+        known = self.known({chunk.digest for chunk in chunks})
         for chunk in chunks:
             stored = known.get(chunk.digest)
             if stored is None or (stored.base and stored.base not in known):

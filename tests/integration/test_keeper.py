@@ -1,0 +1,349 @@
+"""The keeper of bytes with its children at work: what goes in comes out, once stored, and what nobody needs goes."""
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from aiosd.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument, NotFound
+from aiosd.keeper.vault import BlobVault
+from aiosd.keeper.words import Settings
+from aiosd.models.manifest import Manifest, digest_of
+from aiosd.models.ports import Source, Taken
+from aiosd.storage.blobs.layout import STAMP_NS
+from tests.fakes.chunks import FakeChunks
+
+T = TypeVar("T")
+MIB = 1 << 20
+
+
+class World:
+    """A store in a directory of its own, with an index in memory."""
+
+    def __init__(self, directory: Path, **settings: object) -> None:
+        self.files = directory / "files"
+        self.files.mkdir()
+        self.index = FakeChunks()
+        self.vault = BlobVault(Settings(directory=str(directory / "models"), **settings), self.index)  # type: ignore[arg-type]
+        self.vault.start(passable=True)
+        self.chance = random.Random(7)
+
+    def me(self, path: Path | str = "") -> Source:
+        return Source(str(path), os.getuid(), os.getgid(), "me")
+
+    async def take(self, path: Path, base: Manifest | None = None, meanwhile: Callable[[], Awaitable[object]] | None = None) -> Taken:
+        async with aclosing(self.vault.take(self.me(path), base)) as words:
+            async for word in words:
+                if isinstance(word, Taken):
+                    if meanwhile is not None:
+                        await meanwhile()
+                    await self.index.commit(word.chunks, ())
+                    return word
+        raise AssertionError("nothing was taken")
+
+    async def give(self, manifest: Manifest, path: Path | str = "") -> Path:
+        async with aclosing(self.vault.give(manifest, self.me(path))) as words:
+            async for word in words:
+                if isinstance(word, str):
+                    return Path(word)
+        raise AssertionError("nothing was given")
+
+    async def read(self, manifest: Manifest, file: str, offset: int = 0) -> bytes:
+        return b"".join([data async for data in self.vault.read(manifest, file, offset)])
+
+    async def verify(self, *manifests: Manifest) -> list[str]:
+        last = [word async for word in self.vault.verify(manifests, 1000)][-1]
+        assert isinstance(last, list)
+        return last
+
+    async def sweep(self, *alive: Manifest, grace_s: float = 0.0, dry_run: bool = False) -> tuple[int, int, int]:
+        async def live() -> AsyncIterator[Collection[str]]:
+            for manifest in alive:
+                yield [chunk.digest for chunk in manifest.chunks()]
+
+        swept = await self.vault.sweep(live(), grace_s, dry_run=dry_run)
+        return swept.chunks, swept.bytes, swept.strays
+
+    def random(self, size: int) -> bytes:
+        return self.chance.randbytes(size)
+
+    def write(self, name: str, data: bytes) -> Path:
+        path = self.files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    yield World(tmp_path)
+    os.system(f"chmod -R u+w '{tmp_path}'")  # checkouts are read-only, for pytest too
+
+
+def stored_bytes(taken: Taken) -> int:
+    return sum(one.stored_size for one in taken.chunks if not one.place.startswith("whole") or one.place == f"whole/{one.digest}")
+
+
+def safetensors(tensors: dict[str, bytes]) -> bytes:
+    header, at = {}, 0
+    for name, data in tensors.items():
+        header[name] = {"dtype": "F32", "shape": [len(data) // 4], "data_offsets": [at, at + len(data)]}
+        at += len(data)
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + b"".join(tensors.values())
+
+
+def test_a_large_file_stays_whole_and_is_handed_out_as_it_lies(world: World) -> None:
+    data = world.random(3 * MIB)
+    path = world.write("model.bin", data)
+
+    async def story() -> None:
+        taken = await world.take(path)
+        (entry,) = taken.manifest.files
+        assert taken.manifest.single
+        assert (entry.path, entry.size, entry.digest) == ("model.bin", 3 * MIB, digest_of(data))
+        given = await world.give(taken.manifest)
+        assert given.name == "model.bin"
+        assert given.read_bytes() == data
+        found = given.stat()
+        assert found.st_ino == world.vault.layout.path(f"whole/{entry.digest}").stat().st_ino
+        assert (found.st_mode & 0o777, found.st_mtime_ns) == (0o444, STAMP_NS)
+        assert await world.give(taken.manifest) == given
+        assert await world.read(taken.manifest, "model.bin", 2 * MIB + 5) == data[2 * MIB + 5 :]
+        again = await world.take(path, taken.manifest)
+        assert again.manifest == taken.manifest
+        assert not again.chunks
+
+    asyncio.run(story())
+
+
+def test_a_directory_comes_back_as_it_was(world: World) -> None:
+    names = {
+        "config.json": b"{}",
+        "a/b/весы 😀.bin": world.random(300_000),
+        "empty": b"",
+        "a/same": b"{}",
+        " leading and trailing ": b"x",
+        "big": world.random(2 * MIB),
+    }
+    for name, data in names.items():
+        world.write(f"model/{name}", data)
+    tool = world.write("model/run.sh", b"#!/bin/sh\n")
+    tool.chmod(0o755)
+    (world.files / "model/nothing/here").mkdir(parents=True)
+    os.symlink("../config.json", world.files / "model/a/link.json")
+
+    async def story() -> None:
+        taken = await world.take(world.files / "model")
+        assert taken.manifest.empty_directories == ("nothing/here",)
+        for given in (await world.give(taken.manifest), await world.give(taken.manifest, world.files / "copy")):
+            for name, data in names.items():
+                assert (given / name).read_bytes() == data
+            assert (given / "a/link.json").read_bytes() == b"{}"
+            assert os.access(given / "run.sh", os.X_OK)
+            assert not (given / "config.json").stat().st_mode & 0o111
+            assert (given / "nothing/here").is_dir()
+        (world.files / "copy/config.json").write_bytes(b"changed")
+        with pytest.raises(AlreadyExists):
+            await world.give(taken.manifest, world.files / "copy")
+        assert await world.read(taken.manifest, "config.json") == b"{}"
+        with pytest.raises(NotFound):
+            await world.read(taken.manifest, "../config.json")
+
+    asyncio.run(story())
+
+
+def test_what_is_there_is_not_stored_again(world: World) -> None:
+    data = bytearray(world.random(16 * MIB))
+    first = world.write("first", bytes(data))
+    moved = world.write("moved", world.random(MIB) + data)
+    data[5 * MIB : 5 * MIB + len(data) // 100] = world.random(len(data) // 100)
+    changed = world.write("changed", bytes(data))
+
+    async def story() -> None:
+        parent = await world.take(first)
+        assert stored_bytes(parent) == len(data)
+        in_place = await world.take(changed, parent.manifest)
+        assert stored_bytes(in_place) < 2 * MIB
+        shifted = await world.take(moved, parent.manifest)
+        assert stored_bytes(shifted) < 3 * MIB
+        for taken, path in ((in_place, changed), (shifted, moved)):
+            assert (await world.give(taken.manifest)).read_bytes() == path.read_bytes()
+        assert not await world.verify(parent.manifest, in_place.manifest, shifted.manifest)
+
+    asyncio.run(story())
+
+
+def test_a_fine_tune_stores_what_it_changed(world: World) -> None:
+    tensors = {f"layer.{at}": world.random(MIB) for at in range(8)}
+    first = world.write("first.safetensors", safetensors(tensors))
+    frozen = world.write("frozen.safetensors", safetensors({name: data if at % 2 else world.random(MIB) for at, (name, data) in enumerate(tensors.items())}))
+    scattered = {}
+    for name, data in tensors.items():
+        new = bytearray(data)
+        for at in world.chance.sample(range(MIB), MIB // 100):
+            new[at] ^= 1 + world.chance.randrange(255)
+        scattered[name] = bytes(new)
+    moved = world.write("moved.safetensors", safetensors(scattered))
+
+    async def story() -> None:
+        parent = await world.take(first)
+        half = await world.take(frozen, parent.manifest)
+        assert stored_bytes(half) < 0.51 * half.manifest.size
+        tuned = await world.take(moved, parent.manifest)
+        assert stored_bytes(tuned) < 0.05 * tuned.manifest.size
+        assert {one.encoding for one in tuned.chunks} == {"delta"}
+        again = await world.take(moved, tuned.manifest)
+        assert again.manifest == tuned.manifest
+        assert not again.chunks
+        for taken, path in ((half, frozen), (tuned, moved)):
+            assert (await world.give(taken.manifest)).read_bytes() == path.read_bytes()
+
+    asyncio.run(story())
+
+
+def test_the_sweep_removes_what_no_version_needs(world: World) -> None:
+    tensors = {f"layer.{at}": world.random(MIB) for at in range(4)}
+    first = world.write("first.safetensors", safetensors(tensors))
+    tuned = world.write("tuned.safetensors", safetensors({name: data[:1000][::-1] + data[1000:] for name, data in tensors.items()}))
+    other = world.write("other", world.random(2 * MIB))
+
+    async def story() -> None:
+        parent, unneeded = await world.take(first), await world.take(other)
+        child = await world.take(tuned, parent.manifest)
+        assert {one.encoding for one in child.chunks} == {"delta"}
+        chunks, freed, _ = await world.sweep(child.manifest, dry_run=True)
+        assert chunks
+        assert freed >= 2 * MIB
+        assert await world.sweep(child.manifest, grace_s=3600.0) == (0, 0, 0)
+        assert (await world.sweep(child.manifest))[1] >= 2 * MIB
+        assert await world.vault.missing(unneeded.manifest)
+        assert (await world.give(child.manifest, world.files / "copy")).read_bytes() == tuned.read_bytes()  # the parent's tensors are its bases
+        await world.sweep()
+        assert not world.index.rows
+        assert not list(world.vault.layout.places())
+
+    asyncio.run(story())
+
+
+def test_a_pack_that_is_mostly_dead_is_written_anew(world: World) -> None:
+    for at in range(10):
+        world.write(f"all/{at}", world.random(100_000))
+    os.makedirs(world.files / "one")
+    os.link(world.files / "all/3", world.files / "one/3")
+
+    async def story() -> None:
+        await world.take(world.files / "all")
+        one = await world.take(world.files / "one")
+        (old,) = world.vault.layout.places()
+        _, freed, _ = await world.sweep(one.manifest)
+        (new,) = world.vault.layout.places()
+        assert new != old
+        assert freed > 850_000
+        assert world.vault.layout.path(new).stat().st_size < 110_000
+        assert await world.read(one.manifest, "3") == (world.files / "one/3").read_bytes()
+
+    asyncio.run(story())
+
+
+def test_a_sweep_beside_a_registration_leaves_what_it_found_there(world: World) -> None:
+    path = world.write("model", world.random(2 * MIB))
+
+    async def story() -> None:
+        await world.take(path)  # of no version any more
+        again = await world.take(path, meanwhile=world.sweep)
+        assert not again.chunks
+        assert not await world.vault.missing(again.manifest)
+        assert (await world.give(again.manifest)).read_bytes() == path.read_bytes()
+
+    asyncio.run(story())
+
+
+def test_damage_is_found_set_aside_and_healed(world: World) -> None:
+    whole, small = world.write("whole", world.random(2 * MIB)), world.write("small/a", world.random(50_000))
+
+    async def story() -> None:
+        first, second = await world.take(whole), await world.take(small.parent)
+        for taken in (first, second):
+            (chunk,) = taken.manifest.chunks()
+            stored = world.index.rows[chunk.digest]
+            path = world.vault.layout.path(stored.place)
+            path.chmod(0o600)
+            with path.open("r+b") as file:
+                file.seek(stored.offset + 1000)
+                file.write(bytes([file.read(1)[0] ^ 1]))
+        with pytest.raises(DataLoss):
+            await world.read(second.manifest, "a")
+        with pytest.raises(DataLoss):
+            await world.give(first.manifest)
+        damaged = await world.verify(first.manifest, second.manifest)
+        assert len(damaged) == 3  # and the part of the whole file, which another version may have as a chunk
+        assert {chunk.digest for taken in (first, second) for chunk in taken.manifest.chunks()} < set(damaged)
+        assert sorted(path.name for path in world.vault.layout.quarantine.iterdir()) == damaged
+        assert await world.vault.missing(first.manifest)
+        assert (await world.take(whole)).manifest == first.manifest
+        assert (await world.take(small.parent)).manifest == second.manifest
+        assert not await world.verify(first.manifest, second.manifest)
+        assert (await world.give(first.manifest)).read_bytes() == whole.read_bytes()
+        assert not list(world.vault.layout.quarantine.iterdir())
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("bad", ["/etc/shadow", "../outside", "nowhere", "loop"])
+def test_a_link_that_leads_out_is_refused(world: World, bad: str) -> None:
+    world.write("outside", b"secret")
+    world.write("model/file", b"x")
+    os.symlink(bad, world.files / "model/loop")
+
+    async def story() -> None:
+        with pytest.raises(InvalidArgument, match="'loop' is a link that leads out of it, or nowhere"):
+            await world.take(world.files / "model")
+
+    asyncio.run(story())
+    assert not list(world.vault.layout.incoming.iterdir())
+
+
+def test_what_is_no_file_is_refused(world: World) -> None:
+    world.write("model/file", b"x")
+    os.mkfifo(world.files / "model/pipe")
+
+    async def story() -> None:
+        with pytest.raises(InvalidArgument, match="'pipe' is no regular file"):
+            await world.take(world.files / "model")
+        with pytest.raises(InvalidArgument, match="neither a file nor a directory"):
+            await world.take(Path("/dev/null"))
+        with pytest.raises(NotFound):
+            await world.take(world.files / "nothing")
+
+    asyncio.run(story())
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_registered(world: World) -> None:
+    """The child is slow enough here: it is told of a file that another process never stops writing to."""
+    path = world.write("model", world.random(4 * MIB))
+
+    async def story() -> None:
+        writing = True
+
+        async def write() -> None:
+            with path.open("ab") as file:
+                while writing:
+                    file.write(b"more")
+                    file.flush()
+                    await asyncio.sleep(0.001)
+
+        writer = asyncio.create_task(write())
+        with pytest.raises(FailedPrecondition, match="changed while it was read"):
+            await world.take(path)
+        writing = False
+        await writer
+
+    asyncio.run(story())
+    assert not world.index.rows
