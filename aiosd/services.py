@@ -101,8 +101,8 @@ async def _start_access(config: Config, doors: Doors, people: People, clock: Clo
 
 def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of: Callable[[str], int]) -> ModelServices:
     store, directory = SqlModels(doors.journal), config.daemon.state_directory
-    reader = ModelReader(store, doors.bytes)
-    care = ModelCare(store, doors.bytes, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(directory), faults.reached)
+    reader = ModelReader(store, doors.blobs)
+    care = ModelCare(store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(directory), faults.reached)
     return ModelServices(ModelService(care), ModelMoves(care), care, reader, people.groups_of)
 
 

@@ -13,7 +13,7 @@ STEPS = (
 MODEL_STEPS = (
     "register.1-before", "register.2-taken", "register.3-committed",
     "move.1-before", "move.2-committed",
-    "sweep.1-marked", "sweep.2-forgotten", "sweep.3-swept",
+    "gc.1-versions", "gc.2-manifests", "gc.3-swept",
 )  # fmt: skip
 
 VARIABLE = "AIOSD_FAULT"

@@ -88,13 +88,13 @@ class ModelCare:
             because += retention.summary(model, found)
             removed += [f"{model.name}@{id_[:SHORT]}" for id_ in found.dead if id_ in gone]
             survivors |= {node.manifest for node in graph.nodes.values() if node.id not in gone}
-        self.reached("sweep.1-marked")
+        self.reached("gc.1-versions")
         if not dry_run:
             unused = [digest for digest in await self.store.manifest_digests() if digest not in survivors]
             await self.store.commit(ModelChanges(gone_manifests=unused))
-            self.reached("sweep.2-forgotten")
+            self.reached("gc.2-manifests")
         swept = await self.vault.sweep(self._live(survivors if dry_run else None), grace_s, dry_run=dry_run)
-        self.reached("sweep.3-swept")
+        self.reached("gc.3-swept")
         if not dry_run:
             log.info("garbage", versions=len(removed), chunks=swept.chunks, bytes=swept.bytes, strays=swept.strays)
         return Collected(removed, swept.chunks, swept.bytes, because)
