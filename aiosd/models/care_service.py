@@ -20,6 +20,7 @@ from aiosd.models.version import Kind, Version, VersionState
 
 GRACE_S = 3600.0  # what is younger is not swept: whoever has just stored it may be about to name it
 ALL = 1000  # of a thousand
+AT_ONCE = 100  # manifests that are read together
 MOST_MOVES = MOST_VERSIONS = 1_000_000
 
 log = structlog.get_logger("models")
@@ -119,10 +120,10 @@ class ModelCare:
 
     async def _live(self, survivors: Collection[str] | None) -> AsyncIterator[Collection[str]]:
         """The chunks of all manifests there are when the sweep has begun to read; or of these only."""
-        for digest in await self.store.manifest_digests() if survivors is None else sorted(survivors):
-            manifest = await self.store.manifest(digest)
-            if manifest is not None:
-                yield {piece.digest for piece in manifest.chunks()}
+        digests = await self.store.manifest_digests() if survivors is None else sorted(survivors)
+        for start in range(0, len(digests), AT_ONCE):
+            manifests = await self.store.manifests(digests[start : start + AT_ONCE])
+            yield {piece.digest for manifest in manifests.values() for piece in manifest.chunks()}
 
     async def _all_models(self) -> Sequence[Model]:
         return [model for kind in Kind for model in await self.store.models(ModelQuery(kind))]

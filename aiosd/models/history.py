@@ -20,10 +20,20 @@ class Graph:
 
     model: str
     nodes: Mapping[str, Node]
+    last: Node | None  # the newest
 
     @classmethod
     def of(cls, model: str, nodes: Iterable[Node]) -> "Graph":
-        return cls(model, {node.id: node for node in nodes})
+        by_id = {node.id: node for node in nodes}
+        return cls(model, by_id, max(by_id.values(), key=lambda node: node.number, default=None))
+
+    @property
+    def newest(self) -> str:
+        """Its id; "" where there is none."""
+        return self.last.id if self.last is not None else ""
+
+    def with_newer(self, nodes: Iterable[Node]) -> "Graph":
+        return Graph.of(self.model, [*self.nodes.values(), *nodes])
 
     def ancestors(self, *tips: str) -> Iterator[Node]:
         """Those versions and all before them, newest first: a version has a higher number than its parents."""

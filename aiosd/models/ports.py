@@ -139,8 +139,11 @@ class ModelStore(Protocol):
     async def picked(self, kind: Kind, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Version]:
         """Those versions by (model, whole id) that are there."""
 
-    async def graph(self, kind: Kind, model: str) -> Sequence[Node]:
-        """All versions of one model, newest first, without what is in them."""
+    async def graph(self, kind: Kind, model: str, after: int = 0) -> Sequence[Node]:
+        """All versions of one model with a number above `after`, newest first, without what is in them."""
+
+    async def tally(self, kind: Kind, model: str) -> tuple[int, str]:
+        """How many versions it has, and the id of the newest: as long as these are the same, so is its graph."""
 
     async def summaries(self, kind: Kind, models: Collection[str]) -> Mapping[str, Summary]:
         """Of these models, those that are there."""
@@ -171,6 +174,9 @@ class ModelStore(Protocol):
         """Newest first, each with its number."""
 
     async def manifest(self, digest: str) -> Manifest | None: ...
+
+    async def manifests(self, digests: Collection[str]) -> Mapping[str, Manifest]:
+        """Of these, those that are there."""
 
     async def signatures(self, version_id: str) -> Sequence[Signature]: ...
 

@@ -1,7 +1,7 @@
 """What looks at models: finds versions by their references, lists, compares, and hands out what was registered."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from aiosd.access.principal import Role
@@ -17,6 +17,7 @@ from aiosd.models.version import Kind, Version, VersionState
 
 PAGE = 100
 MOST_A_PAGE = 10_000
+MOST_REMEMBERED = 100_000  # versions in the graphs that are kept in memory: some 50 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class ModelReader:
     store: ModelStore
     vault: Vault
     tensor_diff: TensorDiffs | None = None
+    _graphs: dict[tuple[Kind, str], Graph] = field(default_factory=dict)
 
     # One model or version
 
@@ -98,6 +100,23 @@ class ModelReader:
         return found
 
     async def graph(self, model: Model) -> Graph:
+        """From memory where it is as it was; what has come since is added to it."""
+        key = model.kind, model.name
+        count, newest = await self.store.tally(*key)
+        known = self._graphs.pop(key, None)
+        if known is None or known.newest != newest or len(known.nodes) != count:
+            known = await self._read_graph(model, known, count)
+        if count <= MOST_REMEMBERED:
+            self._graphs[key] = known  # the last used is the last
+        while sum(len(graph.nodes) for graph in self._graphs.values()) > MOST_REMEMBERED:
+            del self._graphs[next(iter(self._graphs))]
+        return known
+
+    async def _read_graph(self, model: Model, known: Graph | None, count: int) -> Graph:
+        if known is not None and known.last is not None and len(known.nodes) < count:
+            grown = known.with_newer(await self.store.graph(model.kind, model.name, known.last.number))
+            if len(grown.nodes) == count:
+                return grown
         return Graph.of(model.name, await self.store.graph(model.kind, model.name))
 
     async def manifest(self, version: Version) -> Manifest:

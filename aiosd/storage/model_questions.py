@@ -83,9 +83,14 @@ def picked(tx: Connection, kind: Kind, wanted: Collection[tuple[str, str]]) -> d
     return found
 
 
-def graph(tx: Connection, kind: Kind, model: str) -> list[Node]:
-    question = select(_row.number, _row.id, _row.parents, _row.manifest, _row.created_at_s)
+def graph(tx: Connection, kind: Kind, model: str, after: int = 0) -> list[Node]:
+    question = select(_row.number, _row.id, _row.parents, _row.manifest, _row.created_at_s).where(_row.number > after)
     return [model_rows.node(row) for row in tx.execute(_of(question, kind, model).order_by(_row.number.desc()))]
+
+
+def tally(tx: Connection, kind: Kind, model: str) -> tuple[int, str]:
+    count = tx.scalar(_of(select(func.count()), kind, model)) or 0
+    return count, tx.scalar(_of(select(_row.id), kind, model).order_by(_row.number.desc()).limit(1)) or ""
 
 
 def _of(question: Select[Any], kind: Kind, model: str) -> Select[Any]:
@@ -176,6 +181,14 @@ def moves(tx: Connection, kind: Kind, model: str, reference: str, before: int, l
 def manifest(tx: Connection, digest: str) -> Manifest | None:
     body = tx.scalar(select(schema.manifest.c.body).where(schema.manifest.c.digest == digest))
     return model_rows.manifest(digest, body) if body is not None else None
+
+
+def manifests(tx: Connection, digests: Collection[str]) -> dict[str, Manifest]:
+    wanted, found = list(digests), dict[str, Manifest]()
+    for start in range(0, len(wanted), _CHUNK):
+        rows = tx.execute(select(schema.manifest).where(schema.manifest.c.digest.in_(wanted[start : start + _CHUNK]))).mappings()
+        found.update((row["digest"], model_rows.manifest(row["digest"], row["body"])) for row in rows)
+    return found
 
 
 def signatures(tx: Connection, version_id: str) -> list[Signature]:

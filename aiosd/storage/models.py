@@ -42,8 +42,11 @@ class SqlModels:
     async def picked(self, kind: Kind, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Version]:
         return await self._connections.read(questions.picked, kind, wanted)
 
-    async def graph(self, kind: Kind, model: str) -> Sequence[Node]:
-        return await self._connections.read(questions.graph, kind, model)
+    async def graph(self, kind: Kind, model: str, after: int = 0) -> Sequence[Node]:
+        return await self._connections.read(questions.graph, kind, model, after)
+
+    async def tally(self, kind: Kind, model: str) -> tuple[int, str]:
+        return await self._connections.read(questions.tally, kind, model)
 
     async def summaries(self, kind: Kind, models: Collection[str]) -> Mapping[str, Summary]:
         return await self._connections.read(questions.summaries, kind, models)
@@ -77,6 +80,9 @@ class SqlModels:
 
     async def manifest(self, digest: str) -> Manifest | None:
         return await self._connections.read(questions.manifest, digest)
+
+    async def manifests(self, digests: Collection[str]) -> Mapping[str, Manifest]:
+        return await self._connections.read(questions.manifests, digests)
 
     async def signatures(self, version_id: str) -> Sequence[Signature]:
         return await self._connections.read(questions.signatures, version_id)

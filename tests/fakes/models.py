@@ -117,8 +117,13 @@ class FakeModelStore:
     async def picked(self, kind: Kind, wanted: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Version]:
         return {(model, id_): self.all[kind, model][id_][0] for model, id_ in wanted if id_ in self.all.get((kind, model), {})}
 
-    async def graph(self, kind: Kind, model: str) -> Sequence[Node]:
-        return [Node(one.number, one.id, one.commit.parents, one.commit.manifest, one.commit.created_at_s) for one in self._versions(kind, model)]
+    async def graph(self, kind: Kind, model: str, after: int = 0) -> Sequence[Node]:
+        newer = [one for one in self._versions(kind, model) if one.number > after]
+        return [Node(one.number, one.id, one.commit.parents, one.commit.manifest, one.commit.created_at_s) for one in newer]
+
+    async def tally(self, kind: Kind, model: str) -> tuple[int, str]:
+        versions = self._versions(kind, model)
+        return len(versions), versions[0].id if versions else ""
 
     async def summaries(self, kind: Kind, models: Collection[str]) -> Mapping[str, Summary]:
         return {name: await self._summary(kind, name) for name in models if (kind, name) in self.named}
@@ -168,6 +173,9 @@ class FakeModelStore:
     async def manifest(self, digest: str) -> Manifest | None:
         body = self.bodies.get(digest)
         return decode_manifest(body) if body is not None else None
+
+    async def manifests(self, digests: Collection[str]) -> Mapping[str, Manifest]:
+        return {digest: decode_manifest(self.bodies[digest]) for digest in digests if digest in self.bodies}
 
     async def signatures(self, version_id: str) -> Sequence[Signature]:
         return [one for (version, _), one in sorted(self.signed.items()) if version == version_id]
