@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aiosd.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument, NotFound
+from aiosd.errors import AlreadyExists, ConfigError, DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from aiosd.models.manifest import digest_of
 from aiosd.storage.blobs.layout import STAMP_NS
 from tests.integration.keeping import MIB, World, opened, safetensors, stored_bytes
@@ -267,3 +267,77 @@ def test_a_file_that_grows_while_it_is_read_is_not_registered(world: World) -> N
 
     asyncio.run(story())
     assert not world.index.rows
+
+
+def test_an_encrypted_store_keeps_nothing_that_can_be_read(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("0f" * 32)
+    key.chmod(0o600)
+    secret = World(tmp_path, key_file=str(key))
+    data = b"a secret that is compressed " * 1000 + secret.random(2 * MIB)
+    path = secret.write("model", data)
+
+    async def story() -> None:
+        taken = await secret.take(path)
+        assert {one.encoding.partition("+")[2] for one in taken.chunks} == {"aes"}
+        assert b"a secret" not in b"".join(secret.vault.layout.path(place).read_bytes() for place in secret.vault.layout.places())
+        assert (await secret.give(taken.manifest, tmp_path / "copy")).read_bytes() == data
+        key.write_text("f0" * 32)
+        with pytest.raises(DataLoss, match="another key"):
+            await secret.read(taken.manifest, "model")
+
+    asyncio.run(story())
+    key.chmod(0o644)
+    with pytest.raises(ConfigError, match="others can read"):
+        secret.vault.start(passable=False)
+
+
+def test_the_scrub_goes_round_all_that_is_stored(world: World) -> None:
+    first, second = world.write("a", world.random(2 * MIB)), world.write("b/c", world.random(50_000))
+
+    async def story() -> None:
+        await world.take(first)
+        taken = await world.take(second.parent)
+        assert not await world.vault.scrub(1.0)
+        (chunk,) = taken.manifest.chunks()
+        stored = world.index.rows[chunk.digest]
+        path = world.vault.layout.path(stored.place)
+        path.chmod(0o600)
+        with path.open("r+b") as file:
+            file.truncate(stored.offset + 10)
+        assert [await world.vault.scrub(0.001) for _ in range(2)] == [[chunk.digest], []]  # the pack, then the whole file
+
+    asyncio.run(story())
+
+
+def test_work_that_nobody_waits_for_any_more_is_given_up(world: World) -> None:
+    path = world.write("model", world.random(32 * MIB))
+
+    async def story() -> None:
+        words = world.vault.take(world.me(path), None)
+        waiting = asyncio.ensure_future(anext(words))
+        await asyncio.wait({waiting}, timeout=0.5)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await words.aclose()
+
+    asyncio.run(story())
+    assert not list(world.vault.layout.incoming.iterdir())
+    assert not list(world.vault.layout.places())
+
+
+def test_a_sparse_file_stays_sparse(world: World) -> None:
+    path = world.files / "sparse"
+    with path.open("wb") as file:
+        file.truncate(200 * MIB)
+        file.seek(100 * MIB)
+        file.write(world.random(MIB))
+
+    async def story() -> None:
+        taken = await world.take(path)
+        assert taken.manifest.size == 200 * MIB
+        given = await world.give(taken.manifest)
+        assert given.stat().st_size == 200 * MIB
+        assert given.stat().st_blocks * 512 < 10 * MIB
+
+    asyncio.run(story())
