@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiosd import logs
 from aiosd.clock import Clock
-from aiosd.domain_settings import cell_settings
+from aiosd.domain_settings import blob_settings, cell_settings
 from aiosd.errors import ConfigError
 from aiosd.host import faults, mps, quota
 from aiosd.host.cells.opening import open_cells
@@ -26,10 +26,12 @@ from aiosd.host.paths import prepare_directory, share_directory
 from aiosd.host.reports import ReportReader
 from aiosd.host.vault import FileVault
 from aiosd.host.weigher import PssWeigher
+from aiosd.keeper.vault import BlobVault
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.settings_file import Loaded
+from aiosd.storage.chunks import SqlChunks
 from aiosd.storage.journal import SqlJournal
 
 log = logs.logger("aiosd.doors")
@@ -51,6 +53,7 @@ class Doors:
     confinement: Confinement
     identities: Identities
     vault: FileVault
+    blobs: BlobVault
 
 
 @dataclass(slots=True)
@@ -93,8 +96,10 @@ async def open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closing
     seen = watched(inventory)
     gpus = NvmlWatch(seen, clock) if seen else None
     output, vault = FileOutputReader(identities=identities if confinement.switch else None), FileVault(state / VAULT)
+    blobs = BlobVault(blob_settings(config), SqlChunks(journal), reached=faults.reached)
+    await asyncio.to_thread(blobs.start, passable=confinement.switch)
     meter, weigher = ProcMeter(clock, gpus), PssWeigher()
-    doors = Doors(journal, launcher, variables, output, ReportReader(), meter, weigher, gpus, cells, confinement, identities, vault)
+    doors = Doors(journal, launcher, variables, output, ReportReader(), meter, weigher, gpus, cells, confinement, identities, vault, blobs)
     for door in (doors.output, doors.reports, doors.meter, doors.weigher, doors.vault):
         closing.callback(door.close)
     return doors

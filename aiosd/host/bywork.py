@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiosd
+from aiosd.errors import Unavailable
 
 _START = "import sys; sys.path.append({root!r}); from aiosd.host.bywork_child import main; main({program!r})"
 _ROOT = str(Path(aiosd.__file__).resolve().parent.parent)
@@ -51,7 +52,7 @@ class Work:
 async def working(program: str) -> AsyncIterator[Work]:
     """Start `program`, a module with `main() -> None` that speaks on descriptors 0 and 1; it is killed at the end of the block.
 
-    raises    RuntimeError with its last words when it did not end well by itself
+    raises    Unavailable when somebody else killed it, RuntimeError with its last words when it failed
     """
     words = [sys.executable, "-I", "-X", "utf8", "-c", _START.format(root=_ROOT, program=program)]
     pipe = asyncio.subprocess.PIPE
@@ -61,7 +62,10 @@ async def working(program: str) -> AsyncIterator[Work]:
         yield Work(process)
         assert process.stdin is not None
         process.stdin.close()
-        if status := await process.wait():
+        status = await process.wait()
+        if status < 0:
+            raise Unavailable("the work was ended from outside", hint="is memory short? Try again", signal=-status)
+        if status:
             raise RuntimeError(f"a child of {program} ended with status {status}: {await hearing}")
     finally:
         if process.returncode is None:

@@ -10,7 +10,7 @@ from itertools import groupby
 from aiosd.errors import AiosError, DiskFull
 from aiosd.keeper.leases import Leases
 from aiosd.models.ports import ChunkIndex, Stored, Swept
-from aiosd.storage.blobs.layout import Layout, place_of_whole
+from aiosd.storage.blobs.layout import Layout
 from aiosd.storage.blobs.sweeping import Marks, Verdict, age_s, judge
 
 _PLACES = 16  # looked at together: each may have thousands of chunks
@@ -78,30 +78,32 @@ class Sweep:
         async with self.gate:
             old = await asyncio.to_thread(self._old, places)
             rows = await self.index.within(old)
-            verdicts = [self._judge(place, list(own)) for place, own in groupby(rows, key=lambda one: one.place)]
-            verdicts = [verdict for verdict in verdicts if verdict.dead]
+            verdicts = [self._judge(place, old[place], list(own)) for place, own in groupby(rows, key=lambda one: one.place)]
+            verdicts = [verdict for verdict in verdicts if verdict.dead or verdict.rewrite]
             self.chunks += sum(len(verdict.dead) for verdict in verdicts)
             if self.dry_run:
-                self.bytes += sum(_freed(verdict) for verdict in verdicts)
+                self.bytes += sum(verdict.freed for verdict in verdicts)
                 return []
-            if verdicts:
-                await self.index.commit((), {(one.digest, one.place) for verdict in verdicts for one in verdict.dead})
+            gone = {(one.digest, one.place) for verdict in verdicts for one in verdict.dead}
+            if gone:
+                await self.index.commit((), gone)
         return verdicts
 
-    def _judge(self, place: str, rows: Sequence[Stored]) -> Verdict:
+    def _judge(self, place: str, size: int, rows: Sequence[Stored]) -> Verdict:
         """What somebody works with stays as it is, with all that lies beside it."""
         if any(one.digest in self.leases for one in rows):
-            return Verdict(place, [], list(rows))
-        return judge(place, rows, self._marks)
+            return Verdict(place, 0, [], list(rows))
+        return judge(place, size, rows, self._marks)
 
-    def _old(self, places: Sequence[str]) -> list[str]:
-        now_s, old = time.time(), []
+    def _old(self, places: Sequence[str]) -> dict[str, int]:
+        """Those whose grace is over, and their sizes; one that is gone is as old as can be."""
+        now_s, old = time.time(), {}
         for place in places:
             try:
                 if age_s(self.layout, place, now_s) >= self.grace_s:
-                    old.append(place)
+                    old[place] = self.layout.path(place).lstat().st_size
             except FileNotFoundError:
-                old.append(place)
+                old[place] = 0
         return old
 
     async def _remove(self, place: str) -> None:
@@ -147,12 +149,6 @@ class Sweep:
                         self.bytes += path.lstat().st_size
                         path.unlink()
             self.reached("sweep.6-strays")
-
-
-def _freed(verdict: Verdict) -> int:
-    if verdict.empty or verdict.rewrite:
-        return sum(one.stored_size for one in verdict.dead if verdict.place != place_of_whole(one.digest)) or sum(one.stored_size for one in verdict.dead)
-    return 0
 
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:

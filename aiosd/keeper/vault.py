@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aiosd import logs
-from aiosd.errors import InvalidArgument, NotFound
+from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
 from aiosd.host.bywork import Work, working
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
-from aiosd.keeper.worker import coder_of
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.ports import ChunkIndex, Progress, Source, Stored, Swept, Taken
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
+from aiosd.storage.blobs.settings import BlobSettings, coder_of
 
 log = logs.logger("aiosd.keeper")
 
@@ -35,7 +35,7 @@ _PERMILLE = 1000
 class BlobVault:
     """Implements Vault. `pinned`: the manifests whose checkouts must stay, as of running jobs. `start` before anything else."""
 
-    settings: words.Settings
+    settings: BlobSettings
     index: ChunkIndex
     pinned: Callable[[], Collection[str]] = tuple
     reached: Callable[[str], None] = lambda step: None
@@ -52,10 +52,17 @@ class BlobVault:
         self._slots = asyncio.Semaphore(self.settings.at_once)
 
     def start(self, *, passable: bool) -> None:
-        """Make the directories; remove what registrations that were cut off have left. Blocks. Raises OSError."""
-        self.layout.prepare(passable=passable)
-        for left in self.layout.incoming.iterdir():
-            remove_tree(str(left))
+        """Make the directories; remove what registrations that were cut off have left. Blocks. Raises StorageUnwritable, ConfigError (of the key)."""
+        coder_of(self.settings)
+        try:
+            self.layout.prepare(passable=passable)
+            for left in self.layout.incoming.iterdir():
+                remove_tree(str(left))
+        except OSError as error:
+            raise StorageUnwritable(
+                f"the store of models in {self.layout.root} cannot be used: {error.strerror}", hint="is it writable for the daemon? See models.directory",
+                path=str(self.layout.root),
+            ) from None  # fmt: skip
 
     async def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
         async with self._scratch() as name, self._slots:
@@ -102,25 +109,9 @@ class BlobVault:
 
     async def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
         digests = {chunk.digest for manifest in manifests for chunk in manifest.chunks() if _sampled(chunk.digest, permille)}
-        missing: set[str] = set()
-        async with self._slots:
-            with self.leases.held() as lease:
-                known = await self._stored(digests, lease)
-                missing = digests - known.keys()
-                damaged: dict[str, str] = {}
-                rows = sorted((known[digest] for digest in digests & known.keys()), key=lambda one: (one.place, one.offset))
-                bases = [one for digest, one in known.items() if digest not in digests]
-                async with self._work(words.Verify(self.settings, rows, bases), lease) as said:
-                    async for word in said:
-                        if isinstance(word, words.Verified):
-                            damaged.update(word.damaged)
-                        else:
-                            yield _progress(word)
-                if damaged:
-                    broken, parts = await self._damaged_parts([known[digest] for digest in damaged], lease)
-                    damaged |= broken
-                    await self._set_aside(damaged, {**parts, **known})
-        yield sorted(missing | damaged.keys())
+        async with aclosing(self._verified(digests)) as steps:
+            async for step in steps:
+                yield step
 
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         digests = {chunk.digest for chunk in manifest.chunks()}
@@ -145,6 +136,55 @@ class BlobVault:
         await asyncio.to_thread(set_aside, self.layout, rows, damaged)
         for one in rows:
             log.error("a damaged chunk was set aside", chunk=one.digest, place=one.place, offset=one.offset, why=damaged[one.digest])
+
+    async def scrub(self, share: float) -> Sequence[str]:
+        """Read back the next `share` of all that is stored, from where the last one ended. The digests that are damaged, which are set aside."""
+        damaged: list[str] = []
+        for place in await asyncio.to_thread(self._next_places, share):
+            rows = await self.index.within([place])
+            whole = [one for one in rows if place_of_whole(one.digest) == place]
+            async for word in self._verified({one.digest for one in whole or rows}):
+                if isinstance(word, list):
+                    damaged += word
+            await asyncio.to_thread(self._cursor.write_text, place)
+        return damaged
+
+    async def _verified(self, digests: Collection[str]) -> AsyncGenerator[Progress | list[str], None]:
+        """Ends with those that are damaged, or not there."""
+        missing, damaged = set[str](), dict[str, str]()
+        async with self._slots:
+            with self.leases.held() as lease:
+                known = await self._stored(digests, lease)
+                missing = set(digests) - known.keys()
+                rows = sorted((known[digest] for digest in set(digests) & known.keys()), key=lambda one: (one.place, one.offset))
+                bases = [one for digest, one in known.items() if digest not in digests]
+                async with self._work(words.Verify(self.settings, rows, bases), lease) as said:
+                    async for word in said:
+                        if isinstance(word, words.Verified):
+                            damaged.update(word.damaged)
+                        else:
+                            yield _progress(word)
+                if damaged:
+                    broken, parts = await self._damaged_parts([known[digest] for digest in damaged], lease)
+                    damaged |= broken
+                    await self._set_aside(damaged, {**parts, **known})
+        yield sorted(missing | damaged.keys())
+
+    @property
+    def _cursor(self) -> Path:
+        return self.layout.root / "scrubbed"
+
+    def _next_places(self, share: float) -> list[str]:
+        """From behind the last one that was read, and round."""
+        places = [(place, self.layout.path(place).lstat().st_size) for place in self.layout.places()]
+        last = self._cursor.read_text() if self._cursor.exists() else ""
+        budget, chosen = share * sum(size for _, size in places), list[str]()
+        for place, size in sorted(places, key=lambda one: (one[0] <= last, one[0])):
+            if budget <= 0:
+                break
+            chosen.append(place)
+            budget -= size
+        return chosen
 
     async def _healed(self, taken: Taken) -> None:
         """What was set aside, and has come again; the caller has committed it, or it is still missing."""

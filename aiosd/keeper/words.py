@@ -6,19 +6,7 @@ from aiosd import errors
 from aiosd.errors import AiosError
 from aiosd.models.manifest import Manifest
 from aiosd.models.ports import Source, Stored, Taken
-from aiosd.storage.blobs.cutting import Sizes
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the store, from the configuration. `key_file` "": not encrypted; `private`: the daemon's user is the only one who reads."""
-
-    directory: str
-    cache_bytes: int = 100 << 30
-    sizes: Sizes = Sizes()
-    compress: bool = True
-    key_file: str = ""
-    at_once: int = 2
-    scrub_bytes_per_s: int = 0
+from aiosd.storage.blobs.settings import BlobSettings
 
 
 class Word(msgspec.Struct, frozen=True, tag=True):
@@ -26,14 +14,14 @@ class Word(msgspec.Struct, frozen=True, tag=True):
 
 
 class Take(Word, frozen=True, tag=True):
-    settings: Settings
+    settings: BlobSettings
     source: Source
     name: str  # of the scratch directory and of the pack
     base: Manifest | None
 
 
 class Give(Word, frozen=True, tag=True):
-    settings: Settings
+    settings: BlobSettings
     manifest: Manifest
     to: Source
     pinned: list[str]
@@ -42,14 +30,14 @@ class Give(Word, frozen=True, tag=True):
 class Verify(Word, frozen=True, tag=True):
     """`rows`: what to read back, with the bases of differences among them or in `bases`; at most `bytes_per_s`, 0: as fast as it goes."""
 
-    settings: Settings
+    settings: BlobSettings
     rows: list[Stored]
     bases: list[Stored]
     bytes_per_s: int = 0
 
 
 class Rewrite(Word, frozen=True, tag=True):
-    settings: Settings
+    settings: BlobSettings
     name: str
     rows: list[Stored]
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from aiosd.errors import AiosError, ConfigError, DiskFull, StorageUnwritable
+from aiosd.errors import AiosError, DiskFull, StorageUnwritable
 from aiosd.host import faults
 from aiosd.host.acting import acting_as
 from aiosd.host.directories import remove_tree
@@ -19,10 +19,10 @@ from aiosd.keeper import words
 from aiosd.keeper.examining import boundaries, examine
 from aiosd.models.manifest import Manifest
 from aiosd.models.ports import Source, Stored, Taken
-from aiosd.storage.blobs.coding import Coder, read_key
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import PRIVATE, Layout
 from aiosd.storage.blobs.reading import Reader
+from aiosd.storage.blobs.settings import coder_of
 from aiosd.storage.blobs.sweeping import rewrite
 from aiosd.storage.blobs.taking import Taker
 from aiosd.storage.blobs.verifying import damaged_among
@@ -99,17 +99,6 @@ def _give(request: words.Give, line: "_Line") -> str:
 def identity_of(source: Source) -> Identity | None:
     """None: a daemon that is not root is nobody but itself."""
     return look_up(Owner(source.uid, source.gid, source.user)) if os.geteuid() == 0 else None
-
-
-def coder_of(settings: words.Settings) -> Coder:
-    """Raises ConfigError for a key that cannot be read."""
-    if not settings.key_file:
-        return Coder(compress=settings.compress)
-    try:
-        text = Path(settings.key_file).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"models.encryption_key_file: {settings.key_file} cannot be read: {error.strerror}", path=settings.key_file) from None
-    return Coder(read_key(text, settings.key_file), os.urandom, settings.compress)
 
 
 class _Line:

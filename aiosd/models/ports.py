@@ -200,6 +200,11 @@ class Taken:
     schema: Schema
     findings: Sequence[str] = ()  # why it is to be flagged
 
+    @property
+    def stored_bytes(self) -> int:
+        """What is new on the disk: a file that is whole counts once, and not its chunks again."""
+        return sum(chunk.stored_size for chunk in self.chunks if not chunk.place.startswith("whole/") or chunk.place == f"whole/{chunk.digest}")
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -257,6 +262,9 @@ class Vault(Protocol):
 
     def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
         """Read back and compare, so many of a thousand chunks. Ends with the digests that are damaged, which are set aside."""
+
+    async def scrub(self, share: float) -> Sequence[str]:
+        """Read back the next part (0 to 1) of all that is stored, for a background task. The digests that are damaged, which are set aside."""
 
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         """The chunks of it that are not in the store (any more); none: it is whole, as far as is known."""

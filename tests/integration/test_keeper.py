@@ -1,102 +1,22 @@
 """The keeper of bytes with its children at work: what goes in comes out, once stored, and what nobody needs goes."""
 
 import asyncio
-import json
 import os
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
-from contextlib import aclosing
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from aiosd.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument, NotFound
-from aiosd.keeper.vault import BlobVault
-from aiosd.keeper.words import Settings
-from aiosd.models.manifest import Manifest, digest_of
-from aiosd.models.ports import Source, Taken
+from aiosd.errors import AlreadyExists, ConfigError, DataLoss, FailedPrecondition, InvalidArgument, NotFound
+from aiosd.models.manifest import digest_of
 from aiosd.storage.blobs.layout import STAMP_NS
-from tests.fakes.chunks import FakeChunks
-
-T = TypeVar("T")
-MIB = 1 << 20
-
-
-class World:
-    """A store in a directory of its own, with an index in memory."""
-
-    def __init__(self, directory: Path, **settings: object) -> None:
-        self.files = directory / "files"
-        self.files.mkdir()
-        self.index = FakeChunks()
-        self.vault = BlobVault(Settings(directory=str(directory / "models"), **settings), self.index)  # type: ignore[arg-type]
-        self.vault.start(passable=True)
-        self.chance = random.Random(7)
-
-    def me(self, path: Path | str = "") -> Source:
-        return Source(str(path), os.getuid(), os.getgid(), "me")
-
-    async def take(self, path: Path, base: Manifest | None = None, meanwhile: Callable[[], Awaitable[object]] | None = None) -> Taken:
-        async with aclosing(self.vault.take(self.me(path), base)) as words:
-            async for word in words:
-                if isinstance(word, Taken):
-                    if meanwhile is not None:
-                        await meanwhile()
-                    await self.index.commit(word.chunks, ())
-                    return word
-        raise AssertionError("nothing was taken")
-
-    async def give(self, manifest: Manifest, path: Path | str = "") -> Path:
-        async with aclosing(self.vault.give(manifest, self.me(path))) as words:
-            async for word in words:
-                if isinstance(word, str):
-                    return Path(word)
-        raise AssertionError("nothing was given")
-
-    async def read(self, manifest: Manifest, file: str, offset: int = 0) -> bytes:
-        return b"".join([data async for data in self.vault.read(manifest, file, offset)])
-
-    async def verify(self, *manifests: Manifest) -> list[str]:
-        last = [word async for word in self.vault.verify(manifests, 1000)][-1]
-        assert isinstance(last, list)
-        return last
-
-    async def sweep(self, *alive: Manifest, grace_s: float = 0.0, dry_run: bool = False) -> tuple[int, int, int]:
-        async def live() -> AsyncIterator[Collection[str]]:
-            for manifest in alive:
-                yield [chunk.digest for chunk in manifest.chunks()]
-
-        swept = await self.vault.sweep(live(), grace_s, dry_run=dry_run)
-        return swept.chunks, swept.bytes, swept.strays
-
-    def random(self, size: int) -> bytes:
-        return self.chance.randbytes(size)
-
-    def write(self, name: str, data: bytes) -> Path:
-        path = self.files / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        return path
+from tests.integration.keeping import MIB, World, opened, safetensors, stored_bytes
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    yield World(tmp_path)
-    os.system(f"chmod -R u+w '{tmp_path}'")  # checkouts are read-only, for pytest too
-
-
-def stored_bytes(taken: Taken) -> int:
-    return sum(one.stored_size for one in taken.chunks if not one.place.startswith("whole") or one.place == f"whole/{one.digest}")
-
-
-def safetensors(tensors: dict[str, bytes]) -> bytes:
-    header, at = {}, 0
-    for name, data in tensors.items():
-        header[name] = {"dtype": "F32", "shape": [len(data) // 4], "data_offsets": [at, at + len(data)]}
-        at += len(data)
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + b"".join(tensors.values())
+    with opened(tmp_path) as made:
+        yield made
 
 
 def test_a_large_file_stays_whole_and_is_handed_out_as_it_lies(world: World) -> None:
@@ -347,3 +267,77 @@ def test_a_file_that_grows_while_it_is_read_is_not_registered(world: World) -> N
 
     asyncio.run(story())
     assert not world.index.rows
+
+
+def test_an_encrypted_store_keeps_nothing_that_can_be_read(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("0f" * 32)
+    key.chmod(0o600)
+    secret = World(tmp_path, key_file=str(key))
+    data = b"a secret that is compressed " * 1000 + secret.random(2 * MIB)
+    path = secret.write("model", data)
+
+    async def story() -> None:
+        taken = await secret.take(path)
+        assert {one.encoding.partition("+")[2] for one in taken.chunks} == {"aes"}
+        assert b"a secret" not in b"".join(secret.vault.layout.path(place).read_bytes() for place in secret.vault.layout.places())
+        assert (await secret.give(taken.manifest, tmp_path / "copy")).read_bytes() == data
+        key.write_text("f0" * 32)
+        with pytest.raises(DataLoss, match="another key"):
+            await secret.read(taken.manifest, "model")
+
+    asyncio.run(story())
+    key.chmod(0o644)
+    with pytest.raises(ConfigError, match="others can read"):
+        secret.vault.start(passable=False)
+
+
+def test_the_scrub_goes_round_all_that_is_stored(world: World) -> None:
+    first, second = world.write("a", world.random(2 * MIB)), world.write("b/c", world.random(50_000))
+
+    async def story() -> None:
+        await world.take(first)
+        taken = await world.take(second.parent)
+        assert not await world.vault.scrub(1.0)
+        (chunk,) = taken.manifest.chunks()
+        stored = world.index.rows[chunk.digest]
+        path = world.vault.layout.path(stored.place)
+        path.chmod(0o600)
+        with path.open("r+b") as file:
+            file.truncate(stored.offset + 10)
+        assert [await world.vault.scrub(0.001) for _ in range(2)] == [[chunk.digest], []]  # the pack, then the whole file
+
+    asyncio.run(story())
+
+
+def test_work_that_nobody_waits_for_any_more_is_given_up(world: World) -> None:
+    path = world.write("model", world.random(32 * MIB))
+
+    async def story() -> None:
+        words = world.vault.take(world.me(path), None)
+        waiting = asyncio.ensure_future(anext(words))
+        await asyncio.wait({waiting}, timeout=0.5)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await words.aclose()
+
+    asyncio.run(story())
+    assert not list(world.vault.layout.incoming.iterdir())
+    assert not list(world.vault.layout.places())
+
+
+def test_a_sparse_file_stays_sparse(world: World) -> None:
+    path = world.files / "sparse"
+    with path.open("wb") as file:
+        file.truncate(200 * MIB)
+        file.seek(100 * MIB)
+        file.write(world.random(MIB))
+
+    async def story() -> None:
+        taken = await world.take(path)
+        assert taken.manifest.size == 200 * MIB
+        given = await world.give(taken.manifest)
+        assert given.stat().st_size == 200 * MIB
+        assert given.stat().st_blocks * 512 < 10 * MIB
+
+    asyncio.run(story())

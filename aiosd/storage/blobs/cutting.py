@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from aiosd.errors import FailedPrecondition
 
-Boundaries = Callable[[BinaryIO], Sequence[int] | None]
-"""Offsets at which tensors begin, ascending; None: this file has none. It may raise nothing: what cannot be read has none."""
+Boundaries = Callable[[str, BinaryIO], Sequence[int] | None]
+"""Of a file by its name and content: offsets at which tensors begin; None: it has none. It raises nothing: what cannot be read has none."""
 
 WINDOW_BYTES = 8 << 20
 _HEADER_MOST = 100 << 20
@@ -103,8 +103,10 @@ def read_exactly(fd: int, length: int, at: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def safetensors_boundaries(file: BinaryIO) -> Sequence[int] | None:
+def safetensors_boundaries(name: str, file: BinaryIO) -> Sequence[int] | None:
     """Where the tensors of a safetensors file begin; None when it is not one."""
+    if not name.endswith(".safetensors"):
+        return None
     size = os.fstat(file.fileno()).st_size
     head = os.pread(file.fileno(), 8, 0)
     length = int.from_bytes(head, "little")

@@ -38,9 +38,10 @@ class Marks:
 
 @dataclass(slots=True)
 class Verdict:
-    """On one place: the chunks that go, and what becomes of its file."""
+    """On one place of so many bytes: the chunks that go, and what becomes of its file."""
 
     place: str
+    size: int
     dead: list[Stored] = field(default_factory=list)
     alive: list[Stored] = field(default_factory=list)
 
@@ -50,18 +51,25 @@ class Verdict:
 
     @property
     def rewrite(self) -> bool:
-        """Whether the living are few enough to be moved."""
-        living, dying = sum(one.stored_size for one in self._parts(self.alive)), sum(one.stored_size for one in self._parts(self.dead))
-        return bool(self.alive) and dying >= _REWRITE_FROM * (living + dying)
+        """Whether the living are few enough to be moved; the dead may have been forgotten by a sweep that was cut off."""
+        return bool(self.alive) and self.hollow >= _REWRITE_FROM * self.size
 
-    def _parts(self, rows: Sequence[Stored]) -> list[Stored]:
-        """Of a whole file its parts, not the whole of them."""
-        return [one for one in rows if self.place != place_of_whole(one.digest)]
+    @property
+    def hollow(self) -> int:
+        """Bytes that no chunk needs."""
+        if any(place_of_whole(one.digest) == self.place for one in self.alive):
+            return 0
+        return self.size - sum(one.stored_size for one in self.alive)
+
+    @property
+    def freed(self) -> int:
+        """Bytes that its sweep frees."""
+        return self.size if self.empty else self.hollow if self.rewrite else 0
 
 
-def judge(place: str, rows: Sequence[Stored], alive: "Collection[str] | Marks") -> Verdict:
+def judge(place: str, size: int, rows: Sequence[Stored], alive: "Collection[str] | Marks") -> Verdict:
     """While a whole file is alive, so are its parts, for what is registered next."""
-    verdict = Verdict(place)
+    verdict = Verdict(place, size)
     if place.startswith(WHOLE) and place.partition("/")[2] in alive and any(place_of_whole(one.digest) == place for one in rows):
         verdict.alive = list(rows)
         return verdict

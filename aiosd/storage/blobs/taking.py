@@ -114,7 +114,7 @@ class Taker:
         self._small.clear()
 
     def _large(self, file: Readable) -> FileEntry:
-        marks = _boundaries(self.site.boundaries, file.fd)
+        marks = _boundaries(self.site.boundaries, file)
         lengths = None if marks is None else pieces_at(marks, file.size, self.site.sizes)
         if (chunks := self._again(file, lengths)) is not None:
             return chunks
@@ -239,9 +239,9 @@ def _plain(file: Readable) -> Readable:
     return _Copy(file.path, -1, file.size, file.executable)
 
 
-def _boundaries(find: Boundaries, fd: int) -> Sequence[int] | None:
-    with open(fd, "rb", closefd=False) as file:
-        return find(file)
+def _boundaries(find: Boundaries, file: Readable) -> Sequence[int] | None:
+    with open(file.fd, "rb", closefd=False) as opened:
+        return find(file.path.rpartition("/")[2], opened)
 
 
 def _digest_of(file: Readable) -> str:
