@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from aios import models
+from aios import versions as models
 from aios.v1 import models_pb2 as pb
 
 KINDS = {models.MODEL: pb.MODEL, models.DATASET: pb.DATASET}

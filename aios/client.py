@@ -61,7 +61,7 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminC
     def models(self) -> "StoreCalls":
         """The calls about models."""
         from aios._model_calls import StoreCalls
-        from aios.models import MODEL
+        from aios.versions import MODEL
 
         return StoreCalls(self._channel, MODEL)
 
@@ -69,7 +69,7 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminC
     def datasets(self) -> "StoreCalls":
         """The calls about datasets, which are kept as models are."""
         from aios._model_calls import StoreCalls
-        from aios.models import DATASET
+        from aios.versions import DATASET
 
         return StoreCalls(self._channel, DATASET)
 

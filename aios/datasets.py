@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aios.models import Model, OnProgress, Reference, Version
+from aios.versions import Model, OnProgress, Reference, Version
 
 if TYPE_CHECKING:
     from aios._model_calls import StoreCalls

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from aios.models import DATASET, MODEL
+from aios.versions import DATASET, MODEL
 from aiosctl.lazy import Nouns, Verb
 
 COMMON = {

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import click
 
-from aios.models import Garbage, Settings, UserUsage, Verified
 from aios.units import format_bytes
+from aios.versions import Garbage, Settings, UserUsage, Verified
 from aiosctl.failures import FAILED, WrongUsage, leave
 from aiosctl.lazy import verb
 from aiosctl.model_describe import calls, progress_line, size
@@ -92,7 +92,7 @@ def _verified(found: Verified, wide: bool) -> Iterator[str]:
 
 @verb("aiosctl model gc --dry-run", "aiosctl model gc", "aiosctl model gc --grace 0s")
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would go, and why the rest stays; remove nothing.")
-@click.option("--grace", type=AGE, help="What was stored later than this ago stays; 1h.")
+@click.option("--grace", type=AGE, help="What was stored later than this ago stays; 14 days, unless configured.")
 @output_options
 def gc(dry_run: bool, grace: float | None, shape: Shape, kind: str) -> None:
     """Remove versions that nothing keeps, and bytes that no version needs, of models and datasets alike; takes an operator.

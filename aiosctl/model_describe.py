@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from aios.models import Model, Progress, Schema, Tensor, Version
 from aios.units import format_bytes
+from aios.versions import Model, Progress, Schema, Tensor, Version
 from aiosctl import session
 from aiosctl.describe import moment, number
 from aiosctl.output import is_terminal, truncated

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from aios.models import Change, Diff
+from aios.versions import Change, Diff
 from aiosctl.describe import number
 from aiosctl.lazy import verb
 from aiosctl.model_describe import calls, size, version_id

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from aios.models import Model, Move, Reference, Version
+from aios.versions import Model, Move, Reference, Version
 from aiosctl.describe import moment
 from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb

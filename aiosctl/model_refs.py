@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from aios.models import Reference
+from aios.versions import Reference
 from aiosctl.describe import moment
 from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb

@@ -101,6 +101,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
                 roots.create_task(services.monitor.run(), name="monitoring"),
                 roots.create_task(services.devices.run(), name="devices"),
                 roots.create_task(services.disk.run(), name="disk"),
+                roots.create_task(services.models.care.run(), name="models"),
                 roots.create_task(_feed_watchdog(daemon), name="watchdog"),
             ]
             if services.bounds is not None:

@@ -100,9 +100,12 @@ async def _start_access(config: Config, doors: Doors, people: People, clock: Clo
 
 
 def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of: Callable[[str], int]) -> ModelServices:
-    store, directory = SqlModels(doors.journal), config.daemon.state_directory
+    store, settings = SqlModels(doors.journal), config.models
     reader = ModelReader(store, doors.blobs)
-    care = ModelCare(store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(directory), faults.reached)
+    care = ModelCare(
+        store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
+        settings.gc_grace_s, settings.scrub_days,
+    )  # fmt: skip
     return ModelServices(ModelService(care), ModelMoves(care), care, reader, people.groups_of)
 
 

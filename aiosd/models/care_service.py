@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from aiosd.access.principal import Role
-from aiosd.errors import Conflict, Denied
+from aiosd.errors import AiosError, Conflict, Denied
 from aiosd.models import damage, retention
 from aiosd.models.damage import Damage
 from aiosd.models.history import SHORT, Graph
@@ -18,7 +18,8 @@ from aiosd.models.ports import Holding, ModelChanges, ModelQuery, ModelStore, Pi
 from aiosd.models.read_service import ModelReader
 from aiosd.models.version import Kind, Version, VersionState
 
-GRACE_S = 3600.0  # what is younger is not swept: whoever has just stored it may be about to name it
+GRACE_S = 14 * 86_400.0  # what is younger is not swept
+SCRUB_EVERY_S = 3600.0
 ALL = 1000  # of a thousand
 AT_ONCE = 100  # manifests that are read together
 MOST_MOVES = MOST_VERSIONS = 1_000_000
@@ -60,7 +61,11 @@ class Usage:
 
 @dataclass(slots=True)
 class ModelCare:
-    """`limit_of`: the bytes that a user's models may take, 0 without limit; `free_bytes`: room on the store's disk."""
+    """`limit_of`: the bytes that a user's models may take, 0 without limit; `free_bytes`: room on the store's disk.
+
+    grace_s     what is younger stays, where nothing else is said; seconds
+    scrub_days  all is read back once in so many; 0: never
+    """
 
     store: ModelStore
     vault: Vault
@@ -69,6 +74,8 @@ class ModelCare:
     limit_of: Callable[[str], int]
     free_bytes: Callable[[], int]
     reached: Callable[[str], None]
+    grace_s: float = GRACE_S
+    scrub_days: float = 0.0
     pins: list[Pins] = field(default_factory=list)
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by whoever reads what is there, and commits what follows from it
 
@@ -185,6 +192,21 @@ class ModelCare:
 
     async def _all_versions(self) -> Sequence[Version]:
         return [version for model in await self._all_models() for version in await self.store.versions(model.kind, model.name, 0, MOST_VERSIONS)]
+
+    async def run(self) -> None:
+        """Read all that is stored back once in `scrub_days`, a part each hour, and mark what is damaged."""
+        while True:
+            await asyncio.sleep(SCRUB_EVERY_S)
+            if not self.scrub_days:
+                continue
+            try:
+                await self.scrub(min(1.0, SCRUB_EVERY_S / (self.scrub_days * 86_400)))
+            except AiosError as error:  # as on a full disk: the next hour tries again
+                log.warning("the scrub of stored models failed", error=str(error))
+
+    async def scrub(self, share: float) -> Sequence[Damage]:
+        """The next part, 0 to 1, of all that is stored."""
+        return await self.mark(await self.vault.scrub(share))
 
     # Use
 

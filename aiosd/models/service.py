@@ -116,7 +116,7 @@ class ModelService:
         used = holding.stored_bytes if holding is not None else 0
         async with _closing(self.care.vault.take(source, base)) as steps:
             async for step in steps:
-                new = step.stored if isinstance(step, Progress) else sum(chunk.stored_size for chunk in step.chunks)
+                new = step.stored if isinstance(step, Progress) else step.stored_bytes
                 if limit and new and used + new > limit:
                     raise Exhausted(
                         f"the models of {model.owner} may take {limit} bytes, have {used}, and this needs at least {new} more",
@@ -139,7 +139,7 @@ class ModelService:
                 return Registration(await self._version(draft.kind, draft.model, tip), existed=True)
             commit = commit_of(draft, taken.manifest, taken.schema, (tip,) if tip else (), by.name, now_s)
             newest = await store.versions(model.kind, model.name, 0, 1)
-            version = version_of(model, newest, commit, taken.manifest, sum(chunk.stored_size for chunk in taken.chunks), taken.findings)
+            version = version_of(model, newest, commit, taken.manifest, taken.stored_bytes, taken.findings)
             moves = [RefChange(model.kind, model.name, Move(draft.branch, RefKind.BRANCH, tip, version.id, by.name, now_s, headline(draft.message)), tip)]
             moves += [RefChange(model.kind, model.name, Move(tag, RefKind.TAG, "", version.id, by.name, now_s, "registered"), "") for tag in draft.tags]
             await store.commit(ModelChanges(

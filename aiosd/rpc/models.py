@@ -8,7 +8,7 @@ from functools import partial
 from aios.v1 import models_pb2 as pb
 from aios.v1.models_pb2_grpc import ModelsServicer as Wire
 from aiosd.errors import InvalidArgument
-from aiosd.models.care_service import GRACE_S, ModelCare
+from aiosd.models.care_service import ModelCare
 from aiosd.models.history import strategy_of
 from aiosd.models.move_service import ModelMoves
 from aiosd.models.permits import Caller
@@ -150,7 +150,7 @@ class ModelsServicer(Wire):
                     yield pb.VerifyResponse(damaged=map(convert.to_damage, step.damaged), chunks=step.chunks, done=True)
 
     async def CollectGarbage(self, request: pb.CollectGarbageRequest, context: Context) -> pb.CollectGarbageResponse:
-        grace_s = seconds(request.grace_s, "", "grace_s") if request.HasField("grace_s") else GRACE_S
+        grace_s = seconds(request.grace_s, "", "grace_s") if request.HasField("grace_s") else self._services.care.grace_s
         return convert.to_collected(await self._services.care.collect(grace_s, dry_run=request.dry_run))
 
 

@@ -113,7 +113,10 @@ def manifest_digests(tx: Connection) -> list[str]:
 
 
 def stored_bytes(tx: Connection) -> int:
-    return int(tx.scalar(select(func.coalesce(func.sum(schema.chunk.c.stored_size), 0))) or 0)
+    """A file that is whole counts once, and not its chunks again."""
+    table = schema.chunk.c
+    counts = or_(~table.place.like("whole/%"), table.place == "whole/" + table.digest)
+    return int(tx.scalar(select(func.coalesce(func.sum(table.stored_size), 0)).where(counts)) or 0)
 
 
 def summaries(tx: Connection, kind: Kind, models: Collection[str]) -> dict[str, Summary]:

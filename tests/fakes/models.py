@@ -269,6 +269,9 @@ class FakeVault:
             yield Progress(manifest.size, manifest.size)
         yield sorted(bad)
 
+    async def scrub(self, share: float) -> Sequence[str]:
+        return [path.name for path in self.root.glob("*") if path.is_file() and digest_of(path.read_bytes()) != path.name]
+
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         return [entry.digest for entry in manifest.files if entry.chunks and not self._place(entry.digest).exists()]
 

@@ -14,7 +14,7 @@ import pytest
 import aios
 from aios import errors
 from aios._model_calls import StoreCalls
-from aios.models import Settings
+from aios.versions import Settings
 from aiosctl.cli import root
 from aiosctl.failures import guarded
 from aiosd.models.care_service import ModelCare
