@@ -366,3 +366,26 @@ def test_a_damaged_model_is_loud(database: Bench) -> None:
     _damage(database, "UPDATE model SET body = '{\"name\": 7}'")
     with pytest.raises(StorageCorrupt):
         database.do(database.store.model(Kind.MODEL, DIGITS.name))
+
+
+def _url(database: Bench) -> str:
+    assert database.journal is not None
+    return database.journal._url
+
+
+def test_the_check_of_the_database_finds_what_is_wrong_with_models(database: Bench) -> None:
+    from aiosd.storage.check import check_database
+
+    one, two = chain(2)
+    database.commit(changes(one, two, references=[to("main", two.id)]))
+    assert check_database(_url(database)) == []
+    for statement in (
+        "UPDATE model SET body = '{}'",
+        f"UPDATE model_version SET author = author, commit_body = manifest.body FROM manifest WHERE id = '{one.id}'",
+        "UPDATE model_reference SET version = 'gone'",
+        "UPDATE manifest SET digest = 'other'",
+    ):
+        _damage(database, statement)
+    found = {finding.subject for finding in check_database(_url(database))}
+    assert found == {f"model {DIGITS.name}", f"version {DIGITS.name}@{one.id[:12]}", f"version {DIGITS.name}@{two.id[:12]}", "manifest other",
+                     f"reference {DIGITS.name}:main"}  # fmt: skip
