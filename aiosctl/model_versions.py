@@ -1,5 +1,6 @@
 """`model register` and `model checkout`: into the store, and out of it."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -36,20 +37,20 @@ METRIC = Value("name=number", _metric, "accuracy=0.97")
 @click.option("--label", "label", multiple=True, type=PAIR, help="Anything else; repeat it.")
 @click.option("--tag", "tags", multiple=True, metavar="NAME", help="Tag it, too; repeat it.")
 @click.option("--licence", default="", metavar="TEXT", help="Such as Apache-2.0.")
-@click.option("--card", type=click.File(encoding="utf-8"), help="A file in Markdown that says what it is.")
+@click.option("--card", type=click.Path(), help="A file in Markdown that says what it is.")
 @click.option("--description", default="", metavar="TEXT", help="Of a new name.")
 @click.option("--expected", default="", metavar="ID", help="Only if the branch is at this version.")
 @click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Of a new name; private where none is given.")
 @output_options
 def register(
-    name: str, path: str, metric: tuple[tuple[str, float], ...], label: tuple[tuple[str, str], ...], card: Any, visibility: str | None, shape: Shape,
+    name: str, path: str, metric: tuple[tuple[str, float], ...], label: tuple[tuple[str, str], ...], card: str | None, visibility: str | None, shape: Shape,
     kind: str, **given: Any,
 ) -> None:  # fmt: skip
     """Register the file or directory PATH as the next version of the model NAME.
 
     The daemon reads it itself, as you, and stores only what it does not have yet. Where the branch is at just this already, nothing is made.
     """
-    text = card.read() if card is not None else ""
+    text = Path(card).read_text(encoding="utf-8") if card is not None else ""
     with calls(kind) as store, progress_line("registering") as on_progress:
         made = store.register(
             name, path, metrics=dict(metric), labels=dict(label), card=text, visibility=visibility or "", on_progress=on_progress, **given

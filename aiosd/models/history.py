@@ -7,7 +7,6 @@ from heapq import heappop, heappush
 
 from aiosd.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
 from aiosd.models.manifest import FileEntry, Manifest
-from aiosd.models.model import Move
 from aiosd.models.ports import Node
 
 SHORT = 12  # letters of an id for people
@@ -160,17 +159,18 @@ def _by_path(manifest: Manifest) -> dict[str, FileEntry]:
     return {entry.path: entry for entry in manifest.files}
 
 
-def previous(moves: Sequence[Move]) -> str:
-    """Where a reference was before it came to where it is, going further back each time; "": nowhere. `moves`: oldest first.
+def previous(targets: Sequence[str]) -> str:
+    """Where a reference was before it came to where it is, going further back each time; "": nowhere.
 
     A move to the place before counts as going back, so that two rollbacks go back two moves and not to and fro.
+    targets  of all of its moves, oldest first; "": it was removed
     """
     places: list[str] = []
-    for move in moves:
-        if not move.target:
+    for target in targets:
+        if not target:
             places.clear()
-        elif len(places) > 1 and places[-2] == move.target:
+        elif len(places) > 1 and places[-2] == target:
             places.pop()
-        elif not places or places[-1] != move.target:
-            places.append(move.target)
+        elif not places or places[-1] != target:
+            places.append(target)
     return places[-2] if len(places) > 1 else ""

@@ -21,7 +21,6 @@ from aiosd.models.settings import ModelChange
 from aiosd.models.version import Commit, Kind, Schema, Version
 
 BEFORE = "-"  # as in `cd -`: where a reference was before it came to where it is
-MOST_REMEMBERED = 1_000_000  # moves
 
 log = structlog.get_logger("models")
 
@@ -94,8 +93,7 @@ class ModelMoves:
 
     async def _target(self, model: Model, wish: Wish) -> str:
         if wish.to == BEFORE:
-            moves = [move for _, move in await self.care.store.moves(model.kind, model.name, wish.name, 0, MOST_REMEMBERED)]
-            before = history.previous(moves[::-1])
+            before = history.previous(await self.care.store.targets(model.kind, model.name, wish.name))
             if not before:
                 raise NotFound(
                     f"{model.name}:{wish.name} was nowhere before", hint=f"`aiosctl model log --refs {model.name}` lists its moves", model=model.name

@@ -173,6 +173,9 @@ class ModelStore(Protocol):
     async def moves(self, kind: Kind, model: str, reference: str, before: int, limit: int) -> Sequence[tuple[int, Move]]:
         """Newest first, each with its number."""
 
+    async def targets(self, kind: Kind, model: str, reference: str) -> Sequence[str]:
+        """Where this reference has been led, oldest first; "": it was removed."""
+
     async def manifest(self, digest: str) -> Manifest | None: ...
 
     async def manifests(self, digests: Collection[str]) -> Mapping[str, Manifest]:

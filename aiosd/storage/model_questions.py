@@ -44,9 +44,9 @@ def _of_version(query: ModelQuery) -> Iterator[ColumnElement[bool]]:
             yield column == value
     labels, metrics = schema.model_label.c, schema.model_metric.c
     for name, text in query.labels.items():
-        yield exists().where(labels.version == _row.id, labels.name == name, labels.value == text)
+        yield _row.id.in_(select(labels.version).where(labels.name == name, labels.value == text))
     for name, operator, number in query.metrics:
-        yield exists().where(metrics.version == _row.id, metrics.name == name, _compared(metrics.value, operator, number))
+        yield _row.id.in_(select(metrics.version).where(metrics.name == name, _compared(metrics.value, operator, number)))
 
 
 def _compared(column: ColumnElement[float], operator: str, number: float) -> ColumnElement[bool]:
@@ -179,6 +179,12 @@ def moves(tx: Connection, kind: Kind, model: str, reference: str, before: int, l
     if before:
         question = question.where(table.c.number < before)
     return [(row["number"], model_rows.move(row)) for row in tx.execute(question).mappings()]
+
+
+def targets(tx: Connection, kind: Kind, model: str, reference: str) -> list[str]:
+    table = schema.model_move.c
+    this = (table.kind == kind, table.model == model, table.reference == reference)
+    return list(tx.scalars(select(table.target).where(*this).order_by(table.number)))
 
 
 def manifest(tx: Connection, digest: str) -> Manifest | None:

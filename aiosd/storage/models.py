@@ -78,6 +78,9 @@ class SqlModels:
     async def moves(self, kind: Kind, model: str, reference: str, before: int, limit: int) -> Sequence[tuple[int, Move]]:
         return await self._connections.read(questions.moves, kind, model, reference, before, limit)
 
+    async def targets(self, kind: Kind, model: str, reference: str) -> Sequence[str]:
+        return await self._connections.read(questions.targets, kind, model, reference)
+
     async def manifest(self, digest: str) -> Manifest | None:
         return await self._connections.read(questions.manifest, digest)
 

@@ -177,6 +177,7 @@ model_version = Table(
 )
 Index("model_version_by_id", model_version.c.id, model_version.c.kind, model_version.c.model)
 Index("model_version_by_manifest", model_version.c.manifest)
+Index("model_version_sums", model_version.c.kind, model_version.c.model, model_version.c.number, model_version.c.size, model_version.c.stored_bytes)
 
 model_reference = Table(
     "model_reference",

@@ -56,9 +56,8 @@ def test_killed_at_a_step_it_goes_on_whole(daemon: Daemon, step: str) -> None:
     daemon.start(fault=step)
 
     def try_it() -> None:
-        with aios.Client(daemon.target, timeout=PATIENCE_S, autostart=False, patience=0.1) as client:
-            with suppress(errors.AiosError):
-                change(client.models, step, second)
+        with aios.Client(daemon.target, timeout=PATIENCE_S, autostart=False, patience=0.1) as client, suppress(errors.AiosError):
+            change(client.models, step, second)
 
     thread = threading.Thread(target=try_it)
     thread.start()

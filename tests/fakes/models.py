@@ -170,6 +170,9 @@ class FakeModelStore:
         found = [(number, move) for number, (named, move) in enumerate(self.log, 1) if named == (kind, model) and reference in ("", move.reference)]
         return [each for each in reversed(found) if not before or each[0] < before][:limit]
 
+    async def targets(self, kind: Kind, model: str, reference: str) -> Sequence[str]:
+        return [move.target for named, move in self.log if named == (kind, model) and move.reference == reference]
+
     async def manifest(self, digest: str) -> Manifest | None:
         body = self.bodies.get(digest)
         return decode_manifest(body) if body is not None else None

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from aiosd.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
 from aiosd.models.history import Graph, How, Strategy, merged, previous, reverted, same_version, strategy_of
 from aiosd.models.manifest import FileEntry, Manifest
-from aiosd.models.model import Move, RefKind
 from aiosd.models.ports import Node
 
 
@@ -102,20 +101,16 @@ def test_what_was_changed_again_cannot_be_undone_alone() -> None:
         reverted(files(single=True, m="3"), files(single=True, m="2"), files(single=True, n="1"))
 
 
-def moves(*targets: str) -> list[Move]:
-    return [Move("prod", RefKind.ALIAS, "", target, "ada", 0.0) for target in targets]
-
-
 @pytest.mark.parametrize(
     ("targets", "before"),
     [("", ""), ("a", ""), ("ab", "a"), ("abc", "b"), ("abcb", "a"), ("abcba", ""), ("abcbd", "b"), ("aab", "a"), ("abcbdb", "a")],
 )  # fmt: skip
 def test_going_back_twice_goes_back_two_moves(targets: str, before: str) -> None:
-    assert previous(moves(*targets)) == before
+    assert previous(list(targets)) == before
 
 
 def test_what_was_before_it_was_removed_does_not_count() -> None:
-    assert previous(moves("a", "b", "", "c")) == ""
+    assert previous(["a", "b", "", "c"]) == ""
 
 
 def test_ids_by_their_beginning() -> None:

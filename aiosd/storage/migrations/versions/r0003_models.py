@@ -108,6 +108,7 @@ def upgrade() -> None:
     )
     op.create_index("model_version_by_id", "model_version", ["id", "kind", "model"])
     op.create_index("model_version_by_manifest", "model_version", ["manifest"])
+    op.create_index("model_version_sums", "model_version", ["kind", "model", "number", "size", "stored_bytes"])
     op.create_index("model_move_by_reference", "model_move", ["kind", "model", "reference", "number"])
     op.create_index("model_request_by_age", "model_request", ["at_s"])
     op.create_index("model_metric_by_value", "model_metric", ["name", "value"])
