@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select
 
 from aiosd.errors import InvalidArgument
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
@@ -74,12 +74,14 @@ def version(tx: Connection, kind: Kind, model: str, version_id: str) -> Version 
 
 
 def picked(tx: Connection, kind: Kind, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], Version]:
-    found: dict[tuple[str, str], Version] = {}
-    pairs = sorted(wanted)
-    for start in range(0, len(pairs), _CHUNK):
-        question = select(schema.model_version).where(_row.kind == kind, tuple_(_row.id, _row.model).in_([(i, m) for m, i in pairs[start : start + _CHUNK]]))
+    """By id alone, for which there is an index: SQLite walks the table for pairs."""
+    pairs, found = set(wanted), dict[tuple[str, str], Version]()
+    ids = sorted({id_ for _, id_ in pairs})
+    for start in range(0, len(ids), _CHUNK):
+        question = select(schema.model_version).where(_row.kind == kind, _row.id.in_(ids[start : start + _CHUNK]))
         for row in tx.execute(question).mappings():
-            found[row["model"], row["id"]] = model_rows.version(row)
+            if (row["model"], row["id"]) in pairs:
+                found[row["model"], row["id"]] = model_rows.version(row)
     return found
 
 
@@ -132,14 +134,14 @@ def _summaries(tx: Connection, kind: Kind, names: Sequence[str]) -> dict[str, Su
     table = schema.model_reference
     for row in tx.execute(select(table).where(table.c.kind == kind, table.c.model.in_(names)).order_by(table.c.name)).mappings():
         references[row["model"]].append(model_rows.reference(row))
-    columns = (_row.model, func.count(), func.sum(_row.size), func.sum(_row.stored_bytes), func.max(_row.number))
+    columns = (_row.model, func.count(), func.sum(_row.size), func.sum(_row.stored_bytes))
     counted = tx.execute(select(*columns).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model)).all()
-    last = [(name, number) for name, _, _, _, number in counted]
-    newest = tx.execute(select(_row.model, _row.id).where(_row.kind == kind, tuple_(_row.model, _row.number).in_(last))) if last else ()
-    ids: dict[str, str] = {row.model: row.id for row in newest}
+    last = select(_row.model, func.max(_row.number).label("number")).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model).subquery()
+    is_last = (_row.model == last.c.model) & (_row.number == last.c.number) & (_row.kind == kind)
+    ids: dict[str, str] = {row.model: row.id for row in tx.execute(select(_row.model, _row.id).join(last, is_last))}
     there = tx.scalars(select(schema.model.c.name).where(schema.model.c.kind == kind, schema.model.c.name.in_(names)))
     found = {name: Summary(references=references[name]) for name in there}
-    for name, count, size, stored_bytes, _ in counted:
+    for name, count, size, stored_bytes in counted:
         found[name] = Summary(count, int(size), int(stored_bytes), ids[name], references[name])
     return found
 
