@@ -1,0 +1,53 @@
+"""Which reader a file is for, and what it says: the one way into this folder for a single file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from aiosd.models.formats import gguf, onnx, safetensors
+from aiosd.models.formats.reading import Contents, Limits, Malformed, Region, StoredTensor
+
+HEAD_BYTES = 512
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    name: str
+    matches: Callable[[str, bytes], bool]
+    read: Callable[[Region], Contents]
+
+
+# The first that matches: those that know themselves by their first bytes before those that go by names.
+FORMATS = (
+    Format("gguf", gguf.matches, gguf.read),
+    Format("safetensors", safetensors.matches, safetensors.read),
+    Format("onnx", onnx.matches, onnx.read),
+)
+
+
+def find(name: str, head: bytes) -> Format | None:
+    """The reader for a file of this name that begins with `head`; None: it is of no format that is known here."""
+    return next((one for one in FORMATS if one.matches(name.lower(), head)), None)
+
+
+def read(name: str, file: BinaryIO, limits: Limits | None = None) -> Contents | None:
+    """What a file says of itself; None: it is of no format that is known here. Raises Malformed and TooMuch."""
+    region = Region(file, limits)
+    head = region.head(HEAD_BYTES)
+    found = find(name, head)
+    if found is not None and head.startswith(_LFS_POINTER):
+        raise Malformed("it is a pointer of Git LFS, not the model", hint="fetch the files themselves first: git lfs pull")
+    return found.read(region) if found else None
+
+
+def boundaries(name: str, file: BinaryIO, limits: Limits | None = None) -> tuple[int, ...]:
+    """Where tensors begin and end, ascending, without 0 and the file's end; none for other files. Raises Malformed and TooMuch."""
+    contents = read(name, file, limits)
+    return edges(contents.tensors, file.seek(0, 2)) if contents else ()
+
+
+def edges(tensors: Sequence[StoredTensor], size: int) -> tuple[int, ...]:
+    """See `boundaries`."""
+    own = [one for one in tensors if one.size > 0 and not one.file]
+    return tuple(sorted({edge for one in own for edge in (one.offset, one.offset + one.size)} - {0, size}))
