@@ -5,10 +5,11 @@ import pickletools
 import struct
 from dataclasses import dataclass
 
-from aiosd.models.formats.reading import Malformed, Region, shown
+from aiosd.models.reading import Malformed, Region, shown
 
 _LONGEST_LINE = 1 << 16  # of an argument that ends with a newline
 _KEPT = 1 << 12  # bytes of a text, or of bytes, that are looked at
+_OPCODES = {one.code.encode("latin-1"): one for one in pickletools.opcodes}
 _FIXED = {"uint1": "<B", "uint2": "<H", "int4": "<i", "uint4": "<I", "uint8": "<Q"}
 _COUNTED = {
     "string1": ("<B", "text"), "string4": ("<i", "text"), "bytes1": ("<B", "bytes"), "bytes4": ("<I", "bytes"), "bytes8": ("<Q", "bytes"),
@@ -28,7 +29,7 @@ class Opaque:
 def opcode(region: Region, at: int) -> tuple[str, object, int]:
     """(name, argument, offset behind it) of the opcode at `at`. Raises Malformed."""
     code = region.read(at, 1)
-    described = pickletools.code2op.get(code.decode("latin-1"))
+    described = _OPCODES.get(code)
     if described is None:
         raise Malformed(f"byte {code!r} at offset {at} is no opcode of a pickle")
     if described.arg is None:
@@ -79,7 +80,7 @@ def _literal(kind: str, line: bytes, at: int) -> object:
     """What the loader makes of a line."""
     try:
         if kind == "stringnl":
-            return _text(codecs.escape_decode(line.strip()[1:-1])[0])  # type: ignore[attr-defined]
+            return _text(codecs.escape_decode(line.strip()[1:-1])[0])
         if kind == "unicodestringnl":
             return line.decode("raw-unicode-escape")
         if kind == "floatnl":

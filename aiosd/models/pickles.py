@@ -7,8 +7,8 @@ and share its parts so often that to compare or print it would take for ever: so
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from aiosd.models.formats.reading import Malformed, Region
 from aiosd.models.opcodes import Opaque, opcode
+from aiosd.models.reading import Malformed, Region
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from aiosd.models.formats.reading import StoredTensor, count_elements, shown
+from aiosd.models.reading import StoredTensor, count_elements, shown
 
 BITS = {
     "bool": 8, "uint8": 8, "int8": 8, "uint16": 16, "int16": 16, "uint32": 32, "int32": 32, "uint64": 64, "int64": 64,

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from aiosd.models.formats.dtypes import BITS, bytes_of, parameters_of
-from aiosd.models.formats.reading import Contents, Malformed, Region, StoredTensor, check_names, check_ranges, count_elements, metadata_of, shown
 from aiosd.models.formats.wire import BYTES, VARINT, Field, Message, signed, whole
+from aiosd.models.reading import Contents, Malformed, Region, StoredTensor, check_names, check_ranges, count_elements, metadata_of, shown
 from aiosd.models.version import Schema, Tensor
 
 _DTYPES = (

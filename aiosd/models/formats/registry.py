@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from aiosd.models.formats import gguf, onnx, safetensors
-from aiosd.models.formats.reading import Contents, Limits, Malformed, Region, StoredTensor
+from aiosd.models.formats import gguf, joblib, keras, onnx, pytorch, safetensors, savedmodel, tflite
+from aiosd.models.reading import Contents, Limits, Malformed, Region, StoredTensor
 
 HEAD_BYTES = 512
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -22,7 +22,12 @@ class Format:
 FORMATS = (
     Format("gguf", gguf.matches, gguf.read),
     Format("safetensors", safetensors.matches, safetensors.read),
+    Format("pytorch", pytorch.matches, pytorch.read),  # and TorchScript, which is the same archive with code in it
+    Format("tflite", tflite.matches, tflite.read),
+    Format("keras", keras.matches, keras.read),
+    Format("savedmodel", savedmodel.matches, savedmodel.read),
     Format("onnx", onnx.matches, onnx.read),
+    Format("joblib", joblib.matches, joblib.read),  # and pickles of anything else
 )
 
 

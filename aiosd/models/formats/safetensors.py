@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from aiosd.models.formats.dtypes import bytes_of, parameters_of
-from aiosd.models.formats.reading import (
+from aiosd.models.reading import (
     Contents,
     Malformed,
     Region,

@@ -6,7 +6,7 @@ It is all of protobuf that models need, and protobuf's own runtime would decode 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aiosd.models.formats.reading import Malformed, Region, text_of
+from aiosd.models.reading import Malformed, Region, text_of
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _FIXED = {FIXED64: 8, FIXED32: 4}

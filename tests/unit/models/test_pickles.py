@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from aiosd.models import pickles
-from aiosd.models.formats.reading import Limits, Malformed, Region, TooMuch
 from aiosd.models.pickles import Global, Made, Opaque, Pairs, Persistent, Walk
+from aiosd.models.reading import Limits, Malformed, Region, TooMuch
 
 
 def walk(data: bytes, **limits: int) -> Walk:

@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from aiosd.models.formats import gguf
-from aiosd.models.formats.reading import Limits, Malformed, Region, TooMuch
+from aiosd.models.reading import Limits, Malformed, Region, TooMuch
 from tests.unit.models.formats import builders
 
 

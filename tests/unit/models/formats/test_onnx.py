@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aiosd.models.formats import onnx
-from aiosd.models.formats.reading import Limits, Malformed, Region, TooMuch
+from aiosd.models.reading import Limits, Malformed, Region, TooMuch
 from aiosd.models.version import Tensor
 from tests.unit.models.formats import builders
 from tests.unit.models.formats.builders import chunk, number

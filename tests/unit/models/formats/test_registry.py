@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aiosd.models.formats import registry
-from aiosd.models.formats.reading import Malformed
+from aiosd.models.reading import Malformed
 from tests.unit.models.formats import builders
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aiosd.models.formats import safetensors
-from aiosd.models.formats.reading import Limits, Malformed, Region, TooMuch
+from aiosd.models.reading import Limits, Malformed, Region, TooMuch
 from tests.unit.models.formats import builders
 
 TWO = {"layer.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "steps": np.array([7], dtype=np.int64)}

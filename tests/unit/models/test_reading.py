@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from aiosd.models.formats.reading import Cursor, Limits, Malformed, Region, TooMuch, clean, count_elements, shown
+from aiosd.models.reading import Cursor, Limits, Malformed, Region, TooMuch, clean, count_elements, shown
 
 
 def test_a_region_gives_any_bytes_of_the_file_and_no_others() -> None:

@@ -39,7 +39,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """A tensor and the bytes of it: `size` of them at `offset` of `file` ("": the file that was read). `size` -1: they lie in no one place."""
+    """A tensor and the bytes of it: `size` of them at `offset` of `file` ("": the file that was read). `size` -1: they lie in no one place.
+
+    `stride`: how many elements on the next one of each dimension is, where that is not the usual order.
+    """
 
     name: str
     dtype: str
@@ -47,6 +50,7 @@ class StoredTensor:
     offset: int
     size: int
     file: str = ""
+    stride: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
