@@ -39,8 +39,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """A tensor and the bytes of it: `size` of them at `offset` of `file` ("": the file that was read). `size` -1: they lie in no one place.
+    """A tensor and the bytes of it: `size` of them at `offset` of `file`; `size` -1: they lie in no one place.
 
+    `file`: "": the one that was read; else the path of another one from there.
     `stride`: how many elements on the next one of each dimension is, where that is not the usual order.
     """
 

@@ -8,6 +8,10 @@ from aiosd.models.formats import gguf, joblib, keras, onnx, pytorch, safetensors
 from aiosd.models.reading import Contents, Limits, Malformed, Region, StoredTensor
 
 HEAD_BYTES = 512
+_SUFFIXES = (
+    ".safetensors", ".gguf", ".onnx", ".pt", ".pth", ".ckpt", ".bin", ".pt2", ".jit", ".ts", ".torchscript", ".tflite", ".keras", ".h5", ".hdf5",
+    ".joblib", ".pkl", ".pickle", ".sav",
+)  # fmt: skip
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -34,6 +38,11 @@ FORMATS = (
 def find(name: str, head: bytes) -> Format | None:
     """The reader for a file of this name that begins with `head`; None: it is of no format that is known here."""
     return next((one for one in FORMATS if one.matches(name.lower(), head)), None)
+
+
+def may_be_one(name: str) -> bool:
+    """By its name it may be a model; of 100,000 files not each is opened to look at how it begins."""
+    return name.lower().endswith(_SUFFIXES) or name == savedmodel.MODEL_FILE
 
 
 def read(name: str, file: BinaryIO, limits: Limits | None = None) -> Contents | None:

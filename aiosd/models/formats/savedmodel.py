@@ -7,7 +7,7 @@ from aiosd.models.formats.wire import Message, signed, varint, whole
 from aiosd.models.reading import Contents, Malformed, Region, StoredTensor, TooMuch, check_names, clean, metadata_of, shown, text_of
 from aiosd.models.version import Schema, Tensor
 
-MODEL_FILE, INDEX_SUFFIX = "saved_model.pb", ".index"
+MODEL_FILE, VARIABLES = "saved_model.pb", "variables/variables"  # without ".index" and ".data"
 _DTYPES = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", 7: "string", 8: "complex64", 9: "int64", 10: "bool", 14: "bfloat16",
     17: "uint16", 18: "complex128", 19: "float16", 20: "resource", 21: "variant", 22: "uint32", 23: "uint64", 24: "float8_e5m2",

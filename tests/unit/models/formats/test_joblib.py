@@ -61,7 +61,7 @@ def test_a_plain_pickle_is_one_too() -> None:
 def test_an_array_larger_than_its_file_is_refused() -> None:
     data = joblib_dump([Wrapped(np.arange(6.0))])
     at = data.index(b"shapeq") + len(b"shapeq\x0e")
-    with pytest.raises(Malformed, match="array 0 claims .* bytes at offset"):
+    with pytest.raises(Malformed, match="array 0 claims"):
         read(data[:at] + data[at:].replace(b"K\x06", b"K\xff", 1))
     with pytest.raises(Malformed):
         read(data[:-20])

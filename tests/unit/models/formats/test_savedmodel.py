@@ -77,7 +77,7 @@ def test_variables_that_contradict_themselves_are_refused() -> None:
         index(zz=(1, [6], 0, 20))
     with pytest.raises(Malformed, match="no shape, or no place"):
         index(zz=(1, [1], -5, 4))
+    data = frameworks.tf_index(VARIABLES)
+    at = len(data) - 48 - 5
     with pytest.raises(TooMuch, match="packed"):
-        data = frameworks.tf_index(VARIABLES)
-        at = len(data) - 48 - 5
         savedmodel.read_index(region(data[:at] + b"\1" + data[at + 1 :]), "v")
