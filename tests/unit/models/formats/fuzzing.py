@@ -33,11 +33,16 @@ VALID = {
     "a.joblib": [frameworks.joblib_dump(PARTS), zlib.compress(frameworks.joblib_dump(PARTS))],
     "variables.index": [frameworks.tf_index({"w": (1, [2, 3], 0, 24), "wz": (9, [], 24, 8)})],
 }
-NUMBERS = [number.to_bytes(width, "little") for width in (1, 2, 4, 8) for number in (0, 1, 1 << (8 * width - 1), (1 << 8 * width) - 1, (1 << (8 * width - 1)) - 1)]
+NUMBERS = [
+    number.to_bytes(width, "little") for width in (1, 2, 4, 8) for number in (0, 1, 1 << (8 * width - 1), (1 << 8 * width) - 1, (1 << (8 * width - 1)) - 1)
+]
 Change = tuple[str, float, int, bytes]
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from(["put", "cut", "insert", "repeat", "end", "flip"]), st.floats(0, 1), st.integers(1, 64), st.sampled_from(NUMBERS) | st.binary(max_size=12)
+        st.sampled_from(["put", "cut", "insert", "repeat", "end", "flip"]),
+        st.floats(0, 1),
+        st.integers(1, 64),
+        st.sampled_from(NUMBERS) | st.binary(max_size=12),
     ),
     min_size=1,
     max_size=8,
