@@ -9,6 +9,7 @@ import sys
 import zlib
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -67,9 +68,9 @@ def changed(data: bytes, changes: list[Change]) -> bytes:
 def read(name: str, data: bytes) -> None:
     try:
         if name == "variables.index":
-            savedmodel.read_index(Region(io.BytesIO(data), LIMITS), "v")
+            msgspec.json.encode(savedmodel.read_index(Region(io.BytesIO(data), LIMITS), "v"))
         else:
-            registry.read(name, io.BytesIO(data), LIMITS)
+            msgspec.json.encode(registry.read(name, io.BytesIO(data), LIMITS))
             Walk(Region(io.BytesIO(data), LIMITS)).load()
     except Unreadable as error:
         assert str(error)
@@ -89,8 +90,8 @@ def main(examples: int) -> None:
     cpu_s = int(60 + CPU_S_PER_EXAMPLE * examples * len(VALID))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
-    for name in VALID:
-        for data in VALID[name]:
+    for name, models in VALID.items():
+        for data in models:
             read(name, data)
         fuzz(name, examples)()
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
