@@ -64,10 +64,19 @@ class Tree:
         self.single = stat.S_ISREG(found.st_mode)
         return found.st_size if self.single else 0
 
+    @property
+    def fd(self) -> int:
+        """Of the file or directory itself; it stays ours."""
+        return self._root
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path.rstrip("/"))
+
     def files(self) -> Iterator[Found]:
         """By path. Raises Denied, InvalidArgument (a link that leads out, a device), FailedPrecondition (one changed while it was read)."""
         if self.single:
-            yield from self._read(os.path.basename(self.path.rstrip("/")), self._root)
+            yield from self._read(self.name, self._root)
         else:
             yield from self._walk("", self._root, 0)
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from aiosd.errors import AiosError, DiskFull, StorageUnwritable
+from aiosd.errors import AiosError, DiskFull, Exhausted, StorageUnwritable
 from aiosd.host import faults
 from aiosd.host.acting import acting_as
 from aiosd.host.directories import remove_tree
@@ -40,6 +40,8 @@ def main() -> None:
         line.say(_done(request, line))
     except AiosError as error:
         line.say(words.failed(error))
+    except MemoryError:
+        line.say(words.failed(Exhausted("it takes more memory than this work may have", hint="is the file made to do harm?")))
     except OSError as error:
         line.say(words.failed(_meaning(error, request.settings.directory)))
 

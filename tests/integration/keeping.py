@@ -34,13 +34,20 @@ class World:
     def me(self, path: Path | str = "") -> Source:
         return Source(str(path), self.uid, self.uid, "me")
 
-    async def take(self, path: Path, base: Manifest | None = None, meanwhile: Callable[[], Awaitable[object]] | None = None) -> Taken:
+    async def take(
+        self,
+        path: Path,
+        base: Manifest | None = None,
+        meanwhile: Callable[[], Awaitable[object]] | None = None,
+        committed: Callable[[Taken], object] = lambda taken: None,
+    ) -> Taken:
         async with aclosing(self.vault.take(self.me(path), base)) as words:
             async for word in words:
                 if isinstance(word, Taken):
                     if meanwhile is not None:
                         await meanwhile()
                     await self.index.commit(word.chunks, ())
+                    committed(word)
                     return word
         raise AssertionError("nothing was taken")
 

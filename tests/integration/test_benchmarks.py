@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import floors, footprint, isolation, latency, machine, peers, throughput
+from benchmarks import floors, footprint, isolation, latency, machine, models, peers, throughput
 from benchmarks.report import aligned, seconds
 
 pytestmark = pytest.mark.slow
@@ -112,3 +112,20 @@ def test_percentiles_are_values_that_were_measured() -> None:
 def test_a_table_is_aligned_and_times_have_a_unit() -> None:
     assert aligned([("", "jobs/s"), ("floor", "5"), ("all", "1234")]) == ["       jobs/s", "floor       5", "all      1234"]
     assert [seconds(value) for value in (12.3456, 0.01234, 0.0000567)] == ["12.3 s", "12.3 ms", "57 us"]
+
+
+def test_models_are_measured_beside_their_floors(capsys: pytest.CaptureFixture[str]) -> None:
+    models.main(["--mib", "8", "--files", "20", "-k", "1"])
+    results = found(capsys, "models")
+    assert {
+        "cp",
+        "BLAKE3",
+        *(f"register {name}" for name in models.variants(8 << 20)),
+        "again new",
+        "give new",
+        "small",
+        "loop busy",
+        "memory",
+    } <= results.keys()
+    assert results["again new"]["stored_bytes"] == 0
+    assert results["register frozen"]["share"] < 0.55

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from aiosd.errors import AlreadyExists, ConfigError, DataLoss, FailedPrecondition, InvalidArgument, NotFound
-from aiosd.models.manifest import digest_of
+from aiosd.models.manifest import Manifest, digest_of
+from aiosd.models.ports import Taken
 from aiosd.storage.blobs.layout import STAMP_NS
 from tests.integration.keeping import MIB, World, opened, safetensors, stored_bytes
 
@@ -185,6 +187,38 @@ def test_a_sweep_beside_a_registration_leaves_what_it_found_there(world: World) 
     asyncio.run(story())
 
 
+def _remember(alive: dict[int, Manifest], who: int, taken: Taken) -> None:
+    alive[who] = taken.manifest
+
+
+def test_sweeps_beside_registrations_of_the_same_bytes_lose_nothing(world: World) -> None:
+    """Three at once take what is being swept, again and again; whatever one has committed is there until it is dropped."""
+    paths = [world.write(f"model{at}", world.random(MIB + MIB // 2)) for at in range(2)]
+    alive: dict[int, Manifest] = {}
+
+    async def keep_taking(who: int) -> None:
+        for turn in range(3):
+            alive.pop(who, None)
+            pause, remember = partial(asyncio.sleep, world.chance.random() / 20), partial(_remember, alive, who)
+            taken = await world.take(paths[(who + turn) % 2], meanwhile=pause, committed=remember)
+            assert not await world.vault.missing(taken.manifest)
+
+    async def live() -> AsyncIterator[Collection[str]]:
+        for manifest in list(alive.values()):
+            yield [chunk.digest for chunk in manifest.chunks()]
+
+    async def story() -> None:
+        work = asyncio.gather(*(keep_taking(who) for who in range(3)))
+        while not work.done():
+            await world.vault.sweep(live(), 0.0, dry_run=False)
+            await asyncio.sleep(0.01)
+        await work
+        await world.sweep(*alive.values())
+        assert not await world.verify(*alive.values())
+
+    asyncio.run(story())
+
+
 def test_damage_is_found_set_aside_and_healed(world: World) -> None:
     whole, small = world.write("whole", world.random(2 * MIB)), world.write("small/a", world.random(50_000))
 
@@ -341,3 +375,18 @@ def test_a_sparse_file_stays_sparse(world: World) -> None:
         assert given.stat().st_blocks * 512 < 10 * MIB
 
     asyncio.run(story())
+
+
+def test_a_version_says_what_it_is_and_a_lie_is_refused(world: World) -> None:
+    data = safetensors({"weight": world.random(400)})
+    good = world.write("good.safetensors", data)
+    bad = world.write("bad.safetensors", (1 << 60).to_bytes(8, "little") + data[8:])
+
+    async def story() -> None:
+        taken = await world.take(good)
+        assert (taken.schema.format, taken.schema.tensors, taken.schema.parameters) == ("safetensors", 1, 100)
+        with pytest.raises(InvalidArgument, match="cannot be registered"):
+            await world.take(bad)
+
+    asyncio.run(story())
+    assert len(world.index.rows) == 1

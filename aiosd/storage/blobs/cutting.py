@@ -1,6 +1,5 @@
 """Where a file is cut into chunks: at its tensors where its format says where they are, by its content elsewhere."""
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from typing import BinaryIO
 from aiosd.errors import FailedPrecondition
 
 Boundaries = Callable[[str, BinaryIO], Sequence[int] | None]
-"""Of a file by its name and content: offsets at which tensors begin; None: it has none. It raises nothing: what cannot be read has none."""
+"""Of a file by its path and content: offsets at which tensors begin; None: it has none. It raises nothing: what cannot be read has none."""
 
 WINDOW_BYTES = 8 << 20
-_HEADER_MOST = 100 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +99,3 @@ def read_exactly(fd: int, length: int, at: int) -> bytes:
         parts.append(part)
         at, left = at + len(part), left - len(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def safetensors_boundaries(name: str, file: BinaryIO) -> Sequence[int] | None:
-    """Where the tensors of a safetensors file begin; None when it is not one."""
-    if not name.endswith(".safetensors"):
-        return None
-    size = os.fstat(file.fileno()).st_size
-    head = os.pread(file.fileno(), 8, 0)
-    length = int.from_bytes(head, "little")
-    if len(head) < 8 or not 2 <= length <= min(size - 8, _HEADER_MOST) or os.pread(file.fileno(), 1, 8) != b"{":
-        return None
-    try:
-        header = json.loads(os.pread(file.fileno(), length, 8))
-        begins = [entry["data_offsets"][0] for name, entry in header.items() if name != "__metadata__"]
-        return sorted({8 + length + int(begin) for begin in begins if 0 <= int(begin) <= size - 8 - length})
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        return None

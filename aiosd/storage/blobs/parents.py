@@ -78,7 +78,7 @@ def parent_file(manifest: Manifest | None, path: str, site: Worksite, reader: Re
         return None
     try:
         with open(site.layout.path(stored.place), "rb") as file:
-            marks, size = site.boundaries(entry.path.rpartition("/")[2], file), os.fstat(file.fileno()).st_size
+            marks, size = site.boundaries(entry.path, file), os.fstat(file.fileno()).st_size
     except OSError:
         return None
     return None if marks is None else ParentFile(reader, site.lookup, pieces_at(marks, size, site.sizes), (), stored.place)

@@ -241,7 +241,7 @@ def _plain(file: Readable) -> Readable:
 
 def _boundaries(find: Boundaries, file: Readable) -> Sequence[int] | None:
     with open(file.fd, "rb", closefd=False) as opened:
-        return find(file.path.rpartition("/")[2], opened)
+        return find(file.path, opened)
 
 
 def _digest_of(file: Readable) -> str:

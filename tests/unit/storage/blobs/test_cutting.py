@@ -1,6 +1,5 @@
 """Where files are cut: every byte is in one piece, in order, and the same bytes are cut the same way."""
 
-import json
 import os
 import random
 from pathlib import Path
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiosd.errors import FailedPrecondition
-from aiosd.storage.blobs.cutting import Sizes, pieces_at, safetensors_boundaries, windows
+from aiosd.storage.blobs.cutting import Sizes, pieces_at, windows
 
 SIZES = Sizes(least=2 << 10, average=4 << 10, most=16 << 10, piece=1000, small=100, whole=1000)
 
@@ -57,12 +56,3 @@ def test_a_file_that_has_become_shorter_is_no_end(tmp_path: Path) -> None:
         with pytest.raises(FailedPrecondition, match="shorter"):
             list(windows(fd, 1200, lengths, SIZES))
     os.close(fd)
-
-
-@pytest.mark.parametrize("text", [b"", b"\x05", b"\xff" * 8 + b"{", (2).to_bytes(8, "little") + b"[]", (30).to_bytes(8, "little") + b'{"a": 5}' + b" " * 22,
-                                  (60).to_bytes(8, "little") + json.dumps({"a": {"data_offsets": ["x"]}}).encode().ljust(60)])  # fmt: skip
-def test_a_header_that_makes_no_sense_names_no_tensors(tmp_path: Path, text: bytes) -> None:
-    path = tmp_path / "file.safetensors"
-    path.write_bytes(text)
-    with path.open("rb") as file:
-        assert not safetensors_boundaries(path.name, file)
