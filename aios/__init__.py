@@ -10,7 +10,9 @@ from types import ModuleType
 TYPE_CHECKING = False  # as type checkers know it; importing typing for it would cost more than all the rest here
 
 if TYPE_CHECKING:
+    from aios import datasets as datasets
     from aios import errors as errors
+    from aios import models as models
     from aios._default import attach as attach
     from aios._default import cancel as cancel
     from aios._default import default_client as default_client
@@ -56,12 +58,14 @@ _HOMES = {
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["errors", *_HOME_OF]  # noqa: PLE0604
+_MODULES = ("datasets", "errors", "models")
+
+__all__ = [*_MODULES, *_HOME_OF]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> object:
-    if name == "errors":
-        return import_module("aios.errors")
+    if name in _MODULES:
+        return import_module(f"aios.{name}")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'aios' has no attribute {name!r}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from aios._model_calls import StoreCalls
     from aios.errors import AiosError
 
 
@@ -57,6 +58,22 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminC
             patience_s=None if patience is None else _seconds("patience", patience),
             on_away=on_away,
         )
+
+    @property
+    def models(self) -> "StoreCalls":
+        """The calls about models."""
+        from aios._model_calls import StoreCalls
+        from aios.versions import MODEL
+
+        return StoreCalls(self._channel, MODEL)
+
+    @property
+    def datasets(self) -> "StoreCalls":
+        """The calls about datasets, which are kept as models are."""
+        from aios._model_calls import StoreCalls
+        from aios.versions import DATASET
+
+        return StoreCalls(self._channel, DATASET)
 
     @property
     def target(self) -> str:

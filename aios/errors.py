@@ -73,6 +73,10 @@ class StorageCorrupt(AiosError):
     """The daemon's database is damaged; its file is kept as it is."""
 
 
+class DataLoss(AiosError):
+    """What was stored does not read back as it was; registering the same files again heals it."""
+
+
 class StorageUnwritable(AiosError):
     """The daemon's state directory cannot be written."""
 
@@ -130,5 +134,6 @@ BY_REASON: dict[str, type[AiosError]] = {
     "CONFLICT": Conflict,
     "STORAGE_CORRUPT": StorageCorrupt,
     "STORAGE_UNWRITABLE": StorageUnwritable,
+    "DATA_LOSS": DataLoss,
 }
 """The classes of the daemon's own errors, by the reason on the wire."""

@@ -31,13 +31,15 @@ COMMANDS = {
     "share": ("aiosctl.share:share", "Accounts and users: what they are due, have used, and who goes first"),
     "simulate": ("aiosctl.simulate:simulate", "What would have been: another policy, machine or load"),
     "forecast": ("aiosctl.forecast:forecast", "How long jobs will wait: theory, replay, measured; what if"),
+    "model": ("aiosctl.model:model", "Models under version control: register, log, diff, checkout, rollback"),
+    "data": ("aiosctl.model:data", "Datasets, kept as models are"),
     "daemon": ("aiosctl.daemon:daemon", "The daemon: start, stop, status, logs, reload, install"),
     "admin": ("aiosctl.admin:admin", "Users, tokens, audit trail, keys for the network; backup, restore, check"),
     "completion": ("aiosctl.completion:completion", "Print the completion script of a shell"),
     "whoami": ("aiosctl.whoami:whoami", "Whom the daemon takes you for, and your role"),
     "version": ("aiosctl.version:version", "The version of aiosctl, and of the daemon"),
 }
-SECTIONS = {"run": "Work", "cancel": "Steer", "top": "The machine", "daemon": "Upkeep"}
+SECTIONS = {"run": "Work", "cancel": "Steer", "top": "The machine", "model": "Models", "daemon": "Upkeep"}
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

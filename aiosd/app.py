@@ -31,6 +31,7 @@ from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import caller
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.jobs import Beside, JobsServicer
+from aiosd.rpc.models import ModelsServicer
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.server import RpcServer, Servicers
@@ -104,6 +105,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
                 roots.create_task(services.disk.run(), name="disk"),
                 roots.create_task(services.learner.run(), name="learning"),
                 roots.create_task(services.pressure.run(), name="pressure"),
+                roots.create_task(services.models.care.run(), name="models"),
                 roots.create_task(_feed_watchdog(daemon), name="watchdog"),
             ]
             if services.bounds is not None:
@@ -187,6 +189,7 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
         AccessServicer(accounts, caller),
         AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
         SimulationServicer(simulations.opened(config.simulation, doors.journal, lambda: jobs.state)),
+        ModelsServicer(services.models),
     )
     return RpcServer(servicers, listening(config), entrance.gate)
 

@@ -311,6 +311,24 @@ class SimulationConfig(Section, frozen=True, kw_only=True):
     trace_max_bytes: Annotated[int, whole("the largest trace that is sent; bytes", 1 << 10, 1 << 34)] = 512 << 20
 
 
+class ModelsConfig(Section, frozen=True, kw_only=True):
+    """The store of models and datasets: where the bytes lie, how they are cut, and how long what nobody needs stays."""
+
+    directory: Annotated[str, text("where the bytes lie, in one file system; an absolute path; empty: models in the state directory")] = ""
+    cache_bytes: Annotated[int, whole("what checkouts that had to be put together may take; bytes", 0, EXABYTE)] = 100 << 30
+    chunk_bytes: Annotated[int, whole("of a chunk that is cut by content, on the average; bytes", 16 << 10, 16 << 20)] = 256 << 10
+    piece_bytes: Annotated[int, whole("what large tensors are cut into; bytes", 64 << 10, 16 << 20)] = 1 << 20
+    whole_bytes: Annotated[int, whole("from this size on a file may stay whole, so that it can be mapped; bytes", 64 << 10, EXABYTE)] = 1 << 20
+    compress: Annotated[bool, text("compress (zstd) what a sample says can be compressed")] = True
+    encryption_key_file: Annotated[
+        str,
+        text("a file with 32 bytes, or 64 hexadecimal digits: what is stored from then on is encrypted (AES-GCM) and never whole; empty: nothing is"),
+    ] = ""
+    workers: Annotated[int, whole("registrations, checkouts and checks that run at once, each in a process of its own", 1, 64)] = 2
+    gc_grace_s: Annotated[float, seconds("what nobody needs stays for so long, and so does a checkout that nobody asks for; seconds")] = 14 * 24 * 3600.0
+    scrub_days: Annotated[float, number("all that is stored is read back and compared once in so many days, little by little; 0: never", 0, 10_000)] = 30.0
+
+
 class Config(Section, frozen=True, kw_only=True):
     """The whole configuration."""
 
@@ -329,6 +347,11 @@ class Config(Section, frozen=True, kw_only=True):
     isolation: IsolationConfig = IsolationConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
     simulation: SimulationConfig = SimulationConfig()
+    models: ModelsConfig = ModelsConfig()
+
+    @property
+    def models_directory(self) -> str:
+        return self.models.directory or f"{self.daemon.state_directory}/models"
 
     @property
     def socket_path(self) -> str:

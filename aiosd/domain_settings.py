@@ -13,6 +13,8 @@ from aiosd.monitoring.looks import DeviceSettings
 from aiosd.monitoring.pressure import PressureSettings
 from aiosd.resources.settings import DeclaredDevice, ResourceSettings
 from aiosd.scheduling.rules import AccountSettings, Backfill, BackfillOrder, PreemptMode, PriorityWeights, QosSettings, QueueSettings, SchedulingRules
+from aiosd.storage.blobs.cutting import Sizes
+from aiosd.storage.blobs.settings import BlobSettings
 
 _SHARE_OF_ONE = 0.5  # of jobs.max_queued, for each user of a daemon that is for all
 
@@ -89,6 +91,17 @@ def device_settings(config: Config) -> DeviceSettings:
 def pressure_settings(config: Config) -> PressureSettings:
     """Of when the machine is too short of memory for anything new to start."""
     return PressureSettings(config.resources.memory_pressure_permille / 1000, config.resources.memory_available_bytes)
+
+
+def blob_settings(config: Config) -> BlobSettings:
+    """Of the store of models' bytes."""
+    models = config.models
+    least, average = models.chunk_bytes // 2, models.chunk_bytes
+    sizes = Sizes(least, average, 4 * average, models.piece_bytes, least, models.whole_bytes)
+    return BlobSettings(
+        directory=config.models_directory, cache_bytes=models.cache_bytes, sizes=sizes, compress=models.compress,
+        key_file=models.encryption_key_file, at_once=models.workers,
+    )  # fmt: skip
 
 
 def group_roles(config: Config) -> GroupRoles:

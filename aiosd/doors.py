@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiosd import logs
 from aiosd.clock import Clock
-from aiosd.domain_settings import cell_settings
+from aiosd.domain_settings import blob_settings, cell_settings
 from aiosd.errors import ConfigError
 from aiosd.host import faults, mps, quota
 from aiosd.host.cells.opening import open_cells
@@ -27,10 +27,12 @@ from aiosd.host.paths import prepare_directory, share_directory
 from aiosd.host.reports import ReportReader
 from aiosd.host.vault import FileVault
 from aiosd.host.weigher import PssWeigher
+from aiosd.keeper.vault import BlobVault
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.grant import Grant
 from aiosd.resources.inventory import Inventory
 from aiosd.settings_file import Loaded
+from aiosd.storage.chunks import SqlChunks
 from aiosd.storage.journal import SqlJournal
 
 log = logs.logger("aiosd.doors")
@@ -53,6 +55,7 @@ class Doors:
     identities: Identities
     vault: FileVault
     evidence: FileEvidence
+    blobs: BlobVault
 
 
 @dataclass(slots=True)
@@ -96,8 +99,10 @@ async def open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closing
     gpus = NvmlWatch(seen, clock) if seen else None
     output, vault = FileOutputReader(identities=identities if confinement.switch else None), FileVault(state / VAULT)
     evidence = FileEvidence(state / "faults")
+    blobs = BlobVault(blob_settings(config), SqlChunks(journal), reached=faults.reached)
+    await asyncio.to_thread(blobs.start, passable=confinement.switch)
     meter, weigher = ProcMeter(clock, gpus), PssWeigher()
-    doors = Doors(journal, launcher, variables, output, ReportReader(), meter, weigher, gpus, cells, confinement, identities, vault, evidence)
+    doors = Doors(journal, launcher, variables, output, ReportReader(), meter, weigher, gpus, cells, confinement, identities, vault, evidence, blobs)
     for door in (doors.output, doors.reports, doors.meter, doors.weigher, doors.vault, doors.evidence):
         closing.callback(door.close)
     return doors

@@ -74,3 +74,7 @@ class StorageCorrupt(AiosError):
 
 class StorageUnwritable(AiosError):
     """The state directory cannot be written."""
+
+
+class DataLoss(AiosError):
+    """What was stored does not read back as it was; it is set aside, and healed where the same bytes come again."""

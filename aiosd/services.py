@@ -24,10 +24,15 @@ from aiosd.jobs.actions import HoldBack
 from aiosd.jobs.engine import Engine
 from aiosd.jobs.job import Job, Phase, StopCause
 from aiosd.jobs.learn_service import Learner
+from aiosd.jobs.limiting import limits_of
 from aiosd.jobs.ports import Loaded as Remembered
 from aiosd.jobs.pressure import hold_back
 from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.service import JobService
+from aiosd.models.care_service import ModelCare
+from aiosd.models.move_service import ModelMoves
+from aiosd.models.read_service import ModelReader
+from aiosd.models.service import ModelService
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.device_service import DeviceService
@@ -35,8 +40,10 @@ from aiosd.monitoring.ports import WatchedRun
 from aiosd.monitoring.pressure_service import PressureService
 from aiosd.monitoring.service import MonitorService
 from aiosd.resources.inventory import Inventory
+from aiosd.rpc.models import ModelServices
 from aiosd.runs import BoundsWatcher, DiskWatcher, RunMeter, RunWatcher
 from aiosd.storage.access import SqlAccess
+from aiosd.storage.models import SqlModels
 from aiosd.upkeep import layout_of
 
 log = logs.logger("aiosd.services")
@@ -55,6 +62,7 @@ class Services:
     runs: RunMeter
     learner: Learner
     pressure: PressureService
+    models: ModelServices
 
     def use(self, config: Config) -> None:
         """Take over what a reload of the configuration changes."""
@@ -93,10 +101,11 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
     if short := pressure.begin():
         hold_back(jobs.state, HoldBack(short), clock.now())
     doors.variables.machine = lambda: jobs.state.pool.inventory
+    models = _models(config, clock, doors, people, lambda user: limits_of(jobs.state, user).model_bytes)
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
     jobs.weigh = partial(_weigh, doors)
     learner = Learner(doors.journal, lambda: jobs.state.history)
-    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of), learner, pressure)
+    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of), learner, pressure, models)
 
 
 async def _weigh(doors: Doors, job: Job) -> int:
@@ -112,6 +121,16 @@ async def _start_access(config: Config, doors: Doors, people: People, clock: Clo
     access = AccessService(SqlAccess(doors.journal), people.groups_of, lambda: clock.now().wall_s, _role_rules(config))
     await access.start()
     return access
+
+
+def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of: Callable[[str], int]) -> ModelServices:
+    store, settings = SqlModels(doors.journal), config.models
+    reader = ModelReader(store, doors.blobs)
+    care = ModelCare(
+        store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
+        settings.gc_grace_s, settings.scrub_days,
+    )  # fmt: skip
+    return ModelServices(ModelService(care), ModelMoves(care), care, reader, people.groups_of)
 
 
 def _role_rules(config: Config) -> RoleRules:

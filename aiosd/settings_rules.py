@@ -23,6 +23,9 @@ def _places(config: Config) -> Iterator[str]:
     paths["resources.mps_directory"] = config.resources.mps_directory
     if config.rpc.socket_path:
         paths["rpc.socket_path"] = config.rpc.socket_path
+    for key in ("directory", "encryption_key_file"):
+        if getattr(config.models, key):
+            paths[f"models.{key}"] = getattr(config.models, key)
     for key, path in paths.items():
         if not path.startswith("/") or "\0" in path:
             yield f"{key} = {path!r} is not allowed: it must be an absolute path"

@@ -58,3 +58,12 @@ def _status(name: str, fd: int) -> os.stat_result | None:
         return os.stat(name, dir_fd=fd, follow_symlinks=False)
     except OSError:
         return None  # gone meanwhile
+
+
+def free_bytes(directory: str) -> int:
+    """The room on its file system for whoever is not the superuser; 0 where that cannot be told."""
+    try:
+        room = os.statvfs(directory)
+    except OSError:
+        return 0
+    return room.f_bavail * room.f_frsize

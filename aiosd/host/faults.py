@@ -10,6 +10,16 @@ STEPS = (
     "recover.1-before-bar", "recover.2-barred",
     "exit.1-noticed", "forget.1-before-unlink",
 )  # fmt: skip
+MODEL_STEPS = (
+    "register.1-before", "register.2-taken", "register.3-committed",
+    "move.1-before", "move.2-committed",
+    "gc.1-versions", "gc.2-manifests", "gc.3-swept",
+)  # fmt: skip
+
+BLOB_STEPS = (  # of the store of models' bytes, in the daemon (the sweep) and in its children
+    "take.1-begun", "take.2-copied", "take.3-written", "take.4-synced", "take.5-half", "take.6-named", "give.1-filled",
+    "sweep.1-marked", "sweep.2-forgotten", "sweep.3-removed", "sweep.4-rewritten", "sweep.5-moved", "sweep.6-strays",
+)  # fmt: skip
 
 VARIABLE = "AIOSD_FAULT"
 _KILL = 9  # the `signal` module is too heavy for the spawner, which imports this file too

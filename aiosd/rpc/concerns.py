@@ -4,7 +4,17 @@ from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
-NOUNS = {"Jobs": "job", "Queues": "queue", "Node": "node", "Access": "user", "Admin": "state", "Simulation": "simulation"}
+from aios.v1.models_pb2 import DATASET
+
+NOUNS = {
+    "Jobs": "job",
+    "Queues": "queue",
+    "Node": "node",
+    "Access": "user",
+    "Admin": "state",
+    "Simulation": "simulation",
+    "Models": "model",
+}
 OF_METHODS = {
     "Queues.SetPolicy": "policy",
     "Access.RevokeToken": "token",
@@ -12,6 +22,7 @@ OF_METHODS = {
     "Node.Unreserve": "reservation",
     "Node.Reserve": "reservation",
 }
+MODEL_NAMED_BY = ("ref", "model", "name", "path")  # first what it is about, and not what it comes from
 NAMED_BY = ("ids", "id", "job_id", "name", "device_id", "user", "path")
 MOST_IDS = 20
 
@@ -21,7 +32,9 @@ def concern(method: str, request: Message) -> str:
     if method == "Jobs.Submit":
         return ""
     noun = OF_METHODS.get(method) or NOUNS.get(method.partition(".")[0], "")
-    for field in NAMED_BY:
+    if noun == "model" and getattr(request, "kind", 0) == DATASET:
+        noun = "dataset"
+    for field in MODEL_NAMED_BY if method.startswith("Models.") else NAMED_BY:
         value = getattr(request, field, None)
         if value:
             return listed(noun, list(value)) if field == "ids" else f"{noun} {value}"

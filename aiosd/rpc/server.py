@@ -23,6 +23,8 @@ from aios.v1 import (
     admin_pb2_grpc,
     jobs_pb2,
     jobs_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
     node_pb2,
     node_pb2_grpc,
     queues_pb2,
@@ -36,13 +38,20 @@ from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import Gate
 from aiosd.rpc.interceptor import CallGuard
 from aiosd.rpc.jobs import JobsServicer
+from aiosd.rpc.models import ModelsServicer
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
 from aiosd.rpc.simulation import SimulationServicer
 from aiosd.rpc.streams import OpenCalls
 
 LONGEST_PATH_BYTES = 107  # sun_path of Linux, less its terminating NUL
-WAITING_METHODS = ("/aios.v1.Jobs/Wait", "/aios.v1.Admin/Backup", "/aios.v1.Admin/Check", "/aios.v1.Simulation/Forecast")
+WAITING_METHODS = (
+    "/aios.v1.Jobs/Wait",
+    "/aios.v1.Admin/Backup",
+    "/aios.v1.Admin/Check",
+    "/aios.v1.Simulation/Forecast",
+    "/aios.v1.Models/CollectGarbage",
+)
 SERVICES = tuple(
     file.services_by_name[name].full_name
     for file, name in (
@@ -52,6 +61,7 @@ SERVICES = tuple(
         (access_pb2.DESCRIPTOR, "Access"),
         (admin_pb2.DESCRIPTOR, "Admin"),
         (simulation_pb2.DESCRIPTOR, "Simulation"),
+        (models_pb2.DESCRIPTOR, "Models"),
         (HEALTH_FILE, "Health"),
     )
 )
@@ -67,6 +77,7 @@ class Servicers:
     access: AccessServicer
     admin: AdminServicer
     simulation: SimulationServicer
+    models: ModelsServicer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +179,7 @@ class RpcServer:
         access_pb2_grpc.add_AccessServicer_to_server(self._servicers.access, server)
         admin_pb2_grpc.add_AdminServicer_to_server(self._servicers.admin, server)
         simulation_pb2_grpc.add_SimulationServicer_to_server(self._servicers.simulation, server)
+        models_pb2_grpc.add_ModelsServicer_to_server(self._servicers.models, server)
         add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
 

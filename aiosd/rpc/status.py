@@ -24,6 +24,7 @@ CODES: dict[type[AiosError], StatusCode] = {
     errors.Unavailable: StatusCode.UNAVAILABLE,
     errors.Conflict: StatusCode.ABORTED,
     errors.StorageCorrupt: StatusCode.DATA_LOSS,
+    errors.DataLoss: StatusCode.DATA_LOSS,
     errors.StorageUnwritable: StatusCode.FAILED_PRECONDITION,
 }
 

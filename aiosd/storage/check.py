@@ -8,7 +8,7 @@ from aiosd.errors import FailedPrecondition, NotFound, StorageCorrupt
 from aiosd.findings import Finding
 from aiosd.ids import JobId
 from aiosd.jobs.job import ENDED, Job, Phase
-from aiosd.storage import access, jobs, postgres, rows, schema, sqlite
+from aiosd.storage import access, jobs, model_check, postgres, rows, schema, sqlite
 from aiosd.storage.database import Place, place_of, stored_revision
 from aiosd.storage.failures import explained
 
@@ -79,7 +79,7 @@ def _contents(tx: Connection, place: Place) -> Iterator[Finding]:
     if found != schema.REVISION:
         yield Finding(VERSION, f"the database has version {found or 'none'}, this aiosd has {schema.REVISION}")
         return
-    for problems in (_in_both(tx), _wrong_phases(tx), _bad_submissions(tx), _unreadable(tx), _access(tx)):
+    for problems in (_in_both(tx), _wrong_phases(tx), _bad_submissions(tx), _unreadable(tx), _access(tx), model_check.problems(tx)):
         yield from problems
 
 

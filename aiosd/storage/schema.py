@@ -1,8 +1,23 @@
 """The whole database on one page: what is remembered, and which questions its indexes answer."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, literal_column
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    literal_column,
+)
 
-REVISION = "0002"  # of the newest file in migrations/versions; a test compares them
+REVISION = "0003"  # of the newest file in migrations/versions; a test compares them
 
 metadata = MetaData()
 
@@ -126,3 +141,134 @@ audit = Table(
     Column("digest", Text, nullable=False),
 )
 Index("audit_by_user", audit.c.user_name, audit.c.number)
+
+# Models and datasets. `body`: JSON of what only the models domain reads.
+model = Table(
+    "model",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("owner_uid", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+# Immutable commits; `commit_body` is what the id is the digest of. `state` and `reasons` are found out, and change.
+# The large column is the last: SQLite reads past it to whatever comes after.
+model_version = Table(
+    "model_version",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False),
+    Column("parents", Text, nullable=False),  # their ids, with spaces between; the first is the one it follows
+    Column("manifest", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created_at_s", Double, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("job_id", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("files", BigInteger, nullable=False),
+    Column("stored_bytes", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reasons", Text, nullable=False),  # JSON
+    Column("commit_body", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["kind", "model"], ["model.kind", "model.name"]),
+)
+Index("model_version_by_id", model_version.c.id, model_version.c.kind, model_version.c.model)
+Index("model_version_by_manifest", model_version.c.manifest)
+Index("model_version_sums", model_version.c.kind, model_version.c.model, model_version.c.number, model_version.c.size, model_version.c.stored_bytes)
+
+model_reference = Table(
+    "model_reference",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("of", Text, nullable=False),  # branch, tag, alias
+    Column("version", Text, nullable=False),
+    Column("moved_at_s", Double, nullable=False),
+    Column("moved_by", Text, nullable=False),
+    ForeignKeyConstraint(["kind", "model"], ["model.kind", "model.name"]),
+)
+
+# Every move of a reference: rows are added and never changed.
+model_move = Table(
+    "model_move",
+    metadata,
+    Column("number", _row_id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("of", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+    Column("why", Text, nullable=False),
+)
+Index("model_move_by_reference", model_move.c.kind, model_move.c.model, model_move.c.reference, model_move.c.number)
+
+model_signature = Table(
+    "model_signature",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("key_id", Text, primary_key=True),
+    Column("format", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("signed_at_s", Double, nullable=False),
+    Column("signed_by", Text, nullable=False),
+)
+
+# What a registration with a key has made, so that one that is repeated makes nothing more; forgotten after a day or so.
+model_request = Table(
+    "model_request",
+    metadata,
+    Column("uid", BigInteger, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("at_s", Double, nullable=False),
+)
+Index("model_request_by_age", model_request.c.at_s)
+
+# What the numbers and words of a version are searched by.
+model_metric = Table(
+    "model_metric",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Double, nullable=False),
+)
+Index("model_metric_by_value", model_metric.c.name, model_metric.c.value)
+
+model_label = Table(
+    "model_label",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# Where each chunk lies in the store; written once, removed by the sweep.
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("stored_size", BigInteger, nullable=False),
+    Column("encoding", Text, nullable=False),
+    Column("base", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("chunk_by_place", chunk.c.place)
+
+manifest = Table(
+    "manifest",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # zstd of Manifest.encode()
+)

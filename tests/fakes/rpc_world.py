@@ -33,6 +33,7 @@ from aiosd.rpc.admin import AdminServicer
 from aiosd.rpc.auth import Gate
 from aiosd.rpc.context import Context
 from aiosd.rpc.jobs import Beside, JobsServicer
+from aiosd.rpc.models import ModelsServicer
 from aiosd.rpc.needs import NodeReport, Reloaded, Terminal
 from aiosd.rpc.node import NodeServicer
 from aiosd.rpc.queues import QueuesServicer
@@ -41,6 +42,7 @@ from aiosd.rpc.simulation import SimulationServicer
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import QosSettings, QueueSettings, SchedulingRules
 from tests.fakes.accounts import FakeAccounts
+from tests.fakes.model_world import ModelWorld
 from tests.unit.rpc.records import OWNER, QUEUED, RUNNING
 
 OUTCOME = {
@@ -101,6 +103,7 @@ class World:
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     caller: Principal = Principal(OWNER.uid, OWNER.gid, OWNER.name, Role.ADMIN, "socket", "pid 7")
     asked: list[Mapping[str, object]] = field(default_factory=list)
+    models: ModelWorld | None = None
     events: "asyncio.Queue[JobEvent]" = field(default_factory=asyncio.Queue)
 
     def note(self, what: str) -> None:
@@ -303,6 +306,7 @@ def servicers_of(world: World) -> Servicers:
         AccessServicer(world.accounts, lambda: world.caller),
         AdminServicer(world),
         SimulationServicer(world),
+        ModelsServicer((world.models or ModelWorld(Path("/nowhere"))).services),
     )
 
 

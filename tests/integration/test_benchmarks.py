@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import floors, footprint, forecast, isolation, latency, machine, peers, simulation, throughput
+from benchmarks import floors, footprint, forecast, isolation, latency, machine, models, peers, simulation, throughput
 from benchmarks.report import aligned, seconds
 
 pytestmark = pytest.mark.slow
@@ -130,3 +130,20 @@ def test_simulation_counts_jobs_and_compares_policies(capsys: pytest.CaptureFixt
     assert len(rows) == 2 + len(simulation.POLICIES) * len(simulation.BACKFILLS)
     assert told["benchmark"] == "simulation"
     assert all(result["jobs_per_s"] > 0 for result in told["results"].values())
+
+
+def test_models_are_measured_beside_their_floors(capsys: pytest.CaptureFixture[str]) -> None:
+    models.main(["--mib", "8", "--files", "20", "-k", "1"])
+    results = found(capsys, "models")
+    assert {
+        "cp",
+        "BLAKE3",
+        *(f"register {name}" for name in models.variants(8 << 20)),
+        "again new",
+        "give new",
+        "small",
+        "loop busy",
+        "memory",
+    } <= results.keys()
+    assert results["again new"]["stored_bytes"] == 0
+    assert results["register frozen"]["share"] < 0.55

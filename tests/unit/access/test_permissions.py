@@ -129,6 +129,21 @@ def test_what_only_looks_changes_nothing() -> None:
         "Schedule",
         "Simulate",
         "Forecast",
+        "GetVersion",
+        "Log",
+        "LogReferences",
+        "ListReferences",
+        "Diff",
+        "Scan",
+        "VerifySignature",
+        "Missing",
+        "FetchChunks",
+        "Download",
+        "Checkout",
+        "Verify",
+        "Usage",
+        "Export",
+        "Push",
     }
     for name, rule in permissions.RULES.items():
         assert rule.changes != (name.rpartition(".")[2] in looking | {"ServerReflectionInfo"}), name

@@ -42,6 +42,8 @@ VERBS_OF_PRODUCT = [
     "daemon",
     "admin",
     "completion",
+    "model",
+    "data",
     "whoami",
     "version",
 ]

@@ -1,0 +1,329 @@
+"""The calls of the client that concern models and datasets, as `client.models` and `client.datasets`."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from aios.errors import InvalidArgument
+from aios.units import parse_seconds
+from aios.versions import MODEL, Diff, Garbage, Merge, Model, Move, OnProgress, Reference, Settings, Usage, Verified, Version
+
+if TYPE_CHECKING:
+    from aios._channel import Channel
+    from aios.v1 import models_pb2 as pb
+
+Answer = TypeVar("Answer", "pb.RegisterResponse", "pb.CheckoutResponse", "pb.VerifyResponse")
+BEFORE = "-"
+_PAGE = 500
+
+
+class StoreCalls:
+    """The calls about models, or about datasets: `kind` says which. A `ref` names a version: "digits", "digits:prod", "digits@abc123",
+    "digits:main~2", "digits:^1.2". `expected` is the version that a branch must be at; where it is elsewhere, Conflict names both.
+
+    timeout  seconds of one call; what reads or copies has none unless one is given
+    """
+
+    def __init__(self, channel: "Channel", kind: str = MODEL) -> None:
+        self._channel = channel
+        self._kind = kind
+
+    # Versions
+
+    def register(
+        self,
+        name: str,
+        path: "str | os.PathLike[str]",
+        *,
+        branch: str = "main",
+        message: str = "",
+        metrics: Mapping[str, float] | None = None,
+        labels: Mapping[str, str] | None = None,
+        licence: str = "",
+        card: str = "",
+        description: str = "",
+        tags: Sequence[str] = (),
+        expected: str = "",
+        visibility: str = "",
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> Version:
+        """Register the file or directory at `path` as the next version on `branch`.
+
+        The daemon reads it itself, as the caller; nothing travels. Where the branch is at just this already, that version comes
+        back with `existed`. A break of the connection is survived: the call is repeated under the same key.
+
+        card        Markdown
+        visibility  of a new model: "private" (the default), "group" or "everyone"
+        raises      NotFound, Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), FailedPrecondition
+                    (it changed while it was read)
+        """
+        from uuid import uuid4
+
+        from aios import _convert_models
+        from aios._provenance import environment
+        from aios.v1 import models_pb2 as pb
+
+        request = pb.RegisterRequest(
+            model=_text(name, "name"), kind=self._wire_kind, path=os.path.abspath(os.fspath(path)), branch=branch, message=message,
+            metrics=_metrics(metrics or {}), labels=labels, licence=licence, card=card, description=description, tags=tags, expected=expected,
+            visibility=visibility, job_id=os.environ.get("AIOS_JOB_ID", ""), environment=environment(), idempotency_key=uuid4().hex,
+        )  # fmt: skip
+        last = self._followed("Register", request, pb.RegisterResponse, on_progress, timeout, lambda answer: answer.HasField("version"))
+        return _convert_models.version(last.version, existed=last.existed)
+
+    def checkout(
+        self,
+        ref: str,
+        to: "str | os.PathLike[str]" = "",
+        *,
+        allow_flagged: bool = False,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """A verified, read-only path of what `ref` names; with `to` a copy of one's own there, which must not exist yet."""
+        from aios.v1 import models_pb2 as pb
+
+        target = os.path.abspath(os.fspath(to)) if to else ""
+        request = pb.CheckoutRequest(ref=ref, kind=self._wire_kind, job_id=os.environ.get("AIOS_JOB_ID", ""), to=target, allow_flagged=allow_flagged)
+        return str(self._followed("Checkout", request, pb.CheckoutResponse, on_progress, timeout, lambda answer: bool(answer.path)).path)
+
+    def version(self, ref: str, *, listing: bool = False, timeout: float | None = None) -> Version:
+        """`listing`: with its files."""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        request = pb.GetVersionRequest(ref=ref, kind=self._wire_kind, listing=listing)
+        return _convert_models.version(self._channel.unary("Models/GetVersion", request, pb.Version, timeout))
+
+    def log(self, ref: str, *, all: bool = False, limit: int = 0, timeout: float | None = None) -> Iterator[Version]:
+        """A version and those before it, newest first, at most `limit`; `all`: every one of the model."""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        token, left = "", limit or 1 << 62
+        while left > 0:
+            request = pb.LogRequest(ref=ref, kind=self._wire_kind, all=all, page_size=min(left, _PAGE), page_token=token)
+            answer = self._channel.unary("Models/Log", request, pb.LogResponse, timeout)
+            yield from map(_convert_models.version, answer.versions)
+            token, left = answer.next_page_token, left - len(answer.versions)
+            if not token:
+                return
+
+    def diff(self, a: str, b: str, *, tensors: bool = False, timeout: float | None = None) -> Diff:
+        """`b` against `a`; `b` may leave the model out: ":prod", "@abc123"."""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        request = pb.DiffRequest(a=a, b=b, kind=self._wire_kind, tensors=tensors)
+        return _convert_models.diff(self._channel.unary("Models/Diff", request, pb.DiffResponse, timeout))
+
+    # References
+
+    def references(self, name: str, of: str = "", *, timeout: float | None = None) -> list[Reference]:
+        """Branches, tags and aliases; `of` "branch", "tag" or "alias": only those."""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        request = pb.ListReferencesRequest(model=name, kind=self._wire_kind, of=of)
+        return [_convert_models.reference(one) for one in self._channel.unary("Models/ListReferences", request, pb.ListReferencesResponse, timeout).references]
+
+    def moves(self, name: str, reference: str = "", *, limit: int = 0, timeout: float | None = None) -> Iterator[Move]:
+        """Every move of one reference, or of all, newest first, also of those that are no more."""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        token, left = "", limit or 1 << 62
+        while left > 0:
+            request = pb.LogReferencesRequest(model=name, kind=self._wire_kind, reference=reference, page_size=min(left, _PAGE), page_token=token)
+            answer = self._channel.unary("Models/LogReferences", request, pb.LogReferencesResponse, timeout)
+            yield from map(_convert_models.move, answer.moves)
+            token, left = answer.next_page_token, left - len(answer.moves)
+            if not token:
+                return
+
+    def branch(self, ref: str, name: str, *, force: bool = False, expected: str | None = None, why: str = "", timeout: float | None = None) -> Reference:
+        """Make the branch `name` at `ref`, or move it there; it goes back or sideways only by `force`."""
+        return self._moved(ref, name, "branch", force=force, expected=expected, why=why, timeout=timeout)
+
+    def tag(self, ref: str, name: str, *, force: bool = False, expected: str | None = None, why: str = "", timeout: float | None = None) -> Reference:
+        """Name `ref` for good; a tag that is there moves only by `force`."""
+        return self._moved(ref, name, "tag", force=force, expected=expected, why=why, timeout=timeout)
+
+    def alias(self, ref: str, name: str, *, expected: str | None = None, why: str = "", timeout: float | None = None) -> Reference:
+        """A name that moves at will, such as "prod"."""
+        return self._moved(ref, name, "alias", force=False, expected=expected, why=why, timeout=timeout)
+
+    def remove_reference(self, ref: str, *, force: bool = False, expected: str | None = None, why: str = "", timeout: float | None = None) -> Reference:
+        """Remove the branch, tag or alias `ref`, "digits:try-3"; versions stay until nothing keeps them."""
+        model, name = _reference_in(ref)
+        return self._move(model, name, "", "", force=force, expected=expected, why=why, timeout=timeout)
+
+    def rollback(self, ref: str, *, to: str = "", expected: str | None = None, why: str = "", timeout: float | None = None) -> Reference:
+        """Move a reference ("digits:prod"; "digits" is its main) back to where it was before, or `to`; the history stays."""
+        model, _, name = ref.partition(":")
+        return self._move(model, name or "main", "", to or BEFORE, force=True, expected=expected, why=why or "rollback", timeout=timeout)
+
+    def merge(
+        self, name: str, source: str, *, into: str = "main", strategy: str = "ff", message: str = "", expected: str = "", timeout: float | None = None
+    ) -> Merge:
+        """Bring `source` into a branch. strategy "ff": only where nothing has to be chosen; "ours", "theirs": whose content it is to have."""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        request = pb.MergeRequest(model=name, kind=self._wire_kind, into=into, strategy=strategy, message=message, expected=expected)
+        setattr(request, "from", source)  # a word of Python
+        answer = self._channel.unary("Models/Merge", request, pb.MergeResponse, timeout, repeatable=False)
+        return Merge(_convert_models.version(answer.version), answer.how)
+
+    def revert(self, ref: str, *, branch: str = "main", message: str = "", expected: str = "", timeout: float | None = None) -> Version:
+        """Undo on a branch what the version `ref` changed, as a new version."""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        request = pb.RevertRequest(ref=ref, kind=self._wire_kind, branch=branch, message=message, expected=expected)
+        return _convert_models.version(self._channel.unary("Models/Revert", request, pb.Version, timeout, repeatable=False))
+
+    def _moved(self, ref: str, name: str, of: str, *, force: bool, expected: str | None, why: str, timeout: float | None) -> Reference:
+        model = ref.partition(":")[0].partition("@")[0].partition("~")[0]
+        return self._move(model, name, of, ref, force=force, expected=expected, why=why, timeout=timeout)
+
+    def _move(self, model: str, name: str, of: str, to: str, *, force: bool, expected: str | None, why: str, timeout: float | None) -> Reference:
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        request = pb.MoveReferenceRequest(model=model, kind=self._wire_kind, name=name, of=of, to=to, expected=expected, why=why, force=force)
+        repeatable = to != BEFORE  # going back twice is going further back
+        return _convert_models.reference(self._channel.unary("Models/MoveReference", request, pb.Reference, timeout, repeatable=repeatable))
+
+    # Models
+
+    def search(
+        self,
+        *,
+        text: str = "",
+        format: str = "",
+        metrics: Iterable[str] = (),
+        labels: Mapping[str, str] | None = None,
+        author: str = "",
+        job_id: str = "",
+        timeout: float | None = None,
+    ) -> list[Model]:
+        """Those that may be read, by name. metrics  such as "accuracy>0.9"; all that is asked of versions is of one and the same"""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        found: list[Model] = []
+        request = pb.ListModelsRequest(
+            kind=self._wire_kind, text=text, format=format, metrics=metrics, labels=labels, author=author, job_id=job_id, page_size=_PAGE
+        )  # fmt: skip
+        while True:
+            answer = self._channel.unary("Models/List", request, pb.ListModelsResponse, timeout)
+            found += map(_convert_models.model, answer.models)
+            request.page_token = answer.next_page_token
+            if not request.page_token:
+                return found
+
+    def get(self, name: str, *, timeout: float | None = None) -> Model:
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        return _convert_models.model(self._channel.unary("Models/Get", pb.GetModelRequest(name=name, kind=self._wire_kind), pb.Model, timeout))
+
+    def update(self, name: str, settings: Settings, *, timeout: float | None = None) -> Model:
+        """Change what `settings` names; takes the owner, or a writer for the description alone."""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        request = pb.SetModelRequest(
+            name=name, kind=self._wire_kind, description=settings.description, visibility=settings.visibility, group=settings.group, roles=settings.roles,
+            require_signature=settings.require_signature, keep_last=settings.keep_last,
+            keep_for_s=None if settings.keep_for is None else parse_seconds(settings.keep_for, what="keep_for", zero=True),
+        )  # fmt: skip
+        return _convert_models.model(self._channel.unary("Models/Set", request, pb.Model, timeout))
+
+    def remove(self, ref: str, *, force: bool = False, timeout: float | None = None) -> tuple[str, ...]:
+        """A whole model by its name, which takes `force` where it has versions; or one version that nothing leads to."""
+        from aios.v1 import models_pb2 as pb
+
+        request = pb.RemoveModelRequest(ref=ref, kind=self._wire_kind, force=force)
+        return tuple(self._channel.unary("Models/Remove", request, pb.RemoveModelResponse, timeout, repeatable=False).removed)
+
+    # Care
+
+    def verify(self, ref: str = "", *, sample: float = 1.0, on_progress: OnProgress | None = None, timeout: float | None = None) -> Verified:
+        """Have the daemon read a version back, or all there is (""; takes an operator). sample: the part of its chunks, 0 to 1."""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        if not 0 < sample <= 1:
+            raise InvalidArgument(f"sample is {sample!r}", hint="allowed: more than 0, at most 1", facts={"sample": str(sample)})
+        permille = max(1, round(sample * 1000))
+        request = pb.VerifyRequest(ref=ref, kind=self._wire_kind, sample_permille=permille, all=not ref)
+        return _convert_models.verified(self._followed("Verify", request, pb.VerifyResponse, on_progress, timeout, lambda answer: answer.done))
+
+    def collect_garbage(self, *, dry_run: bool = False, grace: str | float | None = None, timeout: float | None = None) -> Garbage:
+        """Remove what nothing keeps; takes an operator. grace: what is younger stays, "1h"; of models and datasets alike"""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        grace_s = None if grace is None else parse_seconds(grace, what="grace", zero=True)
+        request = pb.CollectGarbageRequest(dry_run=dry_run, grace_s=grace_s)
+        allowed = 86_400.0 if timeout is None else timeout
+        return _convert_models.garbage(self._channel.unary("Models/CollectGarbage", request, pb.CollectGarbageResponse, allowed, repeatable=False))
+
+    def usage(self, *, timeout: float | None = None) -> Usage:
+        """What users' models and datasets take: everybody's for an operator, else one's own."""
+        from aios import _convert_models
+        from aios.v1 import models_pb2 as pb
+
+        return _convert_models.usage(self._channel.unary("Models/Usage", pb.ModelUsageRequest(), pb.ModelUsageResponse, timeout))
+
+    @property
+    def _wire_kind(self) -> "pb.StoreKind":
+        from aios import _convert_models
+
+        return _convert_models.KINDS[self._kind]
+
+    def _followed(
+        self,
+        method: str,
+        request: "pb.RegisterRequest | pb.CheckoutRequest | pb.VerifyRequest",
+        answer: type[Answer],
+        on_progress: OnProgress | None,
+        timeout: float | None,
+        is_last: Callable[[Answer], bool],
+    ) -> Answer:
+        """The last answer of a stream; what comes before it is progress. After a break it is asked for again."""
+        from aios import _convert_models
+
+        deadline = None if timeout is None else time.monotonic() + self._channel.allowed(timeout)
+        done: list[Answer] = []
+        for one in self._channel.resuming(lambda: self._channel.stream(f"Models/{method}", request, answer, deadline), deadline, lambda: bool(done)):
+            if is_last(one):
+                done.append(one)
+            elif on_progress is not None and one.HasField("progress"):
+                on_progress(_convert_models.progress(one.progress))
+        return done[-1]
+
+
+def _reference_in(ref: str) -> tuple[str, str]:
+    model, colon, name = ref.partition(":")
+    if not colon or not name:
+        raise InvalidArgument(f"{ref!r} names no branch, tag or alias", hint='write it like "digits:try-3"', facts={"ref": ref})
+    return model, name
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidArgument(f"{what} is {value!r}", hint="give a text", facts={what: repr(value)})
+    return value
+
+
+def _metrics(given: Mapping[str, float]) -> dict[str, float]:
+    """Numbers of numpy and torch count as what they are."""
+    try:
+        return {_text(name, "the name of a metric"): float(value) for name, value in given.items()}
+    except (TypeError, ValueError):
+        raise InvalidArgument(f"metrics are {dict(given)!r}", hint='give numbers by name: {"accuracy": 0.97}', facts={}) from None

@@ -1,0 +1,124 @@
+"""Models as the daemon keeps them: registered, versioned like code, verified; `aios.models.register(...)` and the like.
+
+The functions here are those of a default client; `aios.Client` has the same and more as `client.models` and `client.datasets`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from aios.versions import (
+    Change,
+    Damage,
+    Diff,
+    FileChange,
+    Garbage,
+    Lineage,
+    Merge,
+    Model,
+    Move,
+    OnProgress,
+    Progress,
+    Reference,
+    Schema,
+    Settings,
+    Signature,
+    StoredFile,
+    Tensor,
+    TensorChange,
+    Usage,
+    UserUsage,
+    Verified,
+    Version,
+)
+
+if TYPE_CHECKING:
+    from aios._model_calls import StoreCalls
+
+__all__ = [
+    "Change",
+    "Damage",
+    "Diff",
+    "FileChange",
+    "Garbage",
+    "Lineage",
+    "Merge",
+    "Model",
+    "Move",
+    "OnProgress",
+    "Progress",
+    "Reference",
+    "Schema",
+    "Settings",
+    "Signature",
+    "StoredFile",
+    "Tensor",
+    "TensorChange",
+    "Usage",
+    "UserUsage",
+    "Verified",
+    "Version",
+]
+
+
+def _calls() -> "StoreCalls":
+    from aios._default import default_client
+
+    return default_client().models
+
+
+def register(
+    name: str, path: str, *, branch: str = "main", message: str = "", metrics: Mapping[str, float] | None = None, labels: Mapping[str, str] | None = None,
+    licence: str = "", card: str = "", description: str = "", tags: Sequence[str] = (), expected: str = "", visibility: str = "",
+    on_progress: OnProgress | None = None, timeout: float | None = None,
+) -> Version:  # fmt: skip
+    """Register the file or directory at `path` as the next version on `branch`; see `StoreCalls.register`."""
+    return _calls().register(
+        name, path, branch=branch, message=message, metrics=metrics, labels=labels, licence=licence, card=card, description=description, tags=tags,
+        expected=expected, visibility=visibility, on_progress=on_progress, timeout=timeout,
+    )  # fmt: skip
+
+
+def checkout(ref: str, to: str = "", *, allow_flagged: bool = False, timeout: float | None = None) -> str:
+    """A verified, read-only path of what `ref` names ("digits:prod"); with `to` a copy of one's own there."""
+    return _calls().checkout(ref, to, allow_flagged=allow_flagged, timeout=timeout)
+
+
+def models(**query: str) -> list[Model]:
+    """Those that may be read, by name; `text`, `format`, `author`, `job_id` narrow it down."""
+    return _calls().search(**query)  # type: ignore[arg-type]  # all of these are texts
+
+
+def model(name: str) -> Model:
+    return _calls().get(name)
+
+
+def version(ref: str, *, listing: bool = False) -> Version:
+    """The version that `ref` names: "digits", "digits:prod", "digits@abc123", "digits:main~2", "digits:^1.2"."""
+    return _calls().version(ref, listing=listing)
+
+
+def versions(ref: str, *, all: bool = False) -> Iterator[Version]:
+    """A version and those before it, newest first; `all`: every one of the model."""
+    return _calls().log(ref, all=all)
+
+
+def references(name: str, of: str = "") -> list[Reference]:
+    """Branches, tags and aliases; `of` "branch", "tag" or "alias": only those."""
+    return _calls().references(name, of)
+
+
+def diff(a: str, b: str, *, tensors: bool = False) -> Diff:
+    return _calls().diff(a, b, tensors=tensors)
+
+
+def tag(ref: str, name: str, *, force: bool = False, why: str = "") -> Reference:
+    return _calls().tag(ref, name, force=force, why=why)
+
+
+def alias(ref: str, name: str, *, why: str = "") -> Reference:
+    return _calls().alias(ref, name, why=why)
+
+
+def rollback(ref: str, *, to: str = "", why: str = "") -> Reference:
+    """Move a reference back to where it was before, or `to`; what it leaves stays in the history."""
+    return _calls().rollback(ref, to=to, why=why)

@@ -1,0 +1,69 @@
+"""`model`: models under version control: register, look, compare, check out. `data` has the same verbs for datasets."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from aios.versions import DATASET, MODEL
+from aiosctl.lazy import Nouns, Verb
+
+COMMON = {
+    "register": ("aiosctl.model_versions:register", "Register a file or directory as the next version"),
+    "ls": ("aiosctl.model_list:ls", "List what there is, or what is asked for"),
+    "show": ("aiosctl.model_list:show", "Show all about a version, or about a name"),
+    "log": ("aiosctl.model_list:log", "Versions, newest first; --refs: every move of the references"),
+    "diff": ("aiosctl.model_diff:diff", "What differs between two versions"),
+    "checkout": ("aiosctl.model_versions:checkout", "A verified, read-only path of a version; or a copy"),
+    "branch": ("aiosctl.model_refs:branch", "List branches; make, move or remove one"),
+    "tag": ("aiosctl.model_refs:tag", "List tags; make or remove one"),
+    "alias": ("aiosctl.model_refs:alias", "List aliases, such as prod; move or remove one"),
+    "rollback": ("aiosctl.model_refs:rollback", "Move a reference back to where it was before"),
+    "merge": ("aiosctl.model_refs:merge", "Bring a version into a branch"),
+    "revert": ("aiosctl.model_refs:revert", "Undo what one version changed, as a new version"),
+    "set": ("aiosctl.model_care:set_model", "Who may use it, how long its versions are kept"),
+    "verify": ("aiosctl.model_care:verify", "Read back what is stored, and compare"),
+    "gc": ("aiosctl.model_care:gc", "Remove what nothing keeps any more"),
+    "usage": ("aiosctl.model_care:usage", "What users' models and datasets take"),
+    "rm": ("aiosctl.model_care:rm", "Remove a version, or all of a name"),
+}
+SECTIONS = {"register": "Versions", "branch": "References", "set": "Care"}
+
+
+class StoreNoun(Nouns):
+    """The same verbs for models and for datasets: each verb learns of which from the group it was called in, also in its examples."""
+
+    def __init__(self, *args: Any, kind: str, **settings: Any) -> None:
+        super().__init__(*args, table=COMMON, sections=SECTIONS, **settings)
+        self.kind = kind
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = super().get_command(ctx, cmd_name)
+        if not isinstance(found, Verb):
+            return found
+        callback: Callable[..., Any] | None = found.callback
+
+        def of_kind(**given: Any) -> Any:
+            assert callback is not None
+            return callback(kind=self.kind, **given)
+
+        examples = tuple(line.replace("aiosctl model ", f"aiosctl {self.name} ") for line in found.examples)
+        help_text = found.help if self.kind == MODEL or not found.help else found.help.replace("model", "dataset")
+        params = [each for each in found.params if each.name != "target"]
+        return Verb(found.name, params=params, callback=of_kind, help=help_text, examples=examples, context_settings=found.context_settings)
+
+
+@click.group(cls=StoreNoun, kind=MODEL)
+def model() -> None:
+    """Models under version control: stored once, verified always.
+
+    A version is named "digits" (its main), "digits:prod", "digits@abc123", "digits:main~2" or "digits:^1.2".
+    """
+
+
+@click.group(cls=StoreNoun, kind=DATASET, name="data")
+def data() -> None:
+    """Datasets under version control, kept as models are.
+
+    A version is named "mnist" (its main), "mnist:clean", "mnist@abc123", "mnist:main~2" or "mnist:^1.2".
+    """

@@ -1,0 +1,112 @@
+"""How versions, models and references read in one cell, and the progress of what takes a while."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from aios.units import format_bytes
+from aios.versions import Model, Progress, Schema, Tensor, Version
+from aiosctl import session
+from aiosctl.describe import moment, number
+from aiosctl.output import is_terminal, truncated
+
+if TYPE_CHECKING:
+    from aios._model_calls import StoreCalls
+
+SHORT = 12
+COLOURS = {"flagged": "yellow", "damaged": "red"}
+_EVERY_S = 0.2
+_CELLS = 100
+
+
+@contextmanager
+def calls(kind: str) -> "Iterator[StoreCalls]":
+    """The calls about models, or about datasets."""
+    with session.connect() as client:
+        yield client.models if kind == "model" else client.datasets
+
+
+def metrics(values: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={number(value)}" for name, value in sorted(values.items()))
+
+
+def labels(values: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(values.items()))
+
+
+def first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def version_id(id: str) -> str:
+    return id[:SHORT]
+
+
+def age(at_s: float) -> str:
+    return moment(at_s)
+
+
+def size(size_bytes: int) -> str:
+    return format_bytes(size_bytes).replace(" ", "")
+
+
+def tensor(one: Tensor) -> str:
+    """`x float32 [?, 64]`"""
+    shape = f" [{', '.join('?' if each < 0 else str(each) for each in one.shape)}]" if one.shape else ""
+    return f"{one.name} {one.dtype}{shape}"
+
+
+def tensors(many: Iterable[Tensor]) -> str:
+    return "; ".join(map(tensor, many))
+
+
+def parameters(count: int) -> str:
+    """`22.7 million`, as people say it."""
+    for unit, word in ((1e12, " trillion"), (1e9, " billion"), (1e6, " million"), (1e3, " thousand")):
+        if count >= unit:
+            return f"{count / unit:.3g}{word}"
+    return str(count) if count else ""
+
+
+def format_of(schema: Schema) -> str:
+    return " ".join(word for word in (schema.format, schema.framework, f"opset {schema.opset}" if schema.opset else "") if word)
+
+
+def latest(model: Model, cell: Callable[[Version], str]) -> str:
+    return cell(model.latest) if model.latest is not None else "-"
+
+
+@contextmanager
+def progress_line(verb: str) -> "Iterator[Callable[[Progress], None] | None]":
+    """On a terminal one line of stderr that says how far it is, gone when it is done; elsewhere nothing."""
+    if not is_terminal(sys.stderr):
+        yield None
+        return
+    began_s = time.monotonic()
+    shown_s = 0.0
+
+    def show(at: Progress) -> None:
+        nonlocal shown_s
+        now_s = time.monotonic()
+        if now_s - shown_s < _EVERY_S:
+            return
+        shown_s = now_s
+        sys.stderr.write(f"\r\x1b[K{truncated(progress_text(verb, at, now_s - began_s), _CELLS)}")
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        if shown_s:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def progress_text(verb: str, at: Progress, took_s: float) -> str:
+    """`registering 42% of 1.2 GiB, 310 MiB new, 512 MiB/s, model.onnx`"""
+    part = f"{100 * at.done / at.total:.0f}% of {format_bytes(at.total)}" if at.total else format_bytes(at.done)
+    new = f"{format_bytes(at.stored)} new" if at.stored else ""
+    rate = f"{format_bytes(at.done / took_s)}/s" if took_s > 1 else ""
+    return ", ".join(word for word in (f"{verb} {part}", new, rate, at.doing) if word)

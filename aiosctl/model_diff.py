@@ -1,0 +1,60 @@
+"""`model diff`: what differs between two versions."""
+
+from collections.abc import Iterator
+
+import click
+
+from aios.versions import Change, Diff
+from aiosctl.describe import number
+from aiosctl.lazy import verb
+from aiosctl.model_describe import calls, size, version_id
+from aiosctl.options import output_options
+from aiosctl.output import Shape, escaped, print_one, section
+
+
+@verb("aiosctl model diff digits:prod digits:main", "aiosctl model diff digits~1 digits", "aiosctl model diff digits:prod @3f2a9c --tensors")
+@click.argument("a")
+@click.argument("b", default="")
+@click.option("--tensors", is_flag=True, help="Tensor by tensor, too, where the format has them.")
+@output_options
+def diff(a: str, b: str, tensors: bool, shape: Shape, kind: str) -> None:
+    """What the version B of a model has that A has not, and the other way round; without B: what A changed."""
+    if not b:
+        a, b = f"{a}~1", a
+    with calls(kind) as store:
+        found = store.diff(a, b, tensors=tensors)
+    print_one(found, _layout, lambda d: f"{d.a} {d.b}", shape)
+
+
+def _layout(diff: Diff, wide: bool) -> Iterator[str]:
+    yield f"{escaped(str(diff.a))} -> {escaped(str(diff.b))}"
+    groups: dict[str, list[Change]] = {}
+    for change in diff.changes:
+        head = "metrics" if change.what.startswith("metrics.") else "schema" if change.what.startswith("schema.") else "other"
+        groups.setdefault(head, []).append(change)
+    for head, title in (("metrics", "Metrics"), ("schema", "Schema"), ("other", "Said of it")):
+        yield from section(title, [(change.what.removeprefix(f"{head}."), _values(change)) for change in groups.get(head, [])])
+    yield from section("Files", [(one.path, f"{one.change}  {_sizes(one.size_a, one.size_b)}") for one in diff.files])
+    yield from section("Tensors", [(one.name, _tensor(one.change, one.a, one.b, one.relative_norm)) for one in diff.tensors])
+    if diff.tensors_unchanged or diff.tensors:
+        yield f"{diff.tensors_unchanged} tensors are as they were" + ("; more have changed than are listed" if diff.truncated else "")
+    if not (diff.changes or diff.files):
+        yield f"{version_id(diff.a.id)} and {version_id(diff.b.id)} have the same content and say the same"
+
+
+def _values(change: Change) -> str:
+    """`0.95 -> 0.97 (+0.02)`"""
+    step = ""
+    if change.what.startswith("metrics.") and change.a and change.b:
+        by = float(change.b) - float(change.a)
+        step = f" ({'+' if by >= 0 else ''}{number(by)})"
+    return f"{change.a or '-'} -> {change.b or '-'}{step}"
+
+
+def _sizes(a: int, b: int) -> str:
+    return size(b) if not a else size(a) if not b else f"{size(a)} -> {size(b)}"
+
+
+def _tensor(change: str, a: str, b: str, norm: float) -> str:
+    described = a if a == b else " -> ".join(each for each in (a, b) if each)
+    return f"{change}  {described}" + (f"  by {norm:.3g} of its norm" if norm else "")

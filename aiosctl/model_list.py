@@ -1,0 +1,164 @@
+"""`model ls`, `show` and `log`: what there is, all about it, and how it came to be."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import click
+
+from aios.versions import Model, Move, Reference, Version
+from aiosctl.describe import moment
+from aiosctl.failures import WrongUsage
+from aiosctl.lazy import verb
+from aiosctl.model_describe import COLOURS, age, calls, first_line, format_of, labels, latest, metrics, parameters, size, tensors, version_id
+from aiosctl.options import COUNT, PAIR, output_options
+from aiosctl.output import Column, Shape, print_one, print_rows, section
+
+MODELS: list[Column[Model]] = [
+    Column("NAME", lambda m: m.name, cut=True),
+    Column("VERSIONS", lambda m: str(m.versions), right=True),
+    Column("LATEST", lambda m: latest(m, lambda v: version_id(v.id))),
+    Column("FORMAT", lambda m: latest(m, lambda v: v.schema.format)),
+    Column("METRICS", lambda m: latest(m, lambda v: metrics(v.metrics)), cut=True),
+    Column("SIZE", lambda m: latest(m, lambda v: size(v.size)), right=True),
+    Column("CHANGED", lambda m: latest(m, lambda v: age(v.created_at_s))),
+    Column("OWNER", lambda m: m.owner),
+    Column("ALL", lambda m: size(m.size), right=True, wide=True),
+    Column("STORED", lambda m: size(m.stored_bytes), right=True, wide=True),
+    Column("VISIBILITY", lambda m: m.group if m.visibility == "group" else m.visibility, wide=True),
+    Column("DESCRIPTION", lambda m: first_line(m.description), wide=True),
+]
+STORAGE = [column for column in MODELS if column.title in ("NAME", "VERSIONS", "OWNER")] + [
+    Column("SIZE", lambda m: size(m.size), right=True),
+    Column("STORED", lambda m: size(m.stored_bytes), right=True),
+]
+VERSIONS: list[Column[Version]] = [
+    Column("VERSION", lambda v: version_id(v.id)),
+    Column("NO", lambda v: str(v.number), right=True),
+    Column("REFERENCES", lambda v: " ".join(v.references)),
+    Column("WHEN", lambda v: moment(v.created_at_s)),
+    Column("AUTHOR", lambda v: v.author),
+    Column("STATE", lambda v: v.state, colour=lambda v: COLOURS.get(v.state, "")),
+    Column("METRICS", lambda v: metrics(v.metrics), cut=True),
+    Column("MESSAGE", lambda v: first_line(v.message), cut=True),
+    Column("PARENTS", lambda v: " ".join(map(version_id, v.parents)), wide=True),
+    Column("SIZE", lambda v: size(v.size), right=True, wide=True),
+    Column("STORED", lambda v: size(v.stored_bytes), right=True, wide=True),
+    Column("JOB", lambda v: v.lineage.job_id or "-", wide=True),
+]
+MOVES: list[Column[Move]] = [
+    Column("WHEN", lambda m: moment(m.at_s)),
+    Column("REFERENCE", lambda m: m.reference),
+    Column("KIND", lambda m: m.kind),
+    Column("FROM", lambda m: version_id(m.source) or "-"),
+    Column("TO", lambda m: version_id(m.target) or "-"),
+    Column("WHO", lambda m: m.who),
+    Column("WHY", lambda m: first_line(m.why), cut=True),
+]
+
+
+@verb(
+    "aiosctl model ls",
+    "aiosctl model ls --metric 'accuracy>0.9' --format onnx",
+    "aiosctl model ls --label team=vision digits",
+    "aiosctl model ls --usage",
+)
+@click.argument("text", default="")
+@click.option("--format", "format_", default="", metavar="FORMAT", help="Such as onnx, safetensors or gguf.")
+@click.option("--metric", "metric", multiple=True, metavar="RULE", help="Such as 'accuracy>0.9'; repeat it.")
+@click.option("--label", "label", multiple=True, type=PAIR, help="With this label; repeat it.")
+@click.option("--author", default="", metavar="USER", help="With a version by this user.")
+@click.option("--job", default="", metavar="ID", help="With a version that this job made.")
+@click.option("--usage", "storage", is_flag=True, help="What each takes, as it reads and as it is stored.")
+@output_options
+def ls(
+    text: str, format_: str, metric: tuple[str, ...], label: tuple[tuple[str, str], ...], author: str, job: str, storage: bool, shape: Shape, kind: str
+) -> None:  # fmt: skip
+    """List the models you may read; with TEXT only those that have it in their name or description.
+
+    What is asked of versions (format, metrics, labels, author, job) is asked of one and the same.
+    """
+    with calls(kind) as store:
+        found = store.search(text=text, format=format_, metrics=metric, labels=dict(label), author=author, job_id=job)
+    print_rows(found, STORAGE if storage else MODELS, lambda m: m.name, shape, nothing=f"no {kind}s")
+
+
+@verb("aiosctl model show digits:prod", "aiosctl model show digits@3f2a9c -o json", "aiosctl model show digits --files")
+@click.argument("ref")
+@click.option("--files", is_flag=True, help="With the list of its files.")
+@output_options
+def show(ref: str, files: bool, shape: Shape, kind: str) -> None:
+    """Show all about the version REF of a model; of a bare name also its settings and references."""
+    with calls(kind) as store:
+        bare = not any(letter in ref for letter in ":@~")
+        named = store.get(ref) if bare else None
+        shown = store.version(ref, listing=files) if named is None or named.latest is not None else None
+    if named is not None:
+        print_one(named, lambda m, wide: _model_layout(m, shown), lambda m: m.name, shape)
+    elif shown is not None:
+        print_one(shown, lambda v, wide: _version_layout(v), str, shape)
+
+
+def _model_layout(model: Model, shown: Version | None) -> Iterator[str]:
+    retention = ", ".join(
+        text for text, on in ((f"the last {model.keep_last}", model.keep_last), (f"those of {model.keep_for_s / 86_400:g} days", model.keep_for_s)) if on
+    )
+    yield from section(f"{model.kind.capitalize()} {model.name}", [
+        ("description", first_line(model.description)), ("owner", model.owner),
+        ("visibility", f"group {model.group}" if model.visibility == "group" else model.visibility),
+        ("roles", labels(model.roles)), ("signature", "required" if model.require_signature else ""),
+        ("versions", str(model.versions)), ("size", size(model.size)), ("stored", size(model.stored_bytes)),
+        ("kept without a reference", retention or "not at all"), ("since", moment(model.created_at_s)),
+    ])  # fmt: skip
+    yield from section("References", [(each.name, _reference(each)) for each in model.references])
+    if shown is not None:
+        yield from _version_layout(shown)
+
+
+def _reference(reference: Reference) -> str:
+    return f"{version_id(reference.version)}  {reference.kind}, {moment(reference.moved_at_s)} by {reference.moved_by}"
+
+
+def _version_layout(version: Version) -> Iterator[str]:
+    schema, lineage = version.schema, version.lineage
+    yield from section(f"Version {version}", [
+        ("id", version.id), ("number", str(version.number)), ("references", " ".join(version.references)),
+        ("parents", " ".join(map(version_id, version.parents))),
+        ("author", version.author), ("when", moment(version.created_at_s)), ("message", first_line(version.message)),
+        ("state", version.state), ("because", "; ".join(version.reasons)), ("metrics", metrics(version.metrics)), ("labels", labels(version.labels)),
+        ("licence", version.licence), ("size", f"{size(version.size)} in {version.files} file{'s' if version.files != 1 else ''}"),
+        ("stored", size(version.stored_bytes)), ("signed by", " ".join(one.key_id for one in version.signatures)),
+    ])  # fmt: skip
+    yield from section("Schema", [
+        ("format", format_of(schema)), ("inputs", tensors(schema.inputs)), ("outputs", tensors(schema.outputs)), ("parameters", parameters(schema.parameters)),
+        ("tensors", str(schema.tensors) if schema.tensors else ""), *sorted(schema.metadata.items()), ("notes", "; ".join(schema.notes)),
+    ])  # fmt: skip
+    git = " ".join(word for word in (lineage.git_commit[:12], lineage.git_branch, "(changed)" if lineage.git_dirty else "", lineage.git_remote) if word)
+    yield from section("Lineage", [
+        ("job", lineage.job_id), ("command", " ".join(lineage.command)), ("directory", lineage.cwd), ("git", git), ("python", lineage.python),
+        ("packages", str(len(lineage.packages)) if lineage.packages else ""), ("models", " ".join(lineage.models)), ("datasets", " ".join(lineage.datasets)),
+        ("gpu hours", f"{lineage.gpu_hours:g}" if lineage.gpu_hours else ""), ("host", lineage.host),
+    ])  # fmt: skip
+    yield from section("Files", [(each.path, f"{size(each.size)}  {each.digest[:12]}") for each in version.listing])
+    if version.card:
+        yield ""
+        yield from version.card.strip().splitlines()
+
+
+@verb("aiosctl model log digits", "aiosctl model log digits:prod -n 5", "aiosctl model log --all digits", "aiosctl model log --refs digits:prod")
+@click.argument("ref")
+@click.option("-n", "--number", "limit", type=COUNT, default=0, metavar="N", help="At most so many; 0: all.")
+@click.option("--all", "everything", is_flag=True, help="Every version, also those that no reference reaches.")
+@click.option("--refs", is_flag=True, help="The moves of the references: who, when, why, from and to.")
+@output_options
+def log(ref: str, limit: int, everything: bool, refs: bool, shape: Shape, kind: str) -> None:
+    """The version REF of a model and those before it, newest first; or how its references moved."""
+    if refs and everything:
+        raise WrongUsage("--refs and --all exclude each other", "name the one or the other")
+    with calls(kind) as store:
+        if refs:
+            name, _, reference = ref.partition(":")
+            print_rows(store.moves(name, reference, limit=limit), MOVES, lambda m: m.reference, shape, nothing="no moves")
+        else:
+            found: list[Any] = list(islice(store.log(ref, all=everything, limit=limit), limit or None))
+            print_rows(found, VERSIONS, str, shape, nothing="no versions")

@@ -1,0 +1,77 @@
+"""`model register` and `model checkout`: into the store, and out of it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aiosctl.lazy import verb
+from aiosctl.model_describe import calls, format_of, metrics, progress_line, version_id
+from aiosctl.options import PAIR, Value, output_options
+from aiosctl.output import Shape, print_one
+
+
+def _metric(text: str) -> tuple[str, float]:
+    name, equals, value = text.partition("=")
+    try:
+        if name and equals:
+            return name, float(value)
+    except ValueError:
+        pass
+    raise ValueError(f"{text[:60]!r} is not NAME=NUMBER")
+
+
+METRIC = Value("name=number", _metric, "accuracy=0.97")
+
+
+@verb(
+    "aiosctl model register digits model.onnx --metric accuracy=0.97 -m 'more layers'",
+    "aiosctl model register vision/digits ./saved --branch try-3 --label team=vision",
+    "aiosctl model register digits model.onnx --tag v1.2 --expected @3f2a9c --card README.md",
+)
+@click.argument("name")
+@click.argument("path", type=click.Path(resolve_path=False))
+@click.option("-b", "--branch", default="main", show_default=True, metavar="NAME", help="Made where it is new.")
+@click.option("-m", "--message", default="", help="What is new about it.")
+@click.option("--metric", "metric", multiple=True, type=METRIC, help="What was measured; repeat it.")
+@click.option("--label", "label", multiple=True, type=PAIR, help="Anything else; repeat it.")
+@click.option("--tag", "tags", multiple=True, metavar="NAME", help="Tag it, too; repeat it.")
+@click.option("--licence", default="", metavar="TEXT", help="Such as Apache-2.0.")
+@click.option("--card", type=click.Path(), help="A file in Markdown that says what it is.")
+@click.option("--description", default="", metavar="TEXT", help="Of a new name.")
+@click.option("--expected", default="", metavar="ID", help="Only if the branch is at this version.")
+@click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Of a new name; private where none is given.")
+@output_options
+def register(
+    name: str, path: str, metric: tuple[tuple[str, float], ...], label: tuple[tuple[str, str], ...], card: str | None, visibility: str | None, shape: Shape,
+    kind: str, **given: Any,
+) -> None:  # fmt: skip
+    """Register the file or directory PATH as the next version of the model NAME.
+
+    The daemon reads it itself, as you, and stores only what it does not have yet. Where the branch is at just this already, nothing is made.
+    """
+    text = Path(card).read_text(encoding="utf-8") if card is not None else ""
+    with calls(kind) as store, progress_line("registering") as on_progress:
+        made = store.register(
+            name, path, metrics=dict(metric), labels=dict(label), card=text, visibility=visibility or "", on_progress=on_progress, **given
+        )  # fmt: skip
+    print_one(made, lambda v, wide: [_told(v, given["branch"])], str, shape)
+
+
+def _told(made: Any, branch: str) -> str:
+    """`digits@3f2a9c… is version 3 on main: onnx, accuracy=0.97`"""
+    said = ", ".join(word for word in (format_of(made.schema), metrics(made.metrics)) if word)
+    what = f"is on {branch} already, as version {made.number}" if made.existed else f"is version {made.number} on {branch}"
+    flagged = f"; it is {made.state}: {'; '.join(made.reasons)}" if made.state != "registered" else ""
+    return f"{made.model}@{version_id(made.id)} {what}: {said}{flagged}"
+
+
+@verb("aiosctl model checkout digits:prod", "aiosctl model checkout digits:main~1 ./old.onnx", "cp $(aiosctl model checkout digits) /tmp")
+@click.argument("ref")
+@click.argument("to", default="", type=click.Path(resolve_path=False))
+@click.option("--allow-pickle", "allow_flagged", is_flag=True, help="Also what is flagged, because loading it may run code; takes its owner or an operator.")
+def checkout(ref: str, to: str, allow_flagged: bool, kind: str) -> None:
+    """Print a verified, read-only path of the version REF of a model; with TO make a copy of your own there, and print that."""
+    with calls(kind) as store, progress_line("checking out") as on_progress:
+        path = store.checkout(ref, to, allow_flagged=allow_flagged, on_progress=on_progress)
+    print(path)

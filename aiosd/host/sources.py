@@ -1,0 +1,204 @@
+"""A file or directory that a user named, opened as that user and as nobody else, and watched for changes while it is read.
+
+Links within a directory are followed where they stay within it. Whatever is no regular file is refused, and so is what changes.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from aiosd.errors import Denied, FailedPrecondition, InvalidArgument, NotFound
+from aiosd.host.acting import acting_as
+from aiosd.host.identities import Identity
+
+_OPENAT2 = 437
+_BENEATH, _NO_MAGIC = 0x08, 0x02
+_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_DEEPEST = 100
+_TICK_S = 0.02  # the kernel stamps changes no finer than this
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+Mark = tuple[int, int, int, int, int]
+
+
+class _How(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An open regular file; `path` is relative to what was named. Whoever took it from the iterator has it until the next."""
+
+    path: str
+    fd: int
+    size: int
+    executable: bool
+
+
+@dataclass(slots=True)
+class Tree:
+    """What lies at `path`, as `identity` (None: the daemon's own user) may read it. `files` is gone through once; then `check`."""
+
+    path: str
+    identity: Identity | None
+    single: bool = False
+    empty_directories: list[str] = field(default_factory=list)
+    _root: int = -1
+    _seen: list[tuple[str, Mark]] = field(default_factory=list)
+
+    def open(self) -> int:
+        """Its size where it is one file, else 0. Raises NotFound, Denied, InvalidArgument."""
+        if not os.path.isabs(self.path) or "\0" in self.path:
+            raise InvalidArgument(f"the path must be absolute, not {self.path!r}", path=self.path)
+        with self._explained(self.path), acting_as(self.identity):
+            self._root = _open_at(None, self.path, _FILE)
+        found = os.fstat(self._root)
+        if found.st_dev == os.stat("/proc").st_dev or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            raise InvalidArgument(f"{self.path} is neither a file nor a directory of a file system", hint="what is kept is regular files", path=self.path)
+        self.single = stat.S_ISREG(found.st_mode)
+        return found.st_size if self.single else 0
+
+    @property
+    def fd(self) -> int:
+        """Of the file or directory itself; it stays ours."""
+        return self._root
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path.rstrip("/"))
+
+    def files(self) -> Iterator[Found]:
+        """By path. Raises Denied, InvalidArgument (a link that leads out, a device), FailedPrecondition (one changed while it was read)."""
+        if self.single:
+            yield from self._read(self.name, self._root)
+        else:
+            yield from self._walk("", self._root, 0)
+
+    def check(self) -> None:
+        """Raises FailedPrecondition when anything is not as it was when it was read."""
+        for path, mark in self._seen:
+            with self._explained(path), acting_as(self.identity):
+                found = os.fstat(self._root) if self.single else os.stat(path or ".", dir_fd=self._root)
+            if _mark(found) != mark:
+                raise self._changed(path)
+
+    def close(self) -> None:
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
+
+    def _walk(self, path: str, fd: int, depth: int) -> Iterator[Found]:
+        if depth > _DEEPEST:
+            raise InvalidArgument(f"{self.path} has directories in each other, {depth} deep", hint="pack it into an archive", path=self.path)
+        self._seen.append((path, _settled(fd)))
+        with self._explained(path), acting_as(self.identity):
+            names = sorted(os.listdir(fd))
+        if not names and path:
+            self.empty_directories.append(path)
+        for name in names:
+            below = f"{path}/{name}" if path else name
+            self._check_name(below)
+            opened = self._open_below(fd, name, below)
+            try:
+                if stat.S_ISDIR(os.fstat(opened).st_mode):
+                    yield from self._walk(below, opened, depth + 1)
+                else:
+                    yield from self._read(below, opened)
+            finally:
+                os.close(opened)
+
+    def _open_below(self, fd: int, name: str, path: str) -> int:
+        with self._explained(path), acting_as(self.identity):
+            kind = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(kind):
+                opened = self._open_link(path)
+            elif stat.S_ISREG(kind) or stat.S_ISDIR(kind):
+                opened = os.open(name, _FILE | os.O_NOFOLLOW, dir_fd=fd)
+            else:
+                raise self._refused(path, "is no regular file")
+        kind = os.fstat(opened).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            os.close(opened)
+            raise self._refused(path, "is no regular file")
+        return opened
+
+    def _open_link(self, path: str) -> int:
+        """What it leads to within the directory; nothing else."""
+        try:
+            opened = _open_at(self._root, path, _FILE, _BENEATH | _NO_MAGIC)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.ELOOP, errno.ENOENT, errno.ENXIO, errno.ENOSYS):
+                raise self._refused(path, "is a link that leads out of it, or nowhere") from None
+            raise
+        if stat.S_ISREG(os.fstat(opened).st_mode):
+            return opened
+        os.close(opened)
+        raise self._refused(path, "is a link to a directory or device")
+
+    def _read(self, path: str, fd: int) -> Iterator[Found]:
+        mark = _settled(fd)
+        found = os.fstat(fd)
+        yield Found(path, fd, found.st_size, bool(found.st_mode & 0o111))
+        if _mark(os.fstat(fd)) != mark:
+            raise self._changed(path)
+        self._seen.append((path, mark))
+
+    def _check_name(self, path: str) -> None:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise InvalidArgument(f"{self.path} has a file whose name is not UTF-8: {os.fsencode(path)!r}", hint="rename it", path=self.path) from None
+
+    def _refused(self, path: str, what: str) -> InvalidArgument:
+        hint = "copy what is meant to be kept into a directory of its own: cp -rL FROM TO"
+        return InvalidArgument(f"{self.path} cannot be kept: '{path}' {what}", hint=hint, path=self.path, file=path)
+
+    def _changed(self, path: str) -> FailedPrecondition:
+        return FailedPrecondition(
+            f"'{path or self.path}' changed while it was read; nothing was registered", hint="try again when nobody writes to it", path=self.path, file=path
+        )
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        who = self.identity.name if self.identity else "the user of the daemon"
+        try:
+            yield
+        except PermissionError:
+            raise Denied(f"{who} may not read '{path}'", path=self.path, file=path) from None
+        except FileNotFoundError:
+            if path == self.path:
+                raise NotFound(f"there is no '{path}'", path=path) from None
+            raise self._changed(path) from None
+        except OSError as error:
+            raise InvalidArgument(f"'{path}' cannot be read: {error.strerror}", path=self.path, file=path) from None
+
+
+def _mark(found: os.stat_result) -> Mark:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _settled(fd: int) -> Mark:
+    """A change in the very tick of another would not show: so none is as young as that."""
+    found = os.fstat(fd)
+    if abs(time.time() - found.st_ctime_ns / 1e9) < _TICK_S:
+        time.sleep(_TICK_S)
+        found = os.fstat(fd)
+    return _mark(found)
+
+
+def _open_at(within: int | None, path: str, flags: int, resolve: int = _NO_MAGIC) -> int:
+    """As openat2(2), which alone can keep links within a directory; without it only what needs no such care is opened."""
+    how = _How(flags, 0, resolve)
+    opened = int(_libc.syscall(_OPENAT2, -100 if within is None else within, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how)))
+    if opened >= 0:
+        return opened
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EPERM) and not resolve & _BENEATH:
+        return os.open(path, flags | os.O_NOFOLLOW, dir_fd=within)
+    raise OSError(number, os.strerror(number), path)

@@ -1,0 +1,301 @@
+"""The port Vault: long work goes to a child, what takes no time is done in a thread, and the sweep keeps off what is in use."""
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aiosd import logs
+from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
+from aiosd.host.bywork import Work, working
+from aiosd.host.directories import remove_tree
+from aiosd.keeper import words
+from aiosd.keeper.leases import Lease, Leases
+from aiosd.keeper.quarantine import forget, noted, set_aside
+from aiosd.keeper.sweep import Sweep
+from aiosd.models.manifest import FileEntry, Manifest
+from aiosd.models.ports import ChunkIndex, Progress, Source, Stored, Swept, Taken
+from aiosd.storage.blobs.giving import Asked, Giver
+from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
+from aiosd.storage.blobs.reading import Lookup, Reader
+from aiosd.storage.blobs.settings import BlobSettings, coder_of
+
+log = logs.logger("aiosd.keeper")
+
+_WORKER = "aiosd.keeper.worker"
+_QUICK_FILES = 200  # so many links are made in a thread of the daemon
+_PERMILLE = 1000
+
+
+@dataclass(slots=True)
+class BlobVault:
+    """Implements Vault. `pinned`: the manifests whose checkouts must stay, as of running jobs. `start` before anything else."""
+
+    settings: BlobSettings
+    index: ChunkIndex
+    pinned: Callable[[], Collection[str]] = tuple
+    reached: Callable[[str], None] = lambda step: None
+    layout: Layout = field(init=False)
+    leases: Leases = field(default_factory=Leases)
+    gate: asyncio.Lock = field(default_factory=asyncio.Lock)  # held while it is answered where chunks lie, and while the sweep forgets some
+    _slots: asyncio.Semaphore = field(init=False)
+    _giving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _under_way: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.layout = Layout(Path(self.settings.directory))
+        self._slots = asyncio.Semaphore(self.settings.at_once)
+
+    def start(self, *, passable: bool) -> None:
+        """Make the directories; remove what registrations that were cut off have left. Blocks. Raises StorageUnwritable, ConfigError (of the key)."""
+        coder_of(self.settings)
+        try:
+            self.layout.prepare(passable=passable)
+            for left in self.layout.incoming.iterdir():
+                remove_tree(str(left))
+        except OSError as error:
+            raise StorageUnwritable(
+                f"the store of models in {self.layout.root} cannot be used: {error.strerror}", hint="is it writable for the daemon? See models.directory",
+                path=str(self.layout.root),
+            ) from None  # fmt: skip
+
+    async def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
+        async with self._scratch() as name, self._slots:
+            with self.leases.held() as lease:
+                async with self._work(words.Take(self.settings, source, name, base), lease) as said:
+                    async for word in said:
+                        if isinstance(word, words.Took):
+                            lease.add({one.digest for one in word.taken.chunks})
+                            try:
+                                yield word.taken
+                            finally:
+                                await self._healed(word.taken)
+                        else:
+                            yield _progress(word)
+
+    async def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
+        with self.leases.held() as lease:
+            async with AsyncExitStack() as stack:
+                if not to.path:  # those to a path of the user's own do not touch the cache
+                    await stack.enter_async_context(self._giving)
+                    if (path := await self._quick(manifest, to, lease)) is not None:
+                        yield path
+                        return
+                await stack.enter_async_context(self._slots)
+                async with self._work(words.Give(self.settings, manifest, to, list(self.pinned())), lease) as said:
+                    async for word in said:
+                        yield word.path if isinstance(word, words.Gave) else _progress(word)
+
+    async def read(self, manifest: Manifest, file: str, offset: int) -> AsyncIterator[bytes]:
+        entry = _entry(manifest, file)
+        if not 0 <= offset <= entry.size:
+            raise InvalidArgument(f"'{file}' has {entry.size} bytes, and none at {offset}", file=file, size=entry.size)
+        with self.leases.held() as lease:
+            known = await self._stored({entry.digest, *(chunk.digest for chunk in entry.chunks)}, lease)
+            reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
+            try:
+                begin, pieces = _from(entry, offset, reader)
+                while (data := await asyncio.to_thread(next, pieces, None)) is not None:
+                    if begin + len(data) > offset:
+                        yield data[max(0, offset - begin) :]
+                    begin += len(data)
+            finally:
+                reader.close()
+
+    async def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
+        digests = {chunk.digest for manifest in manifests for chunk in manifest.chunks() if _sampled(chunk.digest, permille)}
+        async with aclosing(self._verified(digests)) as steps:
+            async for step in steps:
+                yield step
+
+    async def missing(self, manifest: Manifest) -> Sequence[str]:
+        digests = {chunk.digest for chunk in manifest.chunks()}
+        return sorted(digests - (await self.index.stored(digests)).keys())
+
+    async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:
+        async with self._sweeping:
+            with self.leases.remembering():
+                sweep = Sweep(self.layout, self.index, self.leases, self.gate, grace_s, dry_run, self._rewrite, self.reached)
+                swept = await sweep.run(live, self._under_way)
+        if not dry_run:
+            async with self._giving:
+                giver = Giver(self.layout, Reader(self.layout, coder_of(self.settings), _lookup({})), 0, remove_tree, frozenset(self.pinned()))
+                await asyncio.to_thread(giver.trim, grace_s)
+        return swept
+
+    async def _set_aside(self, damaged: Mapping[str, str], known: Mapping[str, Stored]) -> None:
+        """Forget where they lie, so that they are stored anew when they come again; what is known of each is kept."""
+        rows = [known[digest] for digest in damaged if digest in known]
+        async with self.gate:
+            await self.index.commit((), {(one.digest, one.place) for one in rows})
+        await asyncio.to_thread(set_aside, self.layout, rows, damaged)
+        for one in rows:
+            log.error("a damaged chunk was set aside", chunk=one.digest, place=one.place, offset=one.offset, why=damaged[one.digest])
+
+    async def scrub(self, share: float) -> Sequence[str]:
+        """Read back the next `share` of all that is stored, from where the last one ended. The digests that are damaged, which are set aside."""
+        damaged: list[str] = []
+        for place in await asyncio.to_thread(self._next_places, share):
+            rows = await self.index.within([place])
+            whole = [one for one in rows if place_of_whole(one.digest) == place]
+            async for word in self._verified({one.digest for one in whole or rows}):
+                if isinstance(word, list):
+                    damaged += word
+            await asyncio.to_thread(self._cursor.write_text, place)
+        return damaged
+
+    async def _verified(self, digests: Collection[str]) -> AsyncGenerator[Progress | list[str], None]:
+        """Ends with those that are damaged, or not there."""
+        missing, damaged = set[str](), dict[str, str]()
+        async with self._slots:
+            with self.leases.held() as lease:
+                known = await self._stored(digests, lease)
+                missing = set(digests) - known.keys()
+                rows = sorted((known[digest] for digest in set(digests) & known.keys()), key=lambda one: (one.place, one.offset))
+                bases = [one for digest, one in known.items() if digest not in digests]
+                async with self._work(words.Verify(self.settings, rows, bases), lease) as said:
+                    async for word in said:
+                        if isinstance(word, words.Verified):
+                            damaged.update(word.damaged)
+                        else:
+                            yield _progress(word)
+                if damaged:
+                    broken, parts = await self._damaged_parts([known[digest] for digest in damaged], lease)
+                    damaged |= broken
+                    await self._set_aside(damaged, {**parts, **known})
+        yield sorted(missing | damaged.keys())
+
+    @property
+    def _cursor(self) -> Path:
+        return self.layout.root / "scrubbed"
+
+    def _next_places(self, share: float) -> list[str]:
+        """From behind the last one that was read, and round."""
+        places = [(place, self.layout.path(place).lstat().st_size) for place in self.layout.places()]
+        last = self._cursor.read_text() if self._cursor.exists() else ""
+        budget, chosen = share * sum(size for _, size in places), list[str]()
+        for place, size in sorted(places, key=lambda one: (one[0] <= last, one[0])):
+            if budget <= 0:
+                break
+            chosen.append(place)
+            budget -= size
+        return chosen
+
+    async def _healed(self, taken: Taken) -> None:
+        """What was set aside, and has come again; the caller has committed it, or it is still missing."""
+        came = {one.digest for one in taken.chunks} & await asyncio.to_thread(noted, self.layout)
+        if came:
+            await asyncio.to_thread(forget, self.layout, (await self.index.stored(came)).keys())
+
+    async def _damaged_parts(self, rows: Sequence[Stored], lease: Lease) -> tuple[dict[str, str], Mapping[str, Stored]]:
+        """Of damaged whole files: which of the chunks that are parts of them are damaged, too."""
+        wholes = {one.place for one in rows if place_of_whole(one.digest) == one.place}
+        parts = {one.digest: one for one in (await self.index.within(wholes) if wholes else ()) if place_of_whole(one.digest) != one.place}
+        if not parts:
+            return {}, {}
+        async with self._work(words.Verify(self.settings, list(parts.values()), []), lease) as said:
+            async for word in said:
+                if isinstance(word, words.Verified):
+                    return dict(word.damaged), parts
+        raise RuntimeError("a child has read back what was stored, and not said what it found")
+
+    async def _quick(self, manifest: Manifest, to: Source, lease: Lease) -> str | None:
+        """Where it stands already, or links are all there is to do."""
+        if len(manifest.files) > _QUICK_FILES:
+            return None
+        known = await self._stored({entry.digest for entry in manifest.files}, lease)
+        asked = Asked(to.uid, to.gid, to.uid == os.geteuid() or os.geteuid() != 0)
+        giver = Giver(self.layout, Reader(self.layout, coder_of(self.settings), _lookup(known)), self.settings.cache_bytes, remove_tree)
+        standing = await asyncio.to_thread(giver.standing, manifest, asked)
+        if standing is not None:
+            return standing
+        if any(entry.size and (entry.digest not in known or not known[entry.digest].place.startswith(WHOLE)) for entry in manifest.files):
+            return None
+        return await asyncio.to_thread(giver.checkout, manifest, asked)
+
+    async def _rewrite(self, rows: Sequence[Stored]) -> Sequence[Stored]:
+        async with self._scratch() as name, self._slots:
+            with self.leases.held() as lease:
+                async with self._work(words.Rewrite(self.settings, name, list(rows)), lease) as said:
+                    async for word in said:
+                        if isinstance(word, words.Rewrote):
+                            return word.moved
+        raise RuntimeError("a child has written a pack anew, and not said where")
+
+    @asynccontextmanager
+    async def _work(self, request: words.Request, lease: Lease) -> AsyncIterator[AsyncIterator[words.Said]]:
+        """What a child says that does this; it is gone at the end of the block."""
+        async with working(_WORKER) as work:
+            await work.send(words.encode(request))
+            async with aclosing(self._heard(work, lease)) as said:
+                yield said
+
+    async def _heard(self, work: Work, lease: Lease) -> AsyncGenerator[words.Said, None]:
+        """Without its questions, which are answered. Raises the error that it says."""
+        async with aclosing(work.frames()) as frames:
+            async for frame in frames:
+                word = words.decode_said(frame)
+                if isinstance(word, words.Failed):
+                    raise words.error_of(word)
+                if isinstance(word, words.Ask):
+                    await self._answer(work, word, lease)
+                else:
+                    yield word
+
+    async def _answer(self, work: Work, word: words.Ask, lease: Lease) -> None:
+        await work.send(words.encode(words.Answer(list((await self._stored(word.digests, lease)).values()))))
+
+    async def _stored(self, digests: Collection[str], lease: Lease) -> Mapping[str, Stored]:
+        async with self.gate:
+            lease.add(digests)
+            known = await self.index.stored(digests)
+            lease.add(known.keys())
+        return known
+
+    @asynccontextmanager
+    async def _scratch(self) -> AsyncIterator[str]:
+        name = uuid.uuid4().hex
+        self._under_way.add(name)
+        try:
+            yield name
+        finally:
+            self._under_way.discard(name)
+            await asyncio.to_thread(remove_tree, str(self.layout.incoming / name))
+
+
+def _progress(word: words.Said) -> Progress:
+    assert isinstance(word, words.Advance)
+    return Progress(word.done, word.total, word.stored)
+
+
+def _entry(manifest: Manifest, file: str) -> FileEntry:
+    entry = next((entry for entry in manifest.files if entry.path == file), None)
+    if entry is None:
+        raise NotFound(f"there is no file '{file}' in this version", hint="`show` lists its files", file=file)
+    return entry
+
+
+def _from(entry: FileEntry, offset: int, reader: Reader) -> tuple[int, Iterator[bytes]]:
+    """Where its pieces begin that have this offset, and those pieces. Of a whole file all are read, for only all of them have a name."""
+    begin = first = 0
+    while first < len(entry.chunks) and entry.chunks[first].digest != entry.digest and begin + entry.chunks[first].size <= offset:
+        begin += entry.chunks[first].size
+        first += 1
+    return begin, reader.file(replace(entry, chunks=entry.chunks[first:]))
+
+
+def _sampled(digest: str, permille: int) -> bool:
+    """By another chance each hour, so that all have their turn."""
+    return permille >= _PERMILLE or hash((digest, int(time.time() / 3600))) % _PERMILLE < permille
+
+
+def _lookup(known: Mapping[str, Stored]) -> Lookup:
+    return lambda digests: (
+        {digest: known[digest] for digest in digests if digest in known}
+        | {base: known[base] for digest in digests if digest in known and (base := known[digest].base) in known}
+    )

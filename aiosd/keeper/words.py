@@ -1,0 +1,116 @@
+"""What the daemon and a child at work say to each other: frames of MessagePack, one request, then questions and answers, then the end."""
+
+import msgspec
+
+from aiosd import errors
+from aiosd.errors import AiosError
+from aiosd.models.manifest import Manifest
+from aiosd.models.ports import Source, Stored, Taken
+from aiosd.storage.blobs.settings import BlobSettings
+
+
+class Word(msgspec.Struct, frozen=True, tag=True):
+    """Anything that is said."""
+
+
+class Take(Word, frozen=True, tag=True):
+    settings: BlobSettings
+    source: Source
+    name: str  # of the scratch directory and of the pack
+    base: Manifest | None
+
+
+class Give(Word, frozen=True, tag=True):
+    settings: BlobSettings
+    manifest: Manifest
+    to: Source
+    pinned: list[str]
+
+
+class Verify(Word, frozen=True, tag=True):
+    """`rows`: what to read back, with the bases of differences among them or in `bases`; at most `bytes_per_s`, 0: as fast as it goes."""
+
+    settings: BlobSettings
+    rows: list[Stored]
+    bases: list[Stored]
+    bytes_per_s: int = 0
+
+
+class Rewrite(Word, frozen=True, tag=True):
+    settings: BlobSettings
+    name: str
+    rows: list[Stored]
+
+
+class Ask(Word, frozen=True, tag=True):
+    digests: list[str]
+
+
+class Answer(Word, frozen=True, tag=True):
+    stored: list[Stored]
+
+
+class Advance(Word, frozen=True, tag=True):
+    done: int
+    total: int
+    stored: int
+
+
+class Took(Word, frozen=True, tag=True):
+    taken: Taken
+
+
+class Gave(Word, frozen=True, tag=True):
+    path: str
+
+
+class Verified(Word, frozen=True, tag=True):
+    damaged: list[tuple[str, str]]  # (digest, why)
+
+
+class Rewrote(Word, frozen=True, tag=True):
+    moved: list[Stored]
+
+
+class Failed(Word, frozen=True, tag=True):
+    """An error for the caller."""
+
+    name: str
+    message: str
+    hint: str
+    facts: dict[str, str]
+
+
+Request = Take | Give | Verify | Rewrite
+Said = Ask | Advance | Took | Gave | Verified | Rewrote | Failed
+_encoder = msgspec.msgpack.Encoder()
+_requests, _said, _answers = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Decoder(Said), msgspec.msgpack.Decoder(Answer)
+
+
+def encode(word: Word) -> bytes:
+    return _encoder.encode(word)
+
+
+def decode_request(frame: bytes) -> Request:
+    return _requests.decode(frame)
+
+
+def decode_said(frame: bytes) -> Said:
+    return _said.decode(frame)
+
+
+def decode_answer(frame: bytes) -> Answer:
+    return _answers.decode(frame)
+
+
+def failed(error: AiosError) -> Failed:
+    return Failed(type(error).__name__, str(error), error.hint, error.facts)
+
+
+def error_of(word: Failed) -> Exception:
+    kind = getattr(errors, word.name, None)
+    if not (isinstance(kind, type) and issubclass(kind, AiosError)):
+        return RuntimeError(word.message)
+    raised = kind(word.message, hint=word.hint)
+    raised.facts = word.facts
+    return raised

@@ -1,0 +1,1 @@
+"""Models and datasets: content-addressed, versioned like code, verified always."""

@@ -1,0 +1,123 @@
+"""What differs between two versions: what is said of them, what can be read from them, and their files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from aiosd.models.manifest import FileEntry, Manifest
+from aiosd.models.version import Commit, Schema, Tensor, Version
+
+ADDED, REMOVED, CHANGED = "added", "removed", "changed"
+_FACTS = ("message", "author", "licence", "card")
+_SCHEMA = ("format", "framework", "opset", "parameters", "tensors")
+_LINEAGE = ("job_id", "cwd", "git_commit", "git_branch", "git_remote", "git_dirty", "python", "host")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`what` as a path: "metrics.accuracy"; `a` or `b` is "" where there is none."""
+
+    what: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    path: str
+    change: str
+    size_a: int
+    size_b: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorChange:
+    """`relative_norm`: of the difference to what it was; `a` and `b` describe it: "float32 [64, 10]"."""
+
+    name: str
+    change: str
+    a: str
+    b: str
+    relative_norm: float
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class TensorDiff:
+    """Tensor by tensor; `truncated`: there are more changes than are listed."""
+
+    changes: Sequence[TensorChange] = ()
+    unchanged: int = 0
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    a: Version
+    b: Version
+    changes: Sequence[Change]
+    files: Sequence[FileChange]
+    tensors: TensorDiff = TensorDiff()
+
+
+def compared(a: Version, b: Version, files_a: Manifest, files_b: Manifest) -> Diff:
+    return Diff(a, b, tuple(_changes(a.commit, b.commit)), tuple(_files(files_a, files_b)))
+
+
+def _changes(a: Commit, b: Commit) -> Iterator[Change]:
+    yield from _mapping("metrics", _numbers(a.metrics), _numbers(b.metrics))
+    yield from _mapping("labels", a.labels, b.labels)
+    yield from _mapping("", {name: getattr(a, name) for name in _FACTS}, {name: getattr(b, name) for name in _FACTS})
+    yield from _schema(a.schema, b.schema)
+    yield from _mapping("lineage", {name: _text(getattr(a.lineage, name)) for name in _LINEAGE}, {name: _text(getattr(b.lineage, name)) for name in _LINEAGE})
+    yield from _mapping("lineage.packages", a.lineage.packages, b.lineage.packages)
+
+
+def _schema(a: Schema, b: Schema) -> Iterator[Change]:
+    yield from _mapping("schema", {name: _text(getattr(a, name)) for name in _SCHEMA}, {name: _text(getattr(b, name)) for name in _SCHEMA})
+    for side in ("inputs", "outputs"):
+        yield from _mapping(f"schema.{side}", *({tensor.name: described(tensor) for tensor in getattr(schema, side)} for schema in (a, b)))
+    yield from _mapping("schema.metadata", a.metadata, b.metadata)
+
+
+def described(tensor: Tensor) -> str:
+    """ "float32 [?, 64]"; a shape that is not known is left out."""
+    if tensor.shape is None:
+        return tensor.dtype
+    return f"{tensor.dtype} [{', '.join('?' if size < 0 else str(size) for size in tensor.shape)}]"
+
+
+def _mapping(path: str, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[Change]:
+    for name in sorted(a.keys() | b.keys()):
+        if a.get(name, "") != b.get(name, ""):
+            yield Change(f"{path}.{name}" if path else name, a.get(name, ""), b.get(name, ""))
+
+
+def _numbers(values: Mapping[str, float]) -> dict[str, str]:
+    return {name: f"{value:.10g}" for name, value in values.items()}
+
+
+def _text(value: object) -> str:
+    """0 and False say that nothing is known, as "" does."""
+    return str(value) if value else ""
+
+
+def _files(a: Manifest, b: Manifest) -> Iterator[FileChange]:
+    if a.single and b.single:  # one file by whatever name
+        before, after = a.files[0], b.files[0]
+        if before.digest != after.digest:
+            yield FileChange(after.path, CHANGED, before.size, after.size)
+        return
+    olds, news = ({entry.path: entry for entry in manifest.files} for manifest in (a, b))
+    for path in sorted(olds.keys() | news.keys()):
+        change = _file(path, olds.get(path), news.get(path))
+        if change is not None:
+            yield change
+
+
+def _file(path: str, old: FileEntry | None, new: FileEntry | None) -> FileChange | None:
+    if old is not None and new is not None:
+        same = old.digest == new.digest and old.executable == new.executable
+        return None if same else FileChange(path, CHANGED, old.size, new.size)
+    if old is None:
+        return FileChange(path, ADDED, 0, new.size) if new is not None else None
+    return FileChange(path, REMOVED, old.size, 0)

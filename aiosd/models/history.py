@@ -1,0 +1,176 @@
+"""The history of one model as a graph of versions and parents: ancestors, merges, what is undone, where a reference was before."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from heapq import heappop, heappush
+
+from aiosd.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
+from aiosd.models.manifest import FileEntry, Manifest
+from aiosd.models.ports import Node
+
+SHORT = 12  # letters of an id for people
+LEAST_LETTERS = 4  # that name a version
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The versions of one model by id; a parent that is not there (any more) is where its history ends."""
+
+    model: str
+    nodes: Mapping[str, Node]
+    last: Node | None  # the newest
+
+    @classmethod
+    def of(cls, model: str, nodes: Iterable[Node]) -> "Graph":
+        by_id = {node.id: node for node in nodes}
+        return cls(model, by_id, max(by_id.values(), key=lambda node: node.number, default=None))
+
+    @property
+    def newest(self) -> str:
+        """Its id; "" where there is none."""
+        return self.last.id if self.last is not None else ""
+
+    def with_newer(self, nodes: Iterable[Node]) -> "Graph":
+        return Graph.of(self.model, [*self.nodes.values(), *nodes])
+
+    def ancestors(self, *tips: str) -> Iterator[Node]:
+        """Those versions and all before them, newest first: a version has a higher number than its parents."""
+        ahead: list[tuple[int, str]] = []
+        seen: set[str] = set()
+        for tip in tips:
+            self._meet(tip, seen, ahead)
+        while ahead:
+            node = self.nodes[heappop(ahead)[1]]
+            yield node
+            for parent in node.parents:
+                self._meet(parent, seen, ahead)
+
+    def _meet(self, id_: str, seen: set[str], ahead: list[tuple[int, str]]) -> None:
+        if id_ in self.nodes and id_ not in seen:
+            seen.add(id_)
+            heappush(ahead, (-self.nodes[id_].number, id_))
+
+    def is_ancestor(self, of: str, id_: str) -> bool:
+        """Whether `id_` is `of` or comes before it."""
+        return any(node.id == id_ for node in self.ancestors(of))
+
+    def merge_base(self, a: str, b: str) -> str:
+        """The newest version that both come from; "": there is none."""
+        before_a = {node.id for node in self.ancestors(a)}
+        return next((node.id for node in self.ancestors(b) if node.id in before_a), "")
+
+    def back(self, id_: str, steps: int) -> str:
+        """The first parent, so many times. Raises NotFound, with how far the history goes."""
+        for taken in range(steps):
+            parents = self.nodes[id_].parents if id_ in self.nodes else ()
+            if not parents or parents[0] not in self.nodes:
+                only = f"only {taken}" if taken else "none"
+                raise NotFound(
+                    f"{self.model}@{id_[:SHORT]} has no parent here: there are {only} of the {steps} versions before it", model=self.model, asked=steps
+                )
+            id_ = parents[0]
+        return id_
+
+
+def conflict(model: str, reference: str, *, expected: str, there: str) -> Conflict:
+    """Somebody else was first; both values are named."""
+
+    def said(id_: str) -> str:
+        return f"at {id_[:SHORT]}" if id_ else "not there"
+
+    return Conflict(
+        f"{model}:{reference} was expected to be {said(expected)}, and is {said(there)}: somebody else moved it",
+        hint=f"look at `aiosctl model log {model}:{reference}`, then try again: what is stored already is not stored again",
+        model=model,
+        reference=reference,
+        expected=expected,
+        there=there,
+    )
+
+
+def same_version(given: str, there: str) -> bool:
+    """Whether an id, or at least four letters of one, is that of `there`."""
+    return given == there or (len(given) >= LEAST_LETTERS and there.startswith(given.removeprefix("@").lower()))
+
+
+class Strategy(StrEnum):
+    FAST_FORWARD = "ff"  # or nothing
+    OURS = "ours"
+    THEIRS = "theirs"
+
+
+class How(StrEnum):
+    ALREADY = "already there"
+    FAST_FORWARD = "fast-forward"
+    MERGE = "merge"
+
+
+def strategy_of(text: str) -> Strategy:
+    """ "" is a fast-forward. Raises InvalidArgument."""
+    try:
+        return Strategy(text or "ff")
+    except ValueError:
+        raise InvalidArgument(f"strategy is {text[:40]!r}", hint=f"choose one of {', '.join(Strategy)}", field="strategy", given=text[:40]) from None
+
+
+def merged(graph: Graph, into: str, source: str, strategy: Strategy) -> How:
+    """How the version `source` comes into the branch that is at `into`. Raises FailedPrecondition where somebody has to choose.
+
+    A model cannot be mixed of two: a merge keeps one side's content, and both sides' history. "ours" is a merge also where
+    the branch could go forward, since the content of the branch is to stay.
+    """
+    if graph.is_ancestor(into, source):
+        return How.ALREADY
+    if strategy is not Strategy.OURS and graph.is_ancestor(source, into):
+        return How.FAST_FORWARD
+    if strategy is not Strategy.FAST_FORWARD:
+        return How.MERGE
+    base = graph.merge_base(into, source)
+    since = f"since {base[:SHORT]}" if base else "and have nothing in common"
+    raise FailedPrecondition(
+        f"{graph.model}: {into[:SHORT]} and {source[:SHORT]} have gone different ways {since}",
+        hint="choose whose content it is to have: --ours keeps that of the branch, --theirs takes the other's",
+        model=graph.model, ours=into, theirs=source, base=base,
+    )  # fmt: skip
+
+
+def reverted(tip: Manifest, undone: Manifest, before: Manifest) -> Manifest:
+    """`tip` without what `undone` changed since `before`, file by file. Raises Conflict for files that were changed again since."""
+    ours, theirs, old = (_by_path(manifest) for manifest in (tip, undone, before))
+    changed = [path for path in sorted(theirs.keys() | old.keys()) if theirs.get(path) != old.get(path)]
+    if tip.single or undone.single or before.single:
+        changed = sorted(theirs.keys() | old.keys())  # another file altogether
+    later = [path for path in changed if ours.get(path) != theirs.get(path)]
+    if later:
+        shown = ", ".join(later[:5]) + (f" and {len(later) - 5} more" if len(later) > 5 else "")
+        raise Conflict(f"it cannot be undone alone: {shown} changed again since", hint="revert the later versions first, or roll the branch back", files=shown)
+    for path in changed:
+        if path in old:
+            ours[path] = old[path]
+        else:
+            ours.pop(path, None)
+    if undone == tip:
+        return before
+    return Manifest(tuple(ours[path] for path in sorted(ours)), tip.empty_directories, tip.single)
+
+
+def _by_path(manifest: Manifest) -> dict[str, FileEntry]:
+    return {entry.path: entry for entry in manifest.files}
+
+
+def previous(targets: Sequence[str]) -> str:
+    """Where a reference was before it came to where it is, going further back each time; "": nowhere.
+
+    A move to the place before counts as going back, so that two rollbacks go back two moves and not to and fro.
+    targets  of all of its moves, oldest first; "": it was removed
+    """
+    places: list[str] = []
+    for target in targets:
+        if not target:
+            places.clear()
+        elif len(places) > 1 and places[-2] == target:
+            places.pop()
+        elif not places or places[-1] != target:
+            places.append(target)
+    return places[-2] if len(places) > 1 else ""

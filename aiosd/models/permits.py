@@ -1,0 +1,75 @@
+"""Who may do what with one model: its owner, roles by user and group, its visibility, and operators."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiosd.access.principal import Principal, Role
+from aiosd.errors import Denied, InvalidArgument, NotFound
+from aiosd.models.model import Model, ModelRole, Visibility
+
+MOST_ROLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever asks. `groups`: of Unix, asked for only where a group counts, since it may take a while."""
+
+    principal: Principal
+    groups: Callable[[], frozenset[str]]
+
+    @property
+    def name(self) -> str:
+        return self.principal.name
+
+
+def role_of(model: Model, caller: Caller) -> ModelRole:
+    """The highest role that anything gives."""
+    principal = caller.principal
+    if principal.uid == model.owner_uid or principal.role >= Role.OPERATOR:
+        return ModelRole.OWNER
+    best = max(model.roles.get(principal.name, ModelRole.NONE), ModelRole.READER if model.visibility is Visibility.EVERYONE else ModelRole.NONE)
+    grouped = {name.removeprefix("@"): role for name, role in model.roles.items() if name.startswith("@")}
+    if model.visibility is Visibility.GROUP and model.group:
+        grouped[model.group] = max(grouped.get(model.group, ModelRole.NONE), ModelRole.READER)
+    if any(role > best for role in grouped.values()):
+        best = max([best, *(role for name, role in grouped.items() if name in caller.groups())])
+    return best
+
+
+def check(model: Model, caller: Caller, least: ModelRole, doing: str) -> None:
+    """Raises Denied; and NotFound for whoever may not even know that it is there. `doing`: "move references of it"."""
+    role = role_of(model, caller)
+    if role >= least:
+        return
+    if role is ModelRole.NONE:
+        raise unknown(model.kind, model.name)
+    raise Denied(
+        f"{caller.name} may not {doing}: that takes the role {least.name.lower()} on {model.kind} {model.name}, and {caller.name} has {role.name.lower()}",
+        hint=f"ask {model.owner}, its owner: aiosctl {_command(model.kind)} set {model.name} --role {caller.name}={least.name.lower()}",
+        model=model.name, user=caller.name, role=role.name.lower(), needed=least.name.lower(),
+    )  # fmt: skip
+
+
+def unknown(kind: str, name: str) -> NotFound:
+    command = _command(kind)
+    return NotFound(f"there is no {kind} {name}", hint=f"`aiosctl {command} ls` lists those you may see; `aiosctl {command} register` makes one", model=name)
+
+
+def _command(kind: str) -> str:
+    return "data" if kind == "dataset" else "model"
+
+
+def role_named(text: str) -> ModelRole:
+    """ "" is none. Raises InvalidArgument."""
+    names = {role.name.lower(): role for role in ModelRole if role}
+    if text and text not in names:
+        raise InvalidArgument(f"there is no role {text[:40]!r} on a model", hint=f"choose one of {', '.join(names)}", field="roles", given=text[:40])
+    return names.get(text, ModelRole.NONE)
+
+
+def visibility_named(text: str) -> Visibility:
+    try:
+        return Visibility(text or Visibility.PRIVATE)
+    except ValueError:
+        allowed = ", ".join(Visibility)
+        raise InvalidArgument(f"there is no visibility {text[:40]!r}", hint=f"choose one of {allowed}", field="visibility", given=text[:40]) from None

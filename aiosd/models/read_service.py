@@ -1,0 +1,227 @@
+"""What looks at models: finds versions by their references, lists, compares, and hands out what was registered."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from aiosd.access.principal import Role
+from aiosd.errors import Denied, FailedPrecondition, InvalidArgument, NotFound, StorageCorrupt
+from aiosd.models import diff, permits, references
+from aiosd.models.history import SHORT, Graph
+from aiosd.models.manifest import DIGEST_LETTERS, Manifest
+from aiosd.models.model import Model, ModelRole, Move, Reference, RefKind, Signature
+from aiosd.models.permits import Caller
+from aiosd.models.ports import ModelQuery, ModelStore, Progress, Source, Summary, TensorDiffs, Vault
+from aiosd.models.references import MAIN, Ref, parse_ref
+from aiosd.models.version import Kind, Version, VersionState
+
+PAGE = 100
+MOST_A_PAGE = 10_000
+MOST_REMEMBERED = 100_000  # versions in the graphs that are kept in memory: some 50 MB
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """A model as it is listed; `latest`: of main, else the newest."""
+
+    model: Model
+    summary: Summary
+    latest: Version | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """A version with what leads to it; `manifest` where it was asked for."""
+
+    version: Version
+    references: Sequence[str] = ()
+    signatures: Sequence[Signature] = ()
+    manifest: Manifest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a reference led to."""
+
+    model: Model
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Where a version lies, to be read."""
+
+    path: str
+    version: Version
+
+
+@dataclass(slots=True)
+class ModelReader:
+    """Whoever may not know of a model is told that there is none."""
+
+    store: ModelStore
+    vault: Vault
+    tensor_diff: TensorDiffs | None = None
+    _graphs: dict[tuple[Kind, str], Graph] = field(default_factory=dict)
+
+    # One model or version
+
+    async def model(self, kind: Kind, name: str, by: Caller, least: ModelRole = ModelRole.READER, doing: str = "read it") -> Model:
+        """Raises NotFound, Denied."""
+        found = await self.store.model(kind, name)
+        if found is None:
+            raise permits.unknown(kind, name)
+        permits.check(found, by, least, doing)
+        return found
+
+    async def find(self, kind: Kind, text: str, by: Caller, least: ModelRole = ModelRole.READER, doing: str = "read it") -> Found:
+        """The version that `text` names: "digits:prod", "digits@abc123", "digits:main~2", "digits:^1.2"."""
+        ref = parse_ref(text, kind)
+        model = await self.model(kind, ref.model, by, least, doing)
+        return Found(model, await self.version(model, ref))
+
+    async def version(self, model: Model, ref: Ref) -> Version:
+        """Raises NotFound with what is there, InvalidArgument for an id that begins several."""
+        refs = await self.store.references(model.kind, model.name)
+        needs_newest = not (ref.name or ref.id or ref.range) and all(each.name != MAIN for each in refs)
+        newest = await self.store.versions(model.kind, model.name, 0, 1) if needs_newest else ()
+        id_ = references.led_to(ref, refs, newest[0].id if newest else "")
+        if ref.back:
+            graph = await self.graph(model)
+            id_ = graph.back(id_ if len(id_) == DIGEST_LETTERS else (await self._version(model, id_)).id, ref.back)
+        return await self._version(model, id_)
+
+    async def _version(self, model: Model, id_: str) -> Version:
+        found = await self.store.version(model.kind, model.name, id_)
+        if found is None:
+            raise NotFound(
+                f"{model.name} has no version {id_[:SHORT]}", hint=f"`aiosctl model log --all {model.name}` lists them", model=model.name, version=id_
+            )
+        return found
+
+    async def graph(self, model: Model) -> Graph:
+        """From memory where it is as it was; what has come since is added to it."""
+        key = model.kind, model.name
+        count, newest = await self.store.tally(*key)
+        known = self._graphs.pop(key, None)
+        if known is None or known.newest != newest or len(known.nodes) != count:
+            known = await self._read_graph(model, known, count)
+        if count <= MOST_REMEMBERED:
+            self._graphs[key] = known  # the last used is the last
+        while sum(len(graph.nodes) for graph in self._graphs.values()) > MOST_REMEMBERED:
+            del self._graphs[next(iter(self._graphs))]
+        return known
+
+    async def _read_graph(self, model: Model, known: Graph | None, count: int) -> Graph:
+        if known is not None and known.last is not None and len(known.nodes) < count:
+            grown = known.with_newer(await self.store.graph(model.kind, model.name, known.last.number))
+            if len(grown.nodes) == count:
+                return grown
+        return Graph.of(model.name, await self.store.graph(model.kind, model.name))
+
+    async def manifest(self, version: Version) -> Manifest:
+        found = await self.store.manifest(version.commit.manifest)
+        if found is None:
+            raise StorageCorrupt(
+                f"the list of files of {version.model}@{version.id[:SHORT]} is not in the database", hint="restore a backup", version=version.id
+            )
+        return found
+
+    # Lists
+
+    async def list(self, query: ModelQuery, by: Caller, after: str, limit: int) -> tuple[Sequence[ModelView], str]:
+        """Those that the caller may read, by name, from behind `after`; and where the next page begins, "" at the end."""
+        seen = [model for model in await self.store.models(query) if model.name > after and permits.role_of(model, by) >= ModelRole.READER]
+        page = seen[: limit or PAGE]
+        return await self._views(query.kind, page), page[-1].name if len(page) < len(seen) else ""
+
+    async def view(self, kind: Kind, name: str, by: Caller) -> ModelView:
+        return (await self._views(kind, [await self.model(kind, name, by)]))[0]
+
+    async def _views(self, kind: Kind, models: Sequence[Model]) -> Sequence[ModelView]:
+        summaries = await self.store.summaries(kind, [model.name for model in models])
+        latest = {(name, id_) for name, summary in summaries.items() if (id_ := _latest(summary))}
+        versions = await self.store.picked(kind, latest)
+        views = []
+        for model in models:
+            summary = summaries.get(model.name, Summary())
+            views.append(ModelView(model, summary, versions.get((model.name, _latest(summary)))))
+        return views
+
+    async def log(self, kind: Kind, text: str, by: Caller, before: int, limit: int, *, everything: bool = False) -> tuple[Sequence[VersionView], int]:
+        """Newest first: a version and what came before it, or all of the model; and the number before which the next page begins, 0 at the end."""
+        ref, limit = parse_ref(text, kind), min(limit or PAGE, MOST_A_PAGE)
+        model = await self.model(kind, ref.model, by)
+        graph = await self.graph(model)
+        nodes = graph.ancestors(*graph.nodes) if everything else graph.ancestors((await self.version(model, ref)).id)
+        page = list(islice((node for node in nodes if not before or node.number < before), limit + 1))
+        versions = await self.store.picked(kind, [(model.name, node.id) for node in page[:limit]])
+        leading = _leading(await self.store.references(kind, model.name))
+        views = [VersionView(versions[model.name, node.id], leading.get(node.id, ())) for node in page[:limit] if (model.name, node.id) in versions]
+        return views, page[limit - 1].number if len(page) > limit else 0
+
+    async def show(self, kind: Kind, text: str, by: Caller, *, listing: bool = False) -> VersionView:
+        found = await self.find(kind, text, by)
+        version = found.version
+        leading = _leading(await self.store.references(kind, version.model))
+        signatures = await self.store.signatures(version.id)
+        return VersionView(version, leading.get(version.id, ()), signatures, await self.manifest(version) if listing else None)
+
+    async def references(self, kind: Kind, name: str, by: Caller, of: RefKind | None = None) -> Sequence[Reference]:
+        model = await self.model(kind, name, by)
+        return [each for each in await self.store.references(kind, model.name) if of is None or each.kind is of]
+
+    async def moves(self, kind: Kind, name: str, reference: str, by: Caller, before: int, limit: int) -> tuple[Sequence[Move], int]:
+        """Newest first, as `log` has pages; also of references that are no more."""
+        model, limit = await self.model(kind, name, by), min(limit or PAGE, MOST_A_PAGE)
+        found = await self.store.moves(kind, model.name, reference, before, limit + 1)
+        return [move for _, move in found[:limit]], found[limit - 1][0] if len(found) > limit else 0
+
+    async def diff(self, kind: Kind, a: str, b: str, by: Caller, *, tensors: bool = False) -> diff.Diff:
+        """`b` against `a`; `b` may leave the model out: ":prod", "@abc123"."""
+        left = await self.find(kind, a, by)
+        right = await self.find(kind, left.model.name + b if b.startswith((":", "@")) else b, by)
+        files = await self.manifest(left.version), await self.manifest(right.version)
+        made = diff.compared(left.version, right.version, *files)
+        if not tensors:
+            return made
+        if self.tensor_diff is None:
+            raise InvalidArgument("tensors cannot be compared by this daemon", hint="leave --tensors out", field="tensors")
+        return diff.Diff(made.a, made.b, made.changes, made.files, await self.tensor_diff(*files))
+
+    # What was registered
+
+    async def checkout(self, kind: Kind, text: str, by: Caller, to: str = "", *, allow_flagged: bool = False) -> AsyncIterator[Progress | Given]:
+        """Ends with where it lies; `to`: a copy of the caller's own there. Raises FailedPrecondition for what is flagged or damaged, DataLoss."""
+        found = await self.find(kind, text, by)
+        check_usable(found.version, by, permits.role_of(found.model, by), allow_flagged=allow_flagged)
+        principal = by.principal
+        target = Source(to, principal.uid, principal.gid, principal.name)
+        async for step in self.vault.give(await self.manifest(found.version), target):
+            yield step if isinstance(step, Progress) else Given(step, found.version)
+
+
+def check_usable(version: Version, by: Caller, role: ModelRole, *, allow_flagged: bool) -> None:
+    """Raises FailedPrecondition for a version that is not to be handed out, Denied where the caller may not say otherwise."""
+    name = f"{version.model}@{version.id[:SHORT]}"
+    why = "; ".join(version.reasons)
+    if version.state is VersionState.DAMAGED:
+        raise FailedPrecondition(f"{name} is damaged: {why}", hint="register or pull the same content again, and it heals", version=version.id)
+    if version.state is not VersionState.FLAGGED:
+        return
+    if not allow_flagged:
+        raise FailedPrecondition(f"{name} is flagged: {why}", hint="if you trust it: --allow-pickle, by its owner or an operator", version=version.id)
+    if role < ModelRole.OWNER and by.principal.role < Role.OPERATOR:
+        raise Denied(f"{by.name} may not use {name}, which is flagged: {why}", hint="ask its owner, or an operator to allow it", version=version.id)
+
+
+def _latest(summary: Summary) -> str:
+    return next((each.version for each in summary.references if each.name == MAIN), summary.newest)
+
+
+def _leading(found: Sequence[Reference]) -> Mapping[str, Sequence[str]]:
+    """The names of references by the version that they lead to."""
+    leading: dict[str, list[str]] = {}
+    for each in found:
+        leading.setdefault(each.version, []).append(each.name)
+    return leading

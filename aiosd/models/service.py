@@ -1,0 +1,176 @@
+"""The writer of versions: takes what lies somewhere into the store, and commits it as the next version of a branch."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import structlog
+
+from aiosd.access.principal import Principal
+from aiosd.errors import AlreadyExists, Exhausted, FailedPrecondition, NotFound
+from aiosd.models import permits
+from aiosd.models.care_service import ModelCare
+from aiosd.models.draft import Draft, commit_of, headline, new_model, version_of
+from aiosd.models.history import SHORT, conflict, same_version
+from aiosd.models.manifest import Manifest
+from aiosd.models.model import Model, ModelRole, Move, RefKind
+from aiosd.models.permits import Caller
+from aiosd.models.ports import Lineages, ModelChanges, Progress, RefChange, Registered, Source, Taken
+from aiosd.models.read_service import ModelReader
+from aiosd.models.version import Kind, Lineage, Version
+
+Step = TypeVar("Step")
+
+log = structlog.get_logger("models")
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """`existed`: the branch was at just this already, or this call was answered before."""
+
+    version: Version
+    existed: bool
+
+
+async def given_lineage(given: Lineage, by: Principal) -> Lineage:
+    """Where nobody knows more than the client: without what only the daemon can say."""
+    return replace(given, job_id="", command=(), models=(), datasets=(), gpu_hours=0.0)
+
+
+@dataclass(slots=True)
+class ModelService:
+    """Reads and commits under `care.deciding`, so that nothing comes between; the store compares references once more."""
+
+    care: ModelCare
+    lineage: Lineages = given_lineage
+
+    @property
+    def reader(self) -> ModelReader:
+        return self.care.reader
+
+    # Registration
+
+    async def register(self, draft: Draft, path: str, by: Caller) -> AsyncIterator[Progress | Registration]:
+        """Take what lies at `path`, and commit it as the next version of a branch; ends with the Registration.
+
+        raises  Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), and what Vault.take does
+        """
+        answered = await self._answered(draft, by)
+        if answered is not None:
+            yield answered
+            return
+        draft = replace(draft, lineage=await self.lineage(draft.lineage, by.principal))
+        model = await self._model_for(draft, by)
+        tip = await self._tip(draft)
+        if not same_version(draft.expected or tip, tip):
+            raise conflict(draft.model, draft.branch, expected=draft.expected, there=tip)
+        parent = await self._version(draft.kind, draft.model, tip) if tip else None
+        base = await self.reader.manifest(parent) if parent is not None else None
+        source = Source(path, by.principal.uid, by.principal.gid, by.name)
+        self.care.reached("register.1-before")
+        async with _closing(self._take(source, base, model)) as steps:
+            async for step in steps:
+                if isinstance(step, Progress):
+                    yield step
+                else:  # before the iterator is closed: until then nothing that was taken can be swept
+                    self.care.reached("register.2-taken")
+                    yield await self._commit_taken(draft, step, tip, by)
+
+    async def _answered(self, draft: Draft, by: Caller) -> Registration | None:
+        """What a call with this key was answered before."""
+        before = await self.care.store.registered(by.principal.uid, draft.key) if draft.key else None
+        if before is None:
+            return None
+        if (before.kind, before.model) != (draft.kind, draft.model):
+            raise AlreadyExists(f"the key of this call was used for {before.model}", hint="use another idempotency_key", key=draft.key)
+        found = await self.care.store.version(before.kind, before.model, before.version)
+        return Registration(found, existed=True) if found is not None else None
+
+    async def _model_for(self, draft: Draft, by: Caller) -> Model:
+        """The one that is there, or a new one that is not yet remembered."""
+        found = await self.care.store.model(draft.kind, draft.model)
+        if found is None:
+            return new_model(draft, by, self.care.wall_s())
+        if permits.role_of(found, by) is ModelRole.NONE:  # no more than that it is taken
+            raise AlreadyExists(
+                f"the name {draft.model} is taken", hint=f"choose another, such as {by.name}/{draft.model.rpartition('/')[2]}", model=draft.model
+            )
+        permits.check(found, by, ModelRole.WRITER, "register versions of it")
+        return found
+
+    async def _tip(self, draft: Draft) -> str:
+        references = {each.name: each for each in await self.care.store.references(draft.kind, draft.model)}
+        for tag in draft.tags:
+            if tag in references:
+                raise AlreadyExists(f"{draft.model}:{tag} is there already", hint="choose another tag, or move it: aiosctl model tag --force", reference=tag)
+        branch = references.get(draft.branch)
+        if branch is not None and branch.kind is not RefKind.BRANCH:
+            raise FailedPrecondition(f"{draft.model}:{draft.branch} is no branch: it is a {branch.kind}", hint="name a branch", reference=draft.branch)
+        return branch.version if branch is not None else ""
+
+    async def _take(self, source: Source, base: Manifest | None, model: Model) -> AsyncIterator[Progress | Taken]:
+        """Watches the quota of the model's owner, so that nobody fills the disk first and is told afterwards."""
+        limit = self.care.limit_of(model.owner)
+        holding = (await self.care.store.holdings()).get(model.owner_uid) if limit else None
+        used = holding.stored_bytes if holding is not None else 0
+        async with _closing(self.care.vault.take(source, base)) as steps:
+            async for step in steps:
+                new = step.stored if isinstance(step, Progress) else step.stored_bytes
+                if limit and new and used + new > limit:
+                    raise Exhausted(
+                        f"the models of {model.owner} may take {limit} bytes, have {used}, and this needs at least {new} more",
+                        hint="remove versions (aiosctl model rm, model gc), or ask an admin for more: aiosctl admin user set --max-model-bytes",
+                        user=model.owner, limit=limit, used=used, needed=new,
+                    )  # fmt: skip
+                yield step
+
+    async def _commit_taken(self, draft: Draft, taken: Taken, tip: str, by: Caller) -> Registration:
+        store = self.care.store
+        async with self.care.deciding:
+            model = await self._model_for(draft, by)
+            there = await self._tip(draft)
+            if there != tip:
+                raise conflict(draft.model, draft.branch, expected=tip, there=there)
+            now_s = self.care.wall_s()
+            parent = await self._version(draft.kind, draft.model, tip) if tip else None
+            if parent is not None and not draft.adds_to(parent, taken.manifest.digest):
+                await self._again(draft, parent, taken, by, now_s)
+                return Registration(await self._version(draft.kind, draft.model, tip), existed=True)
+            commit = commit_of(draft, taken.manifest, taken.schema, (tip,) if tip else (), by.name, now_s)
+            newest = await store.versions(model.kind, model.name, 0, 1)
+            version = version_of(model, newest, commit, taken.manifest, taken.stored_bytes, taken.findings)
+            moves = [RefChange(model.kind, model.name, Move(draft.branch, RefKind.BRANCH, tip, version.id, by.name, now_s, headline(draft.message)), tip)]
+            moves += [RefChange(model.kind, model.name, Move(tag, RefKind.TAG, "", version.id, by.name, now_s, "registered"), "") for tag in draft.tags]
+            await store.commit(ModelChanges(
+                models=[model] if not await store.model(model.kind, model.name) else [], versions=[(version, commit.encode())], chunks=taken.chunks,
+                manifests={commit.manifest: taken.manifest.encode()}, references=moves, requests=self._request(draft, version, by, now_s),
+            ))  # fmt: skip
+        self.care.reached("register.3-committed")
+        log.info("registered", model=model.name, kind=model.kind, version=version.id, branch=draft.branch, size=version.size, by=by.name)
+        await self.care.heal([chunk.digest for chunk in taken.chunks])
+        return Registration(version, existed=False)
+
+    async def _again(self, draft: Draft, parent: Version, taken: Taken, by: Caller, now_s: float) -> None:
+        """The same content once more: what of it was lost is there again."""
+        await self.care.store.commit(ModelChanges(chunks=taken.chunks, requests=self._request(draft, parent, by, now_s)))
+        await self.care.heal([chunk.digest for chunk in taken.chunks])
+
+    def _request(self, draft: Draft, version: Version, by: Caller, now_s: float) -> Sequence[Registered]:
+        return [Registered(by.principal.uid, draft.key, draft.kind, draft.model, version.id, now_s)] if draft.key else []
+
+    async def _version(self, kind: Kind, model: str, id_: str) -> Version:
+        found = await self.care.store.version(kind, model, id_)
+        if found is None:
+            raise NotFound(f"{model} has no version {id_[:SHORT]}", hint=f"`aiosctl model log --all {model}` lists them", model=model, version=id_)
+        return found
+
+
+@asynccontextmanager
+async def _closing(steps: AsyncIterator[Step]) -> AsyncIterator[AsyncIterator[Step]]:
+    """Closed at the end of the block, and not when the garbage collector finds it."""
+    try:
+        yield steps
+    finally:
+        if isinstance(steps, AsyncGenerator):
+            await steps.aclose()

@@ -1,0 +1,101 @@
+"""Where a file is cut into chunks: at its tensors where its format says where they are, by its content elsewhere."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import BinaryIO
+
+from aiosd.errors import FailedPrecondition
+
+Boundaries = Callable[[str, BinaryIO], Sequence[int] | None]
+"""Of a file by its path and content: offsets at which tensors begin; None: it has none. It raises nothing: what cannot be read has none."""
+
+WINDOW_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Of chunks, in bytes: those that are cut by content, and what tensors are cut into. A file up to `small` is one chunk."""
+
+    least: int = 128 << 10
+    average: int = 256 << 10
+    most: int = 1 << 20
+    piece: int = 1 << 20
+    small: int = 128 << 10
+    whole: int = 1 << 20  # from here on a file may stay whole
+
+
+def pieces_at(boundaries: Sequence[int], size: int, sizes: Sizes) -> list[int]:
+    """The lengths of the pieces: large tensors are cut at multiples of `piece` from their beginning, small neighbours stay together."""
+    marks = sorted({0, size, *(at for at in boundaries if 0 < at < size)})
+    lengths: list[int] = []
+    together = 0
+    for begin, end in pairwise(marks):
+        length = end - begin
+        if length < sizes.small:
+            together += length
+            if together >= sizes.small:
+                lengths.append(together)
+                together = 0
+            continue
+        if together:
+            lengths.append(together)
+            together = 0
+        whole, rest = divmod(length, sizes.piece)
+        lengths += [sizes.piece] * whole + ([rest] if rest else [])
+    return lengths + ([together] if together else [])
+
+
+def windows(fd: int, size: int, lengths: Sequence[int] | None, sizes: Sizes) -> Iterator[list[memoryview]]:
+    """The file from its beginning, in pieces, several at a time: `lengths`, or where the content says. They are good until the next.
+
+    raises    FailedPrecondition when the file ends early
+    """
+    yield from _by_content(fd, size, sizes) if lengths is None else _by_lengths(fd, lengths)
+
+
+def _by_lengths(fd: int, lengths: Sequence[int]) -> Iterator[list[memoryview]]:
+    at = index = 0
+    while index < len(lengths):
+        last, total = index, 0
+        while last < len(lengths) and (total == 0 or total + lengths[last] <= WINDOW_BYTES):
+            total += lengths[last]
+            last += 1
+        data = memoryview(read_exactly(fd, total, at))
+        pieces, begin = [], 0
+        for length in lengths[index:last]:
+            pieces.append(data[begin : begin + length])
+            begin += length
+        yield pieces
+        at, index = at + total, last
+
+
+def _by_content(fd: int, size: int, sizes: Sizes) -> Iterator[list[memoryview]]:
+    """The last piece of a window may go on in the next one, and is cut again with it."""
+    from pyfastcdc import FastCDC
+
+    cutter = FastCDC(min_size=sizes.least, avg_size=sizes.average, max_size=sizes.most)
+    at, rest = 0, b""
+    while at < size or rest:
+        fresh = read_exactly(fd, min(WINDOW_BYTES, size - at), at)
+        at += len(fresh)
+        data = memoryview(rest + fresh if rest else fresh)
+        cuts = [(chunk.offset, chunk.length) for chunk in cutter.cut_buf(data)]
+        if at < size:
+            begin = cuts.pop()[0]
+            rest = bytes(data[begin:])
+        else:
+            rest = b""
+        yield [data[offset : offset + length] for offset, length in cuts]
+
+
+def read_exactly(fd: int, length: int, at: int) -> bytes:
+    parts, left = [], length
+    while left:
+        part = os.pread(fd, left, at)
+        if not part:
+            raise FailedPrecondition("the file has become shorter while it was read", hint="register it when nobody writes to it")
+        parts.append(part)
+        at, left = at + len(part), left - len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

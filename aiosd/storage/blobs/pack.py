@@ -1,0 +1,80 @@
+"""A pack: the new chunks of one registration in one file. Each record says what it is, so that the index can be made again from the packs."""
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from aiosd.errors import StorageCorrupt
+from aiosd.models.ports import Stored
+from aiosd.storage.blobs.coding import DELTA, ENCRYPTED, RAW, ZSTD
+from aiosd.storage.blobs.disk import start_writing, write_all
+
+_FILE = b"aios pack 1\n\0\0\0\0"
+_RECORD = struct.Struct("<4sB3xQQ32s32s")
+_MAGIC = b"chnk"
+_CODES = {RAW: 0, ZSTD: 1, DELTA: 2}
+_ENCRYPTED = 0x80
+_NAMES = {code | flag: name + (ENCRYPTED if flag else "") for name, code in _CODES.items() for flag in (0, _ENCRYPTED)}
+_BUFFER_BYTES = 1 << 20
+
+
+class PackWriter:
+    """Appends to a new file at `path`, for the place that it will have. `close` makes it durable; until then nothing of it counts."""
+
+    def __init__(self, path: Path, place: str) -> None:
+        self.path, self.place = path, place
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+        self._buffer = bytearray(_FILE)
+        self._at = len(_FILE)
+
+    def add(self, digest: str, size: int, encoding: str, payload: bytes | memoryview, base: str = "") -> Stored:
+        """raises    OSError (a full disk)"""
+        name, plus, _ = encoding.partition("+")
+        code = _CODES[name] | (_ENCRYPTED if plus else 0)
+        self._buffer += _RECORD.pack(_MAGIC, code, size, len(payload), bytes.fromhex(digest), bytes.fromhex(base).ljust(32, b"\0"))
+        self._buffer += payload
+        stored = Stored(digest, size, self.place, self._at + _RECORD.size, len(payload), encoding, base)
+        self._at += _RECORD.size + len(payload)
+        if len(self._buffer) >= _BUFFER_BYTES:
+            self._flush()
+        return stored
+
+    @property
+    def bytes(self) -> int:
+        return self._at
+
+    def close(self) -> None:
+        """raises    OSError (a full disk)"""
+        self._flush()
+        os.fsync(self._fd)
+        os.close(self._fd)
+        self._fd = -1
+
+    def abandon(self) -> None:
+        """Whoever made its directory removes it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _flush(self) -> None:
+        write_all(self._fd, self._buffer)
+        start_writing(self._fd)
+        self._buffer.clear()
+
+
+def scan(path: Path, place: str) -> Iterator[Stored]:
+    """The records as they say they are; a cut-off end, as of a crash, ends the scan. Raises StorageCorrupt for what is no pack, or damaged within."""
+    with path.open("rb") as file:
+        if file.read(len(_FILE)) != _FILE:
+            raise StorageCorrupt(f"{path} is no pack of this version", path=str(path))
+        length, at = os.fstat(file.fileno()).st_size, len(_FILE)
+        while at + _RECORD.size <= length:
+            magic, code, size, stored_size, digest, base = _RECORD.unpack(os.pread(file.fileno(), _RECORD.size, at))
+            if magic != _MAGIC or code not in _NAMES:
+                raise StorageCorrupt(f"{path} is damaged at byte {at}", path=str(path), offset=at)
+            at += _RECORD.size
+            if at + stored_size > length:
+                return
+            yield Stored(digest.hex(), size, place, at, stored_size, _NAMES[code], base.hex() if any(base) else "")
+            at += stored_size

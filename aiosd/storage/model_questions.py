@@ -1,0 +1,207 @@
+"""What is asked of the models in the database; every answer is checked against the digest that it goes by."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select
+
+from aiosd.errors import InvalidArgument
+from aiosd.models.manifest import DIGEST_LETTERS, Manifest
+from aiosd.models.model import Model, Move, Reference, Signature
+from aiosd.models.ports import Holding, ModelQuery, Node, Registered, Summary
+from aiosd.models.version import Kind, Version, VersionState
+from aiosd.storage import model_rows, schema
+
+_CHUNK = 500  # values in one question
+_MOST_SHOWN = 5
+_row = schema.model_version.c
+
+
+def models(tx: Connection, query: ModelQuery) -> list[Model]:
+    question = select(schema.model).where(*_conditions(query)).order_by(schema.model.c.name)
+    return [model_rows.model(row) for row in tx.execute(question).mappings()]
+
+
+def _conditions(query: ModelQuery) -> Iterator[ColumnElement[bool]]:
+    table = schema.model.c
+    yield table.kind == query.kind
+    if query.text:
+        like = f"%{_escaped(query.text.lower())}%"
+        yield or_(func.lower(table.name).like(like, escape="\\"), func.lower(table.body).like(like, escape="\\"))
+    wanted = list(_of_version(query))
+    if wanted:  # all of them of one and the same version
+        yield exists().where(_row.kind == table.kind, _row.model == table.name, *wanted)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _of_version(query: ModelQuery) -> Iterator[ColumnElement[bool]]:
+    for column, value in ((_row.format, query.format), (_row.author, query.author), (_row.job_id, query.job_id)):
+        if value:
+            yield column == value
+    labels, metrics = schema.model_label.c, schema.model_metric.c
+    for name, text in query.labels.items():
+        yield _row.id.in_(select(labels.version).where(labels.name == name, labels.value == text))
+    for name, operator, number in query.metrics:
+        yield _row.id.in_(select(metrics.version).where(metrics.name == name, _compared(metrics.value, operator, number)))
+
+
+def _compared(column: ColumnElement[float], operator: str, number: float) -> ColumnElement[bool]:
+    choices = {">": column > number, ">=": column >= number, "<": column < number, "<=": column <= number, "=": column == number, "!=": column != number}
+    return choices[operator]
+
+
+def model(tx: Connection, kind: Kind, name: str) -> Model | None:
+    row = tx.execute(select(schema.model).where(schema.model.c.kind == kind, schema.model.c.name == name)).mappings().first()
+    return model_rows.model(row) if row is not None else None
+
+
+def version(tx: Connection, kind: Kind, model: str, version_id: str) -> Version | None:
+    """By a prefix of its id, which ranges as text does: "g" comes after all hexadecimal digits."""
+    this = (_row.kind == kind, _row.model == model)
+    if len(version_id) == DIGEST_LETTERS:
+        row = tx.execute(select(schema.model_version).where(*this, _row.id == version_id)).mappings().first()
+        return model_rows.version(row) if row is not None else None
+    question = select(schema.model_version).where(*this, _row.id >= version_id, _row.id < version_id + "g").limit(_MOST_SHOWN)
+    rows = tx.execute(question).mappings().all()
+    if len(rows) > 1:
+        shown = ", ".join(row["id"][: len(version_id) + 4] for row in rows)
+        raise InvalidArgument(f"{model}@{version_id} may be {shown}", hint="give more letters of the id", model=model, given=version_id)
+    return model_rows.version(rows[0]) if rows else None
+
+
+def picked(tx: Connection, kind: Kind, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], Version]:
+    """By id alone, for which there is an index: SQLite walks the table for pairs."""
+    pairs, found = set(wanted), dict[tuple[str, str], Version]()
+    ids = sorted({id_ for _, id_ in pairs})
+    for start in range(0, len(ids), _CHUNK):
+        question = select(schema.model_version).where(_row.kind == kind, _row.id.in_(ids[start : start + _CHUNK]))
+        for row in tx.execute(question).mappings():
+            if (row["model"], row["id"]) in pairs:
+                found[row["model"], row["id"]] = model_rows.version(row)
+    return found
+
+
+def graph(tx: Connection, kind: Kind, model: str, after: int = 0) -> list[Node]:
+    question = select(_row.number, _row.id, _row.parents, _row.manifest, _row.created_at_s).where(_row.number > after)
+    return [model_rows.node(row) for row in tx.execute(_of(question, kind, model).order_by(_row.number.desc()))]
+
+
+def tally(tx: Connection, kind: Kind, model: str) -> tuple[int, str]:
+    count = tx.scalar(_of(select(func.count()), kind, model)) or 0
+    return count, tx.scalar(_of(select(_row.id), kind, model).order_by(_row.number.desc()).limit(1)) or ""
+
+
+def _of(question: Select[Any], kind: Kind, model: str) -> Select[Any]:
+    return question.where(_row.kind == kind, _row.model == model)
+
+
+def versions(tx: Connection, kind: Kind, model: str, before: int, limit: int) -> list[Version]:
+    question = _of(select(schema.model_version), kind, model).order_by(_row.number.desc()).limit(limit)
+    if before:
+        question = question.where(_row.number < before)
+    return [model_rows.version(row) for row in tx.execute(question).mappings()]
+
+
+def in_state(tx: Connection, state: VersionState) -> list[Version]:
+    return [model_rows.version(row) for row in tx.execute(select(schema.model_version).where(_row.state == state)).mappings()]
+
+
+def manifest_digests(tx: Connection) -> list[str]:
+    return list(tx.scalars(select(schema.manifest.c.digest)))
+
+
+def stored_bytes(tx: Connection) -> int:
+    """A file that is whole counts once, and not its chunks again."""
+    table = schema.chunk.c
+    counts = or_(~table.place.like("whole/%"), table.place == "whole/" + table.digest)
+    return int(tx.scalar(select(func.coalesce(func.sum(table.stored_size), 0)).where(counts)) or 0)
+
+
+def summaries(tx: Connection, kind: Kind, models: Collection[str]) -> dict[str, Summary]:
+    names = sorted(models)
+    found: dict[str, Summary] = {}
+    for start in range(0, len(names), _CHUNK):
+        found.update(_summaries(tx, kind, names[start : start + _CHUNK]))
+    return found
+
+
+def _summaries(tx: Connection, kind: Kind, names: Sequence[str]) -> dict[str, Summary]:
+    references: dict[str, list[Reference]] = defaultdict(list)
+    table = schema.model_reference
+    for row in tx.execute(select(table).where(table.c.kind == kind, table.c.model.in_(names)).order_by(table.c.name)).mappings():
+        references[row["model"]].append(model_rows.reference(row))
+    columns = (_row.model, func.count(), func.sum(_row.size), func.sum(_row.stored_bytes))
+    counted = tx.execute(select(*columns).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model)).all()
+    last = select(_row.model, func.max(_row.number).label("number")).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model).subquery()
+    is_last = (_row.model == last.c.model) & (_row.number == last.c.number) & (_row.kind == kind)
+    ids: dict[str, str] = {row.model: row.id for row in tx.execute(select(_row.model, _row.id).join(last, is_last))}
+    there = tx.scalars(select(schema.model.c.name).where(schema.model.c.kind == kind, schema.model.c.name.in_(names)))
+    found = {name: Summary(references=references[name]) for name in there}
+    for name, count, size, stored_bytes in counted:
+        found[name] = Summary(count, int(size), int(stored_bytes), ids[name], references[name])
+    return found
+
+
+def holdings(tx: Connection) -> dict[int, Holding]:
+    table = schema.model.c
+    owned: dict[int, int] = {row[0]: row[1] for row in tx.execute(select(table.owner_uid, func.count()).group_by(table.owner_uid))}
+    columns = (table.owner_uid, func.count(), func.sum(_row.size), func.sum(_row.stored_bytes))
+    joined = schema.model.join(schema.model_version, (table.kind == _row.kind) & (table.name == _row.model))
+    found = {uid: Holding(models=count) for uid, count in owned.items()}
+    for uid, count, size, stored_bytes in tx.execute(select(*columns).select_from(joined).group_by(table.owner_uid)):
+        found[uid] = Holding(owned[uid], count, int(size), int(stored_bytes))
+    return found
+
+
+def registered(tx: Connection, uid: int, key: str) -> Registered | None:
+    table = schema.model_request
+    row = tx.execute(select(table).where(table.c.uid == uid, table.c.key == key)).mappings().first()
+    return model_rows.request(row) if row is not None else None
+
+
+def commit_bytes(tx: Connection, version_id: str) -> bytes | None:
+    return tx.scalar(select(_row.commit_body).where(_row.id == version_id).limit(1))
+
+
+def references(tx: Connection, kind: Kind, model: str) -> list[Reference]:
+    table = schema.model_reference
+    rows = tx.execute(select(table).where(table.c.kind == kind, table.c.model == model).order_by(table.c.name)).mappings()
+    return [model_rows.reference(row) for row in rows]
+
+
+def moves(tx: Connection, kind: Kind, model: str, reference: str, before: int, limit: int) -> list[tuple[int, Move]]:
+    table = schema.model_move
+    question = select(table).where(table.c.kind == kind, table.c.model == model).order_by(table.c.number.desc()).limit(limit)
+    if reference:
+        question = question.where(table.c.reference == reference)
+    if before:
+        question = question.where(table.c.number < before)
+    return [(row["number"], model_rows.move(row)) for row in tx.execute(question).mappings()]
+
+
+def targets(tx: Connection, kind: Kind, model: str, reference: str) -> list[str]:
+    table = schema.model_move.c
+    this = (table.kind == kind, table.model == model, table.reference == reference)
+    return list(tx.scalars(select(table.target).where(*this).order_by(table.number)))
+
+
+def manifest(tx: Connection, digest: str) -> Manifest | None:
+    body = tx.scalar(select(schema.manifest.c.body).where(schema.manifest.c.digest == digest))
+    return model_rows.manifest(digest, body) if body is not None else None
+
+
+def manifests(tx: Connection, digests: Collection[str]) -> dict[str, Manifest]:
+    wanted, found = list(digests), dict[str, Manifest]()
+    for start in range(0, len(wanted), _CHUNK):
+        rows = tx.execute(select(schema.manifest).where(schema.manifest.c.digest.in_(wanted[start : start + _CHUNK]))).mappings()
+        found.update((row["digest"], model_rows.manifest(row["digest"], row["body"])) for row in rows)
+    return found
+
+
+def signatures(tx: Connection, version_id: str) -> list[Signature]:
+    table = schema.model_signature
+    return [model_rows.signature(row) for row in tx.execute(select(table).where(table.c.version == version_id).order_by(table.c.key_id)).mappings()]

@@ -1,0 +1,145 @@
+"""Models between records and rows; what a row holds is what it was made from, or StorageCorrupt says so."""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, TypeAlias
+
+import msgspec
+from sqlalchemy import RowMapping
+
+from aiosd.errors import StorageCorrupt
+from aiosd.models.manifest import Manifest, decode_manifest, digest_of
+from aiosd.models.model import Model, Move, Reference, RefKind, Signature
+from aiosd.models.ports import Node, RefChange, Registered
+from aiosd.models.version import Kind, Version, VersionState, decode_commit
+
+ModelRow: TypeAlias = dict[str, object]
+_HINT = "restore a backup, or register or pull it again; `aiosctl model verify` says what else is damaged"
+_DAMAGED = (msgspec.DecodeError, msgspec.ValidationError, ValueError, TypeError)
+
+
+def model_row(model: Model) -> ModelRow:
+    return {"kind": model.kind, "name": model.name, "owner_uid": model.owner_uid, "body": msgspec.json.encode(model).decode()}
+
+
+def model(row: RowMapping) -> Model:
+    try:
+        return msgspec.json.decode(row["body"], type=Model)
+    except _DAMAGED as error:
+        raise StorageCorrupt(f"what is kept of {row['kind']} {row['name']} cannot be read: {error}", hint=_HINT, model=row["name"]) from error
+
+
+def version_row(version: Version, body: bytes) -> ModelRow:
+    commit = version.commit
+    return {
+        "kind": commit.kind, "model": version.model, "number": version.number, "id": version.id, "parents": " ".join(commit.parents),
+        "manifest": commit.manifest, "author": commit.author, "created_at_s": commit.created_at_s, "format": commit.schema.format,
+        "job_id": commit.lineage.job_id, "size": version.size, "files": version.files, "stored_bytes": version.stored_bytes,
+        "state": version.state, "reasons": json.dumps(version.reasons), "commit_body": body,
+    }  # fmt: skip
+
+
+def version(row: RowMapping) -> Version:
+    """Raises StorageCorrupt when the bytes of the commit are not those that its id was made from."""
+    name = f"{row['model']}@{row['id'][:12]}"
+    if digest_of(row["commit_body"]) != row["id"]:
+        raise StorageCorrupt(
+            f"the record of version {name} does not match its id: it was changed, or is damaged", hint=_HINT, model=row["model"], version=row["id"]
+        )
+    try:
+        return Version(
+            model=row["model"],
+            number=row["number"],
+            id=row["id"],
+            commit=decode_commit(row["commit_body"]),
+            size=row["size"],
+            files=row["files"],
+            stored_bytes=row["stored_bytes"],
+            state=VersionState(row["state"]),
+            reasons=tuple(json.loads(row["reasons"])),
+        )
+    except _DAMAGED as error:
+        raise StorageCorrupt(f"the record of version {name} cannot be read: {error}", hint=_HINT, model=row["model"], version=row["id"]) from error
+
+
+def metric_rows(version: Version) -> list[ModelRow]:
+    return [{"version": version.id, "name": name, "value": value} for name, value in version.commit.metrics.items()]
+
+
+def label_rows(version: Version) -> list[ModelRow]:
+    return [{"version": version.id, "name": name, "value": value} for name, value in version.commit.labels.items()]
+
+
+def node(row: Sequence[Any]) -> Node:
+    number, id_, parents, manifest, created_at_s = row
+    return Node(number, id_, tuple(parents.split()), manifest, created_at_s)
+
+
+def reference(row: RowMapping) -> Reference:
+    return Reference(row["name"], RefKind(row["of"]), row["version"], row["moved_at_s"], row["moved_by"])
+
+
+def reference_row(change: RefChange) -> ModelRow:
+    move = change.move
+    return {
+        "kind": change.kind, "model": change.model, "name": move.reference, "of": move.kind, "version": move.target,
+        "moved_at_s": move.at_s, "moved_by": move.who,
+    }  # fmt: skip
+
+
+def move_row(change: RefChange, source: str) -> ModelRow:
+    move = change.move
+    return {
+        "kind": change.kind, "model": change.model, "reference": move.reference, "of": move.kind, "source": source, "target": move.target,
+        "who": move.who, "at_s": move.at_s, "why": move.why,
+    }  # fmt: skip
+
+
+def move(row: RowMapping) -> Move:
+    return Move(row["reference"], RefKind(row["of"]), row["source"], row["target"], row["who"], row["at_s"], row["why"])
+
+
+def signature_row(signature: Signature) -> ModelRow:
+    return {
+        "version": signature.version, "key_id": signature.key_id, "format": signature.format, "signature": signature.signature,
+        "signed_at_s": signature.signed_at_s, "signed_by": signature.signed_by,
+    }  # fmt: skip
+
+
+def signature(row: RowMapping) -> Signature:
+    return Signature(row["version"], row["key_id"], row["format"], row["signature"], row["signed_at_s"], row["signed_by"])
+
+
+def request_row(request: Registered) -> ModelRow:
+    return {
+        "uid": request.uid, "key": request.key, "kind": request.kind, "model": request.model, "version": request.version, "at_s": request.at_s,
+    }  # fmt: skip
+
+
+def request(row: RowMapping) -> Registered:
+    return Registered(row["uid"], row["key"], Kind(row["kind"]), row["model"], row["version"], row["at_s"])
+
+
+@cache
+def _zstd() -> Any:
+    import zstandard  # here: a daemon whose models nobody asks for need not import it
+
+    return zstandard
+
+
+def manifest_rows(manifests: Mapping[str, bytes]) -> Sequence[ModelRow]:
+    compressor = _zstd().ZstdCompressor(level=3)
+    return [{"digest": digest, "body": compressor.compress(body)} for digest, body in manifests.items()]
+
+
+def manifest(digest: str, body: bytes) -> Manifest:
+    """Raises StorageCorrupt for one that is not what its digest was made from."""
+    try:
+        data = _zstd().ZstdDecompressor().decompress(body)
+        if digest_of(data) == digest:
+            return decode_manifest(data)
+        problem = "it does not match its digest"
+    except (_zstd().ZstdError, *_DAMAGED) as error:
+        problem = str(error)
+    raise StorageCorrupt(f"the list of files {digest[:12]} is damaged: {problem}", hint=_HINT, manifest=digest)

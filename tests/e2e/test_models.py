@@ -1,0 +1,98 @@
+"""Models in a daemon for real: killed with SIGKILL at every step of a change, nothing is lost, and no name leads to what is not there."""
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+import aios
+from aios import errors
+from aios._model_calls import StoreCalls
+from aios.versions import Settings
+from aiosd.host import faults
+from tests.e2e.daemon import LONG, Daemon
+
+PATIENCE_S = 60.0
+REGISTER = tuple(step for step in faults.MODEL_STEPS if step.startswith("register."))
+MOVE = tuple(step for step in faults.MODEL_STEPS if step.startswith("move."))
+GC = tuple(step for step in faults.MODEL_STEPS if step.startswith("gc."))
+STEPS = (*REGISTER, *MOVE, *GC) if LONG else ("register.2-taken", "gc.1-versions")  # the others are walked in tests/unit/models, too
+
+
+@pytest.fixture
+def models(daemon: Daemon) -> StoreCalls:
+    return daemon.client().models
+
+
+def written(daemon: Daemon, name: str, content: bytes) -> Path:
+    path = daemon.root / name
+    path.write_bytes(content)
+    return path
+
+
+def change(models: StoreCalls, step: str, path: Path) -> None:
+    if step.startswith("register."):
+        models.register("digits", path, tags=["v2"], timeout=PATIENCE_S)
+    elif step.startswith("move."):
+        models.rollback("digits", timeout=PATIENCE_S)
+    else:
+        models.collect_garbage(grace=0, timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_a_step_it_goes_on_whole(daemon: Daemon, step: str) -> None:
+    first, second = written(daemon, "m", b"1" * 5000), written(daemon, "m2", b"2" * 5000)
+    daemon.start()
+    before = daemon.client().models
+    one = before.register("digits", first)
+    if not step.startswith("register."):
+        before.register("digits", second, tags=["v2"])
+    if step.startswith("gc."):
+        before.rollback("digits")
+        before.remove_reference("digits:v2")
+        before.update("digits", Settings(keep_for=0))
+    daemon.stop()
+    daemon.start(fault=step)
+
+    def try_it() -> None:
+        with aios.Client(daemon.target, timeout=PATIENCE_S, autostart=False, patience=0.1) as client, suppress(errors.AiosError):
+            change(client.models, step, second)
+
+    thread = threading.Thread(target=try_it)
+    thread.start()
+    daemon.running.wait(PATIENCE_S)
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    daemon.start()
+    models = daemon.client().models
+    for reference in models.references("digits"):
+        assert Path(models.checkout(f"digits:{reference.name}")).stat().st_size == 5000
+    assert models.version(f"digits@{one.id}").id == one.id
+    assert ("v2" in {each.name for each in models.references("digits")}) == (step == "register.3-committed" or step.startswith("move."))
+    models.collect_garbage(grace=0)
+    assert models.verify("", timeout=PATIENCE_S).sound
+    assert models.register("digits", second).metrics == {}
+    assert Path(models.checkout("digits")).read_bytes() == b"2" * 5000
+    assert daemon.client().check().sound
+
+
+def test_a_restart_in_the_middle_is_survived_by_the_caller(daemon: Daemon) -> None:
+    """Killed when it has committed and not yet answered: the SDK asks again by its key, and nothing is made twice."""
+    path = written(daemon, "m", b"1" * 5000)
+    daemon.start(fault="register.3-committed")
+    made: list[aios.models.Version] = []
+
+    def register() -> None:
+        with aios.Client(daemon.target, timeout=PATIENCE_S, autostart=False, patience=PATIENCE_S) as client:
+            made.append(client.models.register("digits", path, message="once"))
+
+    thread = threading.Thread(target=register)
+    thread.start()
+    daemon.running.wait(PATIENCE_S)
+    daemon.start()
+    thread.join(PATIENCE_S)
+    models = daemon.client().models
+    (version,) = models.log("digits", all=True)
+    assert [each.id for each in made] == [version.id]
+    assert made[0].existed

@@ -1,0 +1,338 @@
+"""Models from the command line and the SDK over a socket, the services and an SQLite database, to a vault of whole files."""
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aios
+from aios import errors
+from aios._model_calls import StoreCalls
+from aios.versions import Settings
+from aiosctl.cli import root
+from aiosctl.failures import guarded
+from aiosd.models.care_service import ModelCare
+from aiosd.storage.journal import SqlJournal
+from aiosd.storage.models import SqlModels
+from tests.fakes.model_world import ModelWorld, model_daemon
+
+_LOGGED = re.compile(r"[-\d]{10} [:\d]{8} \[(debug|info|warning|error)")
+
+
+@dataclass
+class Daemon:
+    """A server in a thread of its own; `do` runs a coroutine in its loop."""
+
+    world: ModelWorld
+    target: str
+    loop: asyncio.AbstractEventLoop
+    directory: Path
+
+    def file(self, content: str, name: str = "model.bin") -> str:
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        return str(path)
+
+    @property
+    def care(self) -> ModelCare:
+        return self.world.care
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    ready: Future[Daemon] = Future()
+    stopping: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        stopping.append((asyncio.get_running_loop(), stop))
+        journal = await SqlJournal.open(f"sqlite:///{tmp_path}/aiosd.db")
+        try:
+            world = ModelWorld(tmp_path, SqlModels(journal))
+            async with model_daemon(tmp_path, world) as (target, _):
+                ready.set_result(Daemon(world, target, asyncio.get_running_loop(), tmp_path))
+                await stop.wait()
+        finally:
+            await journal.close()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            if not ready.done():
+                ready.set_exception(error)
+            raise
+
+    thread = threading.Thread(target=run, name="model-daemon")
+    thread.start()
+    try:
+        yield ready.result(timeout=30)
+    finally:
+        loop, stop = stopping[0]
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+
+
+@pytest.fixture
+def models(daemon: Daemon) -> Iterator[StoreCalls]:
+    with aios.Client(daemon.target) as client:
+        yield client.models
+
+
+@dataclass(frozen=True)
+class Result:
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    def invoke(*words: str) -> Result:
+        status = guarded(lambda: root.main(args=["--target", daemon.target, *words], prog_name="aiosctl", standalone_mode=False))
+        captured = capsys.readouterr()
+        printed = [line for line in captured.out.splitlines(keepends=True) if not _LOGGED.match(line)]  # the daemon is in this process
+        return Result(status, "".join(printed), captured.err)
+
+    return invoke
+
+
+def test_a_model_goes_in_is_looked_at_and_comes_out(daemon: Daemon, models: StoreCalls) -> None:
+    made = models.register("vision/digits", daemon.file("weights"), metrics={"accuracy": 0.97}, labels={"team": "vision"}, message="first", tags=["v1.0"])
+    assert (made.number, made.author, made.metrics, made.existed, made.parents) == (1, "ada", {"accuracy": 0.97}, False, ())
+    assert Path(models.checkout("vision/digits")).read_text() == "weights"
+    shown = models.version("vision/digits:v1.0", listing=True)
+    assert shown.id == made.id
+    assert shown.references == ("main", "v1.0")
+    assert [(each.path, each.size) for each in shown.listing] == [("model.bin", 7)]
+    assert shown.lineage.python
+    assert shown.lineage.packages["grpcio"]
+    assert models.register("vision/digits", daemon.file("weights"), metrics={"accuracy": 0.97}, message="first").existed
+
+
+def test_a_directory_keeps_its_shape(daemon: Daemon, models: StoreCalls) -> None:
+    daemon.file("a", "saved/a.txt")
+    daemon.file("", "saved/deep/empty.txt")
+    models.register("saved", str(daemon.directory / "saved"))
+    path = Path(models.checkout("saved", daemon.directory / "copy"))
+    assert (path / "a.txt").read_text() == "a"
+    assert (path / "deep" / "empty.txt").read_bytes() == b""
+
+
+def test_history_is_read_back(daemon: Daemon, models: StoreCalls) -> None:
+    ids = [models.register("digits", daemon.file(f"{n}"), message=f"no {n}").id for n in range(5)]
+    assert [version.id for version in models.log("digits")] == ids[::-1]
+    assert [version.message for version in models.log("digits~2", limit=2)] == ["no 2", "no 1"]
+    assert models.version("digits:main~4").id == ids[0]
+    models.tag("digits:main~3", "v1.2.0")
+    models.tag("digits", "v1.10.0")
+    models.tag("digits~1", "v2.0.0-rc1")
+    assert models.version("digits:^1.2").id == ids[4]
+    assert [move.target for move in models.moves("digits", "main")] == ids[::-1]
+    models.alias("digits:v1.2.0", "prod")
+    models.alias("digits", "prod", why="better")
+    assert models.rollback("digits:prod", why="drifts").version == ids[1]
+    move = next(models.moves("digits", "prod"))
+    assert (move.source, move.target, move.who, move.why) == (ids[4], ids[1], "ada", "drifts")
+    assert models.get("digits").latest is not None
+    assert [each.name for each in models.references("digits", "tag")] == ["v1.10.0", "v1.2.0", "v2.0.0-rc1"]
+
+
+def test_branches_part_and_come_together(daemon: Daemon, models: StoreCalls) -> None:
+    first = models.register("digits", daemon.file("1"))
+    models.branch("digits", "try")
+    ours = models.register("digits", daemon.file("2"))
+    theirs = models.register("digits", daemon.file("3"), branch="try", metrics={"f1": 0.5})
+    assert theirs.parents == (first.id,)
+    with pytest.raises(errors.FailedPrecondition, match="different ways"):
+        models.merge("digits", "try")
+    merged = models.merge("digits", "try", strategy="theirs")
+    assert merged.how == "merge"
+    assert merged.version.parents == (ours.id, theirs.id)
+    assert merged.version.metrics == {"f1": 0.5}
+    assert merged.version.manifest == theirs.manifest
+    assert models.merge("digits", "try").how == "already there"
+    assert models.merge("digits", "main", into="try").how == "fast-forward"
+    reverted = models.revert("digits")
+    assert reverted.manifest == ours.manifest
+    diff = models.diff("digits~1", ":main")
+    assert [(one.path, one.change) for one in diff.files] == [("model.bin", "changed")]
+    assert [(one.what, one.a, one.b) for one in diff.changes if one.what == "metrics.f1"] == [("metrics.f1", "0.5", "")]
+
+
+def test_two_writers_of_one_branch(daemon: Daemon) -> None:
+    """One wins, the other gets a conflict with both values, and may simply try again."""
+    with aios.Client(daemon.target) as client:
+        start = client.models.register("digits", daemon.file("0"))
+    hold = asyncio.run_coroutine_threadsafe(_hold(daemon), daemon.loop).result(30)
+    outcomes: dict[str, Any] = {}
+
+    def write(name: str) -> None:
+        with aios.Client(daemon.target) as client:
+            try:
+                outcomes[name] = client.models.register("digits", daemon.file(name, f"{name}.bin"), timeout=60)
+            except errors.AiosError as error:
+                outcomes[name] = error
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    asyncio.run_coroutine_threadsafe(_both(daemon), daemon.loop).result(60)
+    daemon.loop.call_soon_threadsafe(hold.set)
+    for thread in threads:
+        thread.join(60)
+    winners = [one for one in outcomes.values() if isinstance(one, aios.models.Version)]
+    losers = [one for one in outcomes.values() if isinstance(one, errors.Conflict)]
+    assert len(winners) == len(losers) == 1, outcomes
+    assert losers[0].facts["expected"] == start.id
+    assert losers[0].facts["there"] == winners[0].id
+    assert start.id[:12] in str(losers[0])
+    assert winners[0].id[:12] in str(losers[0])
+    loser = next(name for name, one in outcomes.items() if one is losers[0])
+    with aios.Client(daemon.target) as client:
+        assert [version.number for version in client.models.log("digits")] == [2, 1]
+        assert client.models.register("digits", daemon.file(loser, f"{loser}.bin")).parents == (winners[0].id,)
+
+
+async def _hold(daemon: Daemon) -> asyncio.Event:
+    daemon.world.vault.held = asyncio.Event()
+    return daemon.world.vault.held
+
+
+async def _both(daemon: Daemon) -> None:
+    async with asyncio.timeout(50):
+        while len(daemon.world.vault.taking) < 2:
+            await asyncio.sleep(0.01)
+
+
+def test_compare_and_set_is_in_the_api(daemon: Daemon, models: StoreCalls) -> None:
+    first = models.register("digits", daemon.file("1"))
+    second = models.register("digits", daemon.file("2"), expected=first.id[:8])
+    with pytest.raises(errors.Conflict):
+        models.register("digits", daemon.file("3"), expected=first.id)
+    with pytest.raises(errors.Conflict) as raised:
+        models.alias("digits", "prod", expected=first.id)
+    assert raised.value.facts["there"] == ""
+    models.alias("digits", "prod", expected="")
+    models.alias("digits~1", "prod", expected=second.id)
+    assert models.version("digits:prod").id == first.id
+
+
+def test_wrong_names_and_references_say_what_is_right(daemon: Daemon, models: StoreCalls) -> None:
+    models.register("digits", daemon.file("1"))
+    for name in ("", "a b", "🙂", "../x", "a//b", "/a", "a:b", "x" * 1000, "a\nb"):
+        with pytest.raises(errors.InvalidArgument):
+            models.register(name, daemon.file("1"))
+    with pytest.raises(errors.NotFound, match="no branch, tag or alias 'mian'") as raised:
+        models.version("digits:mian")
+    assert "digits:main" in raised.value.hint
+    with pytest.raises(errors.NotFound, match="no parent"):
+        models.version("digits~1")
+    with pytest.raises(errors.NotFound, match="there is no model other"):
+        models.version("other")
+    with pytest.raises(errors.NotFound):
+        models.register("digits", str(daemon.directory / "none"))
+
+
+def test_permissions_are_set_over_the_wire(daemon: Daemon, models: StoreCalls) -> None:
+    models.register("digits", daemon.file("1"), visibility="everyone", description="numbers")
+    changed = models.update("digits", Settings(visibility="group", group="vision", roles={"bob": "writer"}, keep_last=3, keep_for="1d"))
+    assert (changed.visibility, changed.group, changed.roles, changed.keep_last, changed.keep_for_s) == ("group", "vision", {"bob": "writer"}, 3, 86400.0)
+    assert models.update("digits", Settings(roles={"bob": ""})).roles == {}
+    with pytest.raises(errors.InvalidArgument):
+        models.update("digits", Settings(visibility="sometimes"))
+
+
+def test_damage_is_found_told_and_healed(daemon: Daemon, models: StoreCalls) -> None:
+    version = models.register("digits", daemon.file("weights"))
+    assert models.verify("digits").sound
+    (chunk,) = [path for path in (daemon.directory / "vault").iterdir() if path.is_file()]
+    chunk.write_text("weighty")
+    found = models.verify()
+    assert not found.sound
+    assert found.damaged[0].versions == (str(version),)
+    assert models.version("digits").state == "damaged"
+    with pytest.raises(errors.FailedPrecondition, match="is damaged"):
+        models.checkout("digits")
+    assert models.register("digits", daemon.file("weights")).state == "registered"
+    assert models.verify("digits").sound
+    assert Path(models.checkout("digits")).read_text() == "weights"
+
+
+def test_garbage_goes_and_what_is_used_stays(daemon: Daemon, models: StoreCalls) -> None:
+    kept = models.register("digits", daemon.file("1"))
+    models.register("digits", daemon.file("2"), branch="try")
+    models.update("digits", Settings(keep_for=0))
+    models.remove_reference("digits:try")
+    trial = models.collect_garbage(dry_run=True, grace=0)
+    assert (len(trial.removed), trial.chunks) == (1, 1)
+    assert any("branch main" in why for why in trial.kept_because)
+    assert models.collect_garbage(grace=0).removed == trial.removed
+    assert [version.id for version in models.log("digits", all=True)] == [kept.id]
+    assert Path(models.checkout("digits")).read_text() == "1"
+    assert models.usage().users[0].versions == 1
+
+
+def test_datasets_have_names_of_their_own(daemon: Daemon) -> None:
+    with aios.Client(daemon.target) as client:
+        client.models.register("digits", daemon.file("model"))
+        client.datasets.register("digits", daemon.file("data"))
+        assert Path(client.datasets.checkout("digits")).read_text() == "data"
+        assert client.datasets.version("digits").kind == "dataset"
+        assert [one.kind for one in client.models.search()] == ["model"]
+        client.datasets.remove("digits", force=True)
+        with pytest.raises(errors.NotFound, match="no dataset digits"):
+            client.datasets.get("digits")
+        assert client.models.get("digits").versions == 1
+
+
+def test_the_command_line_does_it_all(daemon: Daemon, cli: Callable[..., Result]) -> None:
+    one, two = daemon.file("1", "one.bin"), daemon.file("2", "two.bin")
+    done = cli("model", "register", "digits", one, "--metric", "accuracy=0.9", "-m", "first", "--tag", "v1.0")
+    assert (done.status, done.err) == (0, "")
+    assert "is version 1 on main" in done.out
+    assert "is on main already" in cli("model", "register", "digits", one).out
+    ident = cli("model", "register", "-q", "digits", two, "--metric", "accuracy=0.95").out.strip()
+    assert ident.startswith("digits@")
+    assert cli("model", "ls", "-q").out == "digits\n"
+    assert "accuracy=0.95" in cli("model", "ls", "--metric", "accuracy>0.9").out
+    assert cli("model", "ls", "--metric", "accuracy>0.99").err == "no models\n"
+    assert "0.9 -> 0.95 (+0.05)" in cli("model", "diff", "digits").out
+    log = cli("model", "log", "digits", "--no-headers").out.splitlines()
+    assert [line.split()[1] for line in log] == ["2", "1"]
+    assert "first" in log[1]
+    shown = cli("model", "show", "digits").out
+    assert "References" in shown
+    assert "accuracy=0.95" in shown
+    assert "digits:prod is at" in cli("model", "alias", "digits:v1.0", "prod").out
+    cli("model", "alias", "digits", "prod")
+    assert cli("model", "rollback", "digits:prod", "--why", "drifts").status == 0
+    assert "drifts" in cli("model", "log", "--refs", "digits:prod").out
+    assert Path(cli("model", "checkout", "digits:prod").out.strip()).read_text() == "1"
+    assert cli("model", "tag", "digits", "v1.0").status == 1
+    assert cli("model", "show", "digits:none").status == 3
+    assert cli("model", "register", "a b", one).status == 1
+    assert cli("model", "verify", "digits").out == "all is well: 1 chunks read back as they were stored\n"
+    assert cli("model", "verify").status == 2
+    assert "would go" in cli("model", "gc", "-n").out
+    assert "ada" in cli("model", "usage").out
+    assert cli("model", "rm", "digits").status == 1
+    assert cli("model", "rm", "--force", "digits").out == "digits is gone\n"
+    assert cli("model", "ls").err == "no models\n"
+
+
+def test_data_has_the_same_verbs(daemon: Daemon, cli: Callable[..., Result]) -> None:
+    assert "is version 1 on main" in cli("data", "register", "mnist", daemon.file("rows")).out
+    assert Path(cli("data", "checkout", "mnist").out.strip()).read_text() == "rows"
+    assert "mnist" in cli("data", "ls").out
+    assert cli("model", "ls").err == "no models\n"
+    help_text = cli("data", "register", "--help").out
+    assert "aiosctl data register" in help_text
+    assert "dataset NAME" in help_text
