@@ -94,10 +94,10 @@ def _vanish(daemon: Daemon, job_id: str) -> None:
     """Four processes in the middle of a stream each, killed."""
     verbs = (["logs", "-f", job_id], ["ps", "-w"], ["wait", job_id], ["events", "-f"])
     environment = {**daemon.environment, "AIOS_TARGET": daemon.target}
+    idle = len(os.listdir(f"/proc/{daemon.pid}/fd"))  # before any of them may be connected
     readers = [
         subprocess.Popen([sys.executable, "-m", "aiosctl", *verb], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for verb in verbs
     ]
-    idle = len(os.listdir(f"/proc/{daemon.pid}/fd"))
     try:
         eventually(lambda: daemon.descriptors() >= idle + len(verbs) - 1, "they are connected", 20.0)
         time.sleep(0.2)

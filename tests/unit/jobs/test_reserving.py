@@ -59,7 +59,7 @@ def test_others_leave_it_free_unless_they_end_before(policy: str) -> None:
     why = w.engine.why(another.id, w.now)
     assert why.kind is WhyKind.RESERVATION and why.summary.startswith("the gpu it needs is kept for a reservation of alice from ")
     assert why.estimated_start_at_s == w.now.wall_s + 2 * HOUR
-    assert why.suggestions == (), "with a time limit of 59m it would end before, but nothing is free now"
+    assert why.suggestions == ("it starts when job 1 of bob ends",), "with a time limit of 59m it would end before, but nothing is free now"
     assert told(w.engine.state, w.engine.state.jobs[another.id]).reason == "reservation 1"
 
 
