@@ -65,8 +65,8 @@ protos-check: $(VENV)/.dev ## aios/v1 is what protos/ makes
 
 check: lint types imports protos-check test ## all that a change must pass
 
-bench: $(VENV)/.dev ## the benchmarks: throughput, latency, footprint, isolation
-	@for b in throughput latency footprint isolation; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
+bench: $(VENV)/.dev ## the benchmarks: throughput, latency, footprint, isolation, scheduling, placement, fragmentation, simulation
+	@for b in throughput latency footprint isolation scheduling placement fragmentation simulation; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
 
 clean: ## removes what the tools leave behind
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-output
