@@ -65,13 +65,8 @@ protos-check: $(VENV)/.dev ## aios/v1 is what protos/ makes
 
 check: lint types imports protos-check test ## all that a change must pass
 
-<<<<<<< HEAD
-bench: $(VENV)/.dev ## the benchmarks: throughput, latency, footprint, isolation, models
-	@for b in throughput latency footprint isolation models; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
-=======
-bench: $(VENV)/.dev ## the benchmarks: throughput, latency, footprint, isolation, scheduling, placement, fragmentation, simulation
-	@for b in throughput latency footprint isolation scheduling placement fragmentation simulation; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
->>>>>>> w-integ
+bench: $(VENV)/.dev ## the benchmarks: throughput, latency, footprint, isolation, scheduling, placement, fragmentation, simulation, models
+	@for b in throughput latency footprint isolation scheduling placement fragmentation simulation models; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
 
 clean: ## removes what the tools leave behind
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-output

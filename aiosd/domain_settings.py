@@ -6,13 +6,14 @@ from aiosd.access.limits import UserLimits
 from aiosd.access.principal import Role
 from aiosd.access.rates import Allowance
 from aiosd.access.roles import GroupRoles
-from aiosd.config import Config, Section
+from aiosd.config import Config
 from aiosd.host.cells.limits import CellSettings
 from aiosd.jobs.settings import JobsSettings, Rightsize
 from aiosd.monitoring.looks import DeviceSettings
 from aiosd.monitoring.pressure import PressureSettings
 from aiosd.resources.settings import DeclaredDevice, ResourceSettings
 from aiosd.scheduling.rules import AccountSettings, Backfill, BackfillOrder, PreemptMode, PriorityWeights, QosSettings, QueueSettings, SchedulingRules
+from aiosd.setting import Section
 from aiosd.storage.blobs.cutting import Sizes
 from aiosd.storage.blobs.settings import BlobSettings
 

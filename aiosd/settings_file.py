@@ -14,8 +14,9 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
-from aiosd.config import NAMED, Config, DeviceConfig, Section, meta_of
+from aiosd.config import NAMED, Config, DeviceConfig
 from aiosd.errors import ConfigError
+from aiosd.setting import Section, meta_of
 from aiosd.settings_rules import contradictions
 
 PREFIX = "AIOSD_"

@@ -4,7 +4,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from aiosd.config import NAMED, Config, DeviceConfig, Section, reloadable
+from aiosd.config import NAMED, Config, DeviceConfig
+from aiosd.setting import Section, reloadable
 from aiosd.settings_file import SECTIONS, Loaded, help_of
 
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@/]+@")

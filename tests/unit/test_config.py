@@ -2,7 +2,8 @@
 
 import pytest
 
-from aiosd.config import Config, DaemonConfig, JobsConfig, MonitoringConfig, QueueConfig, RpcConfig, SchedulerConfig, reloadable
+from aiosd.config import Config, DaemonConfig, JobsConfig, MonitoringConfig, QueueConfig, RpcConfig, SchedulerConfig
+from aiosd.setting import reloadable
 
 
 def test_a_configuration_does_not_change() -> None:
