@@ -1,7 +1,6 @@
 """What jobs print on its way to many readers: byte for byte, with the daemon's memory bounded, and nothing left open."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import time
@@ -94,7 +93,7 @@ def _vanish(daemon: Daemon, job_id: str) -> None:
     """Four processes in the middle of a stream each, killed."""
     verbs = (["logs", "-f", job_id], ["ps", "-w"], ["wait", job_id], ["events", "-f"])
     environment = {**daemon.environment, "AIOS_TARGET": daemon.target}
-    idle = len(os.listdir(f"/proc/{daemon.pid}/fd"))  # before any of them may be connected
+    idle = eventually(lambda: _quiet(daemon), "those who went before are gone")
     readers = [
         subprocess.Popen([sys.executable, "-m", "aiosctl", *verb], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for verb in verbs
     ]
