@@ -175,6 +175,7 @@ class JobRecord:
     login: bool = False
     umask: int | None = None
     limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # soft, hard; -1: none
+    model_outputs: Mapping[str, str] = field(default_factory=dict)  # "digits" or "digits:try" -> the path that is registered when it has succeeded
     submitted_at_s: float = 0.0
     eligible_at_s: float = 0.0
     attempt: int = 0

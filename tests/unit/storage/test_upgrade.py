@@ -32,6 +32,7 @@ YOUNGER = (
     "login_environment",
     "umask",
     "process_limits",
+    "model_outputs",
     "open_cpus",
     "open_memory",
 )
