@@ -63,6 +63,10 @@ def job_fields(job: jobs_pb2.Job) -> records.JobRecord:
         revision=job.revision,
         preemptions=job.preemptions,
         rightsizing=job.rightsizing,
+        models_read=tuple(job.models_read),
+        datasets_read=tuple(job.datasets_read),
+        models_made=tuple(job.models_made),
+        datasets_made=tuple(job.datasets_made),
         redacted=job.redacted,
     )
 

@@ -63,6 +63,9 @@ def _sections(job: JobRecord, wide: bool, now_s: float) -> Iterator[tuple[str, I
     yield "End", _end(job)
     if job.run:
         yield "Output", [("stdout", describe.private(job, job.run.stdout_path)), ("stderr", describe.private(job, job.run.stderr_path))]
+    yield "Models and data", [
+        ("read", describe.versions((*job.datasets_read, *job.models_read))), ("made", describe.versions((*job.models_made, *job.datasets_made)))
+    ]  # fmt: skip
     if job.environment or wide:
         yield "Environment", sorted(job.environment.items())
     if wide and job.script:

@@ -273,6 +273,7 @@ class Job:
     ran_out: tuple[int, ...] = ()  # the memory of each attempt that ran out of it; bytes
     preemptions: int = 0  # how often it has made room for another
     made_room_for: JobId | None = None  # for whom it did so last; None once it runs again
+    gpu_s: float = 0.0  # for how long it held a GPU before it got what it holds now: GPUs times seconds
     revision: int = 0
 
     @property

@@ -10,6 +10,7 @@ from aiosd.errors import InvalidArgument
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
 from aiosd.jobs.job import ArrayProgress, ArraySpec, Dependency, DependencyKind, Job, JobSpec, Outcome, Phase, RetryCondition, RetryPolicy, Run
 from aiosd.models.names import check_model_name, check_reference_name
+from aiosd.models.ports import Use, UseRole
 from aiosd.models.references import MAIN
 from aiosd.models.version import Kind
 from aiosd.monitoring.stats import Progress
@@ -240,6 +241,15 @@ class JobConverter:
             stderr_path=printable(stderr_path),
             progress=to_progress(progress) if progress else None,
         )
+
+
+def add_uses(wire: pb.Job, uses: Sequence[Use]) -> None:
+    lists = {
+        (UseRole.READ, Kind.MODEL): wire.models_read, (UseRole.READ, Kind.DATASET): wire.datasets_read,
+        (UseRole.MADE, Kind.MODEL): wire.models_made, (UseRole.MADE, Kind.DATASET): wire.datasets_made,
+    }  # fmt: skip
+    for use in uses:
+        lists[use.role, use.kind].append(f"{use.model}@{use.version}")
 
 
 def to_spec(spec: JobSpec, *, with_environment: bool = False) -> pb.JobSpec:

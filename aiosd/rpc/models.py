@@ -17,10 +17,11 @@ from aiosd.models.read_service import MOST_A_PAGE, ModelReader
 from aiosd.models.service import ModelService
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc import slices
-from aiosd.rpc.auth import caller
+from aiosd.rpc.auth import caller, check_owner
 from aiosd.rpc.context import Context
-from aiosd.rpc.fields import amount, needed, seconds, text
+from aiosd.rpc.fields import amount, needed, printable, seconds, text
 from aiosd.rpc.limits import NAME, PATH, TEXT
+from aiosd.rpc.needs import JobCalls, OutputCalls
 from aiosd.rpc.streams import closing
 
 
@@ -41,8 +42,10 @@ class ModelServices:
 
 
 class ModelsServicer(Wire):
-    def __init__(self, services: ModelServices) -> None:
+    def __init__(self, services: ModelServices, jobs: JobCalls, outputs: OutputCalls) -> None:
         self._services = services
+        self._jobs = jobs
+        self._outputs = outputs
 
     # What is there
 
@@ -95,9 +98,15 @@ class ModelsServicer(Wire):
                 else:
                     yield pb.RegisterResponse(version=convert.plain_version(step.version), existed=step.existed)
 
+    async def RegisterOutputs(self, request: pb.RegisterOutputsRequest, context: Context) -> pb.RegisterOutputsResponse:
+        job = await self._jobs.get(needed(request.job_id, "", "job_id", NAME))
+        check_owner(job.owner.uid, f"job {job.id}")
+        return pb.RegisterOutputsResponse(problems=map(printable, await self._outputs.again(job)))
+
     async def Checkout(self, request: pb.CheckoutRequest, context: Context) -> AsyncIterator[pb.CheckoutResponse]:
         kind, ref, to = convert.kind_of(request.kind), _ref(request.ref), text(request.to, "", "to", PATH)
-        steps = self._services.reader.checkout(kind, ref, self._services.by(), to, allow_flagged=request.allow_flagged)
+        job_id = text(request.job_id, "", "job_id", NAME)
+        steps = self._services.reader.checkout(kind, ref, self._services.by(), to, allow_flagged=request.allow_flagged, job_id=job_id)
         async with closing(steps):
             async for step in steps:
                 if isinstance(step, Progress):

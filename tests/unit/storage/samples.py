@@ -121,6 +121,7 @@ RICH = Job(
     memory_bytes=5 << 30,
     rightsizing="it asks for less",
     rightsized=True,
+    gpu_s=7.5,
     ran_out=(4 << 30, 3 << 30),
     preemptions=2,
     made_room_for=JobId(17, 3),
