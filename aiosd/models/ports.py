@@ -205,8 +205,39 @@ class Taken:
 
     @property
     def stored_bytes(self) -> int:
-        """What is new on the disk: a file that is whole counts once, and not its chunks again."""
-        return sum(chunk.stored_size for chunk in self.chunks if not chunk.place.startswith("whole/") or chunk.place == f"whole/{chunk.digest}")
+        return new_bytes(self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What has come from another store, verified and durable but not yet remembered; `findings`: why versions with that manifest are to be flagged."""
+
+    chunks: Sequence[Stored]  # the new ones
+    findings: Mapping[str, Sequence[str]]
+
+    @property
+    def stored_bytes(self) -> int:
+        return new_bytes(self.chunks)
+
+
+def new_bytes(chunks: Sequence[Stored]) -> int:
+    """What is new on the disk: a file that is whole counts once, and not its chunks again."""
+    return sum(chunk.stored_size for chunk in chunks if not chunk.place.startswith("whole/") or chunk.place == f"whole/{chunk.digest}")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Chunks on their way. `examined`: by digest, the lists of files that nobody here has looked at; `had`: the chunks that need not come.
+
+    head   the digest of the head of the bundle at the source's path
+    feed   where there is no bundle: pieces of chunks as they come, each with the chunk's name, one chunk after the other
+    """
+
+    manifests: Sequence[Manifest]
+    examined: Collection[str] = ()
+    had: Collection[str] = ()
+    head: str = ""
+    feed: AsyncIterator[tuple[str, bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +284,16 @@ class Vault(Protocol):
         Commit what is taken before the iterator is closed: until then no sweep touches what the manifest names.
         raises  NotFound, Denied, InvalidArgument (what cannot be registered, with why), FailedPrecondition (it changed while it was read), DiskFull
         """
+
+    def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
+        """Compare each chunk with its name, store what is new, and look at what came as at what is registered, as this user. Ends with Received.
+
+        Commit what was received before the iterator is closed, as for `take`.
+        raises  InvalidArgument (what is damaged, or made to do harm), FailedPrecondition (something that was left out is not here), DiskFull
+        """
+
+    async def head(self, source: Source) -> bytes:
+        """What the bundle at this path says of itself. Raises NotFound, Denied, InvalidArgument."""
 
     def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
         """A verified, read-only path of all of it that this user can read; with `to.path` a copy of the user's own there. Ends with the path.
