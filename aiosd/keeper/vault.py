@@ -17,8 +17,11 @@ from aiosd.keeper import words
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
+from aiosd.models.layouts import Form
 from aiosd.models.manifest import FileEntry, Manifest
-from aiosd.models.ports import ChunkIndex, Delivery, Progress, Received, Source, Stored, Swept, Taken
+from aiosd.models.parcel import chunks_of
+from aiosd.models.ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
+from aiosd.models.version import Version
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
@@ -31,6 +34,7 @@ Feed = AsyncIterator[tuple[str, bytes]]
 _WORKER = "aiosd.keeper.worker"
 _QUICK_FILES = 200  # so many links are made in a thread of the daemon
 _PERMILLE = 1000
+_TOGETHER = 2000  # chunks in one question
 
 
 @dataclass(slots=True)
@@ -82,7 +86,9 @@ class BlobVault:
 
     async def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
         async with self._scratch() as name, self._slots:
-            request = words.Receive(self.settings, name, source, list(delivery.manifests), list(delivery.examined), list(delivery.had), delivery.head)
+            request = words.Receive(
+                self.settings, name, source, list(delivery.manifests), list(delivery.examined), set(delivery.had), list(delivery.parts), delivery.head
+            )
             with self.leases.held() as lease:
                 async with self._work(request, lease, delivery.feed) as said:
                     async for word in said:
@@ -102,6 +108,31 @@ class BlobVault:
                     if isinstance(word, words.Head):
                         return word.data
         raise RuntimeError("a child has looked at a bundle, and not said what it saw")
+
+    async def parts(self, manifests: Sequence[Manifest], base: Sequence[Manifest]) -> Sequence[Part]:
+        wholes, found = chunks_of(base).keys(), dict[str, Part]()
+        asked = [digest for digest in chunks_of(manifests) if digest not in wholes] if wholes else []
+        for at in range(0, len(asked), _TOGETHER):
+            for one in (await self.index.stored(asked[at : at + _TOGETHER])).values():  # with the bases of differences
+                of = one.place.partition("/")[2]
+                if one.place.startswith(WHOLE) and of in wholes and of != one.digest:
+                    found[one.digest] = Part(one.digest, one.size, of, one.offset)
+        return list(found.values())
+
+    async def bundle(self, to: Source, head: bytes, manifests: Sequence[Manifest], had: Collection[str], *, replace: bool) -> AsyncIterator[Progress | str]:
+        async with self._slots:
+            with self.leases.held() as lease:
+                async with self._work(words.Bundle(self.settings, to, head, list(manifests), set(had), replace), lease) as said:
+                    async for word in said:
+                        yield word.path if isinstance(word, words.Gave) else _progress(word)
+
+    async def lay(self, to: Source, version: Version, manifest: Manifest, tag: str, *, replace: bool) -> AsyncIterator[Progress | str]:
+        request = words.Lay(self.settings, to, Form(to.form), manifest, version.commit, version.model, tag, replace)
+        async with self._slots:
+            with self.leases.held() as lease:
+                async with self._work(request, lease) as said:
+                    async for word in said:
+                        yield word.path if isinstance(word, words.Gave) else _progress(word)
 
     async def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
         with self.leases.held() as lease:

@@ -58,7 +58,7 @@ class ModelReceiver:
         versions, _ = await self._decided(came, model, by)
         had = await self._had(came, model)
         delivery = Delivery(
-            list(came.manifests.values()), sorted(version.commit.manifest for version in versions), sorted(chunks_of(had)), head, feed
+            list(came.manifests.values()), sorted(version.commit.manifest for version in versions), sorted(chunks_of(had)), parcel.parts, head, feed
         )  # fmt: skip
         source = Source(bundle, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("import.1-before")

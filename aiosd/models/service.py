@@ -13,6 +13,7 @@ from aiosd.models import permits
 from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import Draft, commit_of, headline, new_model, version_of
 from aiosd.models.history import SHORT, conflict, same_version
+from aiosd.models.layouts import completed
 from aiosd.models.model import Model, ModelRole, Move, RefKind
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Lineages, ModelChanges, Progress, Received, RefChange, Registered, Source, Taken
@@ -51,8 +52,8 @@ class ModelService:
 
     # Registration
 
-    async def register(self, draft: Draft, path: str, by: Caller) -> AsyncIterator[Progress | Registration]:
-        """Take what lies at `path`, and commit it as the next version of a branch; ends with the Registration.
+    async def register(self, draft: Draft, what: str | Source, by: Caller) -> AsyncIterator[Progress | Registration]:
+        """Take what lies at the path `what`, and commit it as the next version of a branch; ends with the Registration.
 
         raises  Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), and what Vault.take does
         """
@@ -67,7 +68,7 @@ class ModelService:
             raise conflict(draft.model, draft.branch, expected=draft.expected, there=tip)
         parent = await self._version(draft.kind, draft.model, tip) if tip else None
         base = await self.reader.manifest(parent) if parent is not None else None
-        source = Source(path, by.principal.uid, by.principal.gid, by.name)
+        source = what if isinstance(what, Source) else Source(what, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("register.1-before")
         async with closing(self.within_quota(self.care.vault.take(source, base), model)) as steps:
             async for step in steps:
@@ -75,7 +76,7 @@ class ModelService:
                     yield step
                 else:  # before the iterator is closed: until then nothing that was taken can be swept
                     self.care.reached("register.2-taken")
-                    yield await self._commit_taken(draft, step, tip, by)
+                    yield await self._commit_taken(completed(draft, step.said), step, tip, by)
 
     async def _answered(self, draft: Draft, by: Caller) -> Registration | None:
         """What a call with this key was answered before."""
