@@ -1,33 +1,27 @@
 """The calls of the client that concern models and datasets, as `client.models` and `client.datasets`."""
 
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from aios._carry_calls import CarryCalls
 from aios.errors import InvalidArgument
 from aios.units import parse_seconds
-from aios.versions import MODEL, Diff, Garbage, Merge, Model, Move, OnProgress, Reference, Settings, Usage, Verified, Version
+from aios.versions import Diff, Garbage, Merge, Model, Move, OnProgress, Reference, Settings, Usage, Verified, Version
 
 if TYPE_CHECKING:
-    from aios._channel import Channel
-    from aios.v1 import models_pb2 as pb
+    pass
 
-Answer = TypeVar("Answer", "pb.RegisterResponse", "pb.CheckoutResponse", "pb.VerifyResponse")
 BEFORE = "-"
 _PAGE = 500
 
 
-class StoreCalls:
+class StoreCalls(CarryCalls):
     """The calls about models, or about datasets: `kind` says which. A `ref` names a version: "digits", "digits:prod", "digits@abc123",
     "digits:main~2", "digits:^1.2". `expected` is the version that a branch must be at; where it is elsewhere, Conflict names both.
 
     timeout  seconds of one call; what reads or copies has none unless one is given
     """
-
-    def __init__(self, channel: "Channel", kind: str = MODEL) -> None:
-        self._channel = channel
-        self._kind = kind
 
     # Versions
 
@@ -296,33 +290,6 @@ class StoreCalls:
         """The job that this process runs in, where it is one of the daemon that is asked; "": none."""
         here = "AIOS_RUN_KEY" in os.environ and os.environ.get("AIOS_TARGET") == str(self._channel.target)
         return os.environ.get("AIOS_JOB_ID", "") if here else ""
-
-    @property
-    def _wire_kind(self) -> "pb.StoreKind":
-        from aios import _convert_models
-
-        return _convert_models.KINDS[self._kind]
-
-    def _followed(
-        self,
-        method: str,
-        request: "pb.RegisterRequest | pb.CheckoutRequest | pb.VerifyRequest",
-        answer: type[Answer],
-        on_progress: OnProgress | None,
-        timeout: float | None,
-        is_last: Callable[[Answer], bool],
-    ) -> Answer:
-        """The last answer of a stream; what comes before it is progress. After a break it is asked for again."""
-        from aios import _convert_models
-
-        deadline = None if timeout is None else time.monotonic() + self._channel.allowed(timeout)
-        done: list[Answer] = []
-        for one in self._channel.resuming(lambda: self._channel.stream(f"Models/{method}", request, answer, deadline), deadline, lambda: bool(done)):
-            if is_last(one):
-                done.append(one)
-            elif on_progress is not None and one.HasField("progress"):
-                on_progress(_convert_models.progress(one.progress))
-        return done[-1]
 
 
 def _reference_in(ref: str) -> tuple[str, str]:

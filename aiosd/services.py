@@ -37,6 +37,8 @@ from aiosd.models.care_service import ModelCare
 from aiosd.models.move_service import ModelMoves
 from aiosd.models.permits import Caller
 from aiosd.models.read_service import ModelReader
+from aiosd.models.receive_service import ModelReceiver
+from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
@@ -143,7 +145,8 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
         store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
         settings.gc_grace_s, settings.scrub_days,
     )  # fmt: skip
-    return ModelServices(ModelService(care), ModelMoves(care), care, reader, people.groups_of)
+    models = ModelService(care)
+    return ModelServices(models, ModelMoves(care), care, reader, ModelSender(reader, ModelReceiver(models)), people.groups_of)
 
 
 async def _start_lineage(jobs: JobService, doors: Doors, models: ModelServices) -> JobLineage:

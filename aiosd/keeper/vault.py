@@ -17,8 +17,11 @@ from aiosd.keeper import words
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
+from aiosd.models.layouts import Form
 from aiosd.models.manifest import FileEntry, Manifest
-from aiosd.models.ports import ChunkIndex, Progress, Source, Stored, Swept, Taken
+from aiosd.models.parcel import chunks_of
+from aiosd.models.ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
+from aiosd.models.version import Version
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
@@ -26,9 +29,12 @@ from aiosd.storage.blobs.settings import BlobSettings, coder_of
 
 log = logs.logger("aiosd.keeper")
 
+Feed = AsyncIterator[tuple[str, bytes]]
+
 _WORKER = "aiosd.keeper.worker"
 _QUICK_FILES = 200  # so many links are made in a thread of the daemon
 _PERMILLE = 1000
+_TOGETHER = 2000  # chunks in one question
 
 
 @dataclass(slots=True)
@@ -74,9 +80,59 @@ class BlobVault:
                             try:
                                 yield word.taken
                             finally:
-                                await self._healed(word.taken)
+                                await self._healed(word.taken.chunks)
                         else:
                             yield _progress(word)
+
+    async def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
+        async with self._scratch() as name, self._slots:
+            request = words.Receive(
+                self.settings, name, source, list(delivery.manifests), list(delivery.examined), set(delivery.had), list(delivery.parts), delivery.head
+            )
+            with self.leases.held() as lease:
+                async with self._work(request, lease, delivery.feed) as said:
+                    async for word in said:
+                        if isinstance(word, words.Got):
+                            lease.add({one.digest for one in word.received.chunks})
+                            try:
+                                yield word.received
+                            finally:
+                                await self._healed(word.received.chunks)
+                        else:
+                            yield _progress(word)
+
+    async def head(self, source: Source) -> bytes:
+        with self.leases.held() as lease:
+            async with self._work(words.Peek(self.settings, source), lease) as said:
+                async for word in said:
+                    if isinstance(word, words.Head):
+                        return word.data
+        raise RuntimeError("a child has looked at a bundle, and not said what it saw")
+
+    async def parts(self, manifests: Sequence[Manifest], base: Sequence[Manifest]) -> Sequence[Part]:
+        wholes, found = chunks_of(base).keys(), dict[str, Part]()
+        asked = [digest for digest in chunks_of(manifests) if digest not in wholes] if wholes else []
+        for at in range(0, len(asked), _TOGETHER):
+            for one in (await self.index.stored(asked[at : at + _TOGETHER])).values():  # with the bases of differences
+                of = one.place.partition("/")[2]
+                if one.place.startswith(WHOLE) and of in wholes and of != one.digest:
+                    found[one.digest] = Part(one.digest, one.size, of, one.offset)
+        return list(found.values())
+
+    async def bundle(self, to: Source, head: bytes, manifests: Sequence[Manifest], had: Collection[str], *, replace: bool) -> AsyncIterator[Progress | str]:
+        async with self._slots:
+            with self.leases.held() as lease:
+                async with self._work(words.Bundle(self.settings, to, head, list(manifests), set(had), replace), lease) as said:
+                    async for word in said:
+                        yield word.path if isinstance(word, words.Gave) else _progress(word)
+
+    async def lay(self, to: Source, version: Version, manifest: Manifest, tag: str, *, replace: bool) -> AsyncIterator[Progress | str]:
+        request = words.Lay(self.settings, to, Form(to.form), manifest, version.commit, version.model, tag, replace)
+        async with self._slots:
+            with self.leases.held() as lease:
+                async with self._work(request, lease) as said:
+                    async for word in said:
+                        yield word.path if isinstance(word, words.Gave) else _progress(word)
 
     async def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
         with self.leases.held() as lease:
@@ -186,9 +242,9 @@ class BlobVault:
             budget -= size
         return chosen
 
-    async def _healed(self, taken: Taken) -> None:
+    async def _healed(self, chunks: Sequence[Stored]) -> None:
         """What was set aside, and has come again; the caller has committed it, or it is still missing."""
-        came = {one.digest for one in taken.chunks} & await asyncio.to_thread(noted, self.layout)
+        came = {one.digest for one in chunks} & await asyncio.to_thread(noted, self.layout)
         if came:
             await asyncio.to_thread(forget, self.layout, (await self.index.stored(came)).keys())
 
@@ -228,14 +284,14 @@ class BlobVault:
         raise RuntimeError("a child has written a pack anew, and not said where")
 
     @asynccontextmanager
-    async def _work(self, request: words.Request, lease: Lease) -> AsyncIterator[AsyncIterator[words.Said]]:
-        """What a child says that does this; it is gone at the end of the block."""
+    async def _work(self, request: words.Request, lease: Lease, feed: Feed | None = None) -> AsyncIterator[AsyncIterator[words.Said]]:
+        """What a child says that does this; it is gone at the end of the block. `feed`: what it asks for piece by piece."""
         async with working(_WORKER) as work:
             await work.send(words.encode(request))
-            async with aclosing(self._heard(work, lease)) as said:
+            async with aclosing(self._heard(work, lease, feed)) as said:
                 yield said
 
-    async def _heard(self, work: Work, lease: Lease) -> AsyncGenerator[words.Said, None]:
+    async def _heard(self, work: Work, lease: Lease, feed: Feed | None) -> AsyncGenerator[words.Said, None]:
         """Without its questions, which are answered. Raises the error that it says."""
         async with aclosing(work.frames()) as frames:
             async for frame in frames:
@@ -244,6 +300,10 @@ class BlobVault:
                     raise words.error_of(word)
                 if isinstance(word, words.Ask):
                     await self._answer(work, word, lease)
+                elif isinstance(word, words.More):
+                    assert feed is not None
+                    piece = await anext(feed, None)
+                    await work.send(words.encode(words.Piece(*(piece or ("", b"")))))
                 else:
                     yield word
 

@@ -220,6 +220,17 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a layout says of the version in it: a claim, as what a user says who registers it."""
+
+    licence: str = ""
+    card: str = ""
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """What a registration has brought into the store, durable but not yet remembered: garbage until it is committed."""
 
@@ -227,21 +238,66 @@ class Taken:
     chunks: Sequence[Stored]  # the new ones
     schema: Schema
     findings: Sequence[str] = ()  # why it is to be flagged
+    said: Said | None = None  # by what lies beside its files
 
     @property
     def stored_bytes(self) -> int:
-        """What is new on the disk: a file that is whole counts once, and not its chunks again."""
-        return sum(chunk.stored_size for chunk in self.chunks if not chunk.place.startswith("whole/") or chunk.place == f"whole/{chunk.digest}")
+        return new_bytes(self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What has come from another store, verified and durable but not yet remembered; `findings`: why versions with that manifest are to be flagged."""
+
+    chunks: Sequence[Stored]  # the new ones
+    findings: Mapping[str, Sequence[str]]
+
+    @property
+    def stored_bytes(self) -> int:
+        return new_bytes(self.chunks)
+
+
+def new_bytes(chunks: Sequence[Stored]) -> int:
+    """What is new on the disk: a file that is whole counts once, and not its chunks again."""
+    return sum(chunk.stored_size for chunk in chunks if not chunk.place.startswith("whole/") or chunk.place == f"whole/{chunk.digest}")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A chunk that lies within a file that is one chunk itself, `of`: whoever has that one has this one, too."""
+
+    digest: str
+    size: int
+    of: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Chunks on their way. `examined`: by digest, the lists of files that nobody here has looked at; `had`: the chunks that need not come, and neither
+    need `parts` of them.
+
+    head   the digest of the head of the bundle at the source's path
+    feed   where there is no bundle: pieces of chunks as they come, each with the chunk's name, one chunk after the other
+    """
+
+    manifests: Sequence[Manifest]
+    examined: Collection[str] = ()
+    had: Collection[str] = ()
+    parts: Sequence[Part] = ()
+    head: str = ""
+    feed: AsyncIterator[tuple[str, bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What somebody named: `path` is opened, or made, as the user `uid`."""
+    """What somebody named: `path` is opened, or made, as the user `uid`. `form`: how it lies there, as in layouts.Form; "": plain files."""
 
     path: str
     uid: int
     gid: int
     user: str
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +334,28 @@ class Vault(Protocol):
         Commit what is taken before the iterator is closed: until then no sweep touches what the manifest names.
         raises  NotFound, Denied, InvalidArgument (what cannot be registered, with why), FailedPrecondition (it changed while it was read), DiskFull
         """
+
+    def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
+        """Compare each chunk with its name, store what is new, and look at what came as at what is registered, as this user. Ends with Received.
+
+        Commit what was received before the iterator is closed, as for `take`.
+        raises  InvalidArgument (what is damaged, or made to do harm), FailedPrecondition (something that was left out is not here), DiskFull
+        """
+
+    async def head(self, source: Source) -> bytes:
+        """What the bundle at this path says of itself. Raises NotFound, Denied, InvalidArgument."""
+
+    async def parts(self, manifests: Sequence[Manifest], base: Sequence[Manifest]) -> Sequence[Part]:
+        """The chunks of `manifests`, and what they are differences to, that are parts of files which `base` has as one chunk."""
+
+    def bundle(self, to: Source, head: bytes, manifests: Sequence[Manifest], had: Collection[str], *, replace: bool) -> AsyncIterator[Progress | str]:
+        """A bundle at `to.path`, made as this user, with the chunks of `manifests` but for those that whoever reads it `had`. Ends with the path.
+
+        raises  DataLoss, AlreadyExists (there is something, and it is not to be replaced), Denied, NotFound, DiskFull
+        """
+
+    def lay(self, to: Source, version: Version, manifest: Manifest, tag: str, *, replace: bool) -> AsyncIterator[Progress | str]:
+        """A version in the form of `to.form` at `to.path`, made as this user; called `tag` where it has a name. Ends with the path. Raises as `bundle`."""
 
     def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
         """A verified, read-only path of all of it that this user can read; with `to.path` a copy of the user's own there. Ends with the path.

@@ -13,14 +13,15 @@ from aiosd.models import permits
 from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import Draft, commit_of, headline, new_model, version_of
 from aiosd.models.history import SHORT, conflict, same_version
-from aiosd.models.manifest import Manifest
+from aiosd.models.layouts import completed
 from aiosd.models.model import Model, ModelRole, Move, RefKind
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Lineages, ModelChanges, Progress, RefChange, Registered, Source, Taken, Use, UseRole
+from aiosd.models.ports import Lineages, ModelChanges, Progress, Received, RefChange, Registered, Source, Taken, Use, UseRole
 from aiosd.models.read_service import ModelReader
 from aiosd.models.version import Kind, Lineage, Version
 
 Step = TypeVar("Step")
+Came = TypeVar("Came", Taken, Received)
 
 log = structlog.get_logger("models")
 
@@ -51,8 +52,8 @@ class ModelService:
 
     # Registration
 
-    async def register(self, draft: Draft, path: str, by: Caller, *, vouched: bool = False) -> AsyncIterator[Progress | Registration]:
-        """Take what lies at `path`, and commit it as the next version of a branch; ends with the Registration.
+    async def register(self, draft: Draft, what: str | Source, by: Caller, *, vouched: bool = False) -> AsyncIterator[Progress | Registration]:
+        """Take what lies at the path `what`, and commit it as the next version of a branch; ends with the Registration.
 
         vouched  the lineage is the daemon's own, and complete
         raises  Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), and what Vault.take does
@@ -63,21 +64,21 @@ class ModelService:
             return
         if not vouched:
             draft = replace(draft, lineage=await self.lineage(draft.lineage, by.principal))
-        model = await self._model_for(draft, by)
+        model = await self.model_for(draft, by)
         tip = await self._tip(draft)
         if not same_version(draft.expected or tip, tip):
             raise conflict(draft.model, draft.branch, expected=draft.expected, there=tip)
         parent = await self._version(draft.kind, draft.model, tip) if tip else None
         base = await self.reader.manifest(parent) if parent is not None else None
-        source = Source(path, by.principal.uid, by.principal.gid, by.name)
+        source = what if isinstance(what, Source) else Source(what, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("register.1-before")
-        async with _closing(self._take(source, base, model)) as steps:
+        async with closing(self.within_quota(self.care.vault.take(source, base), model)) as steps:
             async for step in steps:
                 if isinstance(step, Progress):
                     yield step
                 else:  # before the iterator is closed: until then nothing that was taken can be swept
                     self.care.reached("register.2-taken")
-                    yield await self._commit_taken(draft, step, tip, by)
+                    yield await self._commit_taken(completed(draft, step.said), step, tip, by)
 
     async def _answered(self, draft: Draft, by: Caller) -> Registration | None:
         """What a call with this key was answered before."""
@@ -89,7 +90,7 @@ class ModelService:
         found = await self.care.store.version(before.kind, before.model, before.version)
         return Registration(found, existed=True) if found is not None else None
 
-    async def _model_for(self, draft: Draft, by: Caller) -> Model:
+    async def model_for(self, draft: Draft, by: Caller) -> Model:
         """The one that is there, or a new one that is not yet remembered."""
         found = await self.care.store.model(draft.kind, draft.model)
         if found is None:
@@ -111,12 +112,12 @@ class ModelService:
             raise FailedPrecondition(f"{draft.model}:{draft.branch} is no branch: it is a {branch.kind}", hint="name a branch", reference=draft.branch)
         return branch.version if branch is not None else ""
 
-    async def _take(self, source: Source, base: Manifest | None, model: Model) -> AsyncIterator[Progress | Taken]:
+    async def within_quota(self, taking: AsyncIterator[Progress | Came], model: Model) -> AsyncIterator[Progress | Came]:
         """Watches the quota of the model's owner, so that nobody fills the disk first and is told afterwards."""
         limit = self.care.limit_of(model.owner)
         holding = (await self.care.store.holdings()).get(model.owner_uid) if limit else None
         used = holding.stored_bytes if holding is not None else 0
-        async with _closing(self.care.vault.take(source, base)) as steps:
+        async with closing(taking) as steps:
             async for step in steps:
                 new = step.stored if isinstance(step, Progress) else step.stored_bytes
                 if limit and new and used + new > limit:
@@ -130,7 +131,7 @@ class ModelService:
     async def _commit_taken(self, draft: Draft, taken: Taken, tip: str, by: Caller) -> Registration:
         store = self.care.store
         async with self.care.deciding:
-            model = await self._model_for(draft, by)
+            model = await self.model_for(draft, by)
             there = await self._tip(draft)
             if there != tip:
                 raise conflict(draft.model, draft.branch, expected=tip, there=there)
@@ -176,7 +177,7 @@ def _made(draft: Draft, version: Version, now_s: float) -> Sequence[Use]:
 
 
 @asynccontextmanager
-async def _closing(steps: AsyncIterator[Step]) -> AsyncIterator[AsyncIterator[Step]]:
+async def closing(steps: AsyncIterator[Step]) -> AsyncIterator[AsyncIterator[Step]]:
     """Closed at the end of the block, and not when the garbage collector finds it."""
     try:
         yield steps

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from aios.v1 import models_pb2 as pb
-from aios.v1.models_pb2_grpc import ModelsServicer as Wire
 from aiosd.errors import InvalidArgument
 from aiosd.models.care_service import ModelCare
 from aiosd.models.history import strategy_of
@@ -14,6 +13,7 @@ from aiosd.models.move_service import ModelMoves
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Progress
 from aiosd.models.read_service import MOST_A_PAGE, ModelReader
+from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc import slices
@@ -21,6 +21,7 @@ from aiosd.rpc.auth import caller, check_owner
 from aiosd.rpc.context import Context
 from aiosd.rpc.fields import amount, needed, printable, seconds, text
 from aiosd.rpc.limits import NAME, PATH, TEXT
+from aiosd.rpc.models_carry import CarryCalls
 from aiosd.rpc.needs import JobCalls, OutputCalls
 from aiosd.rpc.streams import closing
 
@@ -33,6 +34,7 @@ class ModelServices:
     moves: ModelMoves
     care: ModelCare
     reader: ModelReader
+    sender: ModelSender
     groups_of: Callable[[str, int], frozenset[str]]
 
     def by(self) -> Caller:
@@ -41,7 +43,7 @@ class ModelServices:
         return Caller(principal, partial(self.groups_of, principal.name, principal.gid))
 
 
-class ModelsServicer(Wire):
+class ModelsServicer(CarryCalls):
     def __init__(self, services: ModelServices, jobs: JobCalls, outputs: OutputCalls) -> None:
         self._services = services
         self._jobs = jobs

@@ -15,6 +15,8 @@ from aiosd.models.move_service import ModelMoves, Wish
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelStore
 from aiosd.models.read_service import Given, ModelReader
+from aiosd.models.receive_service import ModelReceiver
+from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService, Registration
 from aiosd.models.version import Kind
 from aiosd.rpc.models import ModelServices
@@ -50,6 +52,7 @@ class ModelWorld:
         self.reader = ModelReader(self.store, self.vault)
         self.care = ModelCare(self.store, self.vault, self.reader, self._tick, lambda user: self.limits.get(user, 0), lambda: 1 << 40, self.steps.append)
         self.models, self.moves = ModelService(self.care), ModelMoves(self.care)
+        self.sender = ModelSender(self.reader, ModelReceiver(self.models))
 
     def _tick(self) -> float:
         self.now_s += 1
@@ -57,7 +60,7 @@ class ModelWorld:
 
     @property
     def services(self) -> ModelServices:
-        return ModelServices(self.models, self.moves, self.care, self.reader, groups_of)
+        return ModelServices(self.models, self.moves, self.care, self.reader, self.sender, groups_of)
 
     def file(self, content: str | bytes, name: str = "model.bin") -> str:
         path = self.directory / name
