@@ -5,7 +5,9 @@ mapped, where its chunks would save nothing; they are known to the index all the
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +29,7 @@ from aiosd.storage.blobs.worksite import Readable, Worksite
 
 _BATCH_BYTES, _BATCH_FILES = 4 << 20, 1000
 _SAVES = 0.05  # the part of a file that must be there already for it not to stay whole
-
+_SYNCHRONISING = 8  # files that are kept open for that
 
 _DEFAULT = Plan(squeeze=True)
 
@@ -44,7 +46,10 @@ class _Copy:
 
 @dataclass(slots=True)
 class Taker:
-    """Takes files one after another; `finish` makes all of it durable. `base`: what the differences may be to."""
+    """Takes files one after another, and has them synchronised meanwhile; `finish` waits for that, and gives them their names.
+
+    base    what the differences may be to
+    """
 
     site: Worksite
     base: Manifest | None = None
@@ -55,6 +60,8 @@ class Taker:
     _entries: list[FileEntry] = field(default_factory=list)
     _wholes: list[tuple[Path, str]] = field(default_factory=list)
     _pack: PackWriter | None = None
+    _synchroniser: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="sync"))
+    _synchronising: "deque[Future[None]]" = field(default_factory=deque)
     _reader: Reader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,13 +86,15 @@ class Taker:
                 self._take_small()
                 waiting = 0
         self._take_small()
+        if self._pack is not None:
+            self._meanwhile(self._pack.close)
         return sorted(self._entries, key=lambda entry: entry.path)
 
     def finish(self) -> Sequence[Stored]:
         """All that is new lies durably under its name. Until it is remembered it is garbage."""
         self.site.reached("take.3-written")
-        if self._pack is not None:
-            self._pack.close()
+        while self._synchronising:
+            self._synchronising.popleft().result()
         self.site.reached("take.4-synced")
         for path, digest in self._wholes:
             settle(path, self.site.layout.path(place_of_whole(digest)))
@@ -96,6 +105,7 @@ class Taker:
         return self.new
 
     def close(self) -> None:
+        self._synchroniser.shutdown(cancel_futures=True)
         self._reader.close()
         if self._pack is not None:
             self._pack.abandon()
@@ -158,7 +168,7 @@ class Taker:
             os.fchmod(fd, READ_ONLY)
             os.utime(fd, ns=(STAMP_NS, STAMP_NS))
             self.site.reached("take.2-copied")
-            os.fsync(fd)
+            self._meanwhile(partial(_synchronise, os.dup(fd)))
         finally:
             os.close(fd)
         self._wholes.append((path, digest))
@@ -226,6 +236,11 @@ class Taker:
         asked = [digest for digest in digests if digest not in mine]
         return {**self.site.lookup(asked), **mine} if asked else mine
 
+    def _meanwhile(self, synchronise: Callable[[], None]) -> None:
+        self._synchronising.append(self._synchroniser.submit(synchronise))
+        if len(self._synchronising) > _SYNCHRONISING:
+            self._synchronising.popleft().result()
+
     def _advance(self, count: int) -> None:
         self.done += count
         self.site.report(self.done, self.stored)
@@ -260,3 +275,10 @@ def _hash(hasher: blake3, pieces: Sequence[memoryview]) -> None:
 def _write(fd: int, pieces: Sequence[memoryview]) -> None:
     disk.write_sparse(fd, joined(pieces))
     disk.start_writing(fd)
+
+
+def _synchronise(fd: int) -> None:
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
