@@ -230,7 +230,7 @@ class BlobVault:
     @asynccontextmanager
     async def _work(self, request: words.Request, lease: Lease) -> AsyncIterator[AsyncIterator[words.Said]]:
         """What a child says that does this; it is gone at the end of the block."""
-        async with working(_WORKER) as work:
+        async with working(_WORKER, patient=isinstance(request, words.Verify | words.Rewrite)) as work:
             await work.send(words.encode(request))
             async with aclosing(self._heard(work, lease)) as said:
                 yield said
