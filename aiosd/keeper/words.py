@@ -1,10 +1,13 @@
 """What the daemon and a child at work say to each other: frames of MessagePack, one request, then questions and answers, then the end."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 import msgspec
 
 from aiosd import errors
 from aiosd.errors import AiosError
-from aiosd.models.manifest import Manifest
+from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.ports import Source, Stored, Taken
 from aiosd.storage.blobs.settings import BlobSettings
 
@@ -56,7 +59,16 @@ class Advance(Word, frozen=True, tag=True):
     stored: int
 
 
+class Part(Word, frozen=True, tag=True):
+    """Of what was taken: the daemon has other things to do between two of them."""
+
+    files: list[FileEntry]
+    chunks: list[Stored]
+
+
 class Took(Word, frozen=True, tag=True):
+    """`taken` without what the parts have said."""
+
     taken: Taken
 
 
@@ -81,8 +93,10 @@ class Failed(Word, frozen=True, tag=True):
     facts: dict[str, str]
 
 
+_AT_ONCE = 1000  # files or chunks in one part
+
 Request = Take | Give | Verify | Rewrite
-Said = Ask | Advance | Took | Gave | Verified | Rewrote | Failed
+Said = Ask | Advance | Part | Took | Gave | Verified | Rewrote | Failed
 _encoder = msgspec.msgpack.Encoder()
 _requests, _said, _answers = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Decoder(Said), msgspec.msgpack.Decoder(Answer)
 
@@ -101,6 +115,18 @@ def decode_said(frame: bytes) -> Said:
 
 def decode_answer(frame: bytes) -> Answer:
     return _answers.decode(frame)
+
+
+def in_parts(taken: Taken) -> Iterator[Part | Took]:
+    files, chunks = taken.manifest.files, taken.chunks
+    for at in range(0, max(len(files), len(chunks)), _AT_ONCE):
+        yield Part(list(files[at : at + _AT_ONCE]), list(chunks[at : at + _AT_ONCE]))
+    yield Took(replace(taken, manifest=replace(taken.manifest, files=()), chunks=()))
+
+
+def together(parts: Sequence[Part], took: Took) -> Taken:
+    manifest = replace(took.taken.manifest, files=tuple(file for part in parts for file in part.files))
+    return replace(took.taken, manifest=manifest, chunks=[chunk for part in parts for chunk in part.chunks])
 
 
 def failed(error: AiosError) -> Failed:

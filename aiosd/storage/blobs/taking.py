@@ -8,11 +8,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from blake3 import blake3
+from msgspec import structs
 
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.ports import Stored
@@ -55,6 +56,7 @@ class Taker:
     base: Manifest | None = None
     new: list[Stored] = field(default_factory=list)
     done: int = 0
+    _whole_bytes: int = 0
     _mine: dict[str, Stored] = field(default_factory=dict)
     _small: "list[tuple[Readable, bytes]]" = field(default_factory=list)
     _entries: list[FileEntry] = field(default_factory=list)
@@ -70,7 +72,7 @@ class Taker:
     @property
     def stored(self) -> int:
         """Bytes that are new on the disk."""
-        return (self._pack.bytes if self._pack else 0) + sum(one.size for one in self.new if one.place == place_of_whole(one.digest))
+        return (self._pack.bytes if self._pack else 0) + self._whole_bytes
 
     def take(self, files: Iterable[Readable]) -> Sequence[FileEntry]:
         """By path. Raises OSError (a full disk), and whatever `files` raises."""
@@ -148,7 +150,7 @@ class Taker:
         for entry in self.base.files if self.base else ():
             if entry.digest == digest and len(self._known({chunk.digest for chunk in entry.chunks})) == len({chunk.digest for chunk in entry.chunks}):
                 self._advance(file.size)
-                return replace(entry, path=file.path, executable=file.executable)
+                return structs.replace(entry, path=file.path, executable=file.executable)
         return None
 
     def _whole(self, file: Readable, lengths: Sequence[int] | None, *, whatever_it_saves: bool = False) -> FileEntry:
@@ -187,6 +189,7 @@ class Taker:
 
     def _remember_parts(self, digest: str, size: int, chunks: Sequence[Chunk], known: Collection[str]) -> None:
         place, at = place_of_whole(digest), 0
+        self._whole_bytes += size
         self._remember(Stored(digest, size, place, 0, size, RAW))
         for chunk in chunks:
             if chunk.digest not in known and chunk.digest not in self._mine:
