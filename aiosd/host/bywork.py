@@ -10,7 +10,7 @@ from pathlib import Path
 import aiosd
 from aiosd.errors import Unavailable
 
-_START = "import sys; sys.path.append({root!r}); from aiosd.host.bywork_child import main; main({program!r})"
+_START = "import sys; sys.path.append({root!r}); from aiosd.host.bywork_child import main; main({program!r}, {patient!r})"
 _ROOT = str(Path(aiosd.__file__).resolve().parent.parent)
 _LENGTH_BYTES = 4
 _MOST_BYTES = 1 << 30
@@ -49,12 +49,13 @@ class Work:
 
 
 @asynccontextmanager
-async def working(program: str) -> AsyncIterator[Work]:
+async def working(program: str, *, patient: bool = False) -> AsyncIterator[Work]:
     """Start `program`, a module with `main() -> None` that speaks on descriptors 0 and 1; it is killed at the end of the block.
 
+    patient   nobody waits for it
     raises    Unavailable when somebody else killed it, RuntimeError with its last words when it failed
     """
-    words = [sys.executable, "-I", "-X", "utf8", "-c", _START.format(root=_ROOT, program=program)]
+    words = [sys.executable, "-I", "-X", "utf8", "-c", _START.format(root=_ROOT, program=program, patient=patient)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*words, env=_environment(), cwd="/", start_new_session=True, stdin=pipe, stdout=pipe, stderr=pipe)
     hearing = asyncio.create_task(_last_of(process.stderr), name="hearing a child")

@@ -6,8 +6,10 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import structs
 
 from aiosd import logs
 from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
@@ -73,14 +75,18 @@ class BlobVault:
     async def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
         async with self._scratch() as name, self._slots:
             with self.leases.held() as lease:
+                batches: list[words.Batch] = []
                 async with self._work(words.Take(self.settings, source, name, base), lease) as said:
                     async for word in said:
-                        if isinstance(word, words.Took):
-                            lease.add({one.digest for one in word.taken.chunks})
+                        if isinstance(word, words.Batch):
+                            batches.append(word)
+                            lease.add({one.digest for one in word.chunks})
+                        elif isinstance(word, words.Took):
+                            taken = words.together(batches, word)
                             try:
-                                yield word.taken
+                                yield taken
                             finally:
-                                await self._healed(word.taken.chunks)
+                                await self._healed(taken.chunks)
                         else:
                             yield _progress(word)
 
@@ -286,7 +292,7 @@ class BlobVault:
     @asynccontextmanager
     async def _work(self, request: words.Request, lease: Lease, feed: Feed | None = None) -> AsyncIterator[AsyncIterator[words.Said]]:
         """What a child says that does this; it is gone at the end of the block. `feed`: what it asks for piece by piece."""
-        async with working(_WORKER) as work:
+        async with working(_WORKER, patient=isinstance(request, words.Verify | words.Rewrite)) as work:
             await work.send(words.encode(request))
             async with aclosing(self._heard(work, lease, feed)) as said:
                 yield said
@@ -346,7 +352,7 @@ def _from(entry: FileEntry, offset: int, reader: Reader) -> tuple[int, Iterator[
     while first < len(entry.chunks) and entry.chunks[first].digest != entry.digest and begin + entry.chunks[first].size <= offset:
         begin += entry.chunks[first].size
         first += 1
-    return begin, reader.file(replace(entry, chunks=entry.chunks[first:]))
+    return begin, reader.file(structs.replace(entry, chunks=entry.chunks[first:]))
 
 
 def _sampled(digest: str, permille: int) -> bool:

@@ -1,11 +1,14 @@
 """What the daemon and a child at work say to each other: frames of MessagePack, one request, then questions and answers, then the end."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 import msgspec
 
 from aiosd import errors
 from aiosd.errors import AiosError
 from aiosd.models.layouts import Form
-from aiosd.models.manifest import Manifest
+from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.ports import Part, Received, Source, Stored, Taken
 from aiosd.models.version import Commit
 from aiosd.storage.blobs.settings import BlobSettings
@@ -109,7 +112,16 @@ class Advance(Word, frozen=True, tag=True):
     stored: int
 
 
+class Batch(Word, frozen=True, tag=True):
+    """Of what was taken: the daemon has other things to do between two of them."""
+
+    files: list[FileEntry]
+    chunks: list[Stored]
+
+
 class Took(Word, frozen=True, tag=True):
+    """`taken` without what the batches have said."""
+
     taken: Taken
 
 
@@ -142,8 +154,10 @@ class Failed(Word, frozen=True, tag=True):
     facts: dict[str, str]
 
 
+_AT_ONCE = 1000  # files or chunks in one batch
+
 Request = Take | Give | Verify | Rewrite | Receive | Bundle | Lay | Peek
-Said = Ask | More | Advance | Took | Head | Got | Gave | Verified | Rewrote | Failed
+Said = Ask | More | Advance | Batch | Took | Head | Got | Gave | Verified | Rewrote | Failed
 _encoder = msgspec.msgpack.Encoder()
 _requests, _said = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Decoder(Said)
 _answers, _pieces = msgspec.msgpack.Decoder(Answer), msgspec.msgpack.Decoder(Piece)
@@ -167,6 +181,18 @@ def decode_answer(frame: bytes) -> Answer:
 
 def decode_piece(frame: bytes) -> Piece:
     return _pieces.decode(frame)
+
+
+def in_batches(taken: Taken) -> Iterator[Batch | Took]:
+    files, chunks = taken.manifest.files, taken.chunks
+    for at in range(0, max(len(files), len(chunks)), _AT_ONCE):
+        yield Batch(list(files[at : at + _AT_ONCE]), list(chunks[at : at + _AT_ONCE]))
+    yield Took(replace(taken, manifest=replace(taken.manifest, files=()), chunks=()))
+
+
+def together(batches: Sequence[Batch], took: Took) -> Taken:
+    manifest = replace(took.taken.manifest, files=tuple(file for batch in batches for file in batch.files))
+    return replace(took.taken, manifest=manifest, chunks=[chunk for batch in batches for chunk in batch.chunks])
 
 
 def failed(error: AiosError) -> Failed:

@@ -44,7 +44,10 @@ def main() -> None:
 
 def _done(request: words.Request, line: Line) -> words.Word:
     if isinstance(request, words.Take):
-        return words.Took(_take(request, line))
+        *parts, took = words.in_batches(_take(request, line))
+        for part in parts:
+            line.say(part)
+        return took
     if isinstance(request, words.Give):
         return words.Gave(_give(request, line))
     if isinstance(request, words.Receive):

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from aiosd.access.principal import Principal
 from aiosd.models.diff import TensorDiff
 from aiosd.models.manifest import Manifest
@@ -12,8 +14,7 @@ from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.version import Kind, Lineage, Schema, Version, VersionState
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A chunk as it lies in the store: `place` is the pack (or whole file) that has it, from `offset` for `stored_size` bytes."""
 
     digest: str

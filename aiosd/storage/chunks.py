@@ -10,10 +10,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from aiosd.models.ports import Stored
 from aiosd.storage import schema
 
-_AT_ONCE = 500  # values in one statement
+_AT_ONCE = 500  # values in one statement, rows in one execution
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Connections(Protocol):
@@ -45,8 +46,8 @@ class SqlChunks:
 
 def save(tx: Connection, new: Sequence[Stored]) -> None:
     """Add them. One that is there already stays where it is, for others may be differences to it; one whose base is lost is replaced."""
-    if new:  # an empty executemany is not a no-op
-        tx.execute(_insert(tx.dialect.name), [_row(one) for one in new])
+    for part in _parts(new):
+        tx.execute(_insert(tx.dialect.name), [_row(one) for one in part])
 
 
 def commit(tx: Connection, new: Sequence[Stored], gone: Collection[tuple[str, str]]) -> None:
@@ -99,7 +100,7 @@ def _found(tx: Connection, digests: Iterable[str]) -> dict[str, Stored]:
     return found
 
 
-def _parts(values: Sequence[str]) -> Iterable[Sequence[str]]:
+def _parts(values: Sequence[T]) -> Iterable[Sequence[T]]:
     return (values[at : at + _AT_ONCE] for at in range(0, len(values), _AT_ONCE))
 
 

@@ -51,6 +51,7 @@ class Giver:
     report: Callable[[int, int], None] = lambda done, stored: None
     reached: Callable[[str], None] = lambda step: None
     _done: int = 0
+    _clones: bool = True  # until one could not be made
 
     def standing(self, manifest: Manifest, asked: Asked) -> str | None:
         """The checkout that is there already, and has not been touched since."""
@@ -174,7 +175,7 @@ class Giver:
 
     def _link(self, source: Path, path: Path, entry: FileEntry, asked: Asked) -> None:
         """A clone for whoever could write to the store; a link for everybody else. What runs needs a mode, and so a file, of its own."""
-        if not entry.executable and not asked.mine:
+        if not entry.executable and not (asked.mine and self._clones):
             _link_or_copy(source, path)
             return
         with source.open("rb") as old, path.open("xb") as new:
@@ -184,7 +185,7 @@ class Giver:
                 shutil.copyfileobj(old, new, 1 << 20)
                 mode = RUNNABLE
             else:
-                mode = 0
+                mode, self._clones = 0, False  # this file system cannot
         if not mode:
             path.unlink()
             _link_or_copy(source, path)

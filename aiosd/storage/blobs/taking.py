@@ -5,18 +5,22 @@ mapped, where its chunks would save nothing; they are known to the index all the
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from blake3 import blake3
+from msgspec import structs
 
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.ports import Stored
 from aiosd.storage.blobs import disk
 from aiosd.storage.blobs.coding import RAW
-from aiosd.storage.blobs.cutting import Boundaries, pieces_at, read_exactly, windows
+from aiosd.storage.blobs.cutting import Boundaries, blocks, joined, pieces_at, read_exactly, windows
+from aiosd.storage.blobs.lanes import side_by_side
 from aiosd.storage.blobs.layout import READ_ONLY, STAMP_NS, place_of_pack, place_of_whole, settle
 from aiosd.storage.blobs.pack import PackWriter
 from aiosd.storage.blobs.parents import parent_file
@@ -26,7 +30,7 @@ from aiosd.storage.blobs.worksite import Readable, Worksite
 
 _BATCH_BYTES, _BATCH_FILES = 4 << 20, 1000
 _SAVES = 0.05  # the part of a file that must be there already for it not to stay whole
-
+_SYNCHRONISING = 8  # files that are kept open for that
 
 _DEFAULT = Plan(squeeze=True)
 
@@ -43,18 +47,23 @@ class _Copy:
 
 @dataclass(slots=True)
 class Taker:
-    """Takes files one after another; `finish` makes all of it durable. `base`: what the differences may be to."""
+    """Takes files one after another, and has them synchronised meanwhile; `finish` waits for that, and gives them their names.
+
+    base    what the differences may be to
+    """
 
     site: Worksite
     base: Manifest | None = None
     new: list[Stored] = field(default_factory=list)
     done: int = 0
+    _whole_bytes: int = 0
     _mine: dict[str, Stored] = field(default_factory=dict)
     _small: "list[tuple[Readable, bytes]]" = field(default_factory=list)
     _entries: list[FileEntry] = field(default_factory=list)
     _wholes: list[tuple[Path, str]] = field(default_factory=list)
     _pack: PackWriter | None = None
-    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="take"))
+    _synchroniser: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="sync"))
+    _synchronising: "deque[Future[None]]" = field(default_factory=deque)
     _reader: Reader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,7 +72,7 @@ class Taker:
     @property
     def stored(self) -> int:
         """Bytes that are new on the disk."""
-        return (self._pack.bytes if self._pack else 0) + sum(one.size for one in self.new if one.place == place_of_whole(one.digest))
+        return (self._pack.bytes if self._pack else 0) + self._whole_bytes
 
     def take(self, files: Iterable[Readable]) -> Sequence[FileEntry]:
         """By path. Raises OSError (a full disk), and whatever `files` raises."""
@@ -79,13 +88,15 @@ class Taker:
                 self._take_small()
                 waiting = 0
         self._take_small()
+        if self._pack is not None:
+            self._meanwhile(self._pack.close)
         return sorted(self._entries, key=lambda entry: entry.path)
 
     def finish(self) -> Sequence[Stored]:
         """All that is new lies durably under its name. Until it is remembered it is garbage."""
         self.site.reached("take.3-written")
-        if self._pack is not None:
-            self._pack.close()
+        while self._synchronising:
+            self._synchronising.popleft().result()
         self.site.reached("take.4-synced")
         for path, digest in self._wholes:
             settle(path, self.site.layout.path(place_of_whole(digest)))
@@ -96,7 +107,7 @@ class Taker:
         return self.new
 
     def close(self) -> None:
-        self._threads.shutdown()
+        self._synchroniser.shutdown(cancel_futures=True)
         self._reader.close()
         if self._pack is not None:
             self._pack.abandon()
@@ -139,7 +150,7 @@ class Taker:
         for entry in self.base.files if self.base else ():
             if entry.digest == digest and len(self._known({chunk.digest for chunk in entry.chunks})) == len({chunk.digest for chunk in entry.chunks}):
                 self._advance(file.size)
-                return replace(entry, path=file.path, executable=file.executable)
+                return structs.replace(entry, path=file.path, executable=file.executable)
         return None
 
     def _whole(self, file: Readable, lengths: Sequence[int] | None, *, whatever_it_saves: bool = False) -> FileEntry:
@@ -159,7 +170,7 @@ class Taker:
             os.fchmod(fd, READ_ONLY)
             os.utime(fd, ns=(STAMP_NS, STAMP_NS))
             self.site.reached("take.2-copied")
-            os.fsync(fd)
+            self._meanwhile(partial(_synchronise, os.dup(fd)))
         finally:
             os.close(fd)
         self._wholes.append((path, digest))
@@ -168,20 +179,17 @@ class Taker:
 
     def _copied(self, source: int, target: int | None, size: int, lengths: Sequence[int] | None) -> tuple[str, list[Chunk]]:
         """Read once: hashed as a whole, hashed in pieces and written at the same time."""
-        hasher, chunks = blake3(), []
-        for pieces in windows(source, size, lengths, self.site.sizes):
-            data = _joined(pieces)
-            hashing = self._threads.submit(hasher.update, data)
-            writing = self._threads.submit(_write, target, data) if target is not None else None
-            chunks += [Chunk(blake3(piece).hexdigest(), len(piece)) for piece in pieces]
-            hashing.result()
-            if writing is not None:
-                writing.result()
-            self._advance(len(data))
+        hasher, chunks = blake3(), list[Chunk]()
+        writing = [partial(_write, target)] if target is not None else []
+        with side_by_side(windows(source, size, lengths, self.site.sizes), _named, partial(_hash, hasher), *writing) as passed:
+            for pieces, (digests, *_) in passed:
+                chunks += map(Chunk, digests, map(len, pieces))
+                self._advance(sum(map(len, pieces)))
         return hasher.hexdigest(), chunks
 
     def _remember_parts(self, digest: str, size: int, chunks: Sequence[Chunk], known: Collection[str]) -> None:
         place, at = place_of_whole(digest), 0
+        self._whole_bytes += size
         self._remember(Stored(digest, size, place, 0, size, RAW))
         for chunk in chunks:
             if chunk.digest not in known and chunk.digest not in self._mine:
@@ -190,22 +198,24 @@ class Taker:
 
     def _in_pieces(self, file: Readable, lengths: Sequence[int] | None, plan: Plan) -> FileEntry:
         hasher, chunks = blake3(), list[Chunk]()
-        for pieces in windows(file.fd, file.size, lengths, self.site.sizes):
-            hashing = self._threads.submit(hasher.update, _joined(pieces))
-            digests = [blake3(piece).hexdigest() for piece in pieces]
-            known = self._known(set(digests))
-            new = [at for at, digest in enumerate(digests) if digest not in known]
-            bases = plan.base.pieces({len(chunks) + at: len(pieces[at]) for at in new}) if plan.base and new else {}
-            for at in new:
-                if digests[at] not in self._mine:
-                    self._keep(digests[at], pieces[at], plan, bases.get(len(chunks) + at))
-            chunks += [Chunk(digest, len(piece)) for digest, piece in zip(digests, pieces, strict=True)]
-            hashing.result()
-            self._advance(sum(map(len, pieces)))
+        with side_by_side(windows(file.fd, file.size, lengths, self.site.sizes), _named, partial(_hash, hasher)) as passed:
+            for pieces, (digests, _) in passed:
+                self._keep_new(digests, pieces, plan, len(chunks))
+                chunks += map(Chunk, digests, map(len, pieces))
+                self._advance(sum(map(len, pieces)))
         digest = hasher.hexdigest()
         if len(chunks) > 1 and self._is_wanted_whole(digest):
             return self._whole(file, lengths, whatever_it_saves=True)
         return FileEntry(file.path, file.size, digest, tuple(chunks), file.executable)
+
+    def _keep_new(self, digests: Sequence[str], pieces: Sequence[memoryview], plan: Plan, number: int) -> None:
+        """Those that are not there yet, `number` the first of them in its file."""
+        known = self._known(set(digests))
+        new = [at for at, digest in enumerate(digests) if digest not in known]
+        bases = plan.base.pieces({number + at: len(pieces[at]) for at in new}) if plan.base and new else {}
+        for at in new:
+            if digests[at] not in self._mine:
+                self._keep(digests[at], pieces[at], plan, bases.get(number + at))
 
     def _is_wanted_whole(self, digest: str) -> bool:
         """A version has it as one file, which was damaged: only that heals it."""
@@ -229,6 +239,11 @@ class Taker:
         asked = [digest for digest in digests if digest not in mine]
         return {**self.site.lookup(asked), **mine} if asked else mine
 
+    def _meanwhile(self, synchronise: Callable[[], None]) -> None:
+        self._synchronising.append(self._synchroniser.submit(synchronise))
+        if len(self._synchronising) > _SYNCHRONISING:
+            self._synchronising.popleft().result()
+
     def _advance(self, count: int) -> None:
         self.done += count
         self.site.report(self.done, self.stored)
@@ -245,19 +260,28 @@ def _boundaries(find: Boundaries, file: Readable) -> Sequence[int] | None:
 
 
 def _digest_of(file: Readable) -> str:
-    hasher, at = blake3(max_threads=2), 0
-    while at < file.size:
-        data = read_exactly(file.fd, min(8 << 20, file.size - at), at)
-        hasher.update(data)
-        at += len(data)
+    hasher = blake3(max_threads=2)
+    with side_by_side(blocks(file.fd, file.size), partial(_hash, hasher)) as passed:
+        for _ in passed:
+            continue
     return hasher.hexdigest()
 
 
-def _joined(pieces: Sequence[memoryview]) -> memoryview:
-    """They are neighbours, from the beginning of one buffer on."""
-    return memoryview(pieces[0].obj)[: sum(map(len, pieces))]
+def _named(pieces: Sequence[memoryview]) -> list[str]:
+    return [blake3(piece).hexdigest() for piece in pieces]
 
 
-def _write(fd: int, data: memoryview) -> None:
-    disk.write_sparse(fd, data)
+def _hash(hasher: blake3, pieces: Sequence[memoryview]) -> None:
+    hasher.update(joined(pieces))
+
+
+def _write(fd: int, pieces: Sequence[memoryview]) -> None:
+    disk.write_sparse(fd, joined(pieces))
     disk.start_writing(fd)
+
+
+def _synchronise(fd: int) -> None:
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
