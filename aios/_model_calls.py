@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer", "pb.RegisterResponse", "pb.CheckoutResponse", "pb.VerifyResponse")
 BEFORE = "-"
 _PAGE = 500
+_READING_S = 3600.0
 
 
 class StoreCalls:
@@ -112,12 +113,12 @@ class StoreCalls:
                 return
 
     def diff(self, a: str, b: str, *, tensors: bool = False, timeout: float | None = None) -> Diff:
-        """`b` against `a`; `b` may leave the model out: ":prod", "@abc123"."""
+        """`b` against `a`; `b` may leave the model out: ":prod", "@abc123". With `tensors` all that differs is read, which may take minutes."""
         from aios import _convert_models
         from aios.v1 import models_pb2 as pb
 
         request = pb.DiffRequest(a=a, b=b, kind=self._wire_kind, tensors=tensors)
-        return _convert_models.diff(self._channel.unary("Models/Diff", request, pb.DiffResponse, timeout))
+        return _convert_models.diff(self._channel.unary("Models/Diff", request, pb.DiffResponse, _READING_S if tensors and timeout is None else timeout))
 
     # References
 

@@ -210,7 +210,11 @@ def section(title: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
     if not kept:
         return []
     longest = max(len(label) for label, _ in kept)
-    return [coloured(title, "bold", colourful(sys.stdout)), *(f"  {label:<{longest}}  {value}" for label, value in kept)]
+    return [heading(title), *(f"  {label:<{longest}}  {value}" for label, value in kept)]
+
+
+def heading(title: str) -> str:
+    return coloured(title, "bold", colourful(sys.stdout))
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -17,10 +17,11 @@ from typing import BinaryIO
 import msgspec
 
 from aiosd.models import tensordiff
+from aiosd.models.diff import TensorDiff
 from aiosd.models.formats.directory import FileReport, Inspection, inspect
 from aiosd.models.reading import StoredTensor
 
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _MOST_FILES, _DEEPEST = 200_000, 64
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MOST_OPEN = 256
@@ -62,7 +63,9 @@ def _give_up(work: Work) -> None:
         os.setgroups([])
         os.setresgid(work.gid, work.gid, work.gid)
         os.setresuid(work.uid, work.uid, work.uid)
-    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # nobody waits for the answer then; a change of user takes it back
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _limit(resource.RLIMIT_AS, work.memory_bytes)
     _limit(resource.RLIMIT_CPU, work.cpu_s, 1)
     _limit(resource.RLIMIT_FSIZE, work.answer_bytes)
@@ -91,7 +94,7 @@ def _too_much(what: str) -> Inspection:
     return Inspection(Schema(notes=(f"it was not read: that takes more {what} than a reader is given",)))
 
 
-def _compare(before: tuple[int, str], after: tuple[int, str]) -> tensordiff.Comparison:
+def _compare(before: tuple[int, str], after: tuple[int, str]) -> TensorDiff:
     reports: list[Mapping[str, FileReport]] = []
     reads: list[tensordiff.Read] = []
     for fd, name in (before, after):
@@ -100,7 +103,7 @@ def _compare(before: tuple[int, str], after: tuple[int, str]) -> tensordiff.Comp
         reads.append(_reader(opens))
     found = tensordiff.compare(reports[0], reports[1], reads[0], reads[1])
     notes = [f"{path}: {one.refused or one.left}" for files in reports for path, one in files.items() if one.refused or one.left]
-    return tensordiff.Comparison(found.changes, found.unchanged, notes)
+    return TensorDiff(found.changes, found.unchanged, notes)
 
 
 def _reader(opens: Callable[[str], BinaryIO]) -> tensordiff.Read:

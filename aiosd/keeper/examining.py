@@ -1,15 +1,21 @@
-"""What the child asks of the readers of formats: where tensors begin, what a version is, whether it may be taken at all."""
+"""What the child asks of the readers of formats: where tensors begin, what a version is, whether it may be taken at all, what differs."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from aiosd.errors import InvalidArgument
 from aiosd.host import inspecting
 from aiosd.host.sources import Tree
+from aiosd.models.diff import TensorDiff
 from aiosd.models.formats import registry
 from aiosd.models.manifest import Manifest
 from aiosd.models.reading import Unreadable
 from aiosd.models.version import Schema
+
+_NOBODY = 65534
+MOST_CHANGES = 5000  # of tensors, in one answer
 
 
 def boundaries(path: str, file: BinaryIO) -> Sequence[int] | None:
@@ -31,3 +37,22 @@ def examine(tree: Tree, manifest: Manifest) -> tuple[Schema, Sequence[str]]:
     for path, why in found.refused.items():
         raise InvalidArgument(f"'{path}' cannot be registered: {why}", hint="it is damaged, or made to do harm", path=tree.path, file=path)
     return found.schema, ()
+
+
+def differences(before: str, after: str) -> TensorDiff:
+    """Two checkouts, tensor by tensor, in a process with limits that may do no more than everybody, and read no more than these two.
+
+    raises    Exhausted
+    """
+    as_user = (_NOBODY, _NOBODY) if os.geteuid() == 0 else None
+    with _opened(before) as old, _opened(after) as new:
+        return inspecting.compare(old, new, as_user).foremost(MOST_CHANGES)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[inspecting.Model]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        yield inspecting.Model(fd, os.path.basename(path))
+    finally:
+        os.close(fd)

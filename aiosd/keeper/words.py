@@ -4,6 +4,7 @@ import msgspec
 
 from aiosd import errors
 from aiosd.errors import AiosError
+from aiosd.models.diff import TensorDiff
 from aiosd.models.manifest import Manifest
 from aiosd.models.ports import Source, Stored, Taken
 from aiosd.storage.blobs.settings import BlobSettings
@@ -42,6 +43,14 @@ class Rewrite(Word, frozen=True, tag=True):
     rows: list[Stored]
 
 
+class Compare(Word, frozen=True, tag=True):
+    """Two checkouts, tensor by tensor."""
+
+    settings: BlobSettings
+    before: str
+    after: str
+
+
 class Ask(Word, frozen=True, tag=True):
     digests: list[str]
 
@@ -72,6 +81,10 @@ class Rewrote(Word, frozen=True, tag=True):
     moved: list[Stored]
 
 
+class Compared(Word, frozen=True, tag=True):
+    found: TensorDiff
+
+
 class Failed(Word, frozen=True, tag=True):
     """An error for the caller."""
 
@@ -81,8 +94,8 @@ class Failed(Word, frozen=True, tag=True):
     facts: dict[str, str]
 
 
-Request = Take | Give | Verify | Rewrite
-Said = Ask | Advance | Took | Gave | Verified | Rewrote | Failed
+Request = Take | Give | Verify | Rewrite | Compare
+Said = Ask | Advance | Took | Gave | Verified | Rewrote | Compared | Failed
 _encoder = msgspec.msgpack.Encoder()
 _requests, _said, _answers = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Decoder(Said), msgspec.msgpack.Decoder(Answer)
 

@@ -16,7 +16,7 @@ from aiosd.host.identities import Identity, look_up
 from aiosd.host.sources import Tree
 from aiosd.jobs.job import Owner
 from aiosd.keeper import words
-from aiosd.keeper.examining import boundaries, examine
+from aiosd.keeper.examining import boundaries, differences, examine
 from aiosd.models.manifest import Manifest
 from aiosd.models.ports import Source, Stored, Taken
 from aiosd.storage.blobs.giving import Asked, Giver
@@ -51,6 +51,8 @@ def _done(request: words.Request, line: "_Line") -> words.Word:
         return words.Took(_take(request, line))
     if isinstance(request, words.Give):
         return words.Gave(_give(request, line))
+    if isinstance(request, words.Compare):
+        return words.Compared(differences(request.before, request.after))
     layout = Layout(Path(request.settings.directory))
     if isinstance(request, words.Rewrite):
         scratch = layout.incoming / request.name

@@ -277,9 +277,10 @@ class Vault(Protocol):
 
 
 class TensorDiffs(Protocol):
-    """Compares two versions tensor by tensor; offered by the readers of formats."""
+    """Compares two versions tensor by tensor; offered by the vault, which has the bytes."""
 
-    async def __call__(self, a: Manifest, b: Manifest) -> TensorDiff: ...
+    async def __call__(self, a: Manifest, b: Manifest) -> TensorDiff:
+        """The foremost changes, see `TensorDiff`. Raises DataLoss, Exhausted (it takes more than is allowed), DiskFull."""
 
 
 class Pins(Protocol):

@@ -1,6 +1,7 @@
 """Models from the command line and the SDK over a socket, the services and an SQLite database, to a vault of whole files."""
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from aios.versions import Settings
 from aiosctl.cli import root
 from aiosctl.failures import guarded
 from aiosd.models.care_service import ModelCare
+from aiosd.models.diff import TensorChange, TensorDiff
+from aiosd.models.manifest import Manifest
 from aiosd.storage.journal import SqlJournal
 from aiosd.storage.models import SqlModels
 from tests.fakes.model_world import ModelWorld, model_daemon
@@ -336,3 +339,23 @@ def test_data_has_the_same_verbs(daemon: Daemon, cli: Callable[..., Result]) -> 
     help_text = cli("data", "register", "--help").out
     assert "aiosctl data register" in help_text
     assert "dataset NAME" in help_text
+
+
+def test_tensors_are_told_on_one_screen(daemon: Daemon, cli: Callable[..., Result]) -> None:
+    async def tensor_diff(a: Manifest, b: Manifest) -> TensorDiff:
+        moved = [TensorChange(f"layer.{at}", "changed", "float32 [2]", "float32 [2]", 1 / (at + 1)) for at in range(60)]
+        return TensorDiff([TensorChange("head\x1b", "dtype", "float32 [2]", "float16 [2]"), *moved], 7, ["bad.gguf: it ends at 4"], 3)
+
+    for content in ("1", "2"):
+        cli("model", "register", "digits", daemon.file(content))
+    assert "cannot be compared" in cli("model", "diff", "digits", "--tensors").err
+    daemon.world.reader.tensor_diff = tensor_diff
+    lines = cli("model", "diff", "digits", "--tensors").out.splitlines()
+    at = lines.index("Tensors")
+    assert lines[at + 1].split() == ["head\\x1b", "dtype", "float32", "[2]", "->", "float16", "[2]"]
+    assert lines[at + 2].split() == ["layer.0", "changed", "float32", "[2]", "by", "1", "of", "its", "norm"]
+    assert lines[at + 51 :] == ["  and 14 more; -o wide lists them", "7 tensors are as they were", "not compared: bad.gguf: it ends at 4"]
+    assert "  and 3 more\n" in cli("model", "diff", "digits", "--tensors", "-o", "wide").out
+    told = json.loads(cli("model", "diff", "digits", "--tensors", "-o", "json").out)
+    assert [one["relative_norm"] for one in told["tensors"][:2]] == [None, 1.0]
+    assert (told["tensors_unchanged"], told["tensors_left_out"]) == (7, 3)
