@@ -209,15 +209,21 @@ class StoreCalls:
         labels: Mapping[str, str] | None = None,
         author: str = "",
         job_id: str = "",
+        tensor: str = "",
         timeout: float | None = None,
     ) -> list[Model]:
-        """Those that may be read, by name. metrics  such as "accuracy>0.9"; all that is asked of versions is of one and the same"""
+        """Those that may be read, by name; with a text by how well it fits. What is asked of versions is of one and the same, but the text.
+
+        text     words, each of which begins a word of the name, the description, or anything that is said of any version
+        metrics  such as "accuracy>0.9"
+        tensor   the name of one, in which * and ? stand for anything: "encoder.*.weight"
+        """
         from aios import _convert_models
         from aios.v1 import models_pb2 as pb
 
         found: list[Model] = []
         request = pb.ListModelsRequest(
-            kind=self._wire_kind, text=text, format=format, metrics=metrics, labels=labels, author=author, job_id=job_id, page_size=_PAGE
+            kind=self._wire_kind, text=text, format=format, metrics=metrics, labels=labels, author=author, job_id=job_id, tensor=tensor, page_size=_PAGE
         )  # fmt: skip
         while True:
             answer = self._channel.unary("Models/List", request, pb.ListModelsResponse, timeout)

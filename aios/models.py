@@ -84,7 +84,7 @@ def checkout(ref: str, to: str = "", *, allow_flagged: bool = False, timeout: fl
 
 
 def models(**query: str) -> list[Model]:
-    """Those that may be read, by name; `text`, `format`, `author`, `job_id` narrow it down."""
+    """Those that may be read, by name; `text`, `format`, `author`, `job_id`, `tensor` narrow it down."""
     return _calls().search(**query)  # type: ignore[arg-type]  # all of these are texts
 
 

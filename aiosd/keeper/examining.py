@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import BinaryIO
 
 from aiosd.errors import InvalidArgument
@@ -10,8 +11,10 @@ from aiosd.host import inspecting
 from aiosd.host.sources import Tree
 from aiosd.models.diff import TensorDiff
 from aiosd.models.formats import registry
+from aiosd.models.formats.directory import tensor_names
 from aiosd.models.manifest import Manifest
 from aiosd.models.reading import Unreadable
+from aiosd.models.searching import kept_names
 from aiosd.models.version import Schema
 
 _NOBODY = 65534
@@ -26,8 +29,8 @@ def boundaries(path: str, file: BinaryIO) -> Sequence[int] | None:
         return None
 
 
-def examine(tree: Tree, manifest: Manifest) -> tuple[Schema, Sequence[str]]:
-    """What was taken, in a process with limits, as the user: the schema, and why the version is to be flagged.
+def examine(tree: Tree, manifest: Manifest) -> tuple[Schema, Sequence[str], Sequence[str]]:
+    """What was taken, in a process with limits, as the user: the schema, why the version is to be flagged, and the names of its tensors.
 
     It looks at the user's files, after they were read and before they are checked for changes: what it sees is what was taken.
     raises    InvalidArgument for a file that is not what it says it is
@@ -36,7 +39,10 @@ def examine(tree: Tree, manifest: Manifest) -> tuple[Schema, Sequence[str]]:
     found = inspecting.inspect(inspecting.Model(tree.fd, tree.name), as_user)
     for path, why in found.refused.items():
         raise InvalidArgument(f"'{path}' cannot be registered: {why}", hint="it is damaged, or made to do harm", path=tree.path, file=path)
-    return found.schema, ()
+    names = tensor_names(found.files.values())
+    kept = kept_names(names)
+    left = (f"of its {len(names)} tensors the first {len(kept)} can be searched for by name",) if len(kept) < len(names) else ()
+    return replace(found.schema, notes=(*found.schema.notes, *left)), (), kept
 
 
 def differences(before: str, after: str) -> TensorDiff:

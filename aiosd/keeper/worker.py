@@ -77,13 +77,13 @@ def _take(request: words.Take, line: "_Line") -> Taken:
     try:
         files = taker.take(tree.files())
         manifest = Manifest(tuple(files), tuple(tree.empty_directories), tree.single)
-        schema, findings = examine(tree, manifest)
+        schema, findings, tensors = examine(tree, manifest)
         tree.check()
         new = taker.finish()
     finally:
         taker.close()
         tree.close()
-    return Taken(manifest, new, schema, findings)
+    return Taken(manifest, new, schema, findings, tensors)
 
 
 def _give(request: words.Give, line: "_Line") -> str:

@@ -89,6 +89,7 @@ class ModelChanges:
     versions: Sequence[tuple[Version, bytes]] = ()  # with the bytes of the commit
     chunks: Sequence[Stored] = ()
     manifests: Mapping[str, bytes] = field(default_factory=dict)  # by digest
+    tensors: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the names of those that a manifest has
     references: Sequence[RefChange] = ()
     signatures: Sequence[Signature] = ()
     states: Sequence[Version] = ()  # whose state or reasons have changed
@@ -100,7 +101,12 @@ class ModelChanges:
 
 @dataclass(frozen=True, slots=True)
 class ModelQuery:
-    """Which models to list; empty fields match all. `metrics`: (name, operator, value)."""
+    """Which models to list; empty fields match all.
+
+    text     words, each of which stands somewhere, or begins a word there: in the name, the description, or any version
+    metrics  (name, operator, value)
+    tensor   the name of one, in which * and ? stand for anything
+    """
 
     kind: Kind = Kind.MODEL
     text: str = ""
@@ -129,7 +135,7 @@ class ModelStore(Protocol):
         """Make `changes` one durable fact. Raises Conflict with what was expected and what is there."""
 
     async def models(self, query: ModelQuery) -> Sequence[Model]:
-        """By name; all that match, whoever may see them."""
+        """By name, or where there is a text by how well it fits, then by name; all that match, whoever may see them."""
 
     async def model(self, kind: Kind, name: str) -> Model | None: ...
 
@@ -141,6 +147,9 @@ class ModelStore(Protocol):
 
     async def graph(self, kind: Kind, model: str, after: int = 0) -> Sequence[Node]:
         """All versions of one model with a number above `after`, newest first, without what is in them."""
+
+    async def last_number(self, kind: Kind, model: str) -> int:
+        """The highest that a version of it has had, also one that is gone; 0: none."""
 
     async def tally(self, kind: Kind, model: str) -> tuple[int, str]:
         """How many versions it has, and the id of the newest: as long as these are the same, so is its graph."""
@@ -202,6 +211,7 @@ class Taken:
     chunks: Sequence[Stored]  # the new ones
     schema: Schema
     findings: Sequence[str] = ()  # why it is to be flagged
+    tensors: Sequence[str] = ()  # the names of those that it has, as far as they are kept
 
     @property
     def stored_bytes(self) -> int:

@@ -76,8 +76,6 @@ def _from_lineage(wire: pb.Lineage, job_id: str) -> Lineage:
 
 
 def from_query(wire: pb.ListModelsRequest) -> ModelQuery:
-    if wire.tensor:
-        raise InvalidArgument("this daemon cannot search by tensors", hint="search by format, metrics, labels, author or text", field="tensor")
     return ModelQuery(
         kind=kind_of(wire.kind),
         text=text(wire.text, "", "text", TEXT),
@@ -86,6 +84,7 @@ def from_query(wire: pb.ListModelsRequest) -> ModelQuery:
         labels=pairs(wire.labels, "", "labels"),
         author=text(wire.author, "", "author", NAME),
         job_id=text(wire.job_id, "", "job_id", NAME),
+        tensor=text(wire.tensor, "", "tensor", NAME),
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from aiosctl.failures import guarded
 from aiosd.models.care_service import ModelCare
 from aiosd.models.diff import TensorChange, TensorDiff
 from aiosd.models.manifest import Manifest
+from aiosd.models.ports import ModelChanges
 from aiosd.storage.journal import SqlJournal
 from aiosd.storage.models import SqlModels
 from tests.fakes.model_world import ModelWorld, model_daemon
@@ -359,3 +360,51 @@ def test_tensors_are_told_on_one_screen(daemon: Daemon, cli: Callable[..., Resul
     told = json.loads(cli("model", "diff", "digits", "--tensors", "-o", "json").out)
     assert [one["relative_norm"] for one in told["tensors"][:2]] == [None, 1.0]
     assert (told["tensors_unchanged"], told["tensors_left_out"]) == (7, 3)
+
+
+def test_names_of_every_kind(daemon: Daemon, cli: Callable[..., Result]) -> None:
+    """Of models, references, files, labels and words: what is allowed comes back as it was, what is not is refused with why."""
+    one = daemon.file("1")
+    for name in ("vision/digits", "a.b-c_d", "1/2/3/4/5", "x" * 100, f"{'y' * 100}/{'z' * 99}"):
+        assert cli("model", "register", name, one, "--tag", "team/v1.0").status == 0, name
+        assert cli("model", "show", f"{name}:team/v1.0", "-q").out.startswith(f"{name}@")
+        assert cli("model", "ls", name, "-q").out.splitlines()[0] == name
+        assert "team/v1.0" in cli("model", "tag", name).out
+    refused = (
+        ("has a space", "a b"), ("character", "🦊"), ("1000 characters", "x" * 1000), ("nothing before", "a//b"), ("begins with", ".hidden"), ("begins", "../x"),
+        ("character", "é"), ("6 parts", "1/2/3/4/5/6"),
+    )  # fmt: skip
+    for why, name in refused:
+        done = cli("model", "register", "--", name, one)
+        assert (done.status, why in done.err) == (1, True), done.err
+        done = cli("model", "tag", "--", "a.b-c_d", name)
+        assert (done.status, why in done.err) == (1, True), done.err
+        assert cli("model", "show", "--", name).status != 0
+        assert "Traceback" not in cli("model", "ls", "--", name).err
+    files = ("with space.txt", "🦊.txt", "a/b.c/d e", "n" * 255, "-rf", "new\nline", "esc\x1b[31m")
+    for name in files:
+        daemon.file(name, f"tree/{name}")
+    words = "🦊 " + "long " * 200
+    assert cli("model", "register", "tree", str(daemon.directory / "tree"), "-m", words, "--label", f"ключ={words}").status == 0
+    shown = cli("model", "show", "tree", "--files").out
+    assert "\x1b" not in shown
+    listed = json.loads(cli("model", "show", "tree:main", "--files", "-o", "json").out)
+    assert len(listed["listing"]) == len(files)
+    assert listed["labels"] == {"ключ": words}
+    for text in ("🦊", "ключ", "LONG"):
+        assert cli("model", "ls", text, "-q").out == "tree\n"
+    path = Path(cli("model", "checkout", "tree").out.strip())
+    assert all((path / name).read_text() == name for name in files)
+
+
+def test_tensors_are_searched_for(daemon: Daemon, cli: Callable[..., Result]) -> None:
+    cli("model", "register", "digits", daemon.file("1"))
+    (manifest,) = asyncio.run_coroutine_threadsafe(_manifests(daemon), daemon.loop).result(30)
+    change = ModelChanges(tensors={manifest: ["encoder.0.weight"]})
+    asyncio.run_coroutine_threadsafe(daemon.world.store.commit(change), daemon.loop).result(30)
+    assert cli("model", "ls", "--tensor", "encoder.*.weight", "-q").out == "digits\n"
+    assert cli("model", "ls", "--tensor", "decoder.*", "-q").out == ""
+
+
+async def _manifests(daemon: Daemon) -> Sequence[str]:
+    return await daemon.world.store.manifest_digests()
