@@ -99,7 +99,7 @@ class StoreCalls:
         return _convert_models.version(self._channel.unary("Models/GetVersion", request, pb.Version, timeout))
 
     def log(self, ref: str, *, all: bool = False, limit: int = 0, timeout: float | None = None) -> Iterator[Version]:
-        """A version and those before it, newest first, at most `limit`; `all`: every one of the model."""
+        """A version and those before it, newest first, at most `limit`, without their cards and packages; `all`: every one of the model."""
         from aios import _convert_models
         from aios.v1 import models_pb2 as pb
 

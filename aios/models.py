@@ -98,7 +98,7 @@ def version(ref: str, *, listing: bool = False) -> Version:
 
 
 def versions(ref: str, *, all: bool = False) -> Iterator[Version]:
-    """A version and those before it, newest first; `all`: every one of the model."""
+    """A version and those before it, newest first, without their cards and packages; `all`: every one of the model."""
     return _calls().log(ref, all=all)
 
 

@@ -18,21 +18,18 @@ MOST_TERMS = 20  # words of one question
 MOST_NAMES_BYTES = 4 << 20  # of the names of a version's tensors, before they are compressed
 _MOST_BYTES, _MOST_WORDS = 256 << 10, 20_000  # that one entry is found by; PostgreSQL keeps at most 1 MiB
 _LONGEST = 64  # letters of a word that count
-_NAME, _ABOUT, _SAID, _TENSORS = "n", "d", "s", "t"
+_NAME, _ABOUT, _SAID, OF_TENSORS = "n", "d", "s", "t"
 _WORD = re.compile(r"[^\W_]+|[^\x00-\x7f\w\s]")
 
 
 class Level(NamedTuple):
-    """How a word may fit. `of`: whose entry it stands in, "model", "version" or "tensors"."""
+    """How a word may fit: where it stands, and whether it is the whole word."""
 
-    of: str
     mark: str
     whole: bool
 
 
-LEVELS = (  # the best first
-    Level("model", _NAME, True), Level("model", _NAME, False), Level("model", _ABOUT, False), Level("version", _SAID, False), Level("tensors", _TENSORS, False)
-)  # fmt: skip
+LEVELS = (Level(_NAME, True), Level(_NAME, False), Level(_ABOUT, False), Level(_SAID, False), Level(OF_TENSORS, False))  # the best first
 
 
 def words_of(text: str) -> list[str]:
@@ -68,7 +65,7 @@ def entry_of_version(commit: Commit) -> str:
 
 
 def entry_of_tensors(names: Iterable[str]) -> str:
-    return _entry([(_TENSORS, ["\n".join(names)])])
+    return _entry([(OF_TENSORS, ["\n".join(names)])])
 
 
 def _entry(parts: Sequence[tuple[str, Iterable[str]]]) -> str:

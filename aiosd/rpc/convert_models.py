@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aios.v1 import models_pb2 as pb
 from aiosd.errors import InvalidArgument
@@ -169,6 +170,13 @@ def to_version(view: VersionView) -> pb.Version:
     if view.manifest is not None:
         made.listing.extend(map(to_file, view.manifest.files))
     return made
+
+
+def to_logged(view: VersionView) -> pb.Version:
+    """As one line of many: without its card and its packages, which would be most of it."""
+    commit = view.version.commit
+    short = replace(commit, card="", lineage=replace(commit.lineage, packages={}))
+    return to_version(replace(view, version=replace(view.version, commit=short)))
 
 
 def plain_version(version: Version) -> pb.Version:

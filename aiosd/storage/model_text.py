@@ -5,9 +5,10 @@ SQLite's own triggers carry each entry over to FTS5 (see migration 0004); Postgr
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from itertools import islice
+from typing import TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Table, TextClause, delete, exists, insert, select, text
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Table, TextClause, delete, exists, insert, select, text
 
 from aiosd.errors import StorageCorrupt
 from aiosd.findings import Finding
@@ -15,19 +16,21 @@ from aiosd.models import searching
 from aiosd.models.manifest import digest_of
 from aiosd.models.model import Model
 from aiosd.models.searching import Level
-from aiosd.models.version import Kind
+from aiosd.models.version import Kind, Version
 from aiosd.storage import model_rows, schema
 
 T = TypeVar("T")
-VERSION, TENSORS = "version", "tensors"  # what an entry is of, beside the two kinds
+Name: TypeAlias = tuple[str, str, str]  # kind, model and version of an entry, as in its row
+TENSORS = "tensors"  # the kind of an entry of a list of these, beside the two that models have
 SUBJECT = "the search index"
 _CHUNK = 500
 _entry = schema.model_text.c
 _version = schema.model_version.c
 
+# The plus keeps SQLite from walking all entries of a kind.
 _MATCHES = {
-    "sqlite": "model_text.id IN (SELECT rowid FROM model_text_index WHERE model_text_index MATCH :wanted)",
-    "postgresql": "array_to_tsvector(string_to_array(model_text.words, ' ')) @@ CAST(:wanted AS tsquery)",
+    "sqlite": "+model_text.kind = :kind AND model_text.id IN (SELECT rowid FROM model_text_index WHERE model_text_index MATCH :wanted)",
+    "postgresql": "model_text.kind = :kind AND array_to_tsvector(string_to_array(model_text.words, ' ')) @@ CAST(:wanted AS tsquery)",
 }
 _QUOTED = {"sqlite": ('"{}"', '"{}"*'), "postgresql": ("'{}'", "'{}':*")}  # a whole word, and the beginning of one
 
@@ -35,32 +38,36 @@ _QUOTED = {"sqlite": ('"{}"', '"{}"*'), "postgresql": ("'{}'", "'{}':*")}  # a w
 # Written
 
 
-def put_changed(tx: Connection, models: Sequence[Model]) -> None:
+def put_models(tx: Connection, models: Sequence[Model]) -> None:
     """What was set anew most often is not what they are found by."""
-    for kind in Kind:
-        entries = {model.name: searching.entry_of_model(model) for model in models if model.kind is kind}
-        known = select(_entry.name, _entry.words).where(_entry.of == kind)
-        there = {row.name: row.words for part in _parts(list(entries)) for row in tx.execute(known.where(_entry.name.in_(part)))}
-        put(tx, kind, {name: words for name, words in entries.items() if there.get(name) != words})
+    for model in models:
+        entry = {(model.kind.value, model.name, ""): searching.entry_of_model(model)}
+        if tx.scalar(select(_entry.words).where(*_is(*next(iter(entry))))) not in entry.values():
+            forget(tx, model.kind, model.name, [""])
+            _put(tx, entry)
 
 
-def put(tx: Connection, of: str, entries: Mapping[str, str]) -> None:
-    """In place of those that have the same names."""
-    forget(tx, of, entries)
+def put_versions(tx: Connection, versions: Sequence[Version]) -> None:
+    _put(tx, {(one.commit.kind.value, one.model, one.id): searching.entry_of_version(one.commit) for one in versions})
+
+
+def forget(tx: Connection, kind: str, model: str, versions: Sequence[str] | None = None) -> None:
+    """All of a model, or these versions of it; "": what is said of itself."""
+    this = _entry.kind == kind, _entry.model == model
+    if versions is None:
+        tx.execute(delete(schema.model_text).where(*this))
+    for part in _parts(versions or ()):
+        tx.execute(delete(schema.model_text).where(*this, _entry.version.in_(part)))
+
+
+def _put(tx: Connection, entries: Mapping[Name, str]) -> None:
     if entries:
-        tx.execute(insert(schema.model_text), [{"of": of, "name": name, "words": words} for name, words in entries.items()])
+        rows = [{"kind": kind, "model": model, "version": version, "words": words} for (kind, model, version), words in entries.items()]
+        tx.execute(insert(schema.model_text), rows)
 
 
-def add(tx: Connection, of: str, entries: Mapping[str, str]) -> None:
-    """Those that are not there."""
-    names = list(entries)
-    known = {name for part in _parts(names) for name in tx.scalars(select(_entry.name).where(_entry.of == of, _entry.name.in_(part)))}
-    put(tx, of, {name: words for name, words in entries.items() if name not in known})
-
-
-def forget(tx: Connection, of: str, names: Iterable[str]) -> None:
-    for part in _parts(list(names)):
-        tx.execute(delete(schema.model_text).where(_entry.of == of, _entry.name.in_(part)))
+def _is(kind: str, model: str, version: str) -> tuple[ColumnElement[bool], ...]:
+    return _entry.kind == kind, _entry.model == model, _entry.version == version
 
 
 def put_tensors(tx: Connection, tensors: Mapping[str, Sequence[str]]) -> None:
@@ -70,7 +77,7 @@ def put_tensors(tx: Connection, tensors: Mapping[str, Sequence[str]]) -> None:
     there = set(tx.scalars(select(schema.tensor_names.c.digest).where(schema.tensor_names.c.digest.in_(bodies))))
     if new := {digest: body for digest, body in bodies.items() if digest not in there}:
         tx.execute(insert(schema.tensor_names), [{"digest": digest, "body": model_rows.squeezed(body.encode())} for digest, body in new.items()])
-        put(tx, TENSORS, {digest: searching.entry_of_tensors(body.split("\n")) for digest, body in new.items()})
+        _put(tx, {(TENSORS, "", digest): searching.entry_of_tensors(body.split("\n")) for digest, body in new.items()})
     for manifest, body in lists.items():
         tx.execute(delete(schema.model_tensors).where(schema.model_tensors.c.manifest == manifest))
         tx.execute(insert(schema.model_tensors), {"manifest": manifest, "names": digest_of(body.encode())})
@@ -81,7 +88,7 @@ def drop_unused(tx: Connection) -> None:
     tensors, names, kept = schema.model_tensors, schema.tensor_names, schema.manifest
     tx.execute(delete(tensors).where(~exists().where(kept.c.digest == tensors.c.manifest)))
     gone = list(tx.scalars(select(names.c.digest).where(~exists().where(tensors.c.names == names.c.digest))))
-    forget(tx, TENSORS, gone)
+    forget(tx, TENSORS, "", gone)
     for part in _parts(gone):
         tx.execute(delete(names).where(names.c.digest.in_(part)))
 
@@ -104,20 +111,22 @@ def ranks(tx: Connection, kind: Kind, terms: Sequence[str]) -> dict[str, int]:
 
 
 def _having(tx: Connection, kind: Kind, level: Level, term: str) -> Iterable[str]:
-    of = kind if level.of == "model" else level.of
-    entries = select(_entry.name).where(_entry.of == of, _matching(tx, level, term))
-    if level.of == "model":
-        return tx.scalars(entries)
-    models = select(_version.model).where(_version.kind == kind).distinct()
-    if level.of == VERSION:
-        return tx.scalars(models.where(_version.id.in_(entries)))
-    return tx.scalars(models.where(_version.manifest.in_(select(schema.model_tensors.c.manifest).where(schema.model_tensors.c.names.in_(entries)))))
+    if level.mark != searching.OF_TENSORS:
+        return tx.scalars(select(_entry.model).where(_matching(tx, kind, level, term)).distinct())
+    lists = list(tx.scalars(select(_entry.version).where(_matching(tx, TENSORS, level, term))))
+    return tx.scalars(_models_with(lists).where(_version.kind == kind)) if lists else ()
 
 
-def _matching(tx: Connection, level: Level, term: str) -> TextClause:
+def _matching(tx: Connection, kind: str, level: Level, term: str) -> TextClause:
     """The words are ours: there is no quote in them."""
     whole, beginning = _QUOTED[tx.dialect.name]
-    return text(_MATCHES[tx.dialect.name]).bindparams(wanted=(whole if level.whole else beginning).format(level.mark + term))
+    return text(_MATCHES[tx.dialect.name]).bindparams(kind=str(kind), wanted=(whole if level.whole else beginning).format(level.mark + term))
+
+
+def _models_with(lists: Sequence[str]) -> Select[tuple[str]]:
+    tensors = schema.model_tensors.c
+    joined = schema.model_tensors.join(schema.model_version, _version.manifest == tensors.manifest)
+    return select(_version.model).select_from(joined).where(tensors.names.in_(lists)).distinct()
 
 
 def with_tensor(tx: Connection, pattern: str) -> ColumnElement[bool]:
@@ -136,19 +145,17 @@ def rebuild(tx: Connection) -> None:
     if tx.dialect.name == "sqlite":
         tx.execute(text("INSERT INTO model_text_index (model_text_index) VALUES ('rebuild')"))
     tx.execute(delete(schema.model_text))
-    entries: dict[str, dict[str, str]] = defaultdict(dict)
-    for of, name, words in _expected(tx):
-        entries[of][name] = words
-    for of, known in entries.items():
-        put(tx, of, known)
+    entries = _expected(tx)
+    while some := dict(islice(entries, _CHUNK)):
+        _put(tx, some)
 
 
 def problems(tx: Connection) -> Iterator[Finding]:
     """Whether it says what `rebuild` would make it say."""
-    expected = {(of, name): hash(words) for of, name, words in _expected(tx)}
+    expected = {name: hash(words) for name, words in _expected(tx)}
     wrong, indexed = 0, dict[int, int]()
     for row in tx.execute(select(schema.model_text).execution_options(yield_per=_CHUNK)):
-        wrong += expected.pop((row.of, row.name), None) != hash(row.words)
+        wrong += expected.pop((row.kind, row.model, row.version), None) != hash(row.words)
         indexed[row.id] = _sum(row.words.split())
     if tx.dialect.name == "sqlite" and not wrong and not expected:
         wrong = len(indexed.items() ^ _indexed(tx).items())
@@ -170,17 +177,14 @@ def _indexed(tx: Connection) -> dict[int, int]:
     return found
 
 
-def _expected(tx: Connection) -> Iterator[tuple[str, str, str]]:
-    """(of what, its name, its words) of all that can be read; what cannot is told elsewhere."""
+def _expected(tx: Connection) -> Iterator[tuple[Name, str]]:
+    """Of all that can be read; what cannot is told elsewhere."""
     for model in _readable(tx, schema.model, model_rows.model):
-        yield model.kind, model.name, searching.entry_of_model(model)
-    seen: set[str] = set()
+        yield (model.kind.value, model.name, ""), searching.entry_of_model(model)
     for version in _readable(tx, schema.model_version, model_rows.version):
-        if version.id not in seen:  # it may be in several models
-            seen.add(version.id)
-            yield VERSION, version.id, searching.entry_of_version(version.commit)
+        yield (version.commit.kind.value, version.model, version.id), searching.entry_of_version(version.commit)
     for digest, names in _readable(tx, schema.tensor_names, lambda row: (row["digest"], model_rows.tensor_names(row))):
-        yield TENSORS, digest, searching.entry_of_tensors(names)
+        yield (TENSORS, "", digest), searching.entry_of_tensors(names)
 
 
 def _readable(tx: Connection, table: Table, read: Callable[[RowMapping], T]) -> Iterator[T]:

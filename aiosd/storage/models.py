@@ -8,7 +8,6 @@ from sqlalchemy import Connection, Insert, Table, and_, bindparam, delete, exist
 from sqlalchemy.dialects import postgresql, sqlite
 
 from aiosd.errors import Conflict
-from aiosd.models import searching
 from aiosd.models.history import conflict
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
@@ -105,7 +104,7 @@ def save(tx: Connection, changes: ModelChanges) -> None:
     ):
         if rows:  # an empty executemany is not a no-op
             tx.execute(jobs.upsert(dialect, table), rows)
-    model_text.put_changed(tx, changes.models)
+    model_text.put_models(tx, changes.models)
     model_text.put_tensors(tx, changes.tensors)
     chunks.save(tx, changes.chunks)
     if changes.manifests:
@@ -135,7 +134,7 @@ def _save_versions(tx: Connection, changes: ModelChanges) -> None:
     ):
         if rows:  # the same version may be there in another model
             tx.execute(_new(tx.dialect.name, table), rows)
-    model_text.add(tx, model_text.VERSION, {version.id: searching.entry_of_version(version.commit) for version, _ in changes.versions})
+    model_text.put_versions(tx, [version for version, _ in changes.versions])
     for kind, model in {(version.commit.kind, version.model) for version, _ in changes.versions}:
         numbers = [version.number for version, _ in changes.versions if (version.commit.kind, version.model) == (kind, model)]
         last = max(questions.last_number(tx, kind, model), *numbers)
@@ -176,6 +175,7 @@ def _remove(tx: Connection, changes: ModelChanges) -> None:
         _check_unreferenced(tx, kind, model, version_id)
         tx.execute(delete(schema.model_version).where(_row.kind == kind, _row.model == model, _row.id == version_id))
         _forget_versions(tx, [version_id])
+        model_text.forget(tx, kind, model, [version_id])
     for kind, name in changes.gone_models:
         _remove_model(tx, kind, name)
     for start in range(0, len(changes.gone_manifests), _CHUNK):
@@ -198,7 +198,7 @@ def _remove_model(tx: Connection, kind: Kind, name: str) -> None:
     for table in (schema.model_reference, schema.model_move, schema.model_version, schema.model_request, schema.model_number):
         tx.execute(delete(table).where(table.c.kind == kind, table.c.model == name))
     tx.execute(delete(schema.model).where(schema.model.c.kind == kind, schema.model.c.name == name))
-    model_text.forget(tx, kind, [name])
+    model_text.forget(tx, kind, name)
     _forget_versions(tx, ids)
 
 
@@ -209,4 +209,3 @@ def _forget_versions(tx: Connection, ids: Sequence[str]) -> None:
         for table in (schema.model_metric, schema.model_label, schema.model_signature):
             elsewhere = exists().where(_row.id == table.c.version)
             tx.execute(delete(table).where(table.c.version.in_(some), ~elsewhere))
-        model_text.forget(tx, model_text.VERSION, set(some) - set(tx.scalars(select(_row.id).where(_row.id.in_(some)))))

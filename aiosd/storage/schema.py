@@ -282,18 +282,19 @@ model_number = Table(
     Column("last", BigInteger, nullable=False),
 )
 
-# The words that a model ("model", "dataset": by its name), a version ("version") or a list of tensors ("tensors") is found by, as
-# models/searching.py makes them. Entries are removed and made anew, never changed: triggers of SQLite carry them over to the FTS5
+# The words that a model (its `version` is ""), a version or a list of tensors (`kind` "tensors", no model, its digest as `version`) is
+# found by, as models/searching.py makes them. Entries are removed and made anew, never changed: triggers of SQLite carry them over to the FTS5
 # table model_text_index; on PostgreSQL an index of that name is over the words themselves.
 model_text = Table(
     "model_text",
     metadata,
     Column("id", _row_id, primary_key=True),
-    Column("of", Text, nullable=False),
-    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
     Column("words", Text, nullable=False),
 )
-Index("model_text_by_name", model_text.c.of, model_text.c.name, unique=True)
+Index("model_text_by_name", model_text.c.kind, model_text.c.model, model_text.c.version, unique=True)
 
 # The names of the tensors of each manifest, of which many have the same.
 model_tensors = Table(

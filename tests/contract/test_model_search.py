@@ -155,9 +155,9 @@ def _url(database: Bench) -> str:
 @pytest.mark.parametrize(
     "damage",
     [
-        "DELETE FROM model_text WHERE of = 'model'",
-        "UPDATE model_text SET words = 'nother' WHERE of = 'version'",
-        "INSERT INTO model_text (id, of, name, words) VALUES (99, 'version', 'none', 'snone')",
+        "DELETE FROM model_text WHERE version = ''",
+        "UPDATE model_text SET words = 'nother' WHERE kind = 'tensors'",
+        "INSERT INTO model_text (id, kind, model, version, words) VALUES (99, 'model', 'none', 'none', 'snone')",
         "DELETE FROM model_tensors; DELETE FROM tensor_names",
         "INSERT INTO model_text_index (model_text_index, rowid, words) SELECT 'delete', id, words FROM model_text",
     ],

@@ -16,8 +16,9 @@ def upgrade() -> None:
     op.create_table(
         "model_text",
         sa.Column("id", row_id, primary_key=True),
-        sa.Column("of", sa.Text, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("version", sa.Text, nullable=False),
         sa.Column("words", sa.Text, nullable=False),
     )
     op.create_table(
@@ -27,7 +28,7 @@ def upgrade() -> None:
         sa.Column("last", sa.BigInteger, nullable=False),
     )
     op.create_index("model_tensors_by_names", "model_tensors", ["names"])
-    op.create_index("model_text_by_name", "model_text", ["of", "name"], unique=True)
+    op.create_index("model_text_by_name", "model_text", ["kind", "model", "version"], unique=True)
     for statement in _INDEX[op.get_bind().dialect.name]:
         op.execute(sa.text(statement))
     op.execute(sa.text("INSERT INTO model_number (kind, model, last) SELECT kind, model, max(number) FROM model_version GROUP BY kind, model"))
