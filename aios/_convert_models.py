@@ -92,10 +92,16 @@ def diff(wire: pb.DiffResponse) -> models.Diff:
         b=version(wire.b),
         changes=tuple(models.Change(one.what, one.a, one.b) for one in wire.changes),
         files=tuple(models.FileChange(one.path, one.change, one.size_a, one.size_b) for one in wire.files),
-        tensors=tuple(models.TensorChange(one.name, one.change, one.a, one.b, one.relative_norm, one.file) for one in wire.tensors),
+        tensors=tuple(map(_tensor_change, wire.tensors)),
         tensors_unchanged=wire.tensors_unchanged,
-        truncated=wire.truncated,
+        tensors_left_out=wire.tensors_left_out,
+        tensor_notes=tuple(wire.tensor_notes),
     )
+
+
+def _tensor_change(wire: pb.DiffResponse.TensorChange) -> models.TensorChange:
+    norm = wire.relative_norm if wire.HasField("relative_norm") else None
+    return models.TensorChange(wire.name, wire.change, wire.a, wire.b, norm, wire.file, wire.note)
 
 
 def progress(wire: pb.TransferProgress) -> models.Progress:

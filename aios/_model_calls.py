@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BEFORE = "-"
 _PAGE = 500
+_READING_S = 3600.0
 
 
 class StoreCalls(CarryCalls):
@@ -96,7 +97,7 @@ class StoreCalls(CarryCalls):
         return _convert_models.version(self._channel.unary("Models/GetVersion", request, pb.Version, timeout))
 
     def log(self, ref: str, *, all: bool = False, limit: int = 0, timeout: float | None = None) -> Iterator[Version]:
-        """A version and those before it, newest first, at most `limit`; `all`: every one of the model."""
+        """A version and those before it, newest first, at most `limit`, without their cards and packages; `all`: every one of the model."""
         from aios import _convert_models
         from aios.v1 import models_pb2 as pb
 
@@ -110,12 +111,12 @@ class StoreCalls(CarryCalls):
                 return
 
     def diff(self, a: str, b: str, *, tensors: bool = False, timeout: float | None = None) -> Diff:
-        """`b` against `a`; `b` may leave the model out: ":prod", "@abc123"."""
+        """`b` against `a`; `b` may leave the model out: ":prod", "@abc123". With `tensors` all that differs is read, which may take minutes."""
         from aios import _convert_models
         from aios.v1 import models_pb2 as pb
 
         request = pb.DiffRequest(a=a, b=b, kind=self._wire_kind, tensors=tensors)
-        return _convert_models.diff(self._channel.unary("Models/Diff", request, pb.DiffResponse, timeout))
+        return _convert_models.diff(self._channel.unary("Models/Diff", request, pb.DiffResponse, _READING_S if tensors and timeout is None else timeout))
 
     # References
 
@@ -206,15 +207,21 @@ class StoreCalls(CarryCalls):
         labels: Mapping[str, str] | None = None,
         author: str = "",
         job_id: str = "",
+        tensor: str = "",
         timeout: float | None = None,
     ) -> list[Model]:
-        """Those that may be read, by name. metrics  such as "accuracy>0.9"; all that is asked of versions is of one and the same"""
+        """Those that may be read, by name; with a text by how well it fits. What is asked of versions is of one and the same, but the text.
+
+        text     words, each of which begins a word of the name, the description, or anything that is said of any version
+        metrics  such as "accuracy>0.9"
+        tensor   the name of one, in which * and ? stand for anything: "encoder.*.weight"
+        """
         from aios import _convert_models
         from aios.v1 import models_pb2 as pb
 
         found: list[Model] = []
         request = pb.ListModelsRequest(
-            kind=self._wire_kind, text=text, format=format, metrics=metrics, labels=labels, author=author, job_id=job_id, page_size=_PAGE
+            kind=self._wire_kind, text=text, format=format, metrics=metrics, labels=labels, author=author, job_id=job_id, tensor=tensor, page_size=_PAGE
         )  # fmt: skip
         while True:
             answer = self._channel.unary("Models/List", request, pb.ListModelsResponse, timeout)

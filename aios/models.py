@@ -97,7 +97,7 @@ def import_(path: str, name: str = "", *, format: str = "bundle", branch: str = 
 
 
 def models(**query: str) -> list[Model]:
-    """Those that may be read, by name; `text`, `format`, `author`, `job_id` narrow it down."""
+    """Those that may be read, by name; `text`, `format`, `author`, `job_id`, `tensor` narrow it down."""
     return _calls().search(**query)  # type: ignore[arg-type]  # all of these are texts
 
 
@@ -111,7 +111,7 @@ def version(ref: str, *, listing: bool = False) -> Version:
 
 
 def versions(ref: str, *, all: bool = False) -> Iterator[Version]:
-    """A version and those before it, newest first; `all`: every one of the model."""
+    """A version and those before it, newest first, without their cards and packages; `all`: every one of the model."""
     return _calls().log(ref, all=all)
 
 

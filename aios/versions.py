@@ -178,25 +178,32 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class TensorChange:
-    """`relative_norm` of the difference to what it was."""
+    """`a` and `b` describe it, "float32 [64, 10]"; `relative_norm` of the difference to what it was; None: see `note`, or it does not apply.
+
+    change  "added", "removed", "dtype", "shape", "changed"; "unknown": its bytes could not be compared
+    """
 
     name: str
     change: str
     a: str
     b: str
-    relative_norm: float
+    relative_norm: float | None
     file: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
+    """`tensors`, where they were asked for: what changed the network first, then those that moved, the furthest first."""
+
     a: Version
     b: Version
     changes: tuple[Change, ...]
     files: tuple[FileChange, ...]
     tensors: tuple[TensorChange, ...]
     tensors_unchanged: int
-    truncated: bool
+    tensors_left_out: int  # so many changes more than are listed
+    tensor_notes: tuple[str, ...]  # files that could not be compared, and why
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 import click
 
-from aios.versions import Change, Diff
+from aios.versions import Change, Diff, TensorChange
 from aiosctl.describe import number
 from aiosctl.lazy import verb
 from aiosctl.model_describe import calls, size, version_id
 from aiosctl.options import output_options
-from aiosctl.output import Shape, escaped, print_one, section
+from aiosctl.output import Column, Shape, escaped, heading, print_one, section, table
+
+SHOWN = 50  # tensors, on a screen
 
 
 @verb("aiosctl model diff digits:prod digits:main", "aiosctl model diff digits~1 digits", "aiosctl model diff digits:prod @3f2a9c --tensors")
@@ -35,9 +37,7 @@ def _layout(diff: Diff, wide: bool) -> Iterator[str]:
     for head, title in (("metrics", "Metrics"), ("schema", "Schema"), ("other", "Said of it")):
         yield from section(title, [(change.what.removeprefix(f"{head}."), _values(change)) for change in groups.get(head, [])])
     yield from section("Files", [(one.path, f"{one.change}  {_sizes(one.size_a, one.size_b)}") for one in diff.files])
-    yield from section("Tensors", [(one.name, _tensor(one.change, one.a, one.b, one.relative_norm)) for one in diff.tensors])
-    if diff.tensors_unchanged or diff.tensors:
-        yield f"{diff.tensors_unchanged} tensors are as they were" + ("; more have changed than are listed" if diff.truncated else "")
+    yield from _tensors(diff, len(diff.tensors) if wide else SHOWN)
     if not (diff.changes or diff.files):
         yield f"{version_id(diff.a.id)} and {version_id(diff.b.id)} have the same content and say the same"
 
@@ -55,6 +55,31 @@ def _sizes(a: int, b: int) -> str:
     return size(b) if not a else size(a) if not b else f"{size(a)} -> {size(b)}"
 
 
-def _tensor(change: str, a: str, b: str, norm: float) -> str:
-    described = a if a == b else " -> ".join(each for each in (a, b) if each)
-    return f"{change}  {described}" + (f"  by {norm:.3g} of its norm" if norm else "")
+def _tensors(diff: Diff, most: int) -> Iterator[str]:
+    """The first `most` that changed; what there is more of is counted."""
+    rows = diff.tensors[:most]
+    if rows:
+        yield heading("Tensors")
+    yield from (f"  {line}" for line in table(rows, TENSORS, headers=False))
+    left = len(diff.tensors) - len(rows)
+    if left or diff.tensors_left_out:
+        yield f"  and {left + diff.tensors_left_out} more{'; -o wide lists them' if left else ''}"
+    if rows or diff.tensors_unchanged:
+        yield f"{diff.tensors_unchanged} tensors are as they were"
+    yield from (f"not compared: {escaped(note)}" for note in diff.tensor_notes)
+
+
+def _described(one: TensorChange) -> str:
+    return one.a if one.a == one.b else " -> ".join(each for each in (one.a, one.b) if each)
+
+
+def _moved(one: TensorChange) -> str:
+    return f"by {one.relative_norm:.3g} of its norm" if one.relative_norm is not None else one.note
+
+
+TENSORS: list[Column[TensorChange]] = [
+    Column("NAME", lambda t: t.name),
+    Column("CHANGE", lambda t: t.change),
+    Column("WHAT", _described),
+    Column("BY", _moved),
+]

@@ -61,6 +61,7 @@ MOVES: list[Column[Move]] = [
     "aiosctl model ls",
     "aiosctl model ls --metric 'accuracy>0.9' --format onnx",
     "aiosctl model ls --label team=vision digits",
+    "aiosctl model ls --tensor 'encoder.*.weight'",
     "aiosctl model ls --usage",
 )
 @click.argument("text", default="")
@@ -69,17 +70,20 @@ MOVES: list[Column[Move]] = [
 @click.option("--label", "label", multiple=True, type=PAIR, help="With this label; repeat it.")
 @click.option("--author", default="", metavar="USER", help="With a version by this user.")
 @click.option("--job", default="", metavar="ID", help="With a version that this job made.")
+@click.option("--tensor", default="", metavar="NAME", help="With a tensor of this name; * and ? stand for anything.")
 @click.option("--usage", "storage", is_flag=True, help="What each takes, as it reads and as it is stored.")
 @output_options
 def ls(
-    text: str, format_: str, metric: tuple[str, ...], label: tuple[tuple[str, str], ...], author: str, job: str, storage: bool, shape: Shape, kind: str
+    text: str, format_: str, metric: tuple[str, ...], label: tuple[tuple[str, str], ...], author: str, job: str, tensor: str, storage: bool, shape: Shape,
+    kind: str,
 ) -> None:  # fmt: skip
-    """List the models you may read; with TEXT only those that have it in their name or description.
+    """List the models you may read; with TEXT those in which each of its words begins a word, those that fit best first.
 
-    What is asked of versions (format, metrics, labels, author, job) is asked of one and the same.
+    The words may stand in the name, the description, or what is said of any version: its message, card, labels and tensors.
+    What else is asked of versions (format, metrics, labels, author, job, tensor) is asked of one and the same.
     """
     with calls(kind) as store:
-        found = store.search(text=text, format=format_, metrics=metric, labels=dict(label), author=author, job_id=job)
+        found = store.search(text=text, format=format_, metrics=metric, labels=dict(label), author=author, job_id=job, tensor=tensor)
     print_rows(found, STORAGE if storage else MODELS, lambda m: m.name, shape, nothing=f"no {kind}s")
 
 

@@ -206,11 +206,15 @@ def print_one(item: T, layout: Callable[[T, bool], Iterable[str]], name: Callabl
 
 def section(title: str, pairs: Iterable[tuple[str, str]]) -> list[str]:
     """A titled block of `label  value` lines; pairs without a value are left out, and so is a block without pairs."""
-    kept = [(label, escaped(value)) for label, value in pairs if value]
+    kept = [(escaped(label), escaped(value)) for label, value in pairs if value]
     if not kept:
         return []
-    longest = max(len(label) for label, _ in kept)
-    return [coloured(title, "bold", colourful(sys.stdout)), *(f"  {label:<{longest}}  {value}" for label, value in kept)]
+    longest = max(width(label) for label, _ in kept)
+    return [heading(title), *(f"  {label}{' ' * (longest - width(label))}  {value}" for label, value in kept)]
+
+
+def heading(title: str) -> str:
+    return coloured(title, "bold", colourful(sys.stdout))
 
 
 def print_lines(lines: Iterable[str]) -> None:

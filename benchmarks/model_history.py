@@ -22,6 +22,7 @@ from benchmarks.report import Report
 NAME, AT_ONCE = "digits", 500
 MODEL = Model(kind=Kind.MODEL, name=NAME, owner="ada", owner_uid=1000, created_at_s=1.0)
 PACKAGES = {f"package-{n}": f"{n}.0.1" for n in range(200)}
+TENSORS = [f"layer.{n}.{part}" for n in range(100) for part in ("weight", "bias")]
 SCHEMA = Schema("onnx", "pytorch 2.3", 17, (Tensor("x", "float32", (-1, 64)),))
 
 
@@ -45,7 +46,8 @@ def changes(versions: int) -> Iterator[ModelChanges]:
             rows.append((Version(model=NAME, number=number, id=commit.id, commit=commit, size=1 << 20, files=1, stored_bytes=1 << 16), commit.encode()))
             manifests[commit.manifest] = manifest.encode()
             moves.append(RefChange(Kind.MODEL, NAME, Move("main", RefKind.BRANCH, "", commit.id, "ada", commit.created_at_s, commit.message), None))
-        yield ModelChanges(models=[MODEL] if start == 1 else [], versions=rows, manifests=manifests, references=moves)
+        tensors = dict.fromkeys(manifests, TENSORS)
+        yield ModelChanges(models=[MODEL] if start == 1 else [], versions=rows, manifests=manifests, tensors=tensors, references=moves)
 
 
 async def measure(versions: int, repeats: int, report: Report) -> None:
@@ -70,6 +72,9 @@ def questions(reader: ModelReader, by: Caller) -> dict[str, Callable[[], Awaitab
         "log, 100 newest": lambda: reader.log(kind, NAME, by, 0, 100),
         "ls": lambda: reader.list(ModelQuery(), by, "", 100),
         "ls, accuracy>0.9": lambda: reader.list(ModelQuery(metrics=(("accuracy", ">", 0.9),)), by, "", 100),
+        "ls epoch (in every version)": lambda: reader.list(ModelQuery(text="epoch"), by, "", 100),
+        "ls digits epoch 9999": lambda: reader.list(ModelQuery(text="digits epoch 9999"), by, "", 100),
+        "ls --tensor 'layer.*.bias'": lambda: reader.list(ModelQuery(tensor="layer.*.bias"), by, "", 100),
         "diff with the parent": lambda: reader.diff(kind, f"{NAME}~1", NAME, by),
         "show main~5000": lambda: reader.show(kind, f"{NAME}:main~5000", by),
         "moves, 100 newest": lambda: reader.moves(kind, NAME, "main", by, 0, 100),

@@ -586,7 +586,7 @@ class DiffRequest(_message.Message):
     def __init__(self, a: _Optional[str] = ..., b: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., tensors: _Optional[bool] = ...) -> None: ...
 
 class DiffResponse(_message.Message):
-    __slots__ = ("a", "b", "changes", "files", "tensors", "tensors_unchanged", "truncated")
+    __slots__ = ("a", "b", "changes", "files", "tensors", "tensors_unchanged", "tensors_left_out", "tensor_notes")
     class Change(_message.Message):
         __slots__ = ("what", "a", "b")
         WHAT_FIELD_NUMBER: _ClassVar[int]
@@ -608,35 +608,39 @@ class DiffResponse(_message.Message):
         size_b: int
         def __init__(self, path: _Optional[str] = ..., change: _Optional[str] = ..., size_a: _Optional[int] = ..., size_b: _Optional[int] = ...) -> None: ...
     class TensorChange(_message.Message):
-        __slots__ = ("name", "change", "a", "b", "relative_norm", "file")
+        __slots__ = ("name", "change", "a", "b", "relative_norm", "file", "note")
         NAME_FIELD_NUMBER: _ClassVar[int]
         CHANGE_FIELD_NUMBER: _ClassVar[int]
         A_FIELD_NUMBER: _ClassVar[int]
         B_FIELD_NUMBER: _ClassVar[int]
         RELATIVE_NORM_FIELD_NUMBER: _ClassVar[int]
         FILE_FIELD_NUMBER: _ClassVar[int]
+        NOTE_FIELD_NUMBER: _ClassVar[int]
         name: str
         change: str
         a: str
         b: str
         relative_norm: float
         file: str
-        def __init__(self, name: _Optional[str] = ..., change: _Optional[str] = ..., a: _Optional[str] = ..., b: _Optional[str] = ..., relative_norm: _Optional[float] = ..., file: _Optional[str] = ...) -> None: ...
+        note: str
+        def __init__(self, name: _Optional[str] = ..., change: _Optional[str] = ..., a: _Optional[str] = ..., b: _Optional[str] = ..., relative_norm: _Optional[float] = ..., file: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
     A_FIELD_NUMBER: _ClassVar[int]
     B_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     FILES_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
     TENSORS_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
-    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    TENSOR_NOTES_FIELD_NUMBER: _ClassVar[int]
     a: Version
     b: Version
     changes: _containers.RepeatedCompositeFieldContainer[DiffResponse.Change]
     files: _containers.RepeatedCompositeFieldContainer[DiffResponse.FileChange]
     tensors: _containers.RepeatedCompositeFieldContainer[DiffResponse.TensorChange]
     tensors_unchanged: int
-    truncated: bool
-    def __init__(self, a: _Optional[_Union[Version, _Mapping]] = ..., b: _Optional[_Union[Version, _Mapping]] = ..., changes: _Optional[_Iterable[_Union[DiffResponse.Change, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[DiffResponse.FileChange, _Mapping]]] = ..., tensors: _Optional[_Iterable[_Union[DiffResponse.TensorChange, _Mapping]]] = ..., tensors_unchanged: _Optional[int] = ..., truncated: _Optional[bool] = ...) -> None: ...
+    tensors_left_out: int
+    tensor_notes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, a: _Optional[_Union[Version, _Mapping]] = ..., b: _Optional[_Union[Version, _Mapping]] = ..., changes: _Optional[_Iterable[_Union[DiffResponse.Change, _Mapping]]] = ..., files: _Optional[_Iterable[_Union[DiffResponse.FileChange, _Mapping]]] = ..., tensors: _Optional[_Iterable[_Union[DiffResponse.TensorChange, _Mapping]]] = ..., tensors_unchanged: _Optional[int] = ..., tensors_left_out: _Optional[int] = ..., tensor_notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CheckoutRequest(_message.Message):
     __slots__ = ("ref", "kind", "job_id", "to", "allow_flagged")

@@ -14,8 +14,8 @@ import msgspec
 import aiosd
 from aiosd.errors import Exhausted
 from aiosd.host.inspector import Work
+from aiosd.models.diff import TensorDiff
 from aiosd.models.formats.directory import Inspection
-from aiosd.models.tensordiff import Comparison
 from aiosd.models.version import Schema
 
 _START = "import sys; sys.path.append({root!r}); from aiosd.host.inspector import main; main(sys.argv[1])"
@@ -55,12 +55,12 @@ def inspect(model: Model, as_user: tuple[int, int] | None = None, allowance: All
         return Inspection(Schema(notes=(f"it was not read: {error}",)))
 
 
-def compare(before: Model, after: Model, as_user: tuple[int, int] | None = None, allowance: Allowance = COMPARING) -> Comparison:
+def compare(before: Model, after: Model, as_user: tuple[int, int] | None = None, allowance: Allowance = COMPARING) -> TensorDiff:
     """Tensor by tensor, how a model differs from what it was; see `tensordiff`.
 
     raises  Exhausted when that takes more than `allowance`
     """
-    return _ask([before, after], Comparison, as_user, allowance)
+    return _ask([before, after], TensorDiff, as_user, allowance)
 
 
 def _ask(models: Sequence[Model], answer: type[_T], as_user: tuple[int, int] | None, allowance: Allowance) -> _T:

@@ -11,19 +11,20 @@ import resource
 import signal
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
 import msgspec
 
 from aiosd.models import tensordiff
+from aiosd.models.diff import TensorDiff
 from aiosd.models.formats.directory import FileReport, Inspection, inspect
 from aiosd.models.reading import StoredTensor
 
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _MOST_FILES, _DEEPEST = 200_000, 64
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_MOST_OPEN = 256
+_MOST_OPEN, _MOST_NAMELESS = 256, 100
 _CODECS = ("cp437", "latin-1", "raw-unicode-escape", "unicode-escape")  # their files may not be readable for whom this becomes
 
 
@@ -62,7 +63,9 @@ def _give_up(work: Work) -> None:
         os.setgroups([])
         os.setresgid(work.gid, work.gid, work.gid)
         os.setresuid(work.uid, work.uid, work.uid)
-    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # nobody waits for the answer then; a change of user takes it back
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _limit(resource.RLIMIT_AS, work.memory_bytes)
     _limit(resource.RLIMIT_CPU, work.cpu_s, 1)
     _limit(resource.RLIMIT_FSIZE, work.answer_bytes)
@@ -78,11 +81,12 @@ def _limit(which: int, most: int, behind: int = 0) -> None:
 
 
 def _inspect(fd: int, name: str) -> Inspection:
-    sizes, opens = _listed(fd, name)
+    sizes, opens, nameless = _listed(fd, name)
     try:
-        return inspect(sizes, opens)
+        found = inspect(sizes, opens)
     except MemoryError:
         return _too_much("memory")
+    return Inspection(found.schema, {**found.files, **{path: FileReport(refused="its name is not UTF-8") for path in nameless}})
 
 
 def _too_much(what: str) -> Inspection:
@@ -91,16 +95,16 @@ def _too_much(what: str) -> Inspection:
     return Inspection(Schema(notes=(f"it was not read: that takes more {what} than a reader is given",)))
 
 
-def _compare(before: tuple[int, str], after: tuple[int, str]) -> tensordiff.Comparison:
+def _compare(before: tuple[int, str], after: tuple[int, str]) -> TensorDiff:
     reports: list[Mapping[str, FileReport]] = []
     reads: list[tensordiff.Read] = []
     for fd, name in (before, after):
-        sizes, opens = _listed(fd, name)
+        sizes, opens, _ = _listed(fd, name)
         reports.append(inspect(sizes, opens).files)
         reads.append(_reader(opens))
     found = tensordiff.compare(reports[0], reports[1], reads[0], reads[1])
     notes = [f"{path}: {one.refused or one.left}" for files in reports for path, one in files.items() if one.refused or one.left]
-    return tensordiff.Comparison(found.changes, found.unchanged, notes)
+    return TensorDiff(found.changes, found.unchanged, notes)
 
 
 def _reader(opens: Callable[[str], BinaryIO]) -> tensordiff.Read:
@@ -118,20 +122,25 @@ def _reader(opens: Callable[[str], BinaryIO]) -> tensordiff.Read:
     return read
 
 
-def _listed(fd: int, name: str) -> tuple[Mapping[str, int], Callable[[str], BinaryIO]]:
-    """(the regular files by path, what opens one of them); links are not followed."""
+def _listed(fd: int, name: str) -> tuple[Mapping[str, int], Callable[[str], BinaryIO], Sequence[str]]:
+    """(the regular files by path, what opens one of them, those whose name is no text, as it can be shown); links are not followed."""
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode):
-        return {name: found.st_size}, lambda path: os.fdopen(os.dup(fd), "rb", buffering=0)
-    sizes: dict[str, int] = {}
+        return {name: found.st_size}, lambda path: os.fdopen(os.dup(fd), "rb", buffering=0), ()
+    sizes, nameless = dict[str, int](), list[str]()
     for directory, names, files, at in os.fwalk(".", dir_fd=fd, follow_symlinks=False):
         if directory.count("/") >= _DEEPEST:
             names.clear()
         for file in files:
             state = os.stat(file, dir_fd=at, follow_symlinks=False)
-            if stat.S_ISREG(state.st_mode) and len(sizes) < _MOST_FILES and _is_text(directory + file):
-                sizes[f"{directory}/{file}"[2:]] = state.st_size
-    return sizes, lambda path: _open(fd, path)
+            path = f"{directory}/{file}"[2:]
+            if not stat.S_ISREG(state.st_mode) or len(sizes) >= _MOST_FILES:
+                continue
+            if _is_text(path):
+                sizes[path] = state.st_size
+            else:
+                nameless.append(os.fsencode(path).decode(errors="backslashreplace"))
+    return sizes, lambda path: _open(fd, path), nameless[:_MOST_NAMELESS]
 
 
 def _is_text(name: str) -> bool:

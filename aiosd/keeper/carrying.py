@@ -1,6 +1,6 @@
 """What a child does with versions that come from another store, or go to one."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +16,7 @@ from aiosd.keeper.examining import boundaries, examine
 from aiosd.keeper.line import Line, identity_of
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
-from aiosd.models.ports import Received, Source, Stored
+from aiosd.models.ports import Examined, Received, Source, Stored
 from aiosd.storage.blobs import bundle as files
 from aiosd.storage.blobs.coding import ENCRYPTED, RAW, WIDTHS, Coder
 from aiosd.storage.blobs.layout import PRIVATE, Layout, place_of_whole
@@ -89,8 +89,8 @@ def receive(request: words.Receive, line: Line) -> Received:
             for digest, pieces in groupby(line.pieces(), key=lambda piece: piece[0]):
                 receiver.receive(digest, (data for _, data in pieces))
         receiver.complete()
-        findings = {manifest.digest: _examined(receiver, manifest, request.source) for manifest in request.manifests if manifest.digest in request.examined}
-        return Received(receiver.finish(), findings)
+        examined = {manifest.digest: _examined(receiver, manifest, request.source) for manifest in request.manifests if manifest.digest in request.examined}
+        return Received(receiver.finish(), examined)
 
 
 def _receive_bundle(receiver: Receiver, request: words.Receive) -> None:
@@ -120,12 +120,12 @@ def _receive_packed(receiver: Receiver, record: files.Record, payload: bytes) ->
     receiver.receive(record.digest, [data], base)
 
 
-def _examined(receiver: Receiver, manifest: Manifest, source: Source) -> Sequence[str]:
-    """As when it is registered: why it is to be flagged. Raises InvalidArgument for what is refused."""
+def _examined(receiver: Receiver, manifest: Manifest, source: Source) -> Examined:
+    """As when it is registered. Raises InvalidArgument for what is refused."""
     tree = Tree(str(receiver.lay_out(manifest)), None)
     with closing(tree):
         tree.open()
-        return examine(tree, manifest, identity_of(source))[1]
+        return examine(tree, manifest, identity_of(source))
 
 
 def _opened(source: Source) -> Tree:

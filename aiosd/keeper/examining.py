@@ -1,16 +1,25 @@
-"""What the child asks of the readers of formats: where tensors begin, what a version is, whether it may be taken at all."""
+"""What the child asks of the readers of formats: where tensors begin, what a version is, whether it may be taken at all, what differs."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import BinaryIO
 
 from aiosd.errors import InvalidArgument
 from aiosd.host import inspecting
 from aiosd.host.identities import Identity
 from aiosd.host.sources import Tree
+from aiosd.models.diff import TensorDiff
 from aiosd.models.formats import registry
+from aiosd.models.formats.directory import tensor_names
 from aiosd.models.manifest import Manifest
+from aiosd.models.ports import Examined
 from aiosd.models.reading import Unreadable
-from aiosd.models.version import Schema
+from aiosd.models.searching import kept_names
+
+_NOBODY = 65534
+MOST_CHANGES = 5000  # of tensors, in one answer
 
 
 def boundaries(path: str, file: BinaryIO) -> Sequence[int] | None:
@@ -21,8 +30,8 @@ def boundaries(path: str, file: BinaryIO) -> Sequence[int] | None:
         return None
 
 
-def examine(tree: Tree, manifest: Manifest, identity: Identity | None) -> tuple[Schema, Sequence[str]]:
-    """What was taken, in a process with limits, as the user: the schema, and why the version is to be flagged.
+def examine(tree: Tree, manifest: Manifest, identity: Identity | None) -> Examined:
+    """What was taken, in a process with limits, as the user: the schema, why the version is to be flagged, and the names of its tensors.
 
     It looks at the user's files, after they were read and before they are checked for changes: what it sees is what was taken.
     raises    InvalidArgument for a file that is not what it says it is
@@ -31,4 +40,26 @@ def examine(tree: Tree, manifest: Manifest, identity: Identity | None) -> tuple[
     found = inspecting.inspect(inspecting.Model(tree.fd, tree.name), as_user)
     for path, why in found.refused.items():
         raise InvalidArgument(f"'{path}' cannot be registered: {why}", hint="it is damaged, or made to do harm", path=tree.path, file=path)
-    return found.schema, ()
+    names = tensor_names(found.files.values())
+    kept = kept_names(names)
+    left = (f"of its {len(names)} tensors the first {len(kept)} can be searched for by name",) if len(kept) < len(names) else ()
+    return Examined(replace(found.schema, notes=(*found.schema.notes, *left)), (), kept)
+
+
+def differences(before: str, after: str) -> TensorDiff:
+    """Two checkouts, tensor by tensor, in a process with limits that may do no more than everybody, and read no more than these two.
+
+    raises    Exhausted
+    """
+    as_user = (_NOBODY, _NOBODY) if os.geteuid() == 0 else None
+    with _opened(before) as old, _opened(after) as new:
+        return inspecting.compare(old, new, as_user).foremost(MOST_CHANGES)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[inspecting.Model]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        yield inspecting.Model(fd, os.path.basename(path))
+    finally:
+        os.close(fd)

@@ -19,6 +19,7 @@ from aiosd.keeper import words
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
+from aiosd.models.diff import TensorDiff
 from aiosd.models.layouts import Form
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
@@ -53,6 +54,8 @@ class BlobVault:
     _slots: asyncio.Semaphore = field(init=False)
     _giving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _compared: Collection[str] = ()
     _under_way: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -140,7 +143,7 @@ class BlobVault:
                     async for word in said:
                         yield word.path if isinstance(word, words.Gave) else _progress(word)
 
-    async def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
+    async def give(self, manifest: Manifest, to: Source) -> AsyncGenerator[Progress | str, None]:
         with self.leases.held() as lease:
             async with AsyncExitStack() as stack:
                 if not to.path:  # those to a path of the user's own do not touch the cache
@@ -149,7 +152,7 @@ class BlobVault:
                         yield path
                         return
                 await stack.enter_async_context(self._slots)
-                async with self._work(words.Give(self.settings, manifest, to, list(self.pinned())), lease) as said:
+                async with self._work(words.Give(self.settings, manifest, to, self._pinned()), lease) as said:
                     async for word in said:
                         yield word.path if isinstance(word, words.Gave) else _progress(word)
 
@@ -169,6 +172,33 @@ class BlobVault:
             finally:
                 reader.close()
 
+    async def tensor_diff(self, a: Manifest, b: Manifest) -> TensorDiff:
+        """Implements TensorDiffs, one at a time: both are handed out to the daemon itself, and read by a process with limits."""
+        mine = Source("", os.geteuid(), os.getegid(), "")
+        async with self._comparing:
+            self._compared = a.digest, b.digest
+            try:
+                before, after = [await self._given(manifest, mine) for manifest in (a, b)]
+                with self.leases.held() as lease:
+                    async with self._work(words.Compare(self.settings, before, after), lease) as said:
+                        async for word in said:
+                            if isinstance(word, words.Compared):
+                                return word.found
+            finally:
+                self._compared = ()
+        raise RuntimeError("a child has compared two versions, and not said what it found")
+
+    async def _given(self, manifest: Manifest, to: Source) -> str:
+        async with aclosing(self.give(manifest, to)) as steps:
+            async for step in steps:
+                if isinstance(step, str):
+                    return step
+        raise RuntimeError("a child has put a version together, and not said where")
+
+    def _pinned(self) -> list[str]:
+        """Whose checkouts must stay."""
+        return [*self.pinned(), *self._compared]
+
     async def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
         digests = {chunk.digest for manifest in manifests for chunk in manifest.chunks() if _sampled(chunk.digest, permille)}
         async with aclosing(self._verified(digests)) as steps:
@@ -186,7 +216,7 @@ class BlobVault:
                 swept = await sweep.run(live, self._under_way)
         if not dry_run:
             async with self._giving:
-                giver = Giver(self.layout, Reader(self.layout, coder_of(self.settings), _lookup({})), 0, remove_tree, frozenset(self.pinned()))
+                giver = Giver(self.layout, Reader(self.layout, coder_of(self.settings), _lookup({})), 0, remove_tree, self._pinned())
                 await asyncio.to_thread(giver.trim, grace_s)
         return swept
 

@@ -7,6 +7,7 @@ import msgspec
 
 from aiosd import errors
 from aiosd.errors import AiosError
+from aiosd.models.diff import TensorDiff
 from aiosd.models.layouts import Form
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.ports import Part, Received, Source, Stored, Taken
@@ -45,6 +46,14 @@ class Rewrite(Word, frozen=True, tag=True):
     settings: BlobSettings
     name: str
     rows: list[Stored]
+
+
+class Compare(Word, frozen=True, tag=True):
+    """Two checkouts, tensor by tensor."""
+
+    settings: BlobSettings
+    before: str
+    after: str
 
 
 class Receive(Word, frozen=True, tag=True):
@@ -145,6 +154,10 @@ class Rewrote(Word, frozen=True, tag=True):
     moved: list[Stored]
 
 
+class Compared(Word, frozen=True, tag=True):
+    found: TensorDiff
+
+
 class Failed(Word, frozen=True, tag=True):
     """An error for the caller."""
 
@@ -156,8 +169,8 @@ class Failed(Word, frozen=True, tag=True):
 
 _AT_ONCE = 1000  # files or chunks in one batch
 
-Request = Take | Give | Verify | Rewrite | Receive | Bundle | Lay | Peek
-Said = Ask | More | Advance | Batch | Took | Head | Got | Gave | Verified | Rewrote | Failed
+Request = Take | Give | Verify | Rewrite | Receive | Bundle | Lay | Peek | Compare
+Said = Ask | More | Advance | Batch | Took | Head | Got | Gave | Verified | Rewrote | Compared | Failed
 _encoder = msgspec.msgpack.Encoder()
 _requests, _said = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Decoder(Said)
 _answers, _pieces = msgspec.msgpack.Decoder(Answer), msgspec.msgpack.Decoder(Piece)

@@ -13,7 +13,7 @@ from aiosd.host import faults
 from aiosd.host.acting import acting_as
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import carrying, laying, words
-from aiosd.keeper.examining import boundaries, examine
+from aiosd.keeper.examining import boundaries, differences, examine
 from aiosd.keeper.line import Line, identity_of
 from aiosd.keeper.unpacking import unpacked
 from aiosd.models.manifest import Manifest
@@ -44,9 +44,9 @@ def main() -> None:
 
 def _done(request: words.Request, line: Line) -> words.Word:
     if isinstance(request, words.Take):
-        *parts, took = words.in_batches(_take(request, line))
-        for part in parts:
-            line.say(part)
+        *batches, took = words.in_batches(_take(request, line))
+        for batch in batches:
+            line.say(batch)
         return took
     if isinstance(request, words.Give):
         return words.Gave(_give(request, line))
@@ -58,6 +58,8 @@ def _done(request: words.Request, line: Line) -> words.Word:
         return words.Gave(laying.lay(request, line))
     if isinstance(request, words.Peek):
         return words.Head(carrying.peek(request))
+    if isinstance(request, words.Compare):
+        return words.Compared(differences(request.before, request.after))
     layout = Layout(Path(request.settings.directory))
     if isinstance(request, words.Rewrite):
         scratch = layout.incoming / request.name
@@ -83,9 +85,9 @@ def _take(request: words.Take, line: Line) -> Taken:
         with closing(taker):
             files = taker.take(tree.files())
             manifest = Manifest(tuple(files), tuple(tree.empty_directories), tree.single)
-            schema, findings = examine(tree, manifest, identity)
+            examined = examine(tree, manifest, identity)
             tree.check()
-            return Taken(manifest, taker.finish(), schema, findings, said)
+            return Taken(manifest, taker.finish(), *examined, said)
 
 
 def _give(request: words.Give, line: Line) -> str:

@@ -31,32 +31,46 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class TensorChange:
-    """`relative_norm`: of the difference to what it was; `a` and `b` describe it: "float32 [64, 10]"."""
+    """`relative_norm` is ||a-b|| / ||a||; None where it does not apply, or cannot be given: `note` says why then."""
 
     name: str
-    change: str
-    a: str
-    b: str
-    relative_norm: float
-    file: str
+    change: str  # added, removed, dtype, shape, changed; unknown: its bytes could not be compared
+    before: str = ""  # "float32 [2, 3]"
+    after: str = ""
+    relative_norm: float | None = None
+    note: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TensorDiff:
-    """Tensor by tensor; `truncated`: there are more changes than are listed."""
+    """Tensor by tensor. `left_out`: so many changes more than are listed; `notes`: files that could not be compared, and why."""
 
     changes: Sequence[TensorChange] = ()
     unchanged: int = 0
-    truncated: bool = False
+    notes: Sequence[str] = ()
+    left_out: int = 0
+
+    def foremost(self, most: int) -> "TensorDiff":
+        """What changed the network first, then the tensors that moved, the furthest first; of all that the first `most`."""
+        ordered = sorted(self.changes, key=_weight)
+        return TensorDiff(ordered[:most], self.unchanged, self.notes, max(0, len(ordered) - most))
+
+
+def _weight(change: TensorChange) -> tuple[bool, float]:
+    """One whose norm cannot be given may have moved as far as any."""
+    return change.change == CHANGED, float("-inf") if change.relative_norm is None else -change.relative_norm
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
+    """`tensors` None: they were not asked for."""
+
     a: Version
     b: Version
     changes: Sequence[Change]
     files: Sequence[FileChange]
-    tensors: TensorDiff = TensorDiff()
+    tensors: TensorDiff | None = None
 
 
 def compared(a: Version, b: Version, files_a: Manifest, files_b: Manifest) -> Diff:

@@ -94,11 +94,11 @@ def commit_of(draft: Draft, manifest: Manifest, schema: Schema, parents: tuple[s
     )
 
 
-def version_of(model: Model, newest: Sequence[Version], commit: Commit, manifest: Manifest, stored_bytes: int = 0, findings: Sequence[str] = ()) -> Version:
-    """The next version of `model`. `newest`: the last one there is, if any; `findings`: why it is flagged."""
+def version_of(model: Model, last: int, commit: Commit, manifest: Manifest, stored_bytes: int = 0, findings: Sequence[str] = ()) -> Version:
+    """The next version of `model`. `last`: the highest number that one has had; `findings`: why it is flagged."""
     return Version(
         model=model.name,
-        number=newest[0].number + 1 if newest else 1,
+        number=last + 1,
         id=commit.id,
         commit=commit,
         size=manifest.size,

@@ -182,8 +182,8 @@ class ModelMoves:
             kind=model.kind, manifest=manifest.digest, parents=parents, author=by.name, created_at_s=now_s, message=message,
             metrics=was.metrics if content is None else {}, labels=was.labels, licence=was.licence, card=was.card, schema=schema or was.schema,
         )  # fmt: skip
-        newest = await self.care.store.versions(model.kind, model.name, 0, 1)
-        version = replace(version_of(model, newest, commit, manifest), state=like.state, reasons=like.reasons)
+        last = await self.care.store.last_number(model.kind, model.name)
+        version = replace(version_of(model, last, commit, manifest), state=like.state, reasons=like.reasons)
         move = Move(branch.name, branch.kind, branch.version, version.id, by.name, now_s, message)
         self.care.reached("move.1-before")
         await self.care.store.commit(ModelChanges(

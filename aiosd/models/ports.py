@@ -108,6 +108,7 @@ class ModelChanges:
     versions: Sequence[tuple[Version, bytes]] = ()  # with the bytes of the commit
     chunks: Sequence[Stored] = ()
     manifests: Mapping[str, bytes] = field(default_factory=dict)  # by digest
+    tensors: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the names of those that a manifest has
     references: Sequence[RefChange] = ()
     signatures: Sequence[Signature] = ()
     states: Sequence[Version] = ()  # whose state or reasons have changed
@@ -120,7 +121,12 @@ class ModelChanges:
 
 @dataclass(frozen=True, slots=True)
 class ModelQuery:
-    """Which models to list; empty fields match all. `metrics`: (name, operator, value)."""
+    """Which models to list; empty fields match all.
+
+    text     words, each of which stands somewhere, or begins a word there: in the name, the description, or any version
+    metrics  (name, operator, value)
+    tensor   the name of one, in which * and ? stand for anything
+    """
 
     kind: Kind = Kind.MODEL
     text: str = ""
@@ -149,7 +155,7 @@ class ModelStore(Protocol):
         """Make `changes` one durable fact. Raises Conflict with what was expected and what is there."""
 
     async def models(self, query: ModelQuery) -> Sequence[Model]:
-        """By name; all that match, whoever may see them."""
+        """By name, or where there is a text by how well it fits, then by name; all that match, whoever may see them."""
 
     async def model(self, kind: Kind, name: str) -> Model | None: ...
 
@@ -161,6 +167,9 @@ class ModelStore(Protocol):
 
     async def graph(self, kind: Kind, model: str, after: int = 0) -> Sequence[Node]:
         """All versions of one model with a number above `after`, newest first, without what is in them."""
+
+    async def last_number(self, kind: Kind, model: str) -> int:
+        """The highest that a version of it has had, also one that is gone; 0: none."""
 
     async def tally(self, kind: Kind, model: str) -> tuple[int, str]:
         """How many versions it has, and the id of the newest: as long as these are the same, so is its graph."""
@@ -231,6 +240,14 @@ class Said:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+class Examined(NamedTuple):
+    """What is found in the files of a version: the schema, why it is to be flagged, and the names of the tensors that it has, as far as they are kept."""
+
+    schema: Schema
+    findings: Sequence[str]
+    tensors: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a registration has brought into the store, durable but not yet remembered: garbage until it is committed."""
@@ -239,6 +256,7 @@ class Taken:
     chunks: Sequence[Stored]  # the new ones
     schema: Schema
     findings: Sequence[str] = ()  # why it is to be flagged
+    tensors: Sequence[str] = ()  # the names of those that it has, as far as they are kept
     said: Said | None = None  # by what lies beside its files
 
     @property
@@ -248,10 +266,10 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What has come from another store, verified and durable but not yet remembered; `findings`: why versions with that manifest are to be flagged."""
+    """What has come from another store, verified and durable but not yet remembered; `examined`: what was found in it, by the manifest."""
 
     chunks: Sequence[Stored]  # the new ones
-    findings: Mapping[str, Sequence[str]]
+    examined: Mapping[str, Examined]
 
     @property
     def stored_bytes(self) -> int:
@@ -381,9 +399,10 @@ class Vault(Protocol):
 
 
 class TensorDiffs(Protocol):
-    """Compares two versions tensor by tensor; offered by the readers of formats."""
+    """Compares two versions tensor by tensor; offered by the vault, which has the bytes."""
 
-    async def __call__(self, a: Manifest, b: Manifest) -> TensorDiff: ...
+    async def __call__(self, a: Manifest, b: Manifest) -> TensorDiff:
+        """The foremost changes, see `TensorDiff`. Raises DataLoss, Exhausted (it takes more than is allowed), DiskFull."""
 
 
 class Pins(Protocol):

@@ -137,8 +137,13 @@ class ModelReader:
     # Lists
 
     async def list(self, query: ModelQuery, by: Caller, after: str, limit: int) -> tuple[Sequence[ModelView], str]:
-        """Those that the caller may read, by name, from behind `after`; and where the next page begins, "" at the end."""
-        seen = [model for model in await self.store.models(query) if model.name > after and permits.role_of(model, by) >= ModelRole.READER]
+        """Those that the caller may read, from behind the one named `after`, by name, or with a text by how well it fits; and where the next page begins.
+
+        raises  InvalidArgument (a text of too many words; `after` is not among what was found any more)
+        """
+        seen: Sequence[Model] = [model for model in await self.store.models(query) if permits.role_of(model, by) >= ModelRole.READER]
+        if after:
+            seen = _behind(after, seen, by_name=not query.text)
         page = seen[: limit or PAGE]
         return await self._views(query.kind, page), page[-1].name if len(page) < len(seen) else ""
 
@@ -239,6 +244,15 @@ def check_usable(version: Version, by: Caller, role: ModelRole, *, allow_flagged
         raise FailedPrecondition(f"{name} is flagged: {why}", hint="if you trust it: --allow-pickle, by its owner or an operator", version=version.id)
     if role < ModelRole.OWNER and by.principal.role < Role.OPERATOR:
         raise Denied(f"{by.name} may not use {name}, which is flagged: {why}", hint="ask its owner, or an operator to allow it", version=version.id)
+
+
+def _behind(after: str, models: Sequence[Model], *, by_name: bool) -> Sequence[Model]:
+    if by_name:
+        return [model for model in models if model.name > after]
+    names = [model.name for model in models]
+    if after not in names:
+        raise InvalidArgument("what the page before ended with is no longer found", hint="begin with the first page again", field="page_token")
+    return models[names.index(after) + 1 :]
 
 
 def _latest(summary: Summary) -> str:

@@ -14,7 +14,7 @@ from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, RefKind
 from aiosd.models.parcel import Opened, Parcel, chunks_of, opened
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Delivery, ModelChanges, Progress, Received, RefChange, Source, Stored, new_bytes
+from aiosd.models.ports import Delivery, Examined, ModelChanges, Progress, Received, RefChange, Source, Stored, new_bytes
 from aiosd.models.references import MAIN
 from aiosd.models.service import ModelService, closing
 from aiosd.models.version import Version, VersionState
@@ -97,10 +97,10 @@ class ModelReceiver:
         picked = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
         there = {each.name: each for each in await store.references(kind, model.name)}
         graph = {node.id: node.parents for node in (await self.models.reader.graph(model)).nodes.values()}
-        newest, now_s, versions, changes = list(await store.versions(kind, model.name, 0, 1)), self.care.wall_s(), list[Version](), list[RefChange]()
+        last, now_s, versions, changes = await store.last_number(kind, model.name), self.care.wall_s(), list[Version](), list[RefChange]()
         for id_, commit in came.commits.items():
             if (model.name, id_) not in picked:
-                versions.append(version_of(model, versions[-1:] or newest, commit, came.manifests[commit.manifest], 0, came.sent[id_].flags))
+                versions.append(version_of(model, last + len(versions), commit, came.manifests[commit.manifest], 0, came.sent[id_].flags))
             for move in _moves(came, model.name, id_, there, graph):
                 there[move.reference] = Reference(move.reference, move.kind, id_, now_s, by.name)
                 changes.append(RefChange(kind, model.name, replace(move, who=by.name, at_s=now_s), move.source))
@@ -111,12 +111,12 @@ class ModelReceiver:
         async with self.care.deciding:
             model = await self._model_for(came, by)
             versions, changes = await self._decided(came, model, by)
-            new = _counted([_flagged(version, received.findings) for version in versions], came.manifests, received.chunks)
+            new = _counted([_flagged(version, received.examined) for version in versions], came.manifests, received.chunks)
             signed = [replace(one, signed_by=by.name, version=version.id) for version in new for one in came.sent[version.id].signatures]
             await store.commit(ModelChanges(
                 models=[] if await store.model(kind, model.name) else [model], versions=[(version, came.sent[version.id].commit) for version in new],
                 chunks=received.chunks, manifests={version.commit.manifest: came.manifests[version.commit.manifest].encode() for version in new},
-                references=changes, signatures=signed,
+                tensors={manifest: found.tensors for manifest, found in received.examined.items()}, references=changes, signatures=signed,
             ))  # fmt: skip
             found = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
         self.care.reached("import.3-committed")
@@ -155,9 +155,10 @@ def _moves(came: Opened, model: str, id_: str, there: Mapping[str, Reference], g
     return moves
 
 
-def _flagged(version: Version, findings: Mapping[str, Sequence[str]]) -> Version:
+def _flagged(version: Version, examined: Mapping[str, Examined]) -> Version:
     """What is flagged where it comes from stays so, and what is found in it here is added; nobody's permission travels."""
-    reasons = dict.fromkeys((*version.reasons, *findings.get(version.commit.manifest, ())))
+    found = examined.get(version.commit.manifest)
+    reasons = dict.fromkeys((*version.reasons, *(found.findings if found is not None else ())))
     return replace(version, reasons=tuple(reasons), state=VersionState.FLAGGED if reasons else VersionState.REGISTERED)
 
 

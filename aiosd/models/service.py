@@ -141,14 +141,14 @@ class ModelService:
                 await self._again(draft, parent, taken, by, now_s)
                 return Registration(await self._version(draft.kind, draft.model, tip), existed=True)
             commit = commit_of(draft, taken.manifest, taken.schema, (tip,) if tip else (), by.name, now_s)
-            newest = await store.versions(model.kind, model.name, 0, 1)
-            version = version_of(model, newest, commit, taken.manifest, taken.stored_bytes, taken.findings)
+            last = await store.last_number(model.kind, model.name)
+            version = version_of(model, last, commit, taken.manifest, taken.stored_bytes, taken.findings)
             moves = [RefChange(model.kind, model.name, Move(draft.branch, RefKind.BRANCH, tip, version.id, by.name, now_s, headline(draft.message)), tip)]
             moves += [RefChange(model.kind, model.name, Move(tag, RefKind.TAG, "", version.id, by.name, now_s, "registered"), "") for tag in draft.tags]
             await store.commit(ModelChanges(
                 models=[model] if not await store.model(model.kind, model.name) else [], versions=[(version, commit.encode())], chunks=taken.chunks,
-                manifests={commit.manifest: taken.manifest.encode()}, references=moves, requests=self._request(draft, version, by, now_s),
-                uses=_made(draft, version, now_s),
+                manifests={commit.manifest: taken.manifest.encode()}, tensors={commit.manifest: taken.tensors}, references=moves,
+                requests=self._request(draft, version, by, now_s), uses=_made(draft, version, now_s),
             ))  # fmt: skip
         self.care.reached("register.3-committed")
         log.info("registered", model=model.name, kind=model.kind, version=version.id, branch=draft.branch, size=version.size, by=by.name)
@@ -157,7 +157,11 @@ class ModelService:
 
     async def _again(self, draft: Draft, parent: Version, taken: Taken, by: Caller, now_s: float) -> None:
         """The same content once more: what of it was lost is there again."""
-        await self.care.store.commit(ModelChanges(chunks=taken.chunks, requests=self._request(draft, parent, by, now_s), uses=_made(draft, parent, now_s)))
+        changes = ModelChanges(
+            chunks=taken.chunks, tensors={parent.commit.manifest: taken.tensors}, requests=self._request(draft, parent, by, now_s),
+            uses=_made(draft, parent, now_s),
+        )  # fmt: skip
+        await self.care.store.commit(changes)
         await self.care.heal([chunk.digest for chunk in taken.chunks])
 
     def _request(self, draft: Draft, version: Version, by: Caller, now_s: float) -> Sequence[Registered]:

@@ -1,10 +1,11 @@
 """What has become of each tensor from one version to the next, and how far those that moved have moved."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from aiosd.models.diff import TensorChange, TensorDiff
 from aiosd.models.formats.directory import FileReport, stem_of
+from aiosd.models.formats.dtypes import BLOCKS
 from aiosd.models.reading import StoredTensor, clean
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 4 << 20  # of each side that are looked at at once
 _PLAIN = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32", "float64")
+_QUANTISED = ("q4_0", "q4_1", "q8_0")
 _PARTS = {"complex64": "float32", "complex128": "float64"}  # two of these make one
 # Of eight bits: how many are the exponent's, what is taken from it, and whether there are infinities or "fnuz" rules.
 _SMALL = {"float8_e4m3fn": (4, 7, "fn"), "float8_e5m2": (5, 15, "ieee"), "float8_e4m3fnuz": (4, 8, "fnuz"), "float8_e5m2fnuz": (5, 16, "fnuz")}
@@ -20,32 +22,11 @@ _SMALL = {"float8_e4m3fn": (4, 7, "fn"), "float8_e5m2": (5, 15, "ieee"), "float8
 Read = Callable[[StoredTensor, int, int], bytes]  # of a tensor, from an offset in it, how many bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TensorChange:
-    """`relative_norm` is ||a-b|| / ||a||; None where it does not apply, or cannot be given: `note` says why then."""
-
-    name: str
-    change: str  # added, removed, dtype, shape, changed; unknown: its bytes could not be compared
-    before: str = ""  # "float32 [2, 3]"
-    after: str = ""
-    relative_norm: float | None = None
-    note: str = ""
-    file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """All changes in the order of the new version, what is gone behind them."""
-
-    changes: Sequence[TensorChange] = ()
-    unchanged: int = 0
-    notes: Sequence[str] = ()
-
-
-def compare(before: Mapping[str, FileReport], after: Mapping[str, FileReport], read_before: Read, read_after: Read) -> Comparison:
-    """Tensors of the same name are compared byte by byte, in bounded memory. What the readers raise escapes.
+def compare(before: Mapping[str, FileReport], after: Mapping[str, FileReport], read_before: Read, read_after: Read) -> TensorDiff:
+    """Tensors of the same name are compared byte by byte, in bounded memory: in the order of the new version, what is gone behind.
 
     before, after  the files of each version by path, as they were inspected; the tensors' `file` is that path then
+    raises         what the readers raise
     """
     old, new = _by_key(before), _by_key(after)
     changes, unchanged = [], 0
@@ -54,7 +35,7 @@ def compare(before: Mapping[str, FileReport], after: Mapping[str, FileReport], r
         unchanged += change is None
         changes += [_in_file(change, tensor)] if change else []
     gone = [(tensor, TensorChange(clean(tensor.name), "removed", before=_kind(tensor))) for key, tensor in old.items() if key not in new]
-    return Comparison([*changes, *(_in_file(change, tensor) for tensor, change in gone)], unchanged)
+    return TensorDiff([*changes, *(_in_file(change, tensor) for tensor, change in gone)], unchanged)
 
 
 def _by_key(files: Mapping[str, FileReport]) -> dict[tuple[str, str], StoredTensor]:
@@ -99,9 +80,10 @@ def _compare(old: StoredTensor, new: StoredTensor, read_old: Read, read_new: Rea
     return TensorChange(name, "changed", before, after, norm, note)
 
 
-def _blocks(size: int) -> Iterator[tuple[int, int]]:
-    for at in range(0, size, BLOCK_BYTES):
-        yield at, min(BLOCK_BYTES, size - at)
+def _blocks(size: int, unit: int = 1) -> Iterator[tuple[int, int]]:
+    step = max(unit, BLOCK_BYTES - BLOCK_BYTES % unit)
+    for at in range(0, size, step):
+        yield at, min(step, size - at)
 
 
 def _is_equal(old: StoredTensor, new: StoredTensor, read_old: Read, read_new: Read) -> bool:
@@ -116,7 +98,7 @@ def _relative_norm(old: StoredTensor, new: StoredTensor, read_old: Read, read_ne
 
     moved = length = 0.0
     with np.errstate(all="ignore"):
-        for at, count in _blocks(old.size):
+        for at, count in _blocks(old.size, BLOCKS.get(old.dtype, (1, 1))[1]):
             a, b = decode(read_old(old, at, count)), decode(read_new(new, at, count))
             length += float(np.dot(a, a))
             np.subtract(a, b, out=a)
@@ -140,7 +122,22 @@ def _decoder(dtype: str) -> "Callable[[bytes], NDArray[np.float64]] | None":
     if dtype in _SMALL:
         table = np.array([_small(code, *_SMALL[dtype]) for code in range(256)])
         return lambda data: table[np.frombuffer(data, np.uint8)]
+    if dtype in _QUANTISED:
+        return lambda data: _dequantised(dtype, np.frombuffer(data, np.uint8).reshape(-1, BLOCKS[dtype][1]))
     return None
+
+
+def _dequantised(dtype: str, blocks: "NDArray[np.uint8]") -> "NDArray[np.float64]":
+    """Of each block: a scale and, of q4_1, a least value in float16, then 32 elements; in whatever order, which no norm asks for."""
+    import numpy as np
+
+    scale = np.ascontiguousarray(blocks[:, :2]).view("<f2").astype(np.float64)
+    if dtype == "q8_0":
+        return np.asarray(scale * np.ascontiguousarray(blocks[:, 2:]).view(np.int8)).ravel()
+    codes = blocks[:, 2:] if dtype == "q4_0" else blocks[:, 4:]
+    numbers = np.concatenate([codes & 15, codes >> 4], axis=1)
+    least = -8 * scale if dtype == "q4_0" else np.ascontiguousarray(blocks[:, 2:4]).view("<f2").astype(np.float64)
+    return np.asarray(scale * numbers + least).ravel()
 
 
 def _small(code: int, exponent_bits: int, bias: int, rules: str) -> float:

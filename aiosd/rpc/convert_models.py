@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from aios.v1 import models_pb2 as pb
 from aiosd.errors import InvalidArgument
 from aiosd.models.care_service import Collected, Usage
 from aiosd.models.damage import Damage
-from aiosd.models.diff import Diff
+from aiosd.models.diff import Diff, TensorChange, TensorDiff
 from aiosd.models.draft import Draft
 from aiosd.models.manifest import FileEntry
 from aiosd.models.model import Move, Reference, RefKind, Signature
@@ -76,8 +77,6 @@ def _from_lineage(wire: pb.Lineage, job_id: str) -> Lineage:
 
 
 def from_query(wire: pb.ListModelsRequest) -> ModelQuery:
-    if wire.tensor:
-        raise InvalidArgument("this daemon cannot search by tensors", hint="search by format, metrics, labels, author or text", field="tensor")
     return ModelQuery(
         kind=kind_of(wire.kind),
         text=text(wire.text, "", "text", TEXT),
@@ -86,6 +85,7 @@ def from_query(wire: pb.ListModelsRequest) -> ModelQuery:
         labels=pairs(wire.labels, "", "labels"),
         author=text(wire.author, "", "author", NAME),
         job_id=text(wire.job_id, "", "job_id", NAME),
+        tensor=text(wire.tensor, "", "tensor", NAME),
     )
 
 
@@ -171,6 +171,13 @@ def to_version(view: VersionView) -> pb.Version:
     if view.manifest is not None:
         made.listing.extend(map(to_file, view.manifest.files))
     return made
+
+
+def to_logged(view: VersionView) -> pb.Version:
+    """As one line of many: without its card and its packages, which would be most of it."""
+    commit = view.version.commit
+    short = replace(commit, card="", lineage=replace(commit.lineage, packages={}))
+    return to_version(replace(view, version=replace(view.version, commit=short)))
 
 
 def plain_version(version: Version) -> pb.Version:
@@ -265,21 +272,24 @@ def to_progress(progress: Progress) -> pb.TransferProgress:
 
 
 def to_diff(diff: Diff) -> pb.DiffResponse:
-    tensors = diff.tensors
+    tensors = diff.tensors or TensorDiff()
     return pb.DiffResponse(
         a=plain_version(diff.a),
         b=plain_version(diff.b),
         changes=[pb.DiffResponse.Change(what=printable(one.what), a=printable(one.a), b=printable(one.b)) for one in diff.changes],
         files=[pb.DiffResponse.FileChange(path=printable(one.path), change=one.change, size_a=one.size_a, size_b=one.size_b) for one in diff.files],
-        tensors=[
-            pb.DiffResponse.TensorChange(
-                name=printable(one.name), change=one.change, a=one.a, b=one.b, relative_norm=one.relative_norm, file=printable(one.file)
-            )
-            for one in tensors.changes
-        ],
+        tensors=map(_to_tensor_change, tensors.changes),
         tensors_unchanged=tensors.unchanged,
-        truncated=tensors.truncated,
+        tensors_left_out=tensors.left_out,
+        tensor_notes=map(printable, tensors.notes),
     )
+
+
+def _to_tensor_change(change: TensorChange) -> pb.DiffResponse.TensorChange:
+    return pb.DiffResponse.TensorChange(
+        name=printable(change.name), change=change.change, a=change.before, b=change.after, relative_norm=change.relative_norm,
+        file=printable(change.file), note=printable(change.note),
+    )  # fmt: skip
 
 
 def to_damage(damage: Damage) -> pb.Damage:

@@ -67,7 +67,7 @@ class ModelsServicer(CarryCalls):
     async def Log(self, request: pb.LogRequest, context: Context) -> pb.LogResponse:
         kind, limit, before = convert.kind_of(request.kind), _page(request.page_size), _number(request.page_token)
         views, rest = await self._services.reader.log(kind, _ref(request.ref), self._services.by(), before, limit, everything=request.all)
-        return pb.LogResponse(versions=await slices.each(views, lambda _, view: convert.to_version(view)), next_page_token=_token(rest))
+        return pb.LogResponse(versions=await slices.each(views, lambda _, view: convert.to_logged(view)), next_page_token=_token(rest))
 
     async def LogReferences(self, request: pb.LogReferencesRequest, context: Context) -> pb.LogReferencesResponse:
         kind, model, reference = convert.kind_of(request.kind), _ref(request.model, "model"), text(request.reference, "", "reference", TEXT)

@@ -7,16 +7,23 @@ from sqlalchemy import Connection, RowMapping, Table, select
 
 from aiosd.errors import StorageCorrupt
 from aiosd.findings import Finding
-from aiosd.storage import model_rows, schema
+from aiosd.storage import model_rows, model_text, schema
 
 _SHOWN = 100  # of each kind
 _version = schema.model_version.c
 
 
 def problems(tx: Connection) -> Iterator[Finding]:
+    """The index of words is compared with the rest only where that can be read."""
+    found = list(_of_rows(tx))
+    yield from found or model_text.problems(tx)
+
+
+def _of_rows(tx: Connection) -> Iterator[Finding]:
     yield from _unreadable(tx, schema.model, model_rows.model, lambda row: f"{row['kind']} {row['name']}")
     yield from _unreadable(tx, schema.model_version, model_rows.version, lambda row: f"version {row['model']}@{row['id'][:12]}")
     yield from _unreadable(tx, schema.manifest, lambda row: model_rows.manifest(row["digest"], row["body"]), lambda row: f"manifest {row['digest'][:12]}")
+    yield from _unreadable(tx, schema.tensor_names, model_rows.tensor_names, lambda row: f"tensors {row['digest'][:12]}")
     yield from _leading_nowhere(tx)
 
 

@@ -10,8 +10,9 @@ from aiosd.errors import InvalidArgument
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.ports import Holding, ModelQuery, Node, Registered, Summary, Use, UseRole
+from aiosd.models.searching import terms
 from aiosd.models.version import Kind, Version, VersionState
-from aiosd.storage import model_rows, schema
+from aiosd.storage import model_rows, model_text, schema
 
 _CHUNK = 500  # values in one question
 _MOST_SHOWN = 5
@@ -20,26 +21,21 @@ _use = schema.model_use.c
 
 
 def models(tx: Connection, query: ModelQuery) -> list[Model]:
-    question = select(schema.model).where(*_conditions(query)).order_by(schema.model.c.name)
-    return [model_rows.model(row) for row in tx.execute(question).mappings()]
-
-
-def _conditions(query: ModelQuery) -> Iterator[ColumnElement[bool]]:
     table = schema.model.c
-    yield table.kind == query.kind
-    if query.text:
-        like = f"%{_escaped(query.text.lower())}%"
-        yield or_(func.lower(table.name).like(like, escape="\\"), func.lower(table.body).like(like, escape="\\"))
-    wanted = list(_of_version(query))
+    question = select(schema.model).where(table.kind == query.kind).order_by(table.name)
+    wanted = list(_of_version(tx, query))
     if wanted:  # all of them of one and the same version
-        yield exists().where(_row.kind == table.kind, _row.model == table.name, *wanted)
+        question = question.where(exists().where(_row.kind == table.kind, _row.model == table.name, *wanted))
+    if not query.text:
+        return [model_rows.model(row) for row in tx.execute(question).mappings()]
+    ranks = model_text.ranks(tx, query.kind, terms(query.text))
+    names = sorted(ranks)
+    parts = (names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK))
+    found = [model_rows.model(row) for part in parts for row in tx.execute(question.where(table.name.in_(part))).mappings()]
+    return sorted(found, key=lambda model: (ranks[model.name], model.name))
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def _of_version(query: ModelQuery) -> Iterator[ColumnElement[bool]]:
+def _of_version(tx: Connection, query: ModelQuery) -> Iterator[ColumnElement[bool]]:
     for column, value in ((_row.format, query.format), (_row.author, query.author), (_row.job_id, query.job_id)):
         if value:
             yield column == value
@@ -48,6 +44,9 @@ def _of_version(query: ModelQuery) -> Iterator[ColumnElement[bool]]:
         yield _row.id.in_(select(labels.version).where(labels.name == name, labels.value == text))
     for name, operator, number in query.metrics:
         yield _row.id.in_(select(metrics.version).where(metrics.name == name, _compared(metrics.value, operator, number)))
+
+    if query.tensor:
+        yield model_text.with_tensor(tx, query.tensor)
 
 
 def _compared(column: ColumnElement[float], operator: str, number: float) -> ColumnElement[bool]:
@@ -89,6 +88,11 @@ def picked(tx: Connection, kind: Kind, wanted: Collection[tuple[str, str]]) -> d
 def graph(tx: Connection, kind: Kind, model: str, after: int = 0) -> list[Node]:
     question = select(_row.number, _row.id, _row.parents, _row.manifest, _row.created_at_s).where(_row.number > after)
     return [model_rows.node(row) for row in tx.execute(_of(question, kind, model).order_by(_row.number.desc()))]
+
+
+def last_number(tx: Connection, kind: Kind, model: str) -> int:
+    table = schema.model_number.c
+    return tx.scalar(select(table.last).where(table.kind == kind, table.model == model)) or 0
 
 
 def tally(tx: Connection, kind: Kind, model: str) -> tuple[int, str]:

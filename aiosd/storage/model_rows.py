@@ -136,15 +136,35 @@ def _zstd() -> Any:
     return zstandard
 
 
+def squeezed(data: bytes) -> bytes:
+    return bytes(_zstd().ZstdCompressor(level=3).compress(data))
+
+
+def unsqueezed(data: bytes) -> bytes:
+    """Raises ZstdError for what `squeezed` did not make."""
+    return bytes(_zstd().ZstdDecompressor().decompress(data))
+
+
 def manifest_rows(manifests: Mapping[str, bytes]) -> Sequence[ModelRow]:
-    compressor = _zstd().ZstdCompressor(level=3)
-    return [{"digest": digest, "body": compressor.compress(body)} for digest, body in manifests.items()]
+    return [{"digest": digest, "body": squeezed(body)} for digest, body in manifests.items()]
+
+
+def tensor_names(row: RowMapping) -> list[str]:
+    """Raises StorageCorrupt."""
+    digest = row["digest"]
+    try:
+        data = unsqueezed(row["body"])
+    except _zstd().ZstdError as error:
+        raise StorageCorrupt(f"the names of tensors {digest[:12]} are damaged: {error}", hint=_HINT, names=digest) from error
+    if digest_of(data) != digest:
+        raise StorageCorrupt(f"the names of tensors {digest[:12]} are damaged: they do not match their digest", hint=_HINT, names=digest)
+    return data.decode().split("\n")
 
 
 def manifest(digest: str, body: bytes) -> Manifest:
     """Raises StorageCorrupt for one that is not what its digest was made from."""
     try:
-        data = _zstd().ZstdDecompressor().decompress(body)
+        data = unsqueezed(body)
         if digest_of(data) == digest:
             return decode_manifest(data)
         problem = "it does not match its digest"

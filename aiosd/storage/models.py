@@ -13,7 +13,7 @@ from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, RefChange, Registered, Summary, Use
 from aiosd.models.version import Kind, Version, VersionState
-from aiosd.storage import chunks, jobs, model_rows, schema
+from aiosd.storage import chunks, jobs, model_rows, model_text, schema
 from aiosd.storage import model_questions as questions
 from aiosd.storage.chunks import Connections
 
@@ -44,6 +44,9 @@ class SqlModels:
 
     async def graph(self, kind: Kind, model: str, after: int = 0) -> Sequence[Node]:
         return await self._connections.read(questions.graph, kind, model, after)
+
+    async def last_number(self, kind: Kind, model: str) -> int:
+        return await self._connections.read(questions.last_number, kind, model)
 
     async def tally(self, kind: Kind, model: str) -> tuple[int, str]:
         return await self._connections.read(questions.tally, kind, model)
@@ -107,6 +110,8 @@ def save(tx: Connection, changes: ModelChanges) -> None:
     ):
         if rows:  # an empty executemany is not a no-op
             tx.execute(jobs.upsert(dialect, table), rows)
+    model_text.put_models(tx, changes.models)
+    model_text.put_tensors(tx, changes.tensors)
     chunks.save(tx, changes.chunks)
     if changes.manifests:
         tx.execute(_new(dialect, schema.manifest), model_rows.manifest_rows(changes.manifests))
@@ -137,6 +142,11 @@ def _save_versions(tx: Connection, changes: ModelChanges) -> None:
     ):
         if rows:  # the same version may be there in another model
             tx.execute(_new(tx.dialect.name, table), rows)
+    model_text.put_versions(tx, [version for version, _ in changes.versions])
+    for kind, model in {(version.commit.kind, version.model) for version, _ in changes.versions}:
+        numbers = [version.number for version, _ in changes.versions if (version.commit.kind, version.model) == (kind, model)]
+        last = max(questions.last_number(tx, kind, model), *numbers)
+        tx.execute(jobs.upsert(tx.dialect.name, schema.model_number), {"kind": kind, "model": model, "last": last})
     if changes.states:
         tx.execute(_SET_STATE, [
             {"of_kind": one.commit.kind, "of_model": one.model, "of_id": one.id, "new_state": one.state, "new_reasons": json.dumps(one.reasons)}
@@ -173,11 +183,14 @@ def _remove(tx: Connection, changes: ModelChanges) -> None:
         _check_unreferenced(tx, kind, model, version_id)
         tx.execute(delete(schema.model_version).where(_row.kind == kind, _row.model == model, _row.id == version_id))
         _forget_versions(tx, [version_id])
+        model_text.forget(tx, kind, model, [version_id])
     for kind, name in changes.gone_models:
         _remove_model(tx, kind, name)
     for start in range(0, len(changes.gone_manifests), _CHUNK):
         table, some = schema.manifest, changes.gone_manifests[start : start + _CHUNK]
         tx.execute(delete(table).where(table.c.digest.in_(some), ~exists().where(_row.manifest == table.c.digest)))
+    if changes.gone_manifests:
+        model_text.drop_unused(tx)
 
 
 def _check_unreferenced(tx: Connection, kind: Kind, model: str, version_id: str) -> None:
@@ -190,9 +203,10 @@ def _check_unreferenced(tx: Connection, kind: Kind, model: str, version_id: str)
 def _remove_model(tx: Connection, kind: Kind, name: str) -> None:
     """With its references, their moves, and its versions."""
     ids = list(tx.scalars(select(_row.id).where(_row.kind == kind, _row.model == name)))
-    for table in (schema.model_reference, schema.model_move, schema.model_version, schema.model_request):
+    for table in (schema.model_reference, schema.model_move, schema.model_version, schema.model_request, schema.model_number):
         tx.execute(delete(table).where(table.c.kind == kind, table.c.model == name))
     tx.execute(delete(schema.model).where(schema.model.c.kind == kind, schema.model.c.name == name))
+    model_text.forget(tx, kind, name)
     _forget_versions(tx, ids)
 
 

@@ -14,7 +14,7 @@ from aiosd.errors import StorageCorrupt
 from aiosd.findings import Finding
 from aiosd.ids import JobId
 from aiosd.jobs.job import Job, Outcome, Phase
-from aiosd.storage import check, jobs, postgres, rows, schema, sqlite
+from aiosd.storage import check, jobs, model_text, postgres, rows, schema, sqlite
 from aiosd.storage.database import Place, place_of
 from aiosd.storage.failures import corrupt, explained
 
@@ -86,7 +86,7 @@ def _mend(place: Place, aside: Path) -> list[Finding]:
         repair = _Repair(tx, aside, time.time())
         if place.path is not None:
             tx.execute(text("REINDEX"))
-        did = [finding for step in (_set_aside, _end_twice, _misplaced, _dangling) for finding in step(repair)]
+        did = [finding for step in (_set_aside, _end_twice, _misplaced, _dangling, _search_again) for finding in step(repair)]
         if place.path is not None and (found := tx.scalar(text("PRAGMA integrity_check(1)"))) != "ok":
             raise corrupt(place.name, str(found))
     return did
@@ -169,3 +169,9 @@ def _dangling(repair: _Repair) -> Iterator[Finding]:
     for uid, key, first in repair.tx.execute(select(asked.uid, asked.key, asked["first"]).where(~live, ~ended)).all():
         repair.tx.execute(delete(schema.submission).where(asked.uid == uid, asked.key == key))
         yield Finding(f"submission of user {uid}", f"was answered with job {first}, which is nowhere", True, "it was forgotten: repeated, it makes a new job")
+
+
+def _search_again(repair: _Repair) -> Iterator[Finding]:
+    for found in list(model_text.problems(repair.tx)):
+        model_text.rebuild(repair.tx)
+        yield replace(found, repaired=True, action="it was made anew")

@@ -17,7 +17,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-REVISION = "0004"  # of the newest file in migrations/versions; a test compares them
+REVISION = "0005"  # of the newest file in migrations/versions; a test compares them
 
 metadata = MetaData()
 
@@ -294,4 +294,42 @@ manifest = Table(
     metadata,
     Column("digest", Text, primary_key=True),
     Column("body", LargeBinary, nullable=False),  # zstd of Manifest.encode()
+)
+
+# The highest number that a version of each model has had: one that is gone leaves its number unused.
+model_number = Table(
+    "model_number",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)
+
+# The words that a model (its `version` is ""), a version or a list of tensors (`kind` "tensors", no model, its digest as `version`) is
+# found by, as models/searching.py makes them. Entries are removed and made anew, never changed: triggers of SQLite carry them over to the FTS5
+# table model_text_index; on PostgreSQL an index of that name is over the words themselves.
+model_text = Table(
+    "model_text",
+    metadata,
+    Column("id", _row_id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("words", Text, nullable=False),
+)
+Index("model_text_by_name", model_text.c.kind, model_text.c.model, model_text.c.version, unique=True)
+
+# The names of the tensors of each manifest, of which many have the same.
+model_tensors = Table(
+    "model_tensors",
+    metadata,
+    Column("manifest", Text, primary_key=True),
+    Column("names", Text, nullable=False),
+)
+Index("model_tensors_by_names", model_tensors.c.names)
+tensor_names = Table(
+    "tensor_names",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # zstd of the names, one a line
 )

@@ -50,7 +50,8 @@ def test_the_migrations_make_the_schema_on_the_page(migrated_cluster: postgres.C
     url = migrated_cluster.new_database()
     opened = open_database(url)
     with opened.transaction() as tx:
-        assert compare_metadata(MigrationContext.configure(tx), schema.metadata) == []
+        context = MigrationContext.configure(tx, opts={"include_name": lambda name, of, parents: name != "model_text_index"})
+        assert compare_metadata(context, schema.metadata) == []  # of an expression, which the page does not have
     opened.close()
     assert check_database(url) == []
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiosd.errors import AiosError, AlreadyExists, Conflict, DataLoss, InvalidArgument, NotFound
+from aiosd.models import searching
 from aiosd.models.history import conflict
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, decode_manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, Signature
@@ -24,6 +25,8 @@ class FakeModelStore:
         self.refs: dict[Named, dict[str, Reference]] = {}
         self.log: list[tuple[Named, Move]] = []
         self.bodies: dict[str, bytes] = {}
+        self.tensors: dict[str, Sequence[str]] = {}
+        self.last: dict[Named, int] = {}
         self.signed: dict[tuple[str, str], Signature] = {}
         self.requests: dict[tuple[int, str], Registered] = {}
         self.chunks: dict[str, Stored] = {}
@@ -53,8 +56,11 @@ class FakeModelStore:
             if (version.commit.kind, version.model) not in self.named or any(one.number == version.number for one, _ in versions.values()):
                 raise AlreadyExists("the store refused a change")
             versions[version.id] = version, body
+            named = version.commit.kind, version.model
+            self.last[named] = max(self.last.get(named, 0), version.number)
         self.chunks.update({chunk.digest: chunk for chunk in changes.chunks if chunk.digest not in self.chunks})
         self.bodies.update(changes.manifests)
+        self.tensors.update({manifest: names for manifest, names in changes.tensors.items() if names})
         self.requests.update({(one.uid, one.key): one for one in changes.requests})
         for use in changes.uses:
             self.used.setdefault((use.job_id, use.role, use.kind, use.model, use.version), use)
@@ -70,7 +76,7 @@ class FakeModelStore:
                 raise Conflict(f"{leading[0]} leads to it")
             self.all.get((kind, model), {}).pop(id_, None)
         for named in changes.gone_models:
-            for table in (self.named, self.all, self.refs):
+            for table in (self.named, self.all, self.refs, self.last):
                 table.pop(named, None)
             self.log = [each for each in self.log if each[0] != named]
             self.requests = {key: one for key, one in self.requests.items() if (one.kind, one.model) != named}
@@ -96,14 +102,31 @@ class FakeModelStore:
         self.log.append((named, replace(move, source=there)))
 
     async def models(self, query: ModelQuery) -> Sequence[Model]:
-        return [model for (kind, name), model in sorted(self.named.items()) if kind is query.kind and self._matches(model, query)]
+        found = [model for (kind, name), model in sorted(self.named.items()) if kind is query.kind and self._matches(model, query)]
+        wanted = searching.terms(query.text)
+        ranked = [(self._rank(model, wanted) if query.text else 0, model.name, model) for model in found]
+        return [model for rank, _, model in sorted(ranked, key=lambda one: (one[0] or 0, one[1])) if rank is not None]
 
     def _matches(self, model: Model, query: ModelQuery) -> bool:
-        if query.text and query.text.lower() not in f"{model.name} {model.description} {model.owner}".lower():
-            return False
-        if not (query.format or query.author or query.job_id or query.labels or query.metrics):
+        if not (query.format or query.author or query.job_id or query.labels or query.metrics or query.tensor):
             return True
-        return any(_fits(version, query) for version, _ in self.all.get((model.kind, model.name), {}).values())
+        versions = [version for version, _ in self.all.get((model.kind, model.name), {}).values()]
+        like = searching.tensor_matcher(query.tensor)
+        return any(_fits(version, query) and (not query.tensor or like(self.tensors.get(version.commit.manifest, ()))) for version in versions)
+
+    def _rank(self, model: Model, wanted: Sequence[str]) -> int | None:
+        commits = [version.commit for version in self._versions(model.kind, model.name)]
+        texts = [searching.entry_of_model(model), *map(searching.entry_of_version, commits)]
+        texts += [searching.entry_of_tensors(self.tensors.get(commit.manifest, ())) for commit in commits]
+        words = {word for text in texts for word in text.split()}
+        total = 0
+        for term in wanted:
+            fits = (n for n, level in enumerate(searching.LEVELS) if any(_word_fits(word, level.mark + term, whole=level.whole) for word in words))
+            rank = next(fits, None)
+            if rank is None:
+                return None
+            total += rank
+        return total if wanted else None
 
     async def model(self, kind: Kind, name: str) -> Model | None:
         return self.named.get((kind, name))
@@ -123,6 +146,9 @@ class FakeModelStore:
     async def graph(self, kind: Kind, model: str, after: int = 0) -> Sequence[Node]:
         newer = [one for one in self._versions(kind, model) if one.number > after]
         return [Node(one.number, one.id, one.commit.parents, one.commit.manifest, one.commit.created_at_s) for one in newer]
+
+    async def last_number(self, kind: Kind, model: str) -> int:
+        return self.last.get((kind, model), 0)
 
     async def tally(self, kind: Kind, model: str) -> tuple[int, str]:
         versions = self._versions(kind, model)
@@ -193,6 +219,10 @@ class FakeModelStore:
         read = {use.job_id: use.at_s for use in self.used.values() if use.version == version_id and use.role is UseRole.READ}
         made = [use for use in self.used.values() if use.role is UseRole.MADE and use.at_s >= read.get(use.job_id, float("inf"))]
         return sorted(made, key=lambda use: (-use.at_s, use.model, use.version))
+
+
+def _word_fits(word: str, wanted: str, *, whole: bool) -> bool:
+    return word == wanted if whole else word.startswith(wanted)
 
 
 def _fits(version: Version, query: ModelQuery) -> bool:

@@ -1,9 +1,10 @@
 """Models from the command line and the SDK over a socket, the services and an SQLite database, to a vault of whole files."""
 
 import asyncio
+import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from aios.versions import Settings
 from aiosctl.cli import root
 from aiosctl.failures import guarded
 from aiosd.models.care_service import ModelCare
+from aiosd.models.diff import TensorChange, TensorDiff
+from aiosd.models.manifest import Manifest
+from aiosd.models.ports import ModelChanges
 from aiosd.storage.journal import SqlJournal
 from aiosd.storage.models import SqlModels
 from tests.fakes.model_world import ModelWorld, model_daemon
@@ -336,3 +340,71 @@ def test_data_has_the_same_verbs(daemon: Daemon, cli: Callable[..., Result]) -> 
     help_text = cli("data", "register", "--help").out
     assert "aiosctl data register" in help_text
     assert "dataset NAME" in help_text
+
+
+def test_tensors_are_told_on_one_screen(daemon: Daemon, cli: Callable[..., Result]) -> None:
+    async def tensor_diff(a: Manifest, b: Manifest) -> TensorDiff:
+        moved = [TensorChange(f"layer.{at}", "changed", "float32 [2]", "float32 [2]", 1 / (at + 1)) for at in range(60)]
+        return TensorDiff([TensorChange("head\x1b", "dtype", "float32 [2]", "float16 [2]"), *moved], 7, ["bad.gguf: it ends at 4"], 3)
+
+    for content in ("1", "2"):
+        cli("model", "register", "digits", daemon.file(content))
+    assert "cannot be compared" in cli("model", "diff", "digits", "--tensors").err
+    daemon.world.reader.tensor_diff = tensor_diff
+    lines = cli("model", "diff", "digits", "--tensors").out.splitlines()
+    at = lines.index("Tensors")
+    assert lines[at + 1].split() == ["head\\x1b", "dtype", "float32", "[2]", "->", "float16", "[2]"]
+    assert lines[at + 2].split() == ["layer.0", "changed", "float32", "[2]", "by", "1", "of", "its", "norm"]
+    assert lines[at + 51 :] == ["  and 14 more; -o wide lists them", "7 tensors are as they were", "not compared: bad.gguf: it ends at 4"]
+    assert "  and 3 more\n" in cli("model", "diff", "digits", "--tensors", "-o", "wide").out
+    told = json.loads(cli("model", "diff", "digits", "--tensors", "-o", "json").out)
+    assert [one["relative_norm"] for one in told["tensors"][:2]] == [None, 1.0]
+    assert (told["tensors_unchanged"], told["tensors_left_out"]) == (7, 3)
+
+
+def test_names_of_every_kind(daemon: Daemon, cli: Callable[..., Result]) -> None:
+    """Of models, references, files, labels and words: what is allowed comes back as it was, what is not is refused with why."""
+    one = daemon.file("1")
+    for name in ("vision/digits", "a.b-c_d", "1/2/3/4/5", "x" * 100, f"{'y' * 100}/{'z' * 99}"):
+        assert cli("model", "register", name, one, "--tag", "team/v1.0").status == 0, name
+        assert cli("model", "show", f"{name}:team/v1.0", "-q").out.startswith(f"{name}@")
+        assert cli("model", "ls", name, "-q").out.splitlines()[0] == name
+        assert "team/v1.0" in cli("model", "tag", name).out
+    refused = (
+        ("has a space", "a b"), ("character", "🦊"), ("1000 characters", "x" * 1000), ("nothing before", "a//b"), ("begins with", ".hidden"), ("begins", "../x"),
+        ("character", "é"), ("6 parts", "1/2/3/4/5/6"),
+    )  # fmt: skip
+    for why, name in refused:
+        done = cli("model", "register", "--", name, one)
+        assert (done.status, why in done.err) == (1, True), done.err
+        done = cli("model", "tag", "--", "a.b-c_d", name)
+        assert (done.status, why in done.err) == (1, True), done.err
+        assert cli("model", "show", "--", name).status != 0
+        assert "Traceback" not in cli("model", "ls", "--", name).err
+    files = ("with space.txt", "🦊.txt", "a/b.c/d e", "n" * 255, "-rf", "new\nline", "esc\x1b[31m")
+    for name in files:
+        daemon.file(name, f"tree/{name}")
+    words = "🦊 " + "long " * 200
+    assert cli("model", "register", "tree", str(daemon.directory / "tree"), "-m", words, "--label", f"ключ={words}").status == 0
+    shown = cli("model", "show", "tree", "--files").out
+    assert "\x1b" not in shown
+    listed = json.loads(cli("model", "show", "tree:main", "--files", "-o", "json").out)
+    assert len(listed["listing"]) == len(files)
+    assert listed["labels"] == {"ключ": words}
+    for text in ("🦊", "ключ", "LONG"):
+        assert cli("model", "ls", text, "-q").out == "tree\n"
+    path = Path(cli("model", "checkout", "tree").out.strip())
+    assert all((path / name).read_text() == name for name in files)
+
+
+def test_tensors_are_searched_for(daemon: Daemon, cli: Callable[..., Result]) -> None:
+    cli("model", "register", "digits", daemon.file("1"))
+    (manifest,) = asyncio.run_coroutine_threadsafe(_manifests(daemon), daemon.loop).result(30)
+    change = ModelChanges(tensors={manifest: ["encoder.0.weight"]})
+    asyncio.run_coroutine_threadsafe(daemon.world.store.commit(change), daemon.loop).result(30)
+    assert cli("model", "ls", "--tensor", "encoder.*.weight", "-q").out == "digits\n"
+    assert cli("model", "ls", "--tensor", "decoder.*", "-q").out == ""
+
+
+async def _manifests(daemon: Daemon) -> Sequence[str]:
+    return await daemon.world.store.manifest_digests()

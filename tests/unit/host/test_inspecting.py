@@ -40,7 +40,8 @@ def test_a_file_and_a_directory_are_read(tmp_path: Path) -> None:
     assert (alone.schema.format, alone.schema.opset) == ("onnx", 17)
     with opened(tmp_path / "m") as model:
         found = inspecting.inspect(model)
-    assert list(found.files) == ["deep/model.onnx"]
+    assert found.refused == {"not text \\xff.onnx": "its name is not UTF-8"}  # as a registration does
+    assert list(found.files) == ["deep/model.onnx", *found.refused]
     assert found.files["deep/model.onnx"].tensors == list(alone.files["model.onnx"].tensors)
     assert found.schema.inputs == alone.schema.inputs
 

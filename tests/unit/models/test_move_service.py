@@ -204,6 +204,13 @@ def test_removal(world: ModelWorld) -> None:
     assert run(world.register("3", by=BOB)).version.number == 1
 
 
+def test_the_number_of_a_version_that_is_gone_is_not_given_again(world: ModelWorld) -> None:
+    _, second = made(world, "1", "2")
+    run(world.move("main", "-", force=True))
+    run(world.moves.remove(Kind.MODEL, f"digits@{second.id}", ADA))
+    assert run(world.register("3")).version.number == 3
+
+
 def test_what_a_job_uses_does_not_go(world: ModelWorld) -> None:
     first, _ = made(world, "1", "2")
 

@@ -11,6 +11,7 @@ import pytest
 from aiosd.errors import AlreadyExists, Conflict, Denied, DiskFull, Exhausted, FailedPrecondition, InvalidArgument, NotFound
 from aiosd.models.draft import Draft
 from aiosd.models.model import ModelRole, RefKind, Visibility
+from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelQuery, Progress
 from aiosd.models.settings import ModelChange
 from aiosd.models.version import Kind, Lineage, VersionState
@@ -212,3 +213,25 @@ def test_lists_and_logs_have_pages(world: ModelWorld) -> None:
     assert ([view.version.number for view in views], rest) == ([5, 4], 4)
     views, rest = run(world.reader.log(Kind.MODEL, "a", ADA, rest, 9))
     assert ([view.version.number for view in views], rest) == ([3, 2, 1], 0)
+
+
+def test_a_search_has_pages_of_what_may_be_seen_and_no_others(world: ModelWorld) -> None:
+    for name, by, visibility in (
+        ("a-vision", ADA, Visibility.EVERYONE), ("vision", ADA, Visibility.EVERYONE), ("secret-vision", ADA, Visibility.PRIVATE),
+        ("z", BOB, Visibility.EVERYONE), ("y", BOB, Visibility.PRIVATE),
+    ):  # fmt: skip
+        run(world.register(name, model=name, by=by, visibility=visibility, message="vision" if len(name) == 1 else ""))
+    query = ModelQuery(text="vision")
+
+    def names(by: Caller, after: str = "", limit: int = 0) -> tuple[list[str], str]:
+        page, token = run(world.reader.list(query, by, after, limit))
+        return [view.model.name for view in page], token
+
+    assert names(EVE) == (["a-vision", "vision", "z"], "")
+    assert names(EVE, limit=1) == (["a-vision"], "a-vision")
+    assert names(EVE, "a-vision", 1) == (["vision"], "vision")
+    assert names(EVE, "vision", 1) == (["z"], "")
+    assert names(BOB)[0] == ["a-vision", "vision", "y", "z"]
+    for gone in ("secret-vision", "none"):  # what is not seen is as what is not there
+        with pytest.raises(InvalidArgument, match="no longer found"):
+            names(EVE, gone)

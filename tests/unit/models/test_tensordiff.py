@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from aiosd.models import tensordiff
+from aiosd.models.diff import TensorChange, TensorDiff
 from aiosd.models.formats.directory import FileReport, inspect
 from aiosd.models.reading import StoredTensor
-from aiosd.models.tensordiff import Comparison, TensorChange, compare
+from aiosd.models.tensordiff import compare
 from tests.unit.models.formats import builders
 
 Files = Mapping[str, bytes]
 
 
-def diff(before: Files, after: Files) -> Comparison:
+def diff(before: Files, after: Files) -> TensorDiff:
     reports = [inspect({path: len(data) for path, data in files.items()}, lambda path, files=files: io.BytesIO(files[path])).files for files in (before, after)]
 
     def read(files: Files) -> tensordiff.Read:
@@ -25,7 +26,7 @@ def diff(before: Files, after: Files) -> Comparison:
     return compare(*reports, read(before), read(after))
 
 
-def one(dtype: str, before: bytes, after: bytes, shape: tuple[int, ...] = (1,)) -> Comparison:
+def one(dtype: str, before: bytes, after: bytes, shape: tuple[int, ...] = (1,)) -> TensorDiff:
     """A tensor of a type that numpy does not have."""
 
     def report(data: bytes) -> dict[str, FileReport]:
@@ -91,7 +92,7 @@ def test_small_floats_are_those_of_their_papers() -> None:
 @pytest.mark.parametrize(
     ("dtype", "before", "after", "note"),
     [
-        ("q4_1", b"a" * 20, b"b" * 20, "elements of q4_1 are not decoded"),
+        ("q4_k", b"a" * 144, b"b" * 144, "elements of q4_k are not decoded"),
         ("int4", b"a", b"b", "elements of int4 are not decoded"),
         ("float32", bytes(4), np.ones(1, np.float32).tobytes(), "it was all zero"),
         ("float32", np.array([np.nan], np.float32).tobytes(), bytes(4), "not finite"),
@@ -113,16 +114,16 @@ def test_what_lies_in_no_one_place_or_in_another_order_is_said() -> None:
 
     assert compare(report(-1), report(8), read, read).changes[0].change == "unknown"
     assert "another order" in compare(report(8), report(8, (1, 2)), read, read).changes[0].note
-    assert compare(report(8), report(8), read, read) == Comparison([], 1)
+    assert compare(report(8), report(8), read, read) == TensorDiff([], 1)
 
 
 def test_shards_are_one_model_and_models_beside_each_other_are_not() -> None:
     a, b = ({"w": np.ones(2, np.float32)}, {"v": np.ones(3, np.float32)})
     whole = {"model.safetensors": builders.safetensors(a | b)}
     shards = {"m-00001-of-00002.safetensors": builders.safetensors(a), "m-00002-of-00002.safetensors": builders.safetensors(b)}
-    assert diff(whole, shards) == Comparison([], 2)
+    assert diff(whole, shards) == TensorDiff([], 2)
     two = {"one.safetensors": builders.safetensors(a), "two.safetensors": builders.safetensors(a)}
-    assert diff(two, two) == Comparison([], 2)
+    assert diff(two, two) == TensorDiff([], 2)
 
 
 def test_tensors_beside_the_model_are_compared_there() -> None:
@@ -132,3 +133,31 @@ def test_tensors_beside_the_model_are_compared_there() -> None:
     assert diff(before, before).unchanged == 1
     (change,) = diff(before, after).changes
     assert change == TensorChange("w", "changed", "float32 [2]", "float32 [2]", pytest.approx(0.1), "", "m/w.bin")
+
+
+def test_quantised_tensors_move_as_the_numbers_that_they_stand_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensordiff, "BLOCK_BYTES", 64)  # of which no block is a part
+
+    def halves(*values: float) -> bytes:
+        return np.array(values, "<f2").tobytes()
+
+    q8 = halves(0.5) + np.arange(-16, 16, dtype=np.int8).tobytes()
+    moved = halves(0.75) + q8[2:]
+    assert one("q8_0", q8 * 9, moved * 9, (288,)).changes[0].relative_norm == pytest.approx(0.5)
+    q4 = bytes(range(16))  # nibbles 0 to 15, and sixteen zeros
+    numbers = np.array([*range(16), *[0] * 16], float)
+    for dtype, before, after, least in (("q4_0", halves(2), halves(1), (-16, -8)), ("q4_1", halves(2, 3), halves(1, 3), (3, 3))):
+        was, now = 2 * numbers + least[0], numbers + least[1]
+        norm = one(dtype, (before + q4) * 9, (after + q4) * 9, (288,)).changes[0].relative_norm
+        assert norm == pytest.approx(np.linalg.norm(was - now) / np.linalg.norm(was))
+
+
+def test_the_foremost_changes_come_first() -> None:
+    def moved(name: str, norm: float | None) -> TensorChange:
+        return TensorChange(name, "changed", relative_norm=norm)
+
+    all_ = [moved("little", 0.01), TensorChange("new", "added"), moved("unknown", None), moved("far", 0.5), TensorChange("gone", "removed")]
+    found = TensorDiff(all_, 7, ["a note"]).foremost(4)
+    assert [change.name for change in found.changes] == ["new", "gone", "unknown", "far"]
+    assert (found.unchanged, found.notes, found.left_out) == (7, ["a note"], 1)
+    assert TensorDiff(all_).foremost(9).left_out == 0

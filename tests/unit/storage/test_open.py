@@ -96,7 +96,8 @@ def test_the_newest_migration_makes_the_schema_on_the_page(store: Store) -> None
 
     opened = open_database(store.url)
     with opened.transaction() as tx:
-        assert compare_metadata(MigrationContext.configure(tx), schema.metadata) == []
+        context = MigrationContext.configure(tx, opts={"include_name": lambda name, of, parents: not str(name).startswith("model_text_index")})
+        assert compare_metadata(context, schema.metadata) == []  # FTS5 has tables of its own
         for table in schema.metadata.sorted_tables:
             migrated = tx.exec_driver_sql("SELECT sql FROM sqlite_schema WHERE name = ?", (table.name,)).scalar_one()
             assert ("WITHOUT ROWID" in migrated) == (table.dialect_options["sqlite"]["with_rowid"] is False)
