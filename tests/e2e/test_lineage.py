@@ -1,6 +1,7 @@
 """Training for real: a dataset goes in, models come out, and each knows from what; with the daemon killed in between."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import aios
-from aios.errors import FailedPrecondition
+from aios.errors import Exhausted, FailedPrecondition
 from aiosd.host import faults
 from tests.arch.source import ROOT
 from tests.e2e.daemon import LONG, Daemon, eventually
@@ -74,17 +75,25 @@ def test_a_training_leaves_models_that_know_where_they_come_from(daemon: Daemon,
 
 
 def test_what_a_job_reads_stays_for_as_long_as_it_runs_also_across_a_restart(daemon: Daemon, work: Path) -> None:
+    """Its files too: they were put together into a cache that has no room for others beside them."""
+    size = (work / "moons.npz").stat().st_size
+    daemon.settings["AIOSD_MODELS__CACHE_BYTES"] = str(size * 3 // 2)
     daemon.start()
     client = daemon.client()
     data = client.datasets.register("two-moons", work / "moons.npz")
+    (work / "other").write_bytes(os.urandom(size))
+    client.datasets.register("other", work / "other")
     (work / "wait").touch()
     job = train(client, work)
-    eventually(lambda: client.job(job.id).datasets_read, "the job has read its data")
+    eventually((work / "model.npz").exists, "the job has read its data")
     daemon.restart()
     with pytest.raises(FailedPrecondition, match=f"job {job.id}"):
         client.datasets.remove("two-moons", force=True)
+    with pytest.raises(Exhausted, match="full of what is in use"):
+        client.datasets.checkout("other")
     (work / "wait").unlink()
     assert client.wait(job.id).state is aios.State.SUCCEEDED
+    assert Path(client.datasets.checkout("other")).stat().st_size == size
     assert client.datasets.remove("two-moons", force=True) == ("two-moons",)
     assert client.job(job.id).datasets_read == (f"two-moons@{data.id}",)  # it is known for good
 
