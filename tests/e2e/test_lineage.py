@@ -15,6 +15,8 @@ from aios.errors import Exhausted, FailedPrecondition
 from aiosd.host import faults
 from tests.arch.source import ROOT
 from tests.e2e.daemon import LONG, Daemon, eventually
+from tests.e2e.test_access import ADA, BOB, SDK, everybodys
+from tests.fakes.other_user import open_directory, run_as
 
 TRAIN = ROOT / "docs" / "examples" / "lineage" / "train.py"
 OUTPUTS = tuple(step for step in faults.MODEL_STEPS if step.startswith("outputs."))
@@ -122,3 +124,32 @@ def test_it_reads_well_on_the_command_line(daemon: Daemon, work: Path) -> None:
     assert script.returncode == 0, script.stderr
     daemon.aiosctl("wait", "2")
     assert "job 2" in daemon.aiosctl("model", "show", "scripted").stdout.decode()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="jobs of other users need root")
+def test_what_is_left_is_read_as_the_jobs_user_and_is_theirs() -> None:
+    code = """
+import aios
+client = aios.Client(sys.argv[3], timeout=60.0, autostart=False)
+job = client.submit("echo weights > mine; git init -q . && touch x && git add x && git -c user.name=a -c user.email=a@b commit -q -m 1; id -u",
+                    cwd=sys.argv[4], env={"PATH": os.environ["PATH"]}, inherit_env=False, model_outputs={"mine": "mine", "secret": "/etc/shadow"})
+print(json.dumps([job.id, client.wait(job.id).reason, client.models.version("mine").author, client.models.version("mine").lineage.git_branch]))
+"""
+    with everybodys() as daemon, open_directory() as directory:
+        os.chown(directory, ADA, ADA)
+        job, reason, author, branch = json.loads(run_as(ADA, code, daemon.target, str(directory), modules=SDK))
+        assert reason.startswith("not registered: /etc/shadow as secret: ")
+        assert "may not read" in reason
+        assert author == str(ADA)
+        assert bool(branch) == (shutil.which("git") is not None)
+        refused = f"""
+import aios
+client = aios.Client(sys.argv[3], timeout=60.0, autostart=False)
+for call in (lambda: client.models.register_outputs({job!r}), lambda: client.models.version("mine")):
+    try:
+        call()
+    except (aios.errors.Denied, aios.errors.NotFound) as error:
+        print(type(error).__name__)
+"""
+        assert run_as(BOB, refused, daemon.target, modules=SDK).split() == ["Denied", "NotFound"]
