@@ -12,7 +12,7 @@ from math import isfinite
 from shlex import join
 
 from aiosd import logs
-from aiosd.errors import AiosError, DiskFull, FailedPrecondition, NotFound, StorageUnwritable, Unavailable
+from aiosd.errors import AiosError, DiskFull, FailedPrecondition, StorageUnwritable, Unavailable
 from aiosd.host.provenance import Provenance
 from aiosd.ids import JobId
 from aiosd.jobs.job import Job, ModelOutput, Owner, Phase
@@ -90,8 +90,8 @@ class ModelOutputs:
                 break
             except _TROUBLE:  # what came of it cannot be written at present
                 await asyncio.sleep(PAUSE_S)
-            except NotFound:  # a repaired database
-                log.warning("a job whose outputs were to be registered is gone", job=str(job_id))
+            except AiosError as error:  # as of a job that a repair of the database has lost: the next daemon looks again
+                log.error("what a job has left stays as it is", job=str(job_id), error=str(error))
                 break
         self._open.discard(job_id)
         self._settled.tell(job_id.whole)

@@ -157,7 +157,7 @@ class JobsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Wait(self, request, context):
-        """Answers when the job has ended, or with the job as it is at the deadline of `timeout_s`.
+        """Answers when the job has ended, and what it left as models is registered or known not to be; or with the job as it is at the deadline of `timeout_s`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

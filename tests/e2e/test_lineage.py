@@ -1,6 +1,7 @@
 """Training for real: a dataset goes in, models come out, and each knows from what; with the daemon killed in between."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 
 import aios
-from aios.errors import FailedPrecondition
+from aios.errors import Exhausted, FailedPrecondition
 from aiosd.host import faults
 from tests.arch.source import ROOT
 from tests.e2e.daemon import LONG, Daemon, eventually
+from tests.e2e.test_access import ADA, BOB, SDK, everybodys
+from tests.fakes.other_user import open_directory, run_as
 
 TRAIN = ROOT / "docs" / "examples" / "lineage" / "train.py"
 OUTPUTS = tuple(step for step in faults.MODEL_STEPS if step.startswith("outputs."))
@@ -74,17 +77,25 @@ def test_a_training_leaves_models_that_know_where_they_come_from(daemon: Daemon,
 
 
 def test_what_a_job_reads_stays_for_as_long_as_it_runs_also_across_a_restart(daemon: Daemon, work: Path) -> None:
+    """Its files too: they were put together into a cache that has no room for others beside them."""
+    size = (work / "moons.npz").stat().st_size
+    daemon.settings["AIOSD_MODELS__CACHE_BYTES"] = str(size * 3 // 2)
     daemon.start()
     client = daemon.client()
     data = client.datasets.register("two-moons", work / "moons.npz")
+    (work / "other").write_bytes(os.urandom(size))
+    client.datasets.register("other", work / "other")
     (work / "wait").touch()
     job = train(client, work)
-    eventually(lambda: client.job(job.id).datasets_read, "the job has read its data")
+    eventually((work / "model.npz").exists, "the job has read its data")
     daemon.restart()
     with pytest.raises(FailedPrecondition, match=f"job {job.id}"):
         client.datasets.remove("two-moons", force=True)
+    with pytest.raises(Exhausted, match="full of what is in use"):
+        client.datasets.checkout("other")
     (work / "wait").unlink()
     assert client.wait(job.id).state is aios.State.SUCCEEDED
+    assert Path(client.datasets.checkout("other")).stat().st_size == size
     assert client.datasets.remove("two-moons", force=True) == ("two-moons",)
     assert client.job(job.id).datasets_read == (f"two-moons@{data.id}",)  # it is known for good
 
@@ -113,3 +124,32 @@ def test_it_reads_well_on_the_command_line(daemon: Daemon, work: Path) -> None:
     assert script.returncode == 0, script.stderr
     daemon.aiosctl("wait", "2")
     assert "job 2" in daemon.aiosctl("model", "show", "scripted").stdout.decode()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="jobs of other users need root")
+def test_what_is_left_is_read_as_the_jobs_user_and_is_theirs() -> None:
+    code = """
+import aios
+client = aios.Client(sys.argv[3], timeout=60.0, autostart=False)
+job = client.submit("echo weights > mine; git init -q . && touch x && git add x && git -c user.name=a -c user.email=a@b commit -q -m 1; id -u",
+                    cwd=sys.argv[4], env={"PATH": os.environ["PATH"]}, inherit_env=False, model_outputs={"mine": "mine", "secret": "/etc/shadow"})
+print(json.dumps([job.id, client.wait(job.id).reason, client.models.version("mine").author, client.models.version("mine").lineage.git_branch]))
+"""
+    with everybodys() as daemon, open_directory() as directory:
+        os.chown(directory, ADA, ADA)
+        job, reason, author, branch = json.loads(run_as(ADA, code, daemon.target, str(directory), modules=SDK))
+        assert reason.startswith("not registered: /etc/shadow as secret: ")
+        assert "may not read" in reason
+        assert author == str(ADA)
+        assert bool(branch) == (shutil.which("git") is not None)
+        refused = f"""
+import aios
+client = aios.Client(sys.argv[3], timeout=60.0, autostart=False)
+for call in (lambda: client.models.register_outputs({job!r}), lambda: client.models.version("mine")):
+    try:
+        call()
+    except (aios.errors.Denied, aios.errors.NotFound) as error:
+        print(type(error).__name__)
+"""
+        assert run_as(BOB, refused, daemon.target, modules=SDK).split() == ["Denied", "NotFound"]

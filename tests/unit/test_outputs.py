@@ -285,3 +285,16 @@ def test_a_failure_that_nobody_foresaw_is_told_and_the_daemon_lives(tmp_path: Pa
         assert (await world.job(("digits", "main", "m"))).reason == ""
 
     play(tmp_path, scenario)
+
+
+def test_a_row_of_a_job_that_is_not_there_holds_nobody_up(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        world.write("m", "weights")
+        world.book.rows[JobId(99), 0] = DueOutput(JobId(99), 0)
+        await world.wire().start()
+        async with running(world):
+            assert (await world.job(("digits", "main", "m"))).reason == ""
+            await world.outputs.settled(await world.bench.service.get("1"))
+        assert [due.job_id for due in await world.book.due()] == [JobId(99)]
+
+    play(tmp_path, scenario, serve=False)
