@@ -1,4 +1,4 @@
-"""What a child says of a registration comes in parts that are small, and is the same when it is put together."""
+"""What a child says of a registration comes in batches that are small, and is the same when it is put together."""
 
 import pytest
 
@@ -12,7 +12,7 @@ MOST_BYTES = 1 << 20
 
 def taken(files: int, chunks: int) -> Taken:
     entries = tuple(FileEntry(f"{at:06}", 1, f"{at:064x}", (Chunk(f"{at:064x}", 1),)) for at in range(files))
-    return Taken(Manifest(entries, ("empty",), False), [Stored(f"{at:064x}", 1, "pack/abc", at, 1, "raw") for at in range(chunks)], Schema("onnx"), ["why"])
+    return Taken(Manifest(entries, ("empty",), False), [Stored(f"{at:064x}", 1, "pack/abc", at, 1, "raw") for at in range(chunks)], Schema("onnx"), ["why"], ["encoder.weight"])
 
 
 @pytest.mark.parametrize(("files", "chunks"), [(0, 0), (1, 0), (0, 1), (1, 5000), (2500, 10)])
@@ -20,6 +20,6 @@ def test_what_was_taken_comes_through_in_batches(files: int, chunks: int) -> Non
     said = taken(files, chunks)
     frames = [words.encode(word) for word in words.in_batches(said)]
     assert max(map(len, frames)) < MOST_BYTES
-    *parts, took = [words.decode_said(frame) for frame in frames]
+    *batches, took = [words.decode_said(frame) for frame in frames]
     assert isinstance(took, words.Took)
-    assert words.together([part for part in parts if isinstance(part, words.Part)], took) == said
+    assert words.together([batch for batch in batches if isinstance(batch, words.Batch)], took) == said
