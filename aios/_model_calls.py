@@ -45,6 +45,7 @@ class StoreCalls:
         description: str = "",
         tags: Sequence[str] = (),
         expected: str = "",
+        parents: Sequence[str] = (),
         visibility: str = "",
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
@@ -55,6 +56,7 @@ class StoreCalls:
         back with `existed`. A break of the connection is survived: the call is repeated under the same key.
 
         card        Markdown
+        parents     versions of it that it was made from ("digits:prod"), beside the one that the branch is at
         visibility  of a new model: "private" (the default), "group" or "everyone"
         raises      NotFound, Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), FailedPrecondition
                     (it changed while it was read)
@@ -67,7 +69,7 @@ class StoreCalls:
 
         request = pb.RegisterRequest(
             model=_text(name, "name"), kind=self._wire_kind, path=os.path.abspath(os.fspath(path)), branch=branch, message=message,
-            metrics=_metrics(metrics or {}), labels=labels, licence=licence, card=card, description=description, tags=tags, expected=expected,
+            metrics=_metrics(metrics or {}), labels=labels, licence=licence, card=card, description=description, tags=tags, expected=expected, parents=parents,
             visibility=visibility, job_id=os.environ.get("AIOS_JOB_ID", ""), environment=environment(), idempotency_key=uuid4().hex,
         )  # fmt: skip
         last = self._followed("Register", request, pb.RegisterResponse, on_progress, timeout, lambda answer: answer.HasField("version"))

@@ -68,13 +68,13 @@ def _calls() -> "StoreCalls":
 
 def register(
     name: str, path: str, *, branch: str = "main", message: str = "", metrics: Mapping[str, float] | None = None, labels: Mapping[str, str] | None = None,
-    licence: str = "", card: str = "", description: str = "", tags: Sequence[str] = (), expected: str = "", visibility: str = "",
-    on_progress: OnProgress | None = None, timeout: float | None = None,
+    licence: str = "", card: str = "", description: str = "", tags: Sequence[str] = (), expected: str = "",
+    parents: Sequence[str] = (), visibility: str = "", on_progress: OnProgress | None = None, timeout: float | None = None,
 ) -> Version:  # fmt: skip
     """Register the file or directory at `path` as the next version on `branch`; see `StoreCalls.register`."""
     return _calls().register(
         name, path, branch=branch, message=message, metrics=metrics, labels=labels, licence=licence, card=card, description=description, tags=tags,
-        expected=expected, visibility=visibility, on_progress=on_progress, timeout=timeout,
+        expected=expected, parents=parents, visibility=visibility, on_progress=on_progress, timeout=timeout,
     )  # fmt: skip
 
 
