@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from aios._optimize_calls import JobOf, OptimizeCalls
 from aios.errors import InvalidArgument
 from aios.units import parse_seconds
 from aios.versions import MODEL, Diff, Garbage, Merge, Model, Move, OnProgress, Reference, Settings, Usage, Verified, Version
@@ -18,15 +19,16 @@ BEFORE = "-"
 _PAGE = 500
 
 
-class StoreCalls:
+class StoreCalls(OptimizeCalls):
     """The calls about models, or about datasets: `kind` says which. A `ref` names a version: "digits", "digits:prod", "digits@abc123",
     "digits:main~2", "digits:^1.2". `expected` is the version that a branch must be at; where it is elsewhere, Conflict names both.
 
     timeout  seconds of one call; what reads or copies has none unless one is given
     """
 
-    def __init__(self, channel: "Channel", kind: str = MODEL) -> None:
+    def __init__(self, channel: "Channel", job: JobOf, kind: str = MODEL) -> None:
         self._channel = channel
+        self._job = job
         self._kind = kind
 
     # Versions

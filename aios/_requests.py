@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from aios.devices import parse_devices, parse_gpus
 from aios.errors import InvalidArgument
@@ -89,6 +90,15 @@ def job_spec(spec: JobSpec) -> pb.JobSpec:
         umask=None if spec.umask is None else parse_count(spec.umask, what="umask", most=0o777),
         process_limits=[_limit(name, value) for name, value in (spec.limits or {}).items()],
     )
+
+
+def job_without_command(spec: JobSpec) -> pb.JobSpec:
+    """What else is asked of a job whose command the daemon makes, with the whole environment."""
+    wire = job_spec(replace(spec, command=["-"]))
+    wire.ClearField("command")
+    if not wire.environment:
+        wire.environment.extend(_variables(captured_environment()))
+    return wire
 
 
 def _secret(name: str, value: object) -> bytes:

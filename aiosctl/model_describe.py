@@ -29,7 +29,8 @@ def calls(kind: str) -> "Iterator[StoreCalls]":
 
 
 def metrics(values: Mapping[str, float]) -> str:
-    return " ".join(f"{name}={number(value)}" for name, value in sorted(values.items()))
+    """`accuracy=0.97 size_bytes=1.2MiB`"""
+    return " ".join(f"{name}={size(int(value)) if name.endswith('_bytes') else number(value)}" for name, value in sorted(values.items()))
 
 
 def labels(values: Mapping[str, str]) -> str:

@@ -1,6 +1,8 @@
 """The services over their doors: built, wired to each other, started."""
 
+import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.service import JobService
 from aiosd.models.care_service import ModelCare
 from aiosd.models.move_service import ModelMoves
+from aiosd.models.optimize_service import ModelOptimizer
 from aiosd.models.read_service import ModelReader
 from aiosd.models.service import ModelService
 from aiosd.monitoring.bounds import Excess
@@ -130,7 +133,14 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
         store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
         settings.gc_grace_s, settings.scrub_days,
     )  # fmt: skip
-    return ModelServices(ModelService(care), ModelMoves(care), care, reader, people.groups_of)
+    optimizer = ModelOptimizer(reader, sys.executable, _installed)
+    return ModelServices(ModelService(care), ModelMoves(care), care, reader, optimizer, people.groups_of)
+
+
+def _installed(package: str) -> bool:
+    """Looked for anew each time, and not imported."""
+    importlib.invalidate_caches()
+    return importlib.util.find_spec(package) is not None
 
 
 def _role_rules(config: Config) -> RoleRules:

@@ -76,7 +76,8 @@ def judged(gate: Gate, before: Mapping[str, float], after: Mapping[str, float]) 
     was = before.get(gate.figure)
     if now is None or (gate.unit and was is None):
         return Verdict(gate, False, f"{gate.figure} was not measured")
-    measured = now if was is None or not gate.unit else change_percent(was, now) if gate.unit == "%" else now / was if was else float("inf")
+    exact = now if was is None or not gate.unit else change_percent(was, now) if gate.unit == "%" else now / was if was else float("inf")
+    measured = float(f"{exact:.9g}")  # what is -0.5 % on paper is a little less in binary
     passed = {">=": measured >= gate.value, "<=": measured <= gate.value, ">": measured > gate.value, "<": measured < gate.value}[gate.operator]
     return Verdict(gate, passed, f"it is {measured:.4g}{gate.unit}" + (f", {was:.6g} and then {now:.6g}" if gate.unit else ""))
 

@@ -1,9 +1,11 @@
 """What models are fed with to be measured: the user's own samples from a `.npz` file, or random ones that fit their inputs."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,15 +44,20 @@ class Model(Protocol):
 class Samples:
     """What is fed, run by run; `single` has as few samples as the model takes. `given`: by the user, else they are random.
 
+    sizes   how many samples each run has
     truth  what is right for the samples of each run, in whole numbers, as the output number `output` has to say it
     """
 
     feeds: Sequence[Feed]
     single: Feed
-    count: int
+    sizes: Sequence[int]
     given: bool
     truth: Sequence[Array] = field(default=())
     output: int = 0
+
+    @property
+    def count(self) -> int:
+        return sum(self.sizes)
 
     def halves(self) -> "tuple[Samples, Samples]":
         """One to calibrate with, one to measure with; of a single run both have all of it."""
@@ -60,8 +67,7 @@ class Samples:
         return self._part(slice(0, middle)), self._part(slice(middle, None))
 
     def _part(self, which: slice) -> "Samples":
-        feeds = self.feeds[which]
-        return replace(self, feeds=feeds, count=self.count * len(feeds) // len(self.feeds), truth=self.truth[which])
+        return replace(self, feeds=self.feeds[which], sizes=self.sizes[which], truth=self.truth[which])
 
 
 def random_samples(inputs: Sequence[Input]) -> Samples:
@@ -71,7 +77,7 @@ def random_samples(inputs: Sequence[Input]) -> Samples:
         raise InvalidArgument(f"the model does not say what shape its inputs have: {', '.join(unknown)}", hint="give samples: --calibrate FILE.npz")
     chance = np.random.default_rng(_SEED)
     feeds = [{each.name: _random(each, chance) for each in inputs} for _ in range(RANDOM)]
-    return Samples(feeds, feeds[0], RANDOM, given=False)
+    return Samples(feeds, feeds[0], [1] * RANDOM, given=False)
 
 
 def _random(wanted: Input, chance: np.random.Generator) -> Array:
@@ -105,26 +111,27 @@ def read_samples(path: Path, inputs: Sequence[Input], outputs: Sequence[str]) ->
             hint=f"it has {', '.join(arrays) or 'none'}; the model takes {', '.join(each.name for each in inputs)}",
         )
     fitted = {each.name: _fitted(arrays[each.name], each, path.name) for each in inputs}
-    step, least, runs = _cut(fitted, inputs, path.name)
-    feeds = [{each.name: _nth(fitted[each.name], each, at, step) for each in inputs} for at in range(runs)]
-    single, count = {each.name: _nth(fitted[each.name], each, 0, least) for each in inputs}, runs * step
+    step, least, count = _cut(fitted, inputs, path.name)
+    feeds = [{each.name: _nth(fitted[each.name], each, at, step) for each in inputs} for at in range(0, count, step)]
+    single = {each.name: _nth(fitted[each.name], each, 0, least) for each in inputs}
+    sizes = [min(step, count - at) for at in range(0, count, step)]
     label = LABELS if LABELS in arrays else next((name for name in outputs if name in arrays and arrays[name].dtype.kind in "iub"), "")
     if not label:
-        return Samples(feeds, single, count, given=True)
+        return Samples(feeds, single, sizes, given=True)
     truth = arrays[label]
     if truth.ndim != 1 or truth.dtype.kind not in "iub" or len(truth) < count:
         raise InvalidArgument(
             f"{label} in {path.name} is {truth.dtype} of shape {list(truth.shape)}", hint=f"it must be one whole number for each of the {count} samples"
         )
-    parts = [truth[at * step : (at + 1) * step] for at in range(runs)]
-    return Samples(feeds, single, count, True, parts, outputs.index(label) if label in outputs else 0)
+    parts = [truth[at : at + size] for at, size in zip(range(0, count, step), sizes, strict=True)]
+    return Samples(feeds, single, sizes, True, parts, outputs.index(label) if label in outputs else 0)
 
 
 def _loaded(path: Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive.items())
-    except (OSError, ValueError, EOFError, AttributeError, TypeError) as error:  # a .npy has no names; a pickle would run code
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile, zlib.error) as error:  # a .npy has no names, a pickle would run code
         raise InvalidArgument(f"{path} cannot be read as .npz: {error}", hint="write it by numpy.savez(path, **arrays), without objects") from None
 
 
@@ -142,7 +149,7 @@ def _fitted(array: Array, wanted: Input, file: str) -> Array:
 
 
 def _cut(fitted: Mapping[str, Array], inputs: Sequence[Input], file: str) -> tuple[int, int, int]:
-    """How many samples a run has, how many at least, and how many runs there are."""
+    """How many samples a run has, how many at least, and how many there are; of a model that takes so many at once only whole runs."""
     counted = [each for each in inputs if not _is_constant(fitted[each.name], each)]
     lengths = {each.name: len(fitted[each.name]) for each in counted}
     if not lengths or len(set(lengths.values())) > 1 or not min(lengths.values()):
@@ -154,7 +161,7 @@ def _cut(fitted: Mapping[str, Array], inputs: Sequence[Input], file: str) -> tup
         raise InvalidArgument(f"the {total} samples in {file} cannot be divided: the model takes {sorted(fixed)} at once", hint="give more, or whole inputs")
     least = next(iter(fixed), 1)
     step = 1 if stacked else least if fixed else min(BATCH, total)
-    return step, least, total // step
+    return step, least, total // least * least
 
 
 def _is_stacked(array: Array, wanted: Input) -> bool:
@@ -164,10 +171,10 @@ def _is_stacked(array: Array, wanted: Input) -> bool:
 
 def _is_constant(array: Array, wanted: Input) -> bool:
     """The same in each run: a single number."""
-    return wanted.shape == () and array.ndim == 0
+    return array.ndim == 0 and not wanted.shape
 
 
 def _nth(array: Array, wanted: Input, at: int, step: int) -> Array:
     if _is_constant(array, wanted):
         return array
-    return np.asarray(array[at]) if _is_stacked(array, wanted) else array[at * step : (at + 1) * step]
+    return np.asarray(array[at]) if _is_stacked(array, wanted) else array[at : at + step]

@@ -1,5 +1,6 @@
 """TorchScript: run by PyTorch, quantised by its own tools, pruned by magnitude. It does not say what its inputs look like."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from aios.optimizing.wish import FP16, Done, Wish, pruned
 
 RUNTIME = f"PyTorch {torch.__version__}"
 CALIBRATES = False
+_NUMBERS = ("int", "float", "bool", "number")
+
+warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.")  # that TorchScript is old is no news to whoever has such a model
 
 
 class Runner:
@@ -20,20 +24,22 @@ class Runner:
         torch.set_num_threads(threads)
         self._module = _loaded(path)
         self._half = any(each.dtype is torch.float16 for each in self._module.parameters())
-        names = [argument.name for argument in self._module.forward.schema.arguments[1:] if not argument.has_default_value()]
-        self.inputs = [Input(name, "", None) for name in names]
+        asked = [argument for argument in self._module.forward.schema.arguments[1:] if not argument.has_default_value()]
+        self.inputs = [Input(each.name, "", () if str(each.type) in _NUMBERS else None) for each in asked]
         self.outputs: list[str] = []
 
     def __call__(self, feed: Feed) -> list[Array]:
         try:
             with torch.inference_mode():
-                answer = self._module(*(self._given(feed[each.name]) for each in self.inputs))
+                answer = self._module(*(self._given(feed[each.name], each) for each in self.inputs))
         except (RuntimeError, ValueError, TypeError) as error:
             said = str(error).strip().rpartition("\n")[2][:300]
             raise FailedPrecondition(f"the model cannot be run with these samples: {said}", hint="check the arrays of --calibrate") from error
         return [each.float().numpy() if each.is_floating_point() else each.numpy() for each in _tensors(answer)]
 
-    def _given(self, array: Array) -> Any:
+    def _given(self, array: Array, wanted: Input) -> Any:
+        if wanted.shape == ():
+            return array.item()
         tensor = torch.from_numpy(array.copy())
         return tensor.half() if self._half and tensor.is_floating_point() else tensor
 

@@ -11,6 +11,7 @@ from aiosd.errors import InvalidArgument
 from aiosd.models.care_service import ModelCare
 from aiosd.models.history import strategy_of
 from aiosd.models.move_service import ModelMoves
+from aiosd.models.optimize_service import ModelOptimizer
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Progress
 from aiosd.models.read_service import MOST_A_PAGE, ModelReader
@@ -21,6 +22,7 @@ from aiosd.rpc.auth import caller
 from aiosd.rpc.context import Context
 from aiosd.rpc.fields import amount, needed, seconds, text
 from aiosd.rpc.limits import NAME, PATH, TEXT
+from aiosd.rpc.models_optimize import OptimizeCalls, Submit
 from aiosd.rpc.streams import closing
 
 
@@ -32,6 +34,7 @@ class ModelServices:
     moves: ModelMoves
     care: ModelCare
     reader: ModelReader
+    optimizer: ModelOptimizer
     groups_of: Callable[[str, int], frozenset[str]]
 
     def by(self) -> Caller:
@@ -40,9 +43,12 @@ class ModelServices:
         return Caller(principal, partial(self.groups_of, principal.name, principal.gid))
 
 
-class ModelsServicer(Wire):
-    def __init__(self, services: ModelServices) -> None:
+class ModelsServicer(OptimizeCalls, Wire):
+    """`submit`: Jobs.Submit, for what runs as a job."""
+
+    def __init__(self, services: ModelServices, submit: Submit) -> None:
         self._services = services
+        self._submit = submit
 
     # What is there
 
