@@ -54,6 +54,7 @@ def job_fields(job: jobs_pb2.Job) -> records.JobRecord:
         login=spec.login_environment,
         umask=spec.umask if spec.HasField("umask") else None,
         limits={limit.name: (limit.soft, limit.hard) for limit in spec.process_limits},
+        model_outputs={f"{one.model}:{one.branch}" if one.branch not in ("", "main") else one.model: one.path for one in spec.model_outputs},
         submitted_at_s=job.submitted_at_s,
         eligible_at_s=job.eligible_at_s,
         attempt=job.attempt,
@@ -62,6 +63,10 @@ def job_fields(job: jobs_pb2.Job) -> records.JobRecord:
         revision=job.revision,
         preemptions=job.preemptions,
         rightsizing=job.rightsizing,
+        models_read=tuple(job.models_read),
+        datasets_read=tuple(job.datasets_read),
+        models_made=tuple(job.models_made),
+        datasets_made=tuple(job.datasets_made),
         redacted=job.redacted,
     )
 

@@ -34,6 +34,7 @@ def version(wire: pb.Version, *, existed: bool = False) -> models.Version:
         reasons=tuple(wire.reasons),
         signatures=tuple(models.Signature(one.key_id, one.format, one.signature, one.signed_at_s, one.signed_by) for one in wire.signatures),
         listing=tuple(models.StoredFile(one.path, one.size, one.digest, one.executable) for one in wire.listing),
+        used_by=tuple(wire.used_by),
         existed=existed,
     )
 

@@ -55,7 +55,8 @@ class StoreCalls(OptimizeCalls):
         """Register the file or directory at `path` as the next version on `branch`.
 
         The daemon reads it itself, as the caller; nothing travels. Where the branch is at just this already, that version comes
-        back with `existed`. A break of the connection is survived: the call is repeated under the same key.
+        back with `existed`. A break of the connection is survived: the call is repeated under the same key. Inside a job, the version
+        knows of it: what it ran, what it has read through AIOS, its GPU hours.
 
         card        Markdown
         parents     versions of it that it was made from ("digits:prod"), beside the one that the branch is at
@@ -72,7 +73,7 @@ class StoreCalls(OptimizeCalls):
         request = pb.RegisterRequest(
             model=_text(name, "name"), kind=self._wire_kind, path=os.path.abspath(os.fspath(path)), branch=branch, message=message,
             metrics=_metrics(metrics or {}), labels=labels, licence=licence, card=card, description=description, tags=tags, expected=expected, parents=parents,
-            visibility=visibility, job_id=os.environ.get("AIOS_JOB_ID", ""), environment=environment(), idempotency_key=uuid4().hex,
+            visibility=visibility, job_id=self._job_id, environment=environment(), idempotency_key=uuid4().hex,
         )  # fmt: skip
         last = self._followed("Register", request, pb.RegisterResponse, on_progress, timeout, lambda answer: answer.HasField("version"))
         return _convert_models.version(last.version, existed=last.existed)
@@ -86,11 +87,14 @@ class StoreCalls(OptimizeCalls):
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> str:
-        """A verified, read-only path of what `ref` names; with `to` a copy of one's own there, which must not exist yet."""
+        """A verified, read-only path of what `ref` names; with `to` a copy of one's own there, which must not exist yet.
+
+        Inside a job, the job is known to have read it, and it stays for as long as the job has not ended.
+        """
         from aios.v1 import models_pb2 as pb
 
         target = os.path.abspath(os.fspath(to)) if to else ""
-        request = pb.CheckoutRequest(ref=ref, kind=self._wire_kind, job_id=os.environ.get("AIOS_JOB_ID", ""), to=target, allow_flagged=allow_flagged)
+        request = pb.CheckoutRequest(ref=ref, kind=self._wire_kind, job_id=self._job_id, to=target, allow_flagged=allow_flagged)
         return str(self._followed("Checkout", request, pb.CheckoutResponse, on_progress, timeout, lambda answer: bool(answer.path)).path)
 
     def version(self, ref: str, *, listing: bool = False, timeout: float | None = None) -> Version:
@@ -283,6 +287,19 @@ class StoreCalls(OptimizeCalls):
         from aios.v1 import models_pb2 as pb
 
         return _convert_models.usage(self._channel.unary("Models/Usage", pb.ModelUsageRequest(), pb.ModelUsageResponse, timeout))
+
+    def register_outputs(self, job: str, *, timeout: float | None = None) -> tuple[str, ...]:
+        """Try again to register what a job that has succeeded was to leave as models: why it still cannot be; empty when all of it is there."""
+        from aios.v1 import models_pb2 as pb
+
+        request, allowed = pb.RegisterOutputsRequest(job_id=job), 86_400.0 if timeout is None else timeout
+        return tuple(self._channel.unary("Models/RegisterOutputs", request, pb.RegisterOutputsResponse, allowed).problems)
+
+    @property
+    def _job_id(self) -> str:
+        """The job that this process runs in, where it is one of the daemon that is asked; "": none."""
+        here = "AIOS_RUN_KEY" in os.environ and os.environ.get("AIOS_TARGET") == str(self._channel.target)
+        return os.environ.get("AIOS_JOB_ID", "") if here else ""
 
     @property
     def _wire_kind(self) -> "pb.StoreKind":

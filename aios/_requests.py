@@ -89,6 +89,7 @@ def job_spec(spec: JobSpec) -> pb.JobSpec:
         login_environment=spec.login,
         umask=None if spec.umask is None else parse_count(spec.umask, what="umask", most=0o777),
         process_limits=[_limit(name, value) for name, value in (spec.limits or {}).items()],
+        model_outputs=[_model_output(name, path) for name, path in (spec.model_outputs or {}).items()],
     )
 
 
@@ -99,6 +100,14 @@ def job_without_command(spec: JobSpec) -> pb.JobSpec:
     if not wire.environment:
         wire.environment.extend(_variables(captured_environment()))
     return wire
+
+
+def _model_output(name: str, path: "str | os.PathLike[str]") -> pb.ModelOutput:
+    model, colon, branch = _text(name, "model_outputs").partition(":")
+    where = _text(os.fspath(path), f"model_outputs {name}")
+    if not model or not where or (colon and not branch):
+        raise InvalidArgument(f"model_outputs has {name!r}: {where!r}", hint='write it like {"digits": "model.onnx"} or {"digits:try": "model.onnx"}')
+    return pb.ModelOutput(model=model, branch=branch, path=where)
 
 
 def _secret(name: str, value: object) -> bytes:

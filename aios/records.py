@@ -175,6 +175,7 @@ class JobRecord:
     login: bool = False
     umask: int | None = None
     limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # soft, hard; -1: none
+    model_outputs: Mapping[str, str] = field(default_factory=dict)  # "digits" or "digits:try" -> the path that is registered when it has succeeded
     submitted_at_s: float = 0.0
     eligible_at_s: float = 0.0
     attempt: int = 0
@@ -183,6 +184,10 @@ class JobRecord:
     revision: int = 0
     preemptions: int = 0  # how often it has made room for another
     rightsizing: str = ""  # what earlier runs say of its request, in a sentence
+    models_read: tuple[str, ...] = ()  # "digits@" and an id: what its runs read through AIOS, and what was made of them; of a job that was asked for by itself
+    datasets_read: tuple[str, ...] = ()
+    models_made: tuple[str, ...] = ()
+    datasets_made: tuple[str, ...] = ()
     redacted: bool = False  # another user's: name, command, directory, labels, outputs and reports are not shown
 
     @property

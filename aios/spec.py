@@ -66,6 +66,7 @@ class SubmitOptions(TypedDict, total=False):
     login: bool
     umask: int | None
     limits: Mapping[str, int | tuple[int, int]] | None
+    model_outputs: Mapping[str, str | PathLike[str]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class JobSpec:
     private_tmp     a /tmp and a /var/tmp of its own, gone at its end
     login           with the variables of a login shell, under `env`
     umask           0o027; limits: as of setrlimit, {"nofile": 4096} or {"nofile": (soft, hard)}; -1: none
+    model_outputs   {"digits": "out/model.onnx"} or {"digits:try": ...}: when it has succeeded, what lies there (relative to `cwd`) is the next version
+                    of that model, on main or that branch; %j, %a and %A as in `output`
     """
 
     command: "str | Iterable[str]"
@@ -141,3 +144,4 @@ class JobSpec:
     login: bool = False
     umask: int | None = None
     limits: Mapping[str, int | tuple[int, int]] | None = None
+    model_outputs: Mapping[str, str | PathLike[str]] | None = None

@@ -97,6 +97,7 @@ class Version:
     reasons: tuple[str, ...]
     signatures: tuple[Signature, ...]
     listing: tuple[StoredFile, ...]  # where it was asked for
+    used_by: tuple[str, ...] = ()  # "digits@0123456789ab": what jobs have made that have read it; of a version that was asked for by itself
     existed: bool = False  # of a registration: the branch was at just this already
 
     def __str__(self) -> str:

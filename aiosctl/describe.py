@@ -144,6 +144,11 @@ def says_no_more(job: JobRecord) -> bool:
     return outcome is not None and outcome.reason in ("", f"exit code {outcome.exit_code}", f"ended by signal {outcome.signal}")
 
 
+def versions(named: Iterable[str]) -> str:
+    """`mnist@0123456789ab digits@…`, of whole ids."""
+    return " ".join(f"{model}@{version[:12]}" for model, _, version in (each.partition("@") for each in named))
+
+
 def limits(job: JobRecord) -> str:
     """`nofile 1024:4096, core 0`."""
 

@@ -73,7 +73,8 @@ class Foreground:
             try:
                 chunk = self._feed.next(self._patience_s())
             except Ended:
-                return ended or self._client.wait(self._job.id)
+                registers = self._job.model_outputs  # which is done after its end
+                return ended if ended is not None and not registers else self._client.wait(self._job.id)
             if chunk is not None:
                 stream.write(chunk)
                 ended = chunk.ended or ended
@@ -145,7 +146,7 @@ class Foreground:
     def _tell_end(self, ended: Job) -> None:
         """A word where the exit status alone would not tell why."""
         plain_exit = ended.outcome is not None and ended.outcome.exit_code is not None and describe.says_no_more(ended)
-        if ended.state is State.SUCCEEDED or (ended.state is State.FAILED and plain_exit):
+        if (ended.state is State.SUCCEEDED and not ended.model_outputs) or (plain_exit and ended.state in (State.SUCCEEDED, State.FAILED)):
             return
         why = describe.ending(ended) or ended.reason
         print(f"job {ended.id} {ended.state.value}" + (f": {escaped(why)}" if why else ""), file=sys.stderr)

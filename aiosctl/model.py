@@ -10,6 +10,7 @@ from aiosctl.lazy import Nouns, Verb
 
 COMMON = {
     "register": ("aiosctl.model_versions:register", "Register a file or directory as the next version"),
+    "outputs": ("aiosctl.model_versions:outputs", "Register what a job has left, where that failed"),
     "ls": ("aiosctl.model_list:ls", "List what there is, or what is asked for"),
     "show": ("aiosctl.model_list:show", "Show all about a version, or about a name"),
     "log": ("aiosctl.model_list:log", "Versions, newest first; --refs: every move of the references"),

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from aios.versions import Model, Move, Reference, Version
-from aiosctl.describe import moment
+from aiosctl.describe import moment, versions
 from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb
 from aiosctl.model_describe import COLOURS, age, calls, first_line, format_of, labels, latest, metrics, parameters, size, tensors, version_id
@@ -133,11 +133,12 @@ def _version_layout(version: Version) -> Iterator[str]:
         ("format", format_of(schema)), ("inputs", tensors(schema.inputs)), ("outputs", tensors(schema.outputs)), ("parameters", parameters(schema.parameters)),
         ("tensors", str(schema.tensors) if schema.tensors else ""), *sorted(schema.metadata.items()), ("notes", "; ".join(schema.notes)),
     ])  # fmt: skip
-    git = " ".join(word for word in (lineage.git_commit[:12], lineage.git_branch, "(changed)" if lineage.git_dirty else "", lineage.git_remote) if word)
+    git = " ".join(word for word in (lineage.git_commit[:12], lineage.git_branch, "(dirty)" if lineage.git_dirty else "", lineage.git_remote) if word)
     yield from section("Lineage", [
-        ("job", lineage.job_id), ("command", " ".join(lineage.command)), ("directory", lineage.cwd), ("git", git), ("python", lineage.python),
-        ("packages", str(len(lineage.packages)) if lineage.packages else ""), ("models", " ".join(lineage.models)), ("datasets", " ".join(lineage.datasets)),
-        ("gpu hours", f"{lineage.gpu_hours:g}" if lineage.gpu_hours else ""), ("host", lineage.host),
+        ("made by", f"job {lineage.job_id}" if lineage.job_id else ""), ("command", " ".join(lineage.command)), ("directory", lineage.cwd),
+        ("code", git), ("from", versions((*lineage.datasets, *lineage.models))), ("GPU hours", f"{lineage.gpu_hours:.3g}" if lineage.gpu_hours else ""),
+        ("python", f"{lineage.python}, {len(lineage.packages)} packages" if lineage.packages else lineage.python), ("host", lineage.host),
+        ("used by", " ".join(version.used_by)),
     ])  # fmt: skip
     yield from section("Files", [(each.path, f"{size(each.size)}  {each.digest[:12]}") for each in version.listing])
     if version.card:

@@ -63,6 +63,9 @@ def _sections(job: JobRecord, wide: bool, now_s: float) -> Iterator[tuple[str, I
     yield "End", _end(job)
     if job.run:
         yield "Output", [("stdout", describe.private(job, job.run.stdout_path)), ("stderr", describe.private(job, job.run.stderr_path))]
+    yield "Models and data", [
+        ("read", describe.versions((*job.datasets_read, *job.models_read))), ("made", describe.versions((*job.models_made, *job.datasets_made)))
+    ]  # fmt: skip
     if job.environment or wide:
         yield "Environment", sorted(job.environment.items())
     if wide and job.script:
@@ -92,6 +95,7 @@ def _asked(job: JobRecord) -> list[tuple[str, str]]:
         ("preemptible", "yes" if job.preemptible else ""), ("notify", job.notify_command),
         ("secrets", ", ".join(job.secrets)), ("private /tmp", "yes" if job.private_tmp else ""), ("login", "yes" if job.login else ""),
         ("umask", f"{job.umask:03o}" if job.umask not in (None, 0o022) else ""), ("limits", describe.limits(job)),
+        ("registers", ", ".join(f"{path} as {name}" for name, path in job.model_outputs.items())),
     ]  # fmt: skip
 
 

@@ -93,12 +93,20 @@ def _limit_number(text: str) -> int:
     return int(text) if text.isdecimal() else parse_bytes(text, what="limit")
 
 
+def _model_output(text: str) -> tuple[str, str]:
+    name, _, path = text.partition("=")
+    if not name or not path:
+        raise ValueError(f"{text[:80]!r} is not MODEL=PATH")
+    return name, path
+
+
 CONDITIONS = Value("conditions", _conditions, "oom,preempt")
 JOBS = Value("job", _jobs, "12 or 12,13")
 ENVIRONMENT = Value("k=v", _environment_pair, "LR=0.1")
 SECRET = Value("name=@file", _secret, "TOKEN=@token.txt")
 UMASK = Value("umask", _umask, "027")
 LIMIT = Value("name=limit", _limit, "nofile=4096 or nofile=1024:4096")
+MODEL_OUTPUT = Value("model=path", _model_output, "digits=out/model.onnx or digits:try=model.onnx")
 
 JOB_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--name", default="", help="Its name; else the command's."),
@@ -146,6 +154,9 @@ JOB_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--login", is_flag=True, help="With the variables of your login shell, under those of --env."),
     click.option("--umask", type=UMASK, help="Of its processes, octal: 027."),
     click.option("--limit", "limits", type=LIMIT, multiple=True, help="A process limit, soft or soft:hard: nofile=4096, core=0, stack=unlimited."),
+    click.option(
+        "--model-output", "model_outputs", type=MODEL_OUTPUT, multiple=True, help="Register what it leaves there when it succeeds: digits=model.onnx."
+    ),
     click.option("--key", default="", metavar="KEY", help="The same key never makes a second job."),
 )
 
@@ -193,7 +204,7 @@ def submit_options(asked: Mapping[str, Any], *, stdin: bool = False, script: str
         "output": output_path(asked["output"], here, asked["name"]), "error": output_path(asked["error"], here, asked["name"]),
         "stdin": stdin, "script": script, "io_read": asked["io_read"], "io_write": asked["io_write"], "io_weight": asked["io_weight"],
         "secrets": dict(asked["secrets"]) or None, "private_tmp": asked["private_tmp"], "login": asked["login"],
-        "umask": asked["umask"], "limits": dict(asked["limits"]) or None,
+        "umask": asked["umask"], "limits": dict(asked["limits"]) or None, "model_outputs": dict(asked["model_outputs"]) or None,
     }  # fmt: skip
     return options
 

@@ -106,6 +106,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
                 roots.create_task(services.learner.run(), name="learning"),
                 roots.create_task(services.pressure.run(), name="pressure"),
                 roots.create_task(services.models.care.run(), name="models"),
+                roots.create_task(services.outputs.run(), name="outputs"),
                 roots.create_task(_feed_watchdog(daemon), name="watchdog"),
             ]
             if services.bounds is not None:
@@ -146,7 +147,7 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
         entrance.use(new)
 
     node = Node(
-        services.jobs, JobReader(services.jobs, doors.output), loaded, reread, on_reload, stopping.set, notifier, started_at_s,
+        services.jobs, JobReader(services.jobs, doors.output, services.outputs.settled), loaded, reread, on_reload, stopping.set, notifier, started_at_s,
         survey=partial(asyncio.to_thread, survey, resource_settings(config)),
         isolation=partial(_isolation, config, doors, services.bounds),
         warnings=found.warnings,
@@ -173,7 +174,7 @@ def _isolation(config: Config, doors: Doors, bounds: BoundsService | None, inven
 
 def _server(config: Config, services: Services, node: Node, doors: Doors, entrance: Entrance, accounts: Accounts) -> RpcServer:
     jobs, reader = services.jobs, node.reader
-    beside = Beside(services.runs, RunInputs(doors.launcher), PtyTerminals(layout_of(config).run_file, doors.identities))
+    beside = Beside(services.runs, RunInputs(doors.launcher), PtyTerminals(layout_of(config).run_file, doors.identities), services.lineage)
     converter = JobConverter(services.runs.progress, doors.launcher.log_paths)
     job_calls = JobsServicer(
         jobs,
@@ -190,7 +191,7 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
         AccessServicer(accounts, caller),
         AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
         SimulationServicer(simulations.opened(config.simulation, doors.journal, lambda: jobs.state)),
-        ModelsServicer(services.models, job_calls.Submit),
+        ModelsServicer(services.models, jobs, services.outputs, job_calls.Submit),
     )
     return RpcServer(servicers, listening(config), entrance.gate)
 

@@ -3,12 +3,13 @@
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from aiosd import logs
+from aiosd.access.principal import Principal
 from aiosd.access.service import AccessService
 from aiosd.access.users import RoleRules
 from aiosd.clock import Clock
@@ -17,23 +18,27 @@ from aiosd.domain_settings import device_settings, group_roles, jobs_settings, p
 from aiosd.doors import Doors
 from aiosd.errors import AiosError
 from aiosd.gpus import GpuRuns, JobHand
-from aiosd.host import disk, faults
+from aiosd.host import disk, faults, provenance
+from aiosd.host.launch import expanded
 from aiosd.host.people import People
 from aiosd.host.pressure import KernelPressure
+from aiosd.host.provenance import Provenance
 from aiosd.host.runfile import boot_id
 from aiosd.ids import JobId
 from aiosd.jobs.actions import HoldBack
 from aiosd.jobs.engine import Engine
-from aiosd.jobs.job import Job, Phase, StopCause
+from aiosd.jobs.job import Job, Owner, Phase, StopCause
 from aiosd.jobs.learn_service import Learner
 from aiosd.jobs.limiting import limits_of
 from aiosd.jobs.ports import Loaded as Remembered
 from aiosd.jobs.pressure import hold_back
 from aiosd.jobs.secrets_service import Secrets
 from aiosd.jobs.service import JobService
+from aiosd.lineage import JobLineage
 from aiosd.models.care_service import ModelCare
 from aiosd.models.move_service import ModelMoves
 from aiosd.models.optimize_service import ModelOptimizer
+from aiosd.models.permits import Caller
 from aiosd.models.read_service import ModelReader
 from aiosd.models.service import ModelService
 from aiosd.monitoring.bounds import Excess
@@ -42,11 +47,13 @@ from aiosd.monitoring.device_service import DeviceService
 from aiosd.monitoring.ports import WatchedRun
 from aiosd.monitoring.pressure_service import PressureService
 from aiosd.monitoring.service import MonitorService
+from aiosd.outputs import ModelOutputs
 from aiosd.resources.inventory import Inventory
 from aiosd.rpc.models import ModelServices
 from aiosd.runs import BoundsWatcher, DiskWatcher, RunMeter, RunWatcher
 from aiosd.storage.access import SqlAccess
 from aiosd.storage.models import SqlModels
+from aiosd.storage.outputs import SqlOutputs
 from aiosd.upkeep import layout_of
 
 log = logs.logger("aiosd.services")
@@ -66,6 +73,8 @@ class Services:
     learner: Learner
     pressure: PressureService
     models: ModelServices
+    lineage: JobLineage
+    outputs: ModelOutputs
 
     def use(self, config: Config) -> None:
         """Take over what a reload of the configuration changes."""
@@ -105,10 +114,14 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
         hold_back(jobs.state, HoldBack(short), clock.now())
     doors.variables.machine = lambda: jobs.state.pool.inventory
     models = _models(config, clock, doors, people, lambda user: limits_of(jobs.state, user).model_bytes)
+    runs = RunMeter(monitor, report_path_of)
+    lineage = await _start_lineage(jobs, doors, models)
+    outputs = _outputs(jobs, doors, models, lineage, access, people, runs)
+    await outputs.start()
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
     jobs.weigh = partial(_weigh, doors)
     learner = Learner(doors.journal, lambda: jobs.state.history)
-    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of), learner, pressure, models)
+    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), runs, learner, pressure, models, lineage, outputs)
 
 
 async def _weigh(doors: Doors, job: Job) -> int:
@@ -141,6 +154,35 @@ def _installed(package: str) -> bool:
     """Looked for anew each time, and not imported."""
     importlib.invalidate_caches()
     return importlib.util.find_spec(package) is not None
+
+
+async def _start_lineage(jobs: JobService, doors: Doors, models: ModelServices) -> JobLineage:
+    """What jobs have to do with models, on both sides: the domains themselves do not know each other."""
+    care = models.care
+    lineage = JobLineage(lambda: jobs.state.jobs, care.store, care.wall_s, care.deciding)
+    models.models.lineage, models.reader.reads, doors.blobs.pinned = lineage.complete, lineage.read, lineage.manifests
+    care.pins.append(lineage.pins)
+    await lineage.start()
+    return lineage
+
+
+def _outputs(
+    jobs: JobService, doors: Doors, models: ModelServices, lineage: JobLineage, access: AccessService, people: People, runs: RunMeter
+) -> ModelOutputs:  # fmt: skip
+    def caller_of(owner: Owner, origin: str) -> Caller:
+        role = access.role_in_force(owner.uid, owner.gid, owner.name).role
+        return Caller(Principal(owner.uid, owner.gid, owner.name, role, origin), partial(people.groups_of, owner.name, owner.gid))
+
+    def look(job: Job) -> Provenance:
+        identity = doors.identities.of(job.owner) if doors.confinement.switch else None
+        return provenance.look(job.spec.cwd, job.spec.command, job.spec.environment.variables, identity)
+
+    async def metrics_of(job: Job) -> Mapping[str, float]:
+        return {series.name: series.values[-1] for series in (await runs.stats(job)).reported if series.values}
+
+    outputs = ModelOutputs(jobs, SqlOutputs(doors.journal), models.models, lineage, caller_of, look, metrics_of, expanded, faults.reached)
+    jobs.left_models = outputs.left
+    return outputs
 
 
 def _role_rules(config: Config) -> RoleRules:

@@ -126,8 +126,18 @@ class ProcessLimit(_message.Message):
     hard: int
     def __init__(self, name: _Optional[str] = ..., soft: _Optional[int] = ..., hard: _Optional[int] = ...) -> None: ...
 
+class ModelOutput(_message.Message):
+    __slots__ = ("model", "branch", "path")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    BRANCH_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    branch: str
+    path: str
+    def __init__(self, model: _Optional[str] = ..., branch: _Optional[str] = ..., path: _Optional[str] = ...) -> None: ...
+
 class JobSpec(_message.Message):
-    __slots__ = ("name", "command", "cwd", "environment", "request", "array", "dependencies", "time_limit_s", "grace_s", "retry", "begin_at_s", "deadline_at_s", "priority", "nice", "queue", "account", "labels", "held", "stdout_path", "stderr_path", "stdin_open", "preemptible", "checkpoint_signal", "notify_command", "script", "io_read_bytes_per_s", "io_write_bytes_per_s", "io_weight", "secrets", "private_tmp", "login_environment", "umask", "process_limits", "qos")
+    __slots__ = ("name", "command", "cwd", "environment", "request", "array", "dependencies", "time_limit_s", "grace_s", "retry", "begin_at_s", "deadline_at_s", "priority", "nice", "queue", "account", "labels", "held", "stdout_path", "stderr_path", "stdin_open", "preemptible", "checkpoint_signal", "notify_command", "script", "io_read_bytes_per_s", "io_write_bytes_per_s", "io_weight", "secrets", "private_tmp", "login_environment", "umask", "process_limits", "qos", "model_outputs")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -169,6 +179,7 @@ class JobSpec(_message.Message):
     UMASK_FIELD_NUMBER: _ClassVar[int]
     PROCESS_LIMITS_FIELD_NUMBER: _ClassVar[int]
     QOS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     command: _containers.RepeatedScalarFieldContainer[str]
     cwd: str
@@ -203,7 +214,8 @@ class JobSpec(_message.Message):
     umask: int
     process_limits: _containers.RepeatedCompositeFieldContainer[ProcessLimit]
     qos: str
-    def __init__(self, name: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., environment: _Optional[_Iterable[_Union[EnvironmentVariable, _Mapping]]] = ..., request: _Optional[_Union[_resources_pb2.Request, _Mapping]] = ..., array: _Optional[str] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., time_limit_s: _Optional[float] = ..., grace_s: _Optional[float] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., begin_at_s: _Optional[float] = ..., deadline_at_s: _Optional[float] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., queue: _Optional[str] = ..., account: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., held: _Optional[bool] = ..., stdout_path: _Optional[str] = ..., stderr_path: _Optional[str] = ..., stdin_open: _Optional[bool] = ..., preemptible: _Optional[bool] = ..., checkpoint_signal: _Optional[str] = ..., notify_command: _Optional[str] = ..., script: _Optional[str] = ..., io_read_bytes_per_s: _Optional[int] = ..., io_write_bytes_per_s: _Optional[int] = ..., io_weight: _Optional[int] = ..., secrets: _Optional[_Iterable[_Union[Secret, _Mapping]]] = ..., private_tmp: _Optional[bool] = ..., login_environment: _Optional[bool] = ..., umask: _Optional[int] = ..., process_limits: _Optional[_Iterable[_Union[ProcessLimit, _Mapping]]] = ..., qos: _Optional[str] = ...) -> None: ...
+    model_outputs: _containers.RepeatedCompositeFieldContainer[ModelOutput]
+    def __init__(self, name: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., environment: _Optional[_Iterable[_Union[EnvironmentVariable, _Mapping]]] = ..., request: _Optional[_Union[_resources_pb2.Request, _Mapping]] = ..., array: _Optional[str] = ..., dependencies: _Optional[_Iterable[_Union[Dependency, _Mapping]]] = ..., time_limit_s: _Optional[float] = ..., grace_s: _Optional[float] = ..., retry: _Optional[_Union[RetryPolicy, _Mapping]] = ..., begin_at_s: _Optional[float] = ..., deadline_at_s: _Optional[float] = ..., priority: _Optional[int] = ..., nice: _Optional[int] = ..., queue: _Optional[str] = ..., account: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., held: _Optional[bool] = ..., stdout_path: _Optional[str] = ..., stderr_path: _Optional[str] = ..., stdin_open: _Optional[bool] = ..., preemptible: _Optional[bool] = ..., checkpoint_signal: _Optional[str] = ..., notify_command: _Optional[str] = ..., script: _Optional[str] = ..., io_read_bytes_per_s: _Optional[int] = ..., io_write_bytes_per_s: _Optional[int] = ..., io_weight: _Optional[int] = ..., secrets: _Optional[_Iterable[_Union[Secret, _Mapping]]] = ..., private_tmp: _Optional[bool] = ..., login_environment: _Optional[bool] = ..., umask: _Optional[int] = ..., process_limits: _Optional[_Iterable[_Union[ProcessLimit, _Mapping]]] = ..., qos: _Optional[str] = ..., model_outputs: _Optional[_Iterable[_Union[ModelOutput, _Mapping]]] = ...) -> None: ...
 
 class Run(_message.Message):
     __slots__ = ("started_at_s", "pid", "grant", "stdout_path", "stderr_path", "progress")
@@ -311,7 +323,7 @@ class ArrayProgress(_message.Message):
     def __init__(self, total: _Optional[int] = ..., pending: _Optional[int] = ..., active: _Optional[int] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., limit: _Optional[int] = ..., pending_ranges: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "spec", "user", "uid", "phase", "reason", "submitted_at_s", "eligible_at_s", "attempt", "run", "outcome", "array", "revision", "redacted", "preemptions", "rightsizing")
+    __slots__ = ("id", "spec", "user", "uid", "phase", "reason", "submitted_at_s", "eligible_at_s", "attempt", "run", "outcome", "array", "revision", "redacted", "preemptions", "rightsizing", "models_read", "datasets_read", "models_made", "datasets_made")
     ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -328,6 +340,10 @@ class Job(_message.Message):
     REDACTED_FIELD_NUMBER: _ClassVar[int]
     PREEMPTIONS_FIELD_NUMBER: _ClassVar[int]
     RIGHTSIZING_FIELD_NUMBER: _ClassVar[int]
+    MODELS_READ_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_READ_FIELD_NUMBER: _ClassVar[int]
+    MODELS_MADE_FIELD_NUMBER: _ClassVar[int]
+    DATASETS_MADE_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: JobSpec
     user: str
@@ -344,7 +360,11 @@ class Job(_message.Message):
     redacted: bool
     preemptions: int
     rightsizing: str
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., user: _Optional[str] = ..., uid: _Optional[int] = ..., phase: _Optional[_Union[JobPhase, str]] = ..., reason: _Optional[str] = ..., submitted_at_s: _Optional[float] = ..., eligible_at_s: _Optional[float] = ..., attempt: _Optional[int] = ..., run: _Optional[_Union[Run, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., array: _Optional[_Union[ArrayProgress, _Mapping]] = ..., revision: _Optional[int] = ..., redacted: _Optional[bool] = ..., preemptions: _Optional[int] = ..., rightsizing: _Optional[str] = ...) -> None: ...
+    models_read: _containers.RepeatedScalarFieldContainer[str]
+    datasets_read: _containers.RepeatedScalarFieldContainer[str]
+    models_made: _containers.RepeatedScalarFieldContainer[str]
+    datasets_made: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., user: _Optional[str] = ..., uid: _Optional[int] = ..., phase: _Optional[_Union[JobPhase, str]] = ..., reason: _Optional[str] = ..., submitted_at_s: _Optional[float] = ..., eligible_at_s: _Optional[float] = ..., attempt: _Optional[int] = ..., run: _Optional[_Union[Run, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., array: _Optional[_Union[ArrayProgress, _Mapping]] = ..., revision: _Optional[int] = ..., redacted: _Optional[bool] = ..., preemptions: _Optional[int] = ..., rightsizing: _Optional[str] = ..., models_read: _Optional[_Iterable[str]] = ..., datasets_read: _Optional[_Iterable[str]] = ..., models_made: _Optional[_Iterable[str]] = ..., datasets_made: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SubmitJobsRequest(_message.Message):
     __slots__ = ("specs", "idempotency_key", "environment")

@@ -114,7 +114,7 @@ class Lineage(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., command: _Optional[_Iterable[str]] = ..., cwd: _Optional[str] = ..., git_commit: _Optional[str] = ..., git_branch: _Optional[str] = ..., git_remote: _Optional[str] = ..., git_dirty: _Optional[bool] = ..., python: _Optional[str] = ..., packages: _Optional[_Mapping[str, str]] = ..., models: _Optional[_Iterable[str]] = ..., datasets: _Optional[_Iterable[str]] = ..., gpu_hours: _Optional[float] = ..., host: _Optional[str] = ...) -> None: ...
 
 class Version(_message.Message):
-    __slots__ = ("model", "kind", "id", "parents", "author", "created_at_s", "message", "metrics", "labels", "licence", "card", "schema", "lineage", "manifest", "size", "files", "stored_bytes", "references", "state", "reasons", "signatures", "listing", "number")
+    __slots__ = ("model", "kind", "id", "parents", "author", "created_at_s", "message", "metrics", "labels", "licence", "card", "schema", "lineage", "manifest", "size", "files", "stored_bytes", "references", "state", "reasons", "signatures", "listing", "number", "used_by")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +152,7 @@ class Version(_message.Message):
     SIGNATURES_FIELD_NUMBER: _ClassVar[int]
     LISTING_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
+    USED_BY_FIELD_NUMBER: _ClassVar[int]
     model: str
     kind: StoreKind
     id: str
@@ -175,7 +176,8 @@ class Version(_message.Message):
     signatures: _containers.RepeatedCompositeFieldContainer[Signature]
     listing: _containers.RepeatedCompositeFieldContainer[File]
     number: int
-    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., id: _Optional[str] = ..., parents: _Optional[_Iterable[str]] = ..., author: _Optional[str] = ..., created_at_s: _Optional[float] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., schema: _Optional[_Union[Schema, _Mapping]] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., manifest: _Optional[str] = ..., size: _Optional[int] = ..., files: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., references: _Optional[_Iterable[str]] = ..., state: _Optional[str] = ..., reasons: _Optional[_Iterable[str]] = ..., signatures: _Optional[_Iterable[_Union[Signature, _Mapping]]] = ..., listing: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., number: _Optional[int] = ...) -> None: ...
+    used_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., id: _Optional[str] = ..., parents: _Optional[_Iterable[str]] = ..., author: _Optional[str] = ..., created_at_s: _Optional[float] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., schema: _Optional[_Union[Schema, _Mapping]] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., manifest: _Optional[str] = ..., size: _Optional[int] = ..., files: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., references: _Optional[_Iterable[str]] = ..., state: _Optional[str] = ..., reasons: _Optional[_Iterable[str]] = ..., signatures: _Optional[_Iterable[_Union[Signature, _Mapping]]] = ..., listing: _Optional[_Iterable[_Union[File, _Mapping]]] = ..., number: _Optional[int] = ..., used_by: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Reference(_message.Message):
     __slots__ = ("model", "name", "kind", "version", "moved_at_s", "moved_by")
@@ -306,6 +308,18 @@ class RegisterRequest(_message.Message):
     idempotency_key: str
     parents: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., upload_id: _Optional[str] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ..., environment: _Optional[_Union[Lineage, _Mapping]] = ..., visibility: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., parents: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RegisterOutputsRequest(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    def __init__(self, job_id: _Optional[str] = ...) -> None: ...
+
+class RegisterOutputsResponse(_message.Message):
+    __slots__ = ("problems",)
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, problems: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TransferProgress(_message.Message):
     __slots__ = ("bytes_done", "bytes_total", "bytes_stored", "doing")

@@ -185,6 +185,11 @@ class ModelsStub:
                 request_serializer=aios_dot_v1_dot_models__pb2.ModelUsageRequest.SerializeToString,
                 response_deserializer=aios_dot_v1_dot_models__pb2.ModelUsageResponse.FromString,
                 _registered_method=True)
+        self.RegisterOutputs = channel.unary_unary(
+                '/aios.v1.Models/RegisterOutputs',
+                request_serializer=aios_dot_v1_dot_models__pb2.RegisterOutputsRequest.SerializeToString,
+                response_deserializer=aios_dot_v1_dot_models__pb2.RegisterOutputsResponse.FromString,
+                _registered_method=True)
         self.Optimize = channel.unary_unary(
                 '/aios.v1.Models/Optimize',
                 request_serializer=aios_dot_v1_dot_models__pb2.OptimizeRequest.SerializeToString,
@@ -384,6 +389,13 @@ class ModelsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegisterOutputs(self, request, context):
+        """What a job that has succeeded was to leave as models, and what could not be registered then: tried again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Optimize(self, request, context):
         """Runs as a job; the new version is written when it succeeds.
         """
@@ -543,6 +555,11 @@ def add_ModelsServicer_to_server(servicer, server):
                     servicer.Usage,
                     request_deserializer=aios_dot_v1_dot_models__pb2.ModelUsageRequest.FromString,
                     response_serializer=aios_dot_v1_dot_models__pb2.ModelUsageResponse.SerializeToString,
+            ),
+            'RegisterOutputs': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterOutputs,
+                    request_deserializer=aios_dot_v1_dot_models__pb2.RegisterOutputsRequest.FromString,
+                    response_serializer=aios_dot_v1_dot_models__pb2.RegisterOutputsResponse.SerializeToString,
             ),
             'Optimize': grpc.unary_unary_rpc_method_handler(
                     servicer.Optimize,
@@ -1360,6 +1377,33 @@ class Models:
             '/aios.v1.Models/Usage',
             aios_dot_v1_dot_models__pb2.ModelUsageRequest.SerializeToString,
             aios_dot_v1_dot_models__pb2.ModelUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterOutputs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aios.v1.Models/RegisterOutputs',
+            aios_dot_v1_dot_models__pb2.RegisterOutputsRequest.SerializeToString,
+            aios_dot_v1_dot_models__pb2.RegisterOutputsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -74,6 +74,7 @@ RULES: dict[str, Rule] = {
     "Models.Verify": Rule(USER, USER),
     "Models.Usage": Rule(VIEWER, OPERATOR),
     "Models.Register": Rule(USER, USER, changes=True),
+    "Models.RegisterOutputs": Rule(USER, OPERATOR, changes=True),
     "Models.Upload": Rule(USER, USER, changes=True),
     "Models.Set": Rule(USER, USER, changes=True),
     "Models.MoveReference": Rule(USER, USER, changes=True),

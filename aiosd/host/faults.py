@@ -12,6 +12,7 @@ STEPS = (
 )  # fmt: skip
 MODEL_STEPS = (
     "register.1-before", "register.2-taken", "register.3-committed",
+    "outputs.1-due", "outputs.2-registered", "outputs.3-settled", "outputs.4-told",
     "move.1-before", "move.2-committed",
     "gc.1-versions", "gc.2-manifests", "gc.3-swept",
 )  # fmt: skip

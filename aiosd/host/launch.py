@@ -185,7 +185,12 @@ def _grant(job: Job) -> Grant:
     return job.run.grant
 
 
-def _expand(pattern: str, job: Job) -> str:
-    """%j the job's number, %a the element's index, %A the attempt, %% a percent sign; relative to the job's directory."""
+def expanded(pattern: str, job: Job) -> str:
+    """%j the job's number, %a the element's index, %A the attempt, %% a percent sign."""
     values = {"%j": str(job.id.number), "%a": str(job.id.index) if job.id.is_element else "", "%A": str(job.attempt), "%%": "%"}
-    return str(Path(job.spec.cwd) / _PATTERN.sub(lambda found: values[found[0]], pattern))
+    return _PATTERN.sub(lambda found: values[found[0]], pattern)
+
+
+def _expand(pattern: str, job: Job) -> str:
+    """Relative to the job's directory."""
+    return str(Path(job.spec.cwd) / expanded(pattern, job))

@@ -139,6 +139,14 @@ class WarnRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Amend:
+    """Say of a job that has ended what came of it afterwards, in place of its reason."""
+
+    job: Job
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class InventoryChanged:
     """What the probes find now. A device that they no longer find is ill; quarantine and foreign use stay as they are known."""
 
@@ -181,7 +189,7 @@ class SetDevice:
     reason: str = ""
 
 
-Asked = Submit | SteerJob | UpdateJob | StopRun | WarnRun
+Asked = Submit | SteerJob | UpdateJob | StopRun | WarnRun | Amend
 Operated = SetQueue | SetPolicy | SetDrained | SetLimits | InventoryChanged | SetDevice | Reserve | Unreserve | HoldBack
 Event = Asked | Operated | Launched | RunEnded | LaunchFailed | Resized
 
@@ -198,6 +206,13 @@ class Save:
 @dataclass(frozen=True, slots=True)
 class End:
     """Remember that a job is over."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    """Remember another reason of a job that is over."""
 
     job: Job
 
@@ -271,4 +286,4 @@ class PolicyRestored:
     policy: str
 
 
-Action = Save | End | Withdraw | Remember | Set | Launch | Signal | Resize | Forget | Warn | PolicyFailed | PolicyRestored
+Action = Save | End | Amended | Withdraw | Remember | Set | Launch | Signal | Resize | Forget | Warn | PolicyFailed | PolicyRestored

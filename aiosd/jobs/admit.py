@@ -3,13 +3,13 @@
 import math
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
 from aiosd.ids import JobId, parse_job_id
 from aiosd.jobs.confine import check_limits, check_secrets, check_umask
 from aiosd.jobs.draft import JobDraft, RetryDraft
-from aiosd.jobs.job import ArraySpec, Dependency, DependencyKind, Environment, JobSpec, RetryCondition, RetryPolicy
+from aiosd.jobs.job import ArraySpec, Dependency, DependencyKind, Environment, JobSpec, ModelOutput, RetryCondition, RetryPolicy
 from aiosd.jobs.ranges import parse_array
 from aiosd.jobs.settings import JobsSettings
 from aiosd.resources.defaults import complete_request
@@ -24,6 +24,7 @@ LEAST_RATE = 4096  # bytes a second: one page; less would stand still
 _POSITION = re.compile(r"#\d{1,9}")  # int() of a longer one may raise ValueError
 MAX_LABELS = 64
 MAX_MEMORY_FACTOR = 100
+MAX_OUTPUTS = 64
 SIGNALS = frozenset({"HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "CONT", "WINCH", "URG", "ALRM"})
 
 
@@ -78,6 +79,7 @@ def admit(draft: JobDraft, environment: Environment, settings: JobsSettings, que
         login_environment=draft.login_environment,
         umask=settings.umask if draft.umask is None else check_umask(draft.umask),
         process_limits=check_limits(draft.process_limits),
+        model_outputs=_outputs(draft.model_outputs),
         open_cpus=not wish.cpu_millis,
         open_memory=not wish.memory_bytes,
     )
@@ -282,6 +284,17 @@ def _io_weight(weight: int) -> int:
     if not 0 <= weight <= 1000:
         raise InvalidArgument(f"io_weight must be 1 to 1000, or 0 for the default of 100, not {weight}", field="io_weight", asked=weight)
     return weight
+
+
+def _outputs(given: Sequence[tuple[str, str, str]]) -> tuple[ModelOutput, ...]:
+    if len(given) > MAX_OUTPUTS:
+        raise InvalidArgument(f"a job has at most {MAX_OUTPUTS} model outputs, not {len(given)}", hint="register a directory", field="model_outputs")
+    found = tuple(ModelOutput(model, branch, _no_nul("model_outputs", path)) for model, branch, path in given)
+    names = [f"{one.model}:{one.branch}" for one in found]
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        raise InvalidArgument(f"two model outputs are for {twice}", hint="give each a model or a branch of its own", field="model_outputs")
+    return found
 
 
 def _word(field: str, text: str) -> str:

@@ -36,6 +36,15 @@ def finish(state: State, job: Job, now: Instant) -> None:
     state.holdings.finish(job, now)
 
 
+def gpu_seconds(job: Job, now_s: float) -> float:
+    """GPUs times seconds that its runs have held so far, until its end at the latest; half a GPU counts half."""
+    if job.run is None:
+        return job.gpu_s
+    until_s = job.outcome.ended_at_s if job.outcome is not None else now_s
+    gpus = sum(device.millis for device in job.run.grant.devices if device.kind == "gpu") / 1000
+    return job.gpu_s + gpus * max(0.0, until_s - job.run.since_s)
+
+
 def _billed(state: State, job: Job, grant: Grant) -> float:
     qos = state.settings.scheduling.qos.get(job.spec.qos)
     return dominant_share(grant, state.pool.inventory) * (qos.usage_factor if qos is not None else 1.0)

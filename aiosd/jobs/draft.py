@@ -62,6 +62,7 @@ class JobDraft:
     login_environment: bool = False
     umask: int | None = None  # None: the daemon's default
     process_limits: tuple[tuple[str, int, int], ...] = ()  # (name, soft, hard), -1: none
+    model_outputs: tuple[tuple[str, str, str], ...] = ()  # (model, branch, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from aiosd.ids import JobId
 from aiosd.jobs import billing, devices, dispatching, guarding, preempting, pressure, reserving, resizing, running, staging, steering, submitting
 from aiosd.jobs.actions import (
     Action,
+    Amend,
     Event,
     HoldBack,
     InventoryChanged,
@@ -108,6 +109,8 @@ class Engine:
                 return steering.update(state, event, now)
             case StopRun() | WarnRun():
                 running.on_watch(state, event, now)
+            case Amend():
+                return state.amend(event.job, event.reason)
             case Launched():
                 running.launched(state, event, now)
             case RunEnded():

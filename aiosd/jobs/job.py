@@ -103,6 +103,15 @@ class ProcessLimit:
     hard: int
 
 
+@dataclass(frozen=True, slots=True)
+class ModelOutput:
+    """What it leaves at `path` is the next version of a model when it has succeeded. In all three %j, %a and %A stand for what they do in `stdout_path`."""
+
+    model: str
+    branch: str
+    path: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
     """What was asked, checked and with every default filled in; it changes only by `update`."""
@@ -142,6 +151,7 @@ class JobSpec:
     login_environment: bool = False
     umask: int = 0o022
     process_limits: tuple[ProcessLimit, ...] = ()
+    model_outputs: tuple[ModelOutput, ...] = ()
     open_cpus: bool = False  # the user did not say how many: the request has a default, or what was learned
     open_memory: bool = False
 
@@ -263,6 +273,7 @@ class Job:
     ran_out: tuple[int, ...] = ()  # the memory of each attempt that ran out of it; bytes
     preemptions: int = 0  # how often it has made room for another
     made_room_for: JobId | None = None  # for whom it did so last; None once it runs again
+    gpu_s: float = 0.0  # for how long it held a GPU before it got what it holds now: GPUs times seconds
     revision: int = 0
 
     @property

@@ -1,4 +1,4 @@
-"""What an operator, and the monitoring, ask of the engine: policy, queues, drain, devices, a run to be stopped."""
+"""What an operator, and the monitoring, ask of the engine: policy, queues, drain, devices, a run to be stopped, the end of a job amended."""
 
 from dataclasses import replace
 from typing import Protocol
@@ -7,6 +7,7 @@ import structlog
 
 from aiosd.ids import JobId
 from aiosd.jobs.actions import (
+    Amend,
     Event,
     HoldBack,
     InventoryChanged,
@@ -20,7 +21,7 @@ from aiosd.jobs.actions import (
     Unreserve,
 )
 from aiosd.jobs.engine import Reply
-from aiosd.jobs.job import StopCause
+from aiosd.jobs.job import Job, StopCause
 from aiosd.resources.inventory import Inventory
 from aiosd.scheduling.reservations import Reservation
 from aiosd.scheduling.rules import QueueSettings
@@ -84,3 +85,9 @@ class Operating(Protocol):
     async def stop_run(self, job_id: JobId, attempt: int, cause: StopCause, reason: str, *, force: bool = False) -> None:
         """End a run for what was seen of it; `reason` is what its user reads."""
         await self.ask(StopRun(job_id, attempt, cause, reason, force))
+
+    async def amend(self, job: Job, reason: str) -> Job:
+        """Say of a job that has ended what came of it afterwards."""
+        reply = await self.ask(Amend(job, reason))
+        assert isinstance(reply, Job)
+        return reply

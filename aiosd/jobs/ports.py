@@ -26,7 +26,8 @@ class Changes:
     """All that one turn changed; committed as one transaction or not at all."""
 
     saved: Sequence[Job] = ()  # live jobs, inserted or replaced
-    ended: Sequence[Job] = ()  # moved from the live table to the history
+    ended: Sequence[Job] = ()  # moved from the live table to the history; what they leave as models is due from then on
+    amended: Sequence[Job] = ()  # of the history, with another reason
     withdrawn: Sequence[JobId] = ()  # elements that are pending again: their live records are dropped, where there are any
     submissions: Sequence[Submission] = ()
     settings: Mapping[str, str] = field(default_factory=dict)  # JSON values; "policy", "queue.default", "drained" …
@@ -77,6 +78,25 @@ class Journal(Protocol):
 
     async def changed_since(self, revision: int, job_filter: JobFilter, limit: int) -> Sequence[Job]:
         """Ended jobs with a higher revision that match, by revision; at most `limit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueOutput:
+    """What a job that has succeeded has left, and that is not registered yet: by its place in the spec's `model_outputs`. `error`: it was tried in vain."""
+
+    job_id: JobId
+    place: int
+    error: str = ""
+
+
+class OutputBook(Protocol):
+    """The memory of what is still to be registered. Raises as Journal does."""
+
+    async def due(self, job_id: JobId | None = None) -> Sequence[DueOutput]:
+        """Of all jobs, or of one; oldest first."""
+
+    async def settle(self, due: DueOutput) -> None:
+        """Forget it where it has no error; else it was tried in vain, and stays until somebody asks for it again."""
 
 
 @dataclass(frozen=True, slots=True)

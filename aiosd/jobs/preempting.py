@@ -213,7 +213,7 @@ def _holding(state: State, job: Job, grant: Grant, now: Instant) -> Job:
     state.pool.adopt(grant)
     billing.change(state, job, grant, job.run.since_s, now)
     state.holdings.finish(job, now)
-    job = replace(job, run=replace(job.run, grant=grant, held_since_s=now.wall_s))
+    job = replace(job, run=replace(job.run, grant=grant, held_since_s=now.wall_s), gpu_s=billing.gpu_seconds(job, now.wall_s))
     state.holdings.begin(job)
     return job
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -24,10 +24,15 @@ DEFAULT_PAGE = 100
 MOST_REPLAYED = 10_000
 
 
+async def _at_once(job: Job) -> None:
+    """There is nothing to wait for."""
+
+
 @dataclass(slots=True)
 class JobReader:
     service: JobService
     output: OutputReader
+    settled: Callable[[Job], Awaitable[None]] = _at_once  # waits for what is done about a job after its end
 
     async def get(self, ref: str) -> Job:
         """As `JobService.get`, and says why the job waits where it does."""
@@ -95,13 +100,15 @@ class JobReader:
                 yield JobEvent(ChangeKind.CHANGED, min(job.revision, revision), job)
 
     async def wait(self, ref: str, timeout_s: float) -> Job:
-        """The job when it has ended, or as it is when `timeout_s` is over (0: for ever)."""
+        """The job when it has ended and all is done about it, or as it is when `timeout_s` is over (0: for ever)."""
         job = await self.service.get(ref)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s or None):
                 while not job.phase.ended:
                     await self.service.next_change(job.id)
                     job = await self.service.get(str(job.id))
+                await self.settled(job)
+                job = await self.service.get(str(job.id))
         return told(self.service.state, job)
 
     # Logs

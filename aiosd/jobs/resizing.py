@@ -52,7 +52,8 @@ def resize(state: State, before: Job, job: Job, used_bytes: int, now: Instant) -
     _take_over(state, before, grant, now)
     staging.close(state, job.id, now)
     state.history.note(now.wall_s, f"has {_amounts(grant)} now, in place of {_amounts(before.run.grant)}", job)
-    job = replace(job, run=replace(before.run, grant=grant, resized=True, held_since_s=now.wall_s))
+    gpu_s = billing.gpu_seconds(before, now.wall_s)
+    job = replace(job, run=replace(before.run, grant=grant, resized=True, held_since_s=now.wall_s), gpu_s=gpu_s)
     if before.run.started_at_s:  # else it is applied when it has started
         state.actions.append(Resize(job))
     return job

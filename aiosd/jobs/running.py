@@ -266,6 +266,7 @@ def _again(state: State, job: Job, end: Ending, now: Instant) -> None:
         phase=move(job.phase, end.cue),
         reason=end.reason,
         retries_used=job.retries_used + retried,
+        gpu_s=billing.gpu_seconds(job, now.wall_s),
         not_before_s=now.wall_s + end.retry_in_s if retried else 0.0,
         eligible_at_s=0.0 if retried else job.eligible_at_s if end.cue is Cue.PREEMPT else now.wall_s,  # who made room is as old as it was
     )

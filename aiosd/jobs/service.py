@@ -14,6 +14,7 @@ from aiosd.jobs import resizing
 from aiosd.jobs.act_service import perform
 from aiosd.jobs.actions import (
     Action,
+    Amended,
     End,
     Event,
     Forget,
@@ -77,6 +78,7 @@ class JobService(Operating):
     evidence: Evidence | None = None  # None: it is not kept
     groups_of: Callable[[str, int], frozenset[str]] = lambda name, gid: frozenset()  # the Unix groups of a user; may block
     weigh: Callable[[Job], Awaitable[int]] | None = None  # the memory that a run uses at present; bytes, 0: not known
+    left_models: Callable[[Job], None] = lambda job: None  # told of each job that has ended, and that was to leave some
     trouble: AiosError | None = None  # why nothing can be written at present
     passes: PassMeter = field(default_factory=PassMeter)
     feed: Feed[Job] = field(default_factory=lambda: Feed(0))
@@ -214,6 +216,7 @@ class JobService(Operating):
                 Changes(
                     saved=saved,
                     ended=list(ended.values()),
+                    amended=[a.job for a in actions if isinstance(a, Amended)],
                     withdrawn=list(withdrawn),
                     submissions=[a.submission for a in actions if isinstance(a, Remember)],
                     settings={a.name: a.value for a in actions if isinstance(a, Set)},
@@ -231,8 +234,10 @@ class JobService(Operating):
     def _publish(self, actions: Sequence[Action]) -> None:
         published = False
         for action in actions:
-            if isinstance(action, Save | End | Withdraw):
+            if isinstance(action, Save | End | Amended | Withdraw):
                 job = action.job
+                if isinstance(action, End) and job.spec.model_outputs:
+                    self.left_models(job)
                 self.feed.publish(job.revision, job)
                 published = True
                 self._changed.tell(job.id)

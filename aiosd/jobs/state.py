@@ -8,7 +8,7 @@ from math import inf
 from aiosd.clock import Instant
 from aiosd.errors import NotFound
 from aiosd.ids import JobId
-from aiosd.jobs.actions import Action, End, Forget, Save, Withdraw
+from aiosd.jobs.actions import Action, Amended, End, Forget, Save, Withdraw
 from aiosd.jobs.backlog import Backlog, Entry
 from aiosd.jobs.chosen import Chosen, in_force
 from aiosd.jobs.history import History, class_work
@@ -195,6 +195,14 @@ class State:
         self.actions.append(End(job))
         if job.run is not None:
             self.actions.append(Forget(job))
+        return job
+
+    def amend(self, ended: Job, reason: str) -> Job:
+        """What came of a job that is out already."""
+        self.revision += 1
+        outcome = replace(ended.outcome, reason=reason) if ended.outcome is not None else None
+        job = replace(ended, reason=reason, outcome=outcome, revision=self.revision)
+        self.actions.append(Amended(job))
         return job
 
     def withdraw(self, element: Job) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from aiosd.access.principal import Principal
@@ -22,6 +23,23 @@ class Stored:
     stored_size: int
     encoding: str  # raw, zstd, delta (base: the chunk that it is a difference to)
     base: str = ""
+
+
+class UseRole(StrEnum):
+    READ = "read"
+    MADE = "made"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A job has read this version, or made it."""
+
+    job_id: str
+    role: UseRole
+    kind: Kind
+    model: str
+    version: str
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +114,7 @@ class ModelChanges:
     gone_models: Sequence[tuple[Kind, str]] = ()
     gone_manifests: Sequence[str] = ()  # those of them that no version has (any more)
     requests: Sequence[Registered] = ()
+    uses: Sequence[Use] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +201,12 @@ class ModelStore(Protocol):
         """Of these, those that are there."""
 
     async def signatures(self, version_id: str) -> Sequence[Signature]: ...
+
+    async def uses(self, job_ids: Collection[str]) -> Sequence[Use]:
+        """What these jobs have read and made, oldest first; some of it may be gone."""
+
+    async def made_from(self, version_id: str) -> Sequence[Use]:
+        """What the jobs have made that have read this version, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +311,12 @@ class Pins(Protocol):
     """What keeps versions beside their references, as running jobs and deployments do."""
 
     async def __call__(self) -> Sequence[Pin]: ...
+
+
+class Reads(Protocol):
+    """Remembers that a job of the caller reads a version, which stays for as long as that job does; refuses a job that is not the caller's."""
+
+    async def __call__(self, job_id: str, version: Version, by: Principal) -> None: ...
 
 
 class Lineages(Protocol):

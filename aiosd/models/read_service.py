@@ -4,19 +4,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from aiosd.access.principal import Role
+from aiosd.access.principal import Principal, Role
 from aiosd.errors import Denied, FailedPrecondition, InvalidArgument, NotFound, StorageCorrupt
 from aiosd.models import diff, permits, references
 from aiosd.models.history import SHORT, Graph
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
 from aiosd.models.model import Model, ModelRole, Move, Reference, RefKind, Signature
 from aiosd.models.permits import Caller
-from aiosd.models.ports import ModelQuery, ModelStore, Progress, Source, Summary, TensorDiffs, Vault
+from aiosd.models.ports import ModelQuery, ModelStore, Progress, Reads, Source, Summary, TensorDiffs, Vault
 from aiosd.models.references import MAIN, Ref, parse_ref
 from aiosd.models.version import Kind, Version, VersionState
 
 PAGE = 100
 MOST_A_PAGE = 10_000
+MOST_USED_BY = 100
 MOST_REMEMBERED = 100_000  # versions in the graphs that are kept in memory: some 50 MB
 
 
@@ -37,6 +38,7 @@ class VersionView:
     references: Sequence[str] = ()
     signatures: Sequence[Signature] = ()
     manifest: Manifest | None = None
+    used_by: Sequence[str] = ()  # "digits@0123456789ab": what jobs have made that have read it, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class Given:
     version: Version
 
 
+async def no_jobs(job_id: str, version: Version, by: Principal) -> None:
+    """Where nobody knows of jobs, nothing is remembered of what they read."""
+
+
 @dataclass(slots=True)
 class ModelReader:
     """Whoever may not know of a model is told that there is none."""
@@ -62,6 +68,7 @@ class ModelReader:
     store: ModelStore
     vault: Vault
     tensor_diff: TensorDiffs | None = None
+    reads: Reads = no_jobs
     _graphs: dict[tuple[Kind, str], Graph] = field(default_factory=dict)
 
     # One model or version
@@ -165,7 +172,18 @@ class ModelReader:
         version = found.version
         leading = _leading(await self.store.references(kind, version.model))
         signatures = await self.store.signatures(version.id)
-        return VersionView(version, leading.get(version.id, ()), signatures, await self.manifest(version) if listing else None)
+        return VersionView(
+            version, leading.get(version.id, ()), signatures, await self.manifest(version) if listing else None, await self._used_by(version, by)
+        )
+
+    async def _used_by(self, version: Version, by: Caller) -> Sequence[str]:
+        """Of what the caller may read, and what is still there."""
+        found: list[str] = []
+        for use in (await self.store.made_from(version.id))[:MOST_USED_BY]:
+            model = await self.store.model(use.kind, use.model)
+            if model is not None and permits.role_of(model, by) >= ModelRole.READER and await self.store.version(use.kind, use.model, use.version) is not None:
+                found.append(f"{use.model}@{use.version[:SHORT]}")
+        return found
 
     async def references(self, kind: Kind, name: str, by: Caller, of: RefKind | None = None) -> Sequence[Reference]:
         model = await self.model(kind, name, by)
@@ -191,10 +209,18 @@ class ModelReader:
 
     # What was registered
 
-    async def checkout(self, kind: Kind, text: str, by: Caller, to: str = "", *, allow_flagged: bool = False) -> AsyncIterator[Progress | Given]:
-        """Ends with where it lies; `to`: a copy of the caller's own there. Raises FailedPrecondition for what is flagged or damaged, DataLoss."""
+    async def checkout(
+        self, kind: Kind, text: str, by: Caller, to: str = "", *, allow_flagged: bool = False, job_id: str = ""
+    ) -> AsyncIterator[Progress | Given]:
+        """Ends with where it lies. Raises FailedPrecondition for what is flagged or damaged, DataLoss.
+
+        to      a copy of the caller's own there
+        job_id  the caller's job that reads it: it stays for as long as that has not ended
+        """
         found = await self.find(kind, text, by)
         check_usable(found.version, by, permits.role_of(found.model, by), allow_flagged=allow_flagged)
+        if job_id:
+            await self.reads(job_id, found.version, by.principal)
         principal = by.principal
         target = Source(to, principal.uid, principal.gid, principal.name)
         async for step in self.vault.give(await self.manifest(found.version), target):

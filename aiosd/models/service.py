@@ -16,7 +16,7 @@ from aiosd.models.history import SHORT, conflict, same_version
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, ModelRole, Move, RefKind
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Lineages, ModelChanges, Progress, RefChange, Registered, Source, Taken
+from aiosd.models.ports import Lineages, ModelChanges, Progress, RefChange, Registered, Source, Taken, Use, UseRole
 from aiosd.models.read_service import ModelReader
 from aiosd.models.references import parse_inside
 from aiosd.models.version import Kind, Lineage, Version
@@ -52,16 +52,18 @@ class ModelService:
 
     # Registration
 
-    async def register(self, draft: Draft, path: str, by: Caller) -> AsyncIterator[Progress | Registration]:
+    async def register(self, draft: Draft, path: str, by: Caller, *, vouched: bool = False) -> AsyncIterator[Progress | Registration]:
         """Take what lies at `path`, and commit it as the next version of a branch; ends with the Registration.
 
+        vouched  the lineage is the daemon's own, and complete
         raises  Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), and what Vault.take does
         """
         answered = await self._answered(draft, by)
         if answered is not None:
             yield answered
             return
-        draft = replace(draft, lineage=await self.lineage(draft.lineage, by.principal))
+        if not vouched:
+            draft = replace(draft, lineage=await self.lineage(draft.lineage, by.principal))
         model = await self._model_for(draft, by)
         tip = await self._tip(draft)
         if not same_version(draft.expected or tip, tip):
@@ -152,6 +154,7 @@ class ModelService:
             await store.commit(ModelChanges(
                 models=[model] if not await store.model(model.kind, model.name) else [], versions=[(version, commit.encode())], chunks=taken.chunks,
                 manifests={commit.manifest: taken.manifest.encode()}, references=moves, requests=self._request(draft, version, by, now_s),
+                uses=_made(draft, version, now_s),
             ))  # fmt: skip
         self.care.reached("register.3-committed")
         log.info("registered", model=model.name, kind=model.kind, version=version.id, branch=draft.branch, size=version.size, by=by.name)
@@ -160,7 +163,7 @@ class ModelService:
 
     async def _again(self, draft: Draft, parent: Version, taken: Taken, by: Caller, now_s: float) -> None:
         """The same content once more: what of it was lost is there again."""
-        await self.care.store.commit(ModelChanges(chunks=taken.chunks, requests=self._request(draft, parent, by, now_s)))
+        await self.care.store.commit(ModelChanges(chunks=taken.chunks, requests=self._request(draft, parent, by, now_s), uses=_made(draft, parent, now_s)))
         await self.care.heal([chunk.digest for chunk in taken.chunks])
 
     def _request(self, draft: Draft, version: Version, by: Caller, now_s: float) -> Sequence[Registered]:
@@ -171,6 +174,12 @@ class ModelService:
         if found is None:
             raise NotFound(f"{model} has no version {id_[:SHORT]}", hint=f"`aiosctl model log --all {model}` lists them", model=model, version=id_)
         return found
+
+
+def _made(draft: Draft, version: Version, now_s: float) -> Sequence[Use]:
+    """That its job has made it; it may have been there before, if what the job made is just that."""
+    job_id = draft.lineage.job_id
+    return [Use(job_id, UseRole.MADE, draft.kind, draft.model, version.id, now_s)] if job_id else []
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Jobs between wire and records: what is asked, as drafts, and what is known of a job, as answers."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,6 +9,10 @@ from aios.v1 import jobs_pb2 as pb
 from aiosd.errors import InvalidArgument
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
 from aiosd.jobs.job import ArrayProgress, ArraySpec, Dependency, DependencyKind, Job, JobSpec, Outcome, Phase, RetryCondition, RetryPolicy, Run
+from aiosd.models.names import check_model_name, check_reference_name
+from aiosd.models.ports import Use, UseRole
+from aiosd.models.references import MAIN
+from aiosd.models.version import Kind
 from aiosd.monitoring.stats import Progress
 from aiosd.rpc import limits, slices
 from aiosd.rpc.convert_resources import from_request, to_grant, to_request, to_usage
@@ -23,6 +28,7 @@ _CONDITION_OF = turned(CONDITIONS)
 
 _NO_REQUEST = RequestDraft()
 _NO_RETRY = RetryDraft()
+_SHOWN_AS = re.compile("%[jaA]")  # numbers, later
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ def from_spec(wire: pb.JobSpec, at: str = "", shared: Mapping[str, str] | None =
     few(wire.labels, at, "labels", limits.CHOICES)
     few(wire.request.devices, at, "request.devices", limits.CHOICES)
     few(wire.secrets, at, "secrets", limits.CHOICES)
+    few(wire.model_outputs, at, "model_outputs", limits.CHOICES)
     few(wire.process_limits, at, "process_limits", limits.CHOICES)
     return JobDraft(
         name=text(wire.name, at, "name", limits.TEXT),
@@ -111,7 +118,16 @@ def from_spec(wire: pb.JobSpec, at: str = "", shared: Mapping[str, str] | None =
         process_limits=tuple(
             (text(each.name, at, f"process_limits[{place}].name", limits.TEXT), each.soft, each.hard) for place, each in enumerate(wire.process_limits)
         ),
+        model_outputs=tuple(_from_output(each, f"{at}model_outputs[{place}].") for place, each in enumerate(wire.model_outputs)),
     )
+
+
+def _from_output(wire: pb.ModelOutput, at: str) -> tuple[str, str, str]:
+    """Names are checked as they will be for one job, since the jobs domain does not know what the name of a model is."""
+    model, branch = needed(wire.model, at, "model", limits.TEXT), wire.branch or MAIN
+    check_model_name(_SHOWN_AS.sub("1", model), Kind.MODEL)
+    check_reference_name(_SHOWN_AS.sub("1", branch))
+    return model, branch, needed(wire.path, at, "path", limits.PATH)
 
 
 def _from_secrets(wire: Sequence[pb.Secret], at: str) -> dict[str, bytes]:
@@ -227,6 +243,15 @@ class JobConverter:
         )
 
 
+def add_uses(wire: pb.Job, uses: Sequence[Use]) -> None:
+    lists = {
+        (UseRole.READ, Kind.MODEL): wire.models_read, (UseRole.READ, Kind.DATASET): wire.datasets_read,
+        (UseRole.MADE, Kind.MODEL): wire.models_made, (UseRole.MADE, Kind.DATASET): wire.datasets_made,
+    }  # fmt: skip
+    for use in uses:
+        lists[use.role, use.kind].append(f"{use.model}@{use.version}")
+
+
 def to_spec(spec: JobSpec, *, with_environment: bool = False) -> pb.JobSpec:
     variables = spec.environment.variables.items() if with_environment else ()
     return pb.JobSpec(
@@ -264,6 +289,7 @@ def to_spec(spec: JobSpec, *, with_environment: bool = False) -> pb.JobSpec:
         login_environment=spec.login_environment,
         umask=spec.umask,
         process_limits=[pb.ProcessLimit(name=limit.name, soft=limit.soft, hard=limit.hard) for limit in spec.process_limits],
+        model_outputs=[pb.ModelOutput(model=one.model, branch=one.branch, path=printable(one.path)) for one in spec.model_outputs],
     )
 
 

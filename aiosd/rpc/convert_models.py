@@ -167,6 +167,7 @@ def to_version(view: VersionView) -> pb.Version:
         reasons=map(printable, version.reasons),
         signatures=map(to_signature, view.signatures),
         number=version.number,
+        used_by=view.used_by,
     )
     if view.manifest is not None:
         made.listing.extend(map(to_file, view.manifest.files))

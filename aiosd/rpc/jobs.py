@@ -18,7 +18,7 @@ from aiosd.rpc.auth import acts_on_all, as_owner, caller, check_owner, check_urg
 from aiosd.rpc.context import Context
 from aiosd.rpc.convert_jobs import JobConverter
 from aiosd.rpc.fields import amount, needed, seconds, text, texts
-from aiosd.rpc.needs import InputWriter, JobCalls, JobMeter, JobViews, Terminal, Terminals
+from aiosd.rpc.needs import InputWriter, JobCalls, JobMeter, JobViews, Terminal, Terminals, UsesReader
 from aiosd.rpc.privacy import narrowed, redacted_ahead, redacted_why
 from aiosd.rpc.streams import closing
 
@@ -33,6 +33,7 @@ class Beside:
     meter: JobMeter
     inputs: InputWriter
     terminals: Terminals
+    uses: UsesReader
 
 
 class JobsServicer(Wire):
@@ -65,7 +66,11 @@ class JobsServicer(Wire):
         return pb.SubmitJobsResponse(jobs=await slices.each(jobs, lambda _, job: self._converter.to_job(job)))
 
     async def Get(self, request: pb.GetJobRequest, context: Context) -> pb.Job:
-        return self._shown().to_job(await self._views.get(await self._ref(request.id)), with_environment=request.with_environment)
+        job, shown = await self._views.get(await self._ref(request.id)), self._shown()
+        wire = shown.to_job(job, with_environment=request.with_environment)
+        if not wire.redacted:
+            convert_jobs.add_uses(wire, await self._beside.uses.uses(job.id))
+        return wire
 
     async def List(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
         job_filter = narrowed(convert_views.from_filter(request.filter))

@@ -18,11 +18,12 @@ from aiosd.models.read_service import MOST_A_PAGE, ModelReader
 from aiosd.models.service import ModelService
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc import slices
-from aiosd.rpc.auth import caller
+from aiosd.rpc.auth import caller, check_owner
 from aiosd.rpc.context import Context
-from aiosd.rpc.fields import amount, needed, seconds, text
+from aiosd.rpc.fields import amount, needed, printable, seconds, text
 from aiosd.rpc.limits import NAME, PATH, TEXT
 from aiosd.rpc.models_optimize import OptimizeCalls, Submit
+from aiosd.rpc.needs import JobCalls, OutputCalls
 from aiosd.rpc.streams import closing
 
 
@@ -46,8 +47,10 @@ class ModelServices:
 class ModelsServicer(OptimizeCalls, Wire):
     """`submit`: Jobs.Submit, for what runs as a job."""
 
-    def __init__(self, services: ModelServices, submit: Submit) -> None:
+    def __init__(self, services: ModelServices, jobs: JobCalls, outputs: OutputCalls, submit: Submit) -> None:
         self._services = services
+        self._jobs = jobs
+        self._outputs = outputs
         self._submit = submit
 
     # What is there
@@ -101,9 +104,15 @@ class ModelsServicer(OptimizeCalls, Wire):
                 else:
                     yield pb.RegisterResponse(version=convert.plain_version(step.version), existed=step.existed)
 
+    async def RegisterOutputs(self, request: pb.RegisterOutputsRequest, context: Context) -> pb.RegisterOutputsResponse:
+        job = await self._jobs.get(needed(request.job_id, "", "job_id", NAME))
+        check_owner(job.owner.uid, f"job {job.id}")
+        return pb.RegisterOutputsResponse(problems=map(printable, await self._outputs.again(job)))
+
     async def Checkout(self, request: pb.CheckoutRequest, context: Context) -> AsyncIterator[pb.CheckoutResponse]:
         kind, ref, to = convert.kind_of(request.kind), _ref(request.ref), text(request.to, "", "to", PATH)
-        steps = self._services.reader.checkout(kind, ref, self._services.by(), to, allow_flagged=request.allow_flagged)
+        job_id = text(request.job_id, "", "job_id", NAME)
+        steps = self._services.reader.checkout(kind, ref, self._services.by(), to, allow_flagged=request.allow_flagged, job_id=job_id)
         async with closing(steps):
             async for step in steps:
                 if isinstance(step, Progress):

@@ -10,6 +10,7 @@ from aiosd.access.principal import Principal, Role
 from aiosd.access.tokens import TokenRecord
 from aiosd.access.users import UserChange, UserView
 from aiosd.findings import BackedUp, Checked
+from aiosd.ids import JobId
 from aiosd.jobs.actions import QueueChange, Reserve, SetPolicy, Steer
 from aiosd.jobs.draft import JobChange, JobDraft
 from aiosd.jobs.explain import Why
@@ -17,6 +18,7 @@ from aiosd.jobs.job import Job, Owner
 from aiosd.jobs.ports import JobFilter
 from aiosd.jobs.sharing import ShareNode
 from aiosd.jobs.views import JobEvent, LogPiece, LogWish, NodeView, Page, QosState, QueueState, Steered
+from aiosd.models.ports import Use
 from aiosd.monitoring.looks import ForeignUse, IdleDevice
 from aiosd.monitoring.machine import DaemonInfo, MachineLoad
 from aiosd.monitoring.stats import JobStatistics, Progress
@@ -44,6 +46,16 @@ class JobCalls(Protocol):
     async def set_queue(self, name: str, change: QueueChange) -> QueueSettings: ...
 
     async def set_policy(self, name: str = "", rules: SetPolicy | None = None) -> str: ...
+
+
+class UsesReader(Protocol):
+    async def uses(self, job_id: JobId) -> Sequence[Use]:
+        """What a job has read and made of models and datasets, oldest first."""
+
+
+class OutputCalls(Protocol):
+    async def again(self, job: Job) -> Sequence[str]:
+        """Register what a job has left, where that failed: why it still does."""
 
 
 class JobViews(Protocol):

@@ -59,6 +59,12 @@ def end(tx: Connection, jobs: Sequence[rows.JobRow]) -> None:
         tx.execute(_insert_finished, jobs)
 
 
+def amend(tx: Connection, jobs: Sequence[rows.JobRow]) -> None:
+    """Say of jobs of the history what came of them afterwards."""
+    if jobs:
+        tx.execute(upsert(tx.dialect.name, schema.finished_job), jobs)
+
+
 def withdraw(tx: Connection, ids: Sequence[JobId]) -> None:
     """Drop the rows of elements that are pending again."""
     if ids:

@@ -14,7 +14,7 @@ from aiosd.findings import Finding
 from aiosd.ids import JobId
 from aiosd.jobs.job import Job, Phase
 from aiosd.jobs.ports import Changes, JobFilter, Loaded
-from aiosd.storage import jobs, rows
+from aiosd.storage import jobs, outputs, rows
 from aiosd.storage.check import check_database
 from aiosd.storage.database import READERS, Database, describe_url, open_database
 from aiosd.storage.specs import SpecBook, Written
@@ -68,7 +68,7 @@ class SqlJournal:
         return await self._write(self._load_now)
 
     async def commit(self, changes: Changes) -> None:
-        if changes.saved or changes.ended or changes.withdrawn or changes.submissions or changes.settings:
+        if changes.saved or changes.ended or changes.amended or changes.withdrawn or changes.submissions or changes.settings:
             await self._write(self._commit_now, changes)
 
     async def get(self, job_id: JobId) -> Job | None:
@@ -129,15 +129,18 @@ class SqlJournal:
         written = Written()
         saved = [rows.job_row(job, self._book.place(job, written)) for job in changes.saved]
         ended = [rows.job_row(job, self._book.place(job, written)) for job in changes.ended]
+        amended = [rows.job_row(job, self._book.place(job, written)) for job in changes.amended]
         with self._database.transaction() as tx:
             jobs.add_specs(tx, written)
             jobs.save(tx, saved)
             jobs.end(tx, ended)
+            jobs.amend(tx, amended)
+            outputs.add(tx, changes.ended)
             jobs.withdraw(tx, changes.withdrawn)
             jobs.save_settings(tx, changes.settings)
             pruned_at_s = self._save_submissions(tx, changes)
             self._reached("commit.2-written")
-        self._book.settle(written, (*(job.id for job in changes.ended), *changes.withdrawn))
+        self._book.settle(written, (*(job.id for job in (*changes.ended, *changes.amended)), *changes.withdrawn))
         self._pruned_at_s = pruned_at_s
         self._reached("commit.3-committed")
 

@@ -9,13 +9,14 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, sel
 from aiosd.errors import InvalidArgument
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
-from aiosd.models.ports import Holding, ModelQuery, Node, Registered, Summary
+from aiosd.models.ports import Holding, ModelQuery, Node, Registered, Summary, Use, UseRole
 from aiosd.models.version import Kind, Version, VersionState
 from aiosd.storage import model_rows, schema
 
 _CHUNK = 500  # values in one question
 _MOST_SHOWN = 5
 _row = schema.model_version.c
+_use = schema.model_use.c
 
 
 def models(tx: Connection, query: ModelQuery) -> list[Model]:
@@ -205,3 +206,18 @@ def manifests(tx: Connection, digests: Collection[str]) -> dict[str, Manifest]:
 def signatures(tx: Connection, version_id: str) -> list[Signature]:
     table = schema.model_signature
     return [model_rows.signature(row) for row in tx.execute(select(table).where(table.c.version == version_id).order_by(table.c.key_id)).mappings()]
+
+
+def uses(tx: Connection, job_ids: Collection[str]) -> list[Use]:
+    wanted, found = sorted(set(job_ids)), list[Use]()
+    for start in range(0, len(wanted), _CHUNK):
+        question = select(schema.model_use).where(_use.job_id.in_(wanted[start : start + _CHUNK])).order_by(_use.at_s, _use.model, _use.version)
+        found += map(model_rows.use, tx.execute(question).mappings())
+    return found
+
+
+def made_from(tx: Connection, version_id: str) -> list[Use]:
+    read = schema.model_use.alias().c
+    before = (read.version == version_id) & (read.role == UseRole.READ) & (read.job_id == _use.job_id) & (read.at_s <= _use.at_s)
+    question = select(schema.model_use).where(_use.role == UseRole.MADE, exists().where(before)).order_by(_use.at_s.desc(), _use.model, _use.version)
+    return [model_rows.use(row) for row in tx.execute(question).mappings()]

@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from aiosd.errors import StorageCorrupt
 from aiosd.models.manifest import Manifest, decode_manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, RefKind, Signature
-from aiosd.models.ports import Node, RefChange, Registered
+from aiosd.models.ports import Node, RefChange, Registered, Use, UseRole
 from aiosd.models.version import Kind, Version, VersionState, decode_commit
 
 ModelRow: TypeAlias = dict[str, object]
@@ -119,6 +119,14 @@ def request_row(request: Registered) -> ModelRow:
 
 def request(row: RowMapping) -> Registered:
     return Registered(row["uid"], row["key"], Kind(row["kind"]), row["model"], row["version"], row["at_s"])
+
+
+def use_row(use: Use) -> ModelRow:
+    return {"job_id": use.job_id, "role": use.role, "kind": use.kind, "model": use.model, "version": use.version, "at_s": use.at_s}
+
+
+def use(row: RowMapping) -> Use:
+    return Use(row["job_id"], UseRole(row["role"]), Kind(row["kind"]), row["model"], row["version"], row["at_s"])
 
 
 @cache

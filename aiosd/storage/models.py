@@ -11,7 +11,7 @@ from aiosd.errors import Conflict
 from aiosd.models.history import conflict
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
-from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, RefChange, Registered, Summary
+from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, RefChange, Registered, Summary, Use
 from aiosd.models.version import Kind, Version, VersionState
 from aiosd.storage import chunks, jobs, model_rows, schema
 from aiosd.storage import model_questions as questions
@@ -90,6 +90,12 @@ class SqlModels:
     async def signatures(self, version_id: str) -> Sequence[Signature]:
         return await self._connections.read(questions.signatures, version_id)
 
+    async def uses(self, job_ids: Collection[str]) -> Sequence[Use]:
+        return await self._connections.read(questions.uses, job_ids)
+
+    async def made_from(self, version_id: str) -> Sequence[Use]:
+        return await self._connections.read(questions.made_from, version_id)
+
 
 def save(tx: Connection, changes: ModelChanges) -> None:
     """The enclosing transaction makes it one fact."""
@@ -108,6 +114,8 @@ def save(tx: Connection, changes: ModelChanges) -> None:
     for change in changes.references:
         _move(tx, change)
     _remove(tx, changes)
+    if changes.uses:
+        tx.execute(_new(dialect, schema.model_use), [model_rows.use_row(one) for one in changes.uses])
     if changes.requests:
         oldest_s = changes.requests[0].at_s - REQUESTS_S
         tx.execute(delete(schema.model_request).where(schema.model_request.c.at_s < oldest_s))

@@ -36,6 +36,7 @@ class State(msgspec.Struct, omit_defaults=True):
     made_room_for: JobId | None = None
     rightsizing: str = ""
     rightsized: bool = False
+    gpu_s: float = 0.0
 
 
 class JobRow(TypedDict):
@@ -135,6 +136,7 @@ def job_row(job: Job, spec_id: int) -> JobRow:
         job.made_room_for,
         job.rightsizing,
         job.rightsized,
+        job.gpu_s,
     )
     return {
         "number": job.id.number,
@@ -181,6 +183,7 @@ def job_of(row: StoredRow, specs: Mapping[int, JobSpec]) -> Job:
             made_room_for=state.made_room_for,
             rightsizing=state.rightsizing,
             rightsized=state.rightsized,
+            gpu_s=state.gpu_s,
             revision=revision,
         )
     except KeyError:

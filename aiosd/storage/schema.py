@@ -17,7 +17,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-REVISION = "0003"  # of the newest file in migrations/versions; a test compares them
+REVISION = "0004"  # of the newest file in migrations/versions; a test compares them
 
 metadata = MetaData()
 
@@ -73,6 +73,16 @@ Index("finished_job_newest", finished_job.c.number, sqlite_where=WHOLE_JOBS, pos
 Index("finished_job_by_name", finished_job.c.name, finished_job.c.number, sqlite_where=WHOLE_JOBS, postgresql_where=WHOLE_JOBS)
 Index("finished_job_by_user", finished_job.c.user_name, finished_job.c.number, sqlite_where=WHOLE_JOBS, postgresql_where=WHOLE_JOBS)
 Index("finished_job_by_revision", finished_job.c.revision)
+
+# Of jobs that have succeeded: what of their `model_outputs`, by its place, is not registered yet; with an `error` it was tried in vain.
+job_output = Table(
+    "job_output",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("error", Text, nullable=False),
+)
 
 # Submissions that were answered, so that a repeated one gets the same jobs; forgotten after a day.
 submission = Table(
@@ -232,6 +242,19 @@ model_request = Table(
     Column("at_s", Double, nullable=False),
 )
 Index("model_request_by_age", model_request.c.at_s)
+
+# What each job has read and made of models and datasets; versions may have gone since. `role`: read, made.
+model_use = Table(
+    "model_use",
+    metadata,
+    Column("job_id", Text, primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("at_s", Double, nullable=False),
+)
+Index("model_use_by_version", model_use.c.version, model_use.c.role)
 
 # What the numbers and words of a version are searched by.
 model_metric = Table(

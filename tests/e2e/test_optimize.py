@@ -39,6 +39,7 @@ def test_a_version_is_made_measured_and_registered(shared: Daemon, client: aios.
     assert made.metrics["size_bytes"] == made.size
     assert (made.labels, made.licence, made.schema.format) == ({"team": "vision"}, "MIT", "onnx")
     assert made.card.startswith("# Digits") and "passed  accuracy>=-5%" in made.card and "calibrated with 128 samples" in made.card
+    assert [each.partition("@")[0] for each in made.lineage.datasets] == ["points"]
     shown = shared.aiosctl("model", "show", "digits:small").stdout.decode()
     assert "original.size_bytes=74.32KiB" in shown and "| latency" in shown and source.id[:12] in shown
 
@@ -62,6 +63,7 @@ def test_on_a_branch_with_other_versions_both_are_parents(shared: Daemon, client
     assert (job.name, job.time_limit_s) == ("halve", 300.0)
     assert job.wait(60).state is aios.State.SUCCEEDED, list(job.logs())
     made = client.models.version("digits:else")
+    assert (made.lineage.job_id, made.lineage.models) == (job.id, (f"digits@{source.id}",))
     assert (made.parents, made.message) == ((tip.id, source.id), "half")
     assert "accuracy" not in made.metrics and made.metrics["agreement"] >= 0.9
     assert "32 random samples, so no accuracy is known" in made.card

@@ -68,12 +68,12 @@ class FakeJournal:
 
     def _apply(self, changes: Changes) -> None:
         self.live.update((job.id, job) for job in changes.saved)
-        self.ended.update((job.id, job) for job in changes.ended)
+        self.ended.update((job.id, job) for job in (*changes.ended, *changes.amended))
         for job_id in (*(job.id for job in changes.ended), *changes.withdrawn):
             self.live.pop(job_id, None)
         self.submissions.update(((s.uid, s.key), s) for s in changes.submissions)
         self.settings.update(changes.settings)
-        for job in (*changes.saved, *changes.ended):
+        for job in (*changes.saved, *changes.ended, *changes.amended):
             self._highest_number = max(self._highest_number, job.id.number)
             self._highest_revision = max(self._highest_revision, job.revision)
         for s in changes.submissions:

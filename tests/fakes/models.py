@@ -9,7 +9,7 @@ from aiosd.errors import AiosError, AlreadyExists, Conflict, DataLoss, InvalidAr
 from aiosd.models.history import conflict
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, decode_manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, Signature
-from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, Progress, RefChange, Registered, Source, Stored, Summary, Swept, Taken
+from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, Progress, RefChange, Registered, Source, Stored, Summary, Swept, Taken, Use, UseRole
 from aiosd.models.version import Kind, Schema, Version, VersionState, decode_commit
 
 Named = tuple[Kind, str]
@@ -27,6 +27,7 @@ class FakeModelStore:
         self.signed: dict[tuple[str, str], Signature] = {}
         self.requests: dict[tuple[int, str], Registered] = {}
         self.chunks: dict[str, Stored] = {}
+        self.used: dict[tuple[str, str, str, str, str], Use] = {}
         self.commits = 0
         self.failure: AiosError | None = None
         self.on_commit: Callable[[ModelChanges], None] = lambda changes: None
@@ -36,12 +37,12 @@ class FakeModelStore:
         if self.failure is not None:
             raise self.failure
         before = dict(self.named), {key: dict(value) for key, value in self.all.items()}, {key: dict(value) for key, value in self.refs.items()}
-        rest = list(self.log), dict(self.bodies), dict(self.signed), dict(self.requests), dict(self.chunks)
+        rest = list(self.log), dict(self.bodies), dict(self.signed), dict(self.requests), dict(self.chunks), dict(self.used)
         try:
             self._apply(changes)
         except BaseException:
             self.named, self.all, self.refs = before
-            self.log, self.bodies, self.signed, self.requests, self.chunks = rest
+            self.log, self.bodies, self.signed, self.requests, self.chunks, self.used = rest
             raise
         self.commits += 1
 
@@ -55,6 +56,8 @@ class FakeModelStore:
         self.chunks.update({chunk.digest: chunk for chunk in changes.chunks if chunk.digest not in self.chunks})
         self.bodies.update(changes.manifests)
         self.requests.update({(one.uid, one.key): one for one in changes.requests})
+        for use in changes.uses:
+            self.used.setdefault((use.job_id, use.role, use.kind, use.model, use.version), use)
         self.signed.update({(one.version, one.key_id): one for one in changes.signatures})
         for version in changes.states:
             there = self.all[version.commit.kind, version.model]
@@ -182,6 +185,14 @@ class FakeModelStore:
 
     async def signatures(self, version_id: str) -> Sequence[Signature]:
         return [one for (version, _), one in sorted(self.signed.items()) if version == version_id]
+
+    async def uses(self, job_ids: Collection[str]) -> Sequence[Use]:
+        return sorted((use for use in self.used.values() if use.job_id in job_ids), key=lambda use: (use.at_s, use.model, use.version))
+
+    async def made_from(self, version_id: str) -> Sequence[Use]:
+        read = {use.job_id: use.at_s for use in self.used.values() if use.version == version_id and use.role is UseRole.READ}
+        made = [use for use in self.used.values() if use.role is UseRole.MADE and use.at_s >= read.get(use.job_id, float("inf"))]
+        return sorted(made, key=lambda use: (-use.at_s, use.model, use.version))
 
 
 def _fits(version: Version, query: ModelQuery) -> bool:

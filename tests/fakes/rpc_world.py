@@ -23,6 +23,7 @@ from aiosd.jobs.ports import JobFilter
 from aiosd.jobs.schedule import ScheduleView
 from aiosd.jobs.sharing import ShareNode
 from aiosd.jobs.views import ChangeKind, JobEvent, LogPiece, LogWish, NodeView, Page, QosState, QueueState, Steered
+from aiosd.models.ports import Use
 from aiosd.monitoring.machine import DaemonInfo
 from aiosd.monitoring.stats import JobStatistics, Sample
 from aiosd.resources.grant import Grant
@@ -104,6 +105,8 @@ class World:
     caller: Principal = Principal(OWNER.uid, OWNER.gid, OWNER.name, Role.ADMIN, "socket", "pid 7")
     asked: list[Mapping[str, object]] = field(default_factory=list)
     models: ModelWorld | None = None
+    used: Sequence[Use] = ()
+    problems: Sequence[str] = ()
     events: "asyncio.Queue[JobEvent]" = field(default_factory=asyncio.Queue)
 
     def note(self, what: str) -> None:
@@ -294,12 +297,19 @@ class World:
         self.asked.append(request)
         yield {"report": {"queue": request["queue"]}}
 
+    async def uses(self, job_id: JobId) -> Sequence[Use]:
+        return self.used
+
+    async def again(self, job: Job) -> Sequence[str]:
+        self.note(f"outputs of {job.id}")
+        return self.problems
+
     def setup(self) -> Mapping[str, object]:
         return {"policy": "fair", "rules": {"backfill": "easy", "weights": {}}, "queues": {"night": {}}, "shares": {"ada": 2.0}}
 
 
 def servicers_of(world: World) -> Servicers:
-    jobs = JobsServicer(world, world, Beside(world, world, world))
+    jobs = JobsServicer(world, world, Beside(world, world, world, world))
     return Servicers(
         jobs,
         NodeServicer(world),
@@ -307,7 +317,7 @@ def servicers_of(world: World) -> Servicers:
         AccessServicer(world.accounts, lambda: world.caller),
         AdminServicer(world),
         SimulationServicer(world),
-        ModelsServicer((world.models or ModelWorld(Path("/nowhere"))).services, jobs.Submit),
+        ModelsServicer((world.models or ModelWorld(Path("/nowhere"))).services, world, world, jobs.Submit),
     )
 
 

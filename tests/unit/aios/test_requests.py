@@ -26,6 +26,7 @@ def test_every_field() -> None:
             error="/e", retry_memory_factor=2, retry_memory_max="64G", exclusive=True, hold=True, notify="mail", stdin=True, script="#!/bin/sh",
             io_read="200M", io_write=1 << 20, io_weight=500,
             secrets={"TOKEN": b"t\0", "TEXT": "u"}, private_tmp=True, login=True, umask=0o27, limits={"nofile": 64, "core": (0, -1)},
+            model_outputs={"digits": "out", "a/b:try": Path("m.onnx")},
         )
     )  # fmt: skip
     assert list(wire.command) == ["/bin/sh", "-c", "echo $X"]
@@ -42,6 +43,7 @@ def test_every_field() -> None:
     assert [(one.name, one.value) for one in wire.secrets] == [("TOKEN", b"t\0"), ("TEXT", b"u")]
     assert (wire.private_tmp, wire.login_environment, wire.umask) == (True, True, 0o27)
     assert [(one.name, one.soft, one.hard) for one in wire.process_limits] == [("nofile", 64, 64), ("core", 0, -1)]
+    assert [(one.model, one.branch, one.path) for one in wire.model_outputs] == [("digits", "", "out"), ("a/b", "try", "m.onnx")]
 
 
 def test_secrets_and_limits_that_cannot_be_are_refused_and_a_secret_is_not_said_again() -> None:
@@ -50,6 +52,9 @@ def test_secrets_and_limits_that_cannot_be_are_refused_and_a_secret_is_not_said_
         {"limits": {"nofile": "many"}},
         {"limits": {"nofile": (1, 2, 3)}},
         {"limits": {"nofile": True}},
+        {"model_outputs": {"digits:": "out"}},
+        {"model_outputs": {"digits": ""}},
+        {"model_outputs": {":try": "out"}},
         {"umask": 0o1000},
     ):
         with pytest.raises(InvalidArgument) as caught:

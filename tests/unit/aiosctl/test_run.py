@@ -47,7 +47,7 @@ def test_every_flag_reaches_the_sdk(cli, fake) -> None:  # type: ignore[no-untyp
         "run -d --name n --cpus 4 --memory 16G --gpus a100:2 --gpu-memory 10G --gres fpga=1 --disk 50G --time 2h --queue q --priority 5 --nice 3 --account a --array 0-99%8 --after 12 "
         "--after-ok 13,14 --after-any 15 --after-failed 16 --begin now+1h --deadline now+2h --retries 3 --retry-on oom,preempt --preemptible --checkpoint-signal USR1 --grace 60s --env K=V=W "
         "--cwd /tmp --label k=v --output o.txt --error e.txt --exclusive --hold --notify true --backoff 5s --retry-memory-factor 2 --retry-memory-max 64G --key once "
-        "--io-read 200M --io-write 100M --io-weight 500 -- cmd"
+        "--io-read 200M --io-write 100M --io-weight 500 --model-output digits=m.onnx --model-output a:b=x=y -- cmd"
     )
     assert cli(*line.split()).out == "42\n"
     ((args, options),) = fake.called("submit")
@@ -59,7 +59,7 @@ def test_every_flag_reaches_the_sdk(cli, fake) -> None:  # type: ignore[no-untyp
         "retry_memory_factor": 2.0, "retry_memory_max": 64 << 30,
         "preemptible": True, "checkpoint_signal": "USR1", "grace": 60.0, "env": {"K": "V=W"}, "inherit_env": True, "cwd": "/tmp", "labels": {"k": "v"}, "output": "/tmp/o.txt",
         "error": "/tmp/e.txt", "exclusive": True, "hold": True, "notify": "true", "stdin": False, "script": "", "key": "once", "io_read": 200 << 20, "io_write": 100 << 20, "io_weight": 500,
-        "secrets": None, "private_tmp": False, "login": False, "umask": None, "limits": None,
+        "secrets": None, "private_tmp": False, "login": False, "umask": None, "limits": None, "model_outputs": {"digits": "m.onnx", "a:b": "x=y"},
     }  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_what_keeps_a_job_to_itself_reaches_the_sdk(cli, fake, tmp_path: Path) -
     ("flag", "said"),
     [
         ("--secret=TOKEN=hush", "can be seen by everybody"), ("--secret=TOKEN=@/nowhere/token", "No such file"), ("--secret=TOKEN", "can be seen"),
-        ("--umask=089", "is not a umask"), ("--umask=-1", "is not a umask"), ("--limit=nofile", "is not NAME=LIMIT"), ("--limit=nofile=1:x", "limit"),
+        ("--umask=089", "is not a umask"), ("--umask=-1", "is not a umask"), ("--limit=nofile", "is not NAME=LIMIT"), ("--model-output=digits", "is not MODEL=PATH"), ("--model-output==x", "is not MODEL=PATH"), ("--limit=nofile=1:x", "limit"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_of_them_is_wrong_usage_and_no_secret_is_said_again(cli, fake, flag: str, said: str) -> None:  # type: ignore[no-untyped-def]

@@ -13,6 +13,7 @@ from aiosd.jobs.job import (
     Environment,
     Job,
     JobSpec,
+    ModelOutput,
     Outcome,
     Owner,
     Phase,
@@ -102,5 +103,8 @@ specs = st.builds(
     private_tmp=st.booleans(),
     login_environment=st.booleans(),
     umask=st.integers(0, 0o777),
+    model_outputs=st.lists(st.builds(ModelOutput, st.sampled_from(["digits", "a/b-%a", "%j"]), st.sampled_from(["main", "try-%A"]), names), max_size=2).map(
+        tuple
+    ),
     process_limits=st.lists(st.builds(ProcessLimit, words, st.integers(-1, 2**63 - 1), st.integers(-1, 2**63 - 1)), max_size=2).map(tuple),
 )

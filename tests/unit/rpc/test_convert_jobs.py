@@ -14,7 +14,7 @@ from aios.v1 import jobs_pb2 as pb
 from aios.v1 import resources_pb2
 from aiosd.errors import InvalidArgument
 from aiosd.jobs.draft import JobChange, JobDraft, RequestDraft, RetryDraft
-from aiosd.jobs.job import Job, JobSpec, Phase, ProcessLimit
+from aiosd.jobs.job import Job, JobSpec, ModelOutput, Phase, ProcessLimit
 from aiosd.monitoring.stats import Progress
 from aiosd.rpc import convert_jobs as convert
 from aiosd.rpc.convert_jobs import JobConverter
@@ -66,6 +66,7 @@ def draft_of(spec: JobSpec) -> JobDraft:
         login_environment=spec.login_environment,
         umask=spec.umask,
         process_limits=tuple((limit.name, limit.soft, limit.hard) for limit in spec.process_limits),
+        model_outputs=tuple((one.model, one.branch, one.path) for one in spec.model_outputs),
     )
 
 
@@ -97,6 +98,7 @@ def test_every_field_of_a_spec_is_converted() -> None:
             private_tmp=True,
             login_environment=True,
             process_limits=(ProcessLimit("core", 0, 0),),
+            model_outputs=(ModelOutput("digits", "main", "out"),),
             qos="fast",
             nice=1,
             priority=2,
@@ -281,3 +283,11 @@ def test_an_array_adds_up() -> None:
     assert (array.total, array.pending, array.active, array.succeeded, array.failed, array.limit, array.pending_ranges) == (10, 4, 2, 1, 3, 2, "6-9")
     assert array.pending + array.active + array.succeeded + array.failed == array.total
     assert not JobConverter().to_job(replace(QUEUED, spec=SPEC)).HasField("array")
+
+
+@pytest.mark.parametrize(
+    "output", [{"model": "no/"}, {"model": "a b"}, {"model": "%s"}, {"model": "ok", "branch": "-x"}, {"path": "x"}, {"model": "ok", "path": ""}]
+)
+def test_a_model_output_that_no_registration_would_take_is_refused_at_once(output: dict[str, str]) -> None:
+    with pytest.raises(InvalidArgument):
+        convert.from_spec(pb.JobSpec(command=["a"], model_outputs=[pb.ModelOutput(**{"path": "out", **output})]))

@@ -14,6 +14,7 @@ from aiosd.jobs.job import (
     Environment,
     Job,
     JobSpec,
+    ModelOutput,
     Outcome,
     Owner,
     Phase,
@@ -94,6 +95,7 @@ RICH_SPEC = JobSpec(
     login_environment=True,
     umask=0o077,
     process_limits=(ProcessLimit("nofile", 4096, -1),),
+    model_outputs=(ModelOutput("vision/digits", "try-%a", "out %j/Ω.onnx"),),
     open_cpus=True,
     open_memory=True,
 )
@@ -119,6 +121,7 @@ RICH = Job(
     memory_bytes=5 << 30,
     rightsizing="it asks for less",
     rightsized=True,
+    gpu_s=7.5,
     ran_out=(4 << 30, 3 << 30),
     preemptions=2,
     made_room_for=JobId(17, 3),

@@ -32,6 +32,7 @@ YOUNGER = (
     "login_environment",
     "umask",
     "process_limits",
+    "model_outputs",
     "open_cpus",
     "open_memory",
 )
@@ -51,13 +52,13 @@ def test_a_first_database_with_jobs_keeps_them_all_and_a_copy_is_left(store: Sto
 
     async def everything(journal: SqlJournal) -> tuple[object, ...]:
         loaded = await journal.load()
-        assert journal.migration_backup == str(store.path.with_name("aiosd.db.before-0003"))
+        assert journal.migration_backup == str(store.path.with_name("aiosd.db.before-0004"))
         history = await journal.history(JobFilter(include_ended=True), None, 10)
         return list(loaded.jobs), list(history), loaded.settings["policy"], loaded.next_number
 
     assert store.use(everything) == ([live(1), live(2, spec=OLD_SPEC)], [ended(4, spec=OLD_SPEC), ended(3)], '"priority"', 5)
     assert check_database(store.url) == []
-    with closing(sqlite3.connect(store.path.with_name("aiosd.db.before-0003"))) as copy:
+    with closing(sqlite3.connect(store.path.with_name("aiosd.db.before-0004"))) as copy:
         assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
         assert copy.execute("SELECT count(*) FROM job").fetchall() == [(2,)]
 
