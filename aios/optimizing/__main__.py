@@ -52,7 +52,7 @@ def _optimise(asked: argparse.Namespace, job: Run, client: Client) -> int:
     source = client.models.version(asked.ref)
     whole = Path(client.models.checkout(asked.ref))
     data = asked.calibrate
-    samples = (Path(data if data.startswith("/") else client.datasets.checkout(data)), data) if data else None
+    samples = _samples(data, client) if data else None
     order = Order(
         source=str(source), whole=whole, file=asked.file, format=asked.format, wish=Wish(asked.quantize, asked.prune), samples=samples,
         gates=[parse_gate(text) for text in asked.gate], threads=max(1, len(job.cpus)),
@@ -67,6 +67,13 @@ def _optimise(asked: argparse.Namespace, job: Run, client: Client) -> int:
     _register(asked, client, source, report, made)
     job.progress(_STEPS, _STEPS)
     return 0
+
+
+def _samples(data: str, client: Client) -> tuple[Path, str]:
+    """Where they lie, and what they are called."""
+    if data.startswith("/"):
+        return Path(data), data
+    return Path(client.datasets.checkout(data)), str(client.datasets.version(data))
 
 
 def _register(asked: argparse.Namespace, client: Client, source: "Version", report: "Report", made: Path) -> None:

@@ -1,5 +1,6 @@
 """Which module knows which format: each runs, and optimises, models of one."""
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -24,4 +25,5 @@ class Format(Protocol):
 
 
 def format_named(name: str) -> Format:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when ONNX Runtime is imported: else it tells its makers what it does
     return cast(Format, import_module(MODULES[name]))

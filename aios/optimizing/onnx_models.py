@@ -13,7 +13,7 @@ from aios.errors import FailedPrecondition
 from aios.optimizing.samples import Array, Feed, Input, Samples
 from aios.optimizing.wish import INT8, INT8_DYNAMIC, Done, Wish, pruned
 
-onnxruntime.set_default_logger_severity(3)  # its tools warn of what they do themselves
+onnxruntime.set_default_logger_severity(4)  # its tools complain of what they do themselves, and errors are raised anyway
 RUNTIME = f"ONNX Runtime {onnxruntime.__version__}"
 CALIBRATES = True
 _LARGE_BYTES = 1 << 30  # a protobuf message has 2 GiB at most, and a tool may hold a model twice in one

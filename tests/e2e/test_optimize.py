@@ -41,7 +41,7 @@ def test_a_version_is_made_measured_and_registered(shared: Daemon, client: aios.
     assert made.card.startswith("# Digits") and "passed  accuracy>=-5%" in made.card and "calibrated with 128 samples" in made.card
     assert [each.partition("@")[0] for each in made.lineage.datasets] == ["points"]
     shown = shared.aiosctl("model", "show", "digits:small").stdout.decode()
-    assert "original.size_bytes=74.32KiB" in shown and "| latency" in shown and source.id[:12] in shown
+    assert "(was 74.32KiB)" in shown and "| latency" in shown and source.id[:12] in shown and "with 72 samples of points@" in shown
 
 
 def test_what_fails_its_gate_is_kept_out_and_the_report_says_why(shared: Daemon, client: aios.Client, digits: Path) -> None:

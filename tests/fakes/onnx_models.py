@@ -1,11 +1,13 @@
 """Small ONNX models that are right about something: which of ten directions a point lies in; made here, so that nothing has to be fetched."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
 onnx = pytest.importorskip("onnx", reason="needs onnx and onnxruntime: pip install 'aiosd[optimize]'")
 pytest.importorskip("onnxruntime", reason="needs onnx and onnxruntime: pip install 'aiosd[optimize]'")
 
