@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,8 @@ def parts_of(file: Path) -> set[Path]:
 def optimise(source: Path, target: Path, wish: Wish, samples: Samples) -> Done:
     """Writes `target`; beside it `target`.data where it is too large for one file. `samples` calibrate. Raises FailedPrecondition where nothing can be done."""
     model, done = onnx.load(str(source)), Done()
-    large = sum(part.stat().st_size for part in parts_of(source)) > _LARGE_BYTES
+    parts = parts_of(source)
+    large = len(parts) > 1 and sum(part.stat().st_size for part in parts) > _LARGE_BYTES  # one file alone fits into one file again
     if wish.prune:
         _prune(model, wish.prune, done)
     if wish.quantize in (INT8, INT8_DYNAMIC):
@@ -70,27 +72,32 @@ def optimise(source: Path, target: Path, wish: Wish, samples: Samples) -> Done:
 
 def _to_int8(model: Any, target: Path, samples: Samples | None, large: bool, done: Done) -> None:
     from onnxruntime import quantization
-    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    prepared = target.with_suffix(".prepared.onnx")
-    _save(model, prepared, large)
-    quant_pre_process(str(prepared), str(prepared), skip_symbolic_shape=True, save_as_external_data=large)
-    if samples is None:
-        quantization.quantize_dynamic(
-            str(prepared), str(target), op_types_to_quantize=_UNCALIBRATED, per_channel=True, weight_type=quantization.QuantType.QInt8,
-            use_external_data_format=large,
-        )  # fmt: skip
-        done.did.append("int8 (dynamic)")
-        if any(node.op_type == "Conv" for node in _nodes(model.graph)):
-            done.notes.append("convolutions stay as they are: they take samples (--calibrate)")
-    else:
-        quantization.quantize_static(str(prepared), str(target), _Reader(samples), per_channel=True, use_external_data_format=large)
-        done.did.append(f"int8 (static, calibrated with {samples.count} samples)")
-    for left in target.parent.glob(f"{prepared.name}*"):
-        left.unlink()
+    with TemporaryDirectory(dir=target.parent) as scratch:
+        prepared = _prepared(model, Path(scratch), large)
+        if samples is None:
+            quantization.quantize_dynamic(
+                prepared, target, op_types_to_quantize=_UNCALIBRATED, per_channel=True, weight_type=quantization.QuantType.QInt8, use_external_data_format=large
+            )  # fmt: skip
+            done.did.append("int8 (dynamic)")
+        else:
+            quantization.quantize_static(prepared, target, _Reader(samples), per_channel=True, use_external_data_format=large)
+            done.did.append(f"int8 (static, calibrated with {samples.count} samples)")
     if _quantised(onnx.load(str(target), load_external_data=False)) <= _quantised(model):
         hint = "choose fp16, or int8 with samples to calibrate it: --calibrate FILE.npz" if samples is None else "choose fp16"
         raise FailedPrecondition("there is nothing in it that int8 is for", hint=hint)
+    if samples is None and any(node.op_type == "Conv" for node in _nodes(model.graph)):
+        done.notes.append("Convolutions stay as they are: they take samples (--calibrate).")
+
+
+def _prepared(model: Any, scratch: Path, large: bool) -> Path:
+    """Shapes are known in it, and what can be computed once is."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    plain, prepared = scratch / "plain.onnx", scratch / "prepared.onnx"
+    _save(model, plain, large)
+    quant_pre_process(plain, prepared, skip_symbolic_shape=True, save_as_external_data=large, all_tensors_to_one_file=True)
+    return prepared
 
 
 def _quantised(model: Any) -> int:

@@ -69,6 +69,17 @@ def test_on_a_branch_with_other_versions_both_are_parents(shared: Daemon, client
     assert "32 random samples, so no accuracy is known" in made.card
 
 
+def test_a_branch_that_moved_meanwhile_stays_as_it_is(shared: Daemon, client: aios.Client, digits: Path) -> None:
+    """The optimised version was not compared with what somebody else has published since."""
+    client.models.branch("digits:v1", "raced")
+    job = client.models.optimize("digits:v1", prune=0.1, branch="raced", hold=True)
+    theirs = client.models.register("digits", digits, branch="raced")
+    client.release(job.id)
+    assert job.wait(60).state is aios.State.FAILED
+    assert any("digits:raced" in line and theirs.id[:12] in line for line in job.logs()), list(job.logs())
+    assert client.models.version("digits:raced").id == theirs.id
+
+
 def test_detached_it_is_a_job_like_any_other(shared: Daemon, client: aios.Client, digits: Path) -> None:
     id_ = shared.aiosctl("model", "optimize", "digits:v1", "--prune", "0.1", "--hold", "-d", "-b", "later").stdout.decode().strip()
     job = client.job(id_)

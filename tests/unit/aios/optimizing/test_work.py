@@ -79,6 +79,20 @@ def test_a_directory_keeps_all_else(tmp_path: Path) -> None:
     assert report.measured.after["size_bytes"] < 0.4 * report.measured.before["size_bytes"]
 
 
+@pytest.mark.parametrize("wish", [Wish("int8"), Wish("fp16"), Wish(prune=0.5)])
+def test_a_model_too_large_for_one_file_has_its_weights_beside_it(tmp_path: Path, wish: Wish, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aios.optimizing import onnx_models
+
+    monkeypatch.setattr(onnx_models, "_LARGE_BYTES", 1000)
+    models.classifier(tmp_path / "saved" / "model.onnx", external=True)
+    report = carried_out(tmp_path / "saved", tmp_path / "made", wish, file="model.onnx")
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["model.onnx", "model.onnx.data"]
+    assert report.measured.after["relative_error"] < 0.5
+    alone = models.classifier(tmp_path / "alone.onnx")
+    carried_out(alone, tmp_path / "single" / "alone.onnx", wish)
+    assert [path.name for path in (tmp_path / "single").iterdir()] == ["alone.onnx"]
+
+
 def test_convolutions_take_samples(tmp_path: Path) -> None:
     source = models.convolution(tmp_path / "conv.onnx")
     with pytest.raises(FailedPrecondition, match="nothing in it that int8 is for") as raised:
