@@ -210,7 +210,8 @@ class BlobVault:
             return None
         known = await self._stored({entry.digest for entry in manifest.files}, lease)
         asked = Asked(to.uid, to.gid, to.uid == os.geteuid() or os.geteuid() != 0)
-        giver = Giver(self.layout, Reader(self.layout, coder_of(self.settings), _lookup(known)), self.settings.cache_bytes, remove_tree)
+        reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
+        giver = Giver(self.layout, reader, self.settings.cache_bytes, remove_tree, frozenset(self.pinned()))
         standing = await asyncio.to_thread(giver.standing, manifest, asked)
         if standing is not None:
             return standing

@@ -68,7 +68,7 @@ class JobsServicer(Wire):
     async def Get(self, request: pb.GetJobRequest, context: Context) -> pb.Job:
         job, shown = await self._views.get(await self._ref(request.id)), self._shown()
         wire = shown.to_job(job, with_environment=request.with_environment)
-        if not wire.redacted:
+        if job.attempt and not wire.redacted:
             convert_jobs.add_uses(wire, await self._beside.uses.uses(job.id))
         return wire
 

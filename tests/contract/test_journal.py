@@ -350,3 +350,14 @@ def test_reading_the_history_while_turns_are_committed(bench: Bench) -> None:
 
     bench.do(both())
     assert bench.history() == [str(n) for n in range(20, 0, -1)]
+
+
+def test_a_job_that_has_ended_is_amended_and_seen_by_those_who_follow(bench: Bench) -> None:
+    bench.commit(ended=[ended(1), ended(2, revision=3)])
+    said = "not registered: there is no such file"
+    bench.commit(amended=[replace(ended(1), reason=said, revision=4)])
+    assert bench.do(bench.journal.get(JobId(1))).reason == said
+    assert [job.reason for job in bench.do(bench.journal.changed_since(3, EVERYTHING, 10))] == [said]
+    bench.reopen()
+    assert bench.load().revision == 4
+    assert bench.do(bench.journal.get(JobId(1))) == replace(ended(1), reason=said, revision=4)

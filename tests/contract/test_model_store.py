@@ -12,7 +12,7 @@ from sqlalchemy import text
 from aiosd.errors import AlreadyExists, Conflict, InvalidArgument, StorageCorrupt
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.model import Model, ModelRole, Move, RefKind, Signature, Visibility
-from aiosd.models.ports import Holding, ModelChanges, ModelQuery, RefChange, Registered, Stored
+from aiosd.models.ports import Holding, ModelChanges, ModelQuery, RefChange, Registered, Stored, Use, UseRole
 from aiosd.models.version import Commit, Kind, Lineage, Schema, Tensor, Version, VersionState
 from aiosd.storage.journal import SqlJournal
 from aiosd.storage.models import SqlModels
@@ -389,3 +389,22 @@ def test_the_check_of_the_database_finds_what_is_wrong_with_models(database: Ben
     found = {finding.subject for finding in check_database(_url(database))}
     assert found == {f"model {DIGITS.name}", f"version {DIGITS.name}@{one.id[:12]}", f"version {DIGITS.name}@{two.id[:12]}", "manifest other",
                      f"reference {DIGITS.name}:main"}  # fmt: skip
+
+
+def test_what_jobs_read_and_make_is_kept_also_when_it_has_gone(bench: Bench) -> None:
+    one = version()
+    bench.commit(changes(one))
+
+    def use(job_id: str, role: UseRole, id_: str, at_s: float) -> Use:
+        return Use(job_id, role, Kind.MODEL, DIGITS.name, id_, at_s)
+
+    read, made, other = use("42", UseRole.READ, one.id, 2.0), use("42", UseRole.MADE, "b" * 64, 3.0), use("7.1", UseRole.MADE, "c" * 64, 9.0)
+    before = use("42", UseRole.MADE, "d" * 64, 1.0)
+    bench.commit(ModelChanges(uses=[read, made, other, before]))
+    bench.commit(ModelChanges(uses=[replace(read, at_s=8.0)]))  # read again: what counts is the first time
+    assert bench.do(bench.store.uses(["42"])) == [before, read, made]
+    assert bench.do(bench.store.uses(["7.1", "8"])) == [other]
+    assert bench.do(bench.store.uses([])) == []
+    assert bench.do(bench.store.made_from(one.id)) == [made]  # not what it had made before it read this, nor what others have made
+    bench.commit(ModelChanges(gone_versions=[(Kind.MODEL, DIGITS.name, one.id)]))
+    assert bench.do(bench.store.uses(["42"])) == [before, read, made]

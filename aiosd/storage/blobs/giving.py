@@ -245,7 +245,7 @@ class Giver:
             if name not in self.pinned:
                 self.remove(str(path))
                 self._drop_unlinked()
-        if self._cached() + needed > self.cache_bytes:
+        if needed and self._cached() + needed > self.cache_bytes:
             raise Exhausted(
                 f"the cache of checkouts is full of what is in use: {self._cached()} of {self.cache_bytes} bytes, and {needed} are needed",
                 hint="wait for jobs to end, check it out to a path of your own, or raise models.cache_bytes", needed=needed, cache_bytes=self.cache_bytes,

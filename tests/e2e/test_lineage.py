@@ -1,0 +1,124 @@
+"""Training for real: a dataset goes in, models come out, and each knows from what; with the daemon killed in between."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import aios
+from aios.errors import Exhausted, FailedPrecondition
+from aiosd.host import faults
+from tests.arch.source import ROOT
+from tests.e2e.daemon import LONG, Daemon, eventually
+
+TRAIN = ROOT / "docs" / "examples" / "lineage" / "train.py"
+OUTPUTS = tuple(step for step in faults.MODEL_STEPS if step.startswith("outputs."))
+STEPS = (*OUTPUTS, "register.2-taken", "register.3-committed") if LONG else ("outputs.2-registered",)  # all: in tests/unit/test_outputs.py
+
+
+@pytest.fixture
+def work(daemon: Daemon) -> Path:
+    """The directory of a training: a git checkout, where there is git, with the script and a file of data."""
+    made = daemon.root / "work"
+    made.mkdir()
+    shutil.copy(TRAIN, made)
+    rng = np.random.default_rng(0)
+    angle, y = rng.uniform(0, np.pi, 400), np.arange(400) % 2
+    x = np.stack([np.cos(angle) * (1 - 2 * y) + y, np.sin(angle) * (1 - 2 * y) + y / 2], axis=1) + rng.normal(0, 0.1, (400, 2))
+    np.savez(made / "moons.npz", x=x, y=y)
+    if shutil.which("git"):
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        for words in (("init", "-q", "-b", "trunk"), ("add", "train.py"), (*identity, "commit", "-q", "-m", "first")):
+            subprocess.run(["git", *words], cwd=made, env=daemon.environment, check=True)
+    return made
+
+
+def train(client: aios.Client, work: Path, *more: str, **options: object) -> aios.Job:
+    return client.submit([sys.executable, "train.py", "two-moons", *more], cwd=work, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_training_leaves_models_that_know_where_they_come_from(daemon: Daemon, work: Path, step: str) -> None:
+    daemon.start(fault=f"{step}:3" if step.startswith("register.") else step)  # of the registrations the third is that of the output
+    client = daemon.client()
+    data = client.datasets.register("two-moons", work / "moons.npz")
+    job = train(client, work, "by-hand", model_outputs={"moons": "model.npz", "moons:gone": "no/such"}, labels={"team": "vision"})
+    daemon.died()
+    daemon.start()
+    ended = client.wait(job.id)
+    assert (ended.state, ended.exit_code) == (aios.State.SUCCEEDED, 0)
+    assert ended.reason.startswith("not registered: no/such as moons: there is no ")
+    (made,) = client.models.log("moons", all=True)
+    (inner,) = client.models.log("by-hand", all=True)
+    assert made.metrics["accuracy"] > 0.9
+    assert dict(made.labels) == {"team": "vision"}
+    for version in (made, inner):
+        told = version.lineage
+        assert (told.job_id, told.command[1:], told.cwd) == (job.id, ("train.py", "two-moons", "by-hand"), str(work))
+        assert told.datasets == (f"two-moons@{data.id}",)
+        assert told.packages["numpy"] == np.__version__
+        assert bool(told.git_commit) == (shutil.which("git") is not None)
+    assert client.job(job.id).models_made == (f"by-hand@{inner.id}", f"moons@{made.id}")
+    assert client.job(job.id).datasets_read == (f"two-moons@{data.id}",)
+    assert set(client.datasets.version("two-moons").used_by) == {str(made), str(inner)}
+    assert {model.name for model in client.models.search(job_id=job.id)} == {"moons", "by-hand"}
+    (work / "no").mkdir()
+    (work / "no" / "such").write_bytes(b"late")
+    assert client.models.register_outputs(job.id) == ()
+    assert client.wait(job.id).reason == ""
+    assert client.check().sound
+
+
+def test_what_a_job_reads_stays_for_as_long_as_it_runs_also_across_a_restart(daemon: Daemon, work: Path) -> None:
+    """Its files too: they were put together into a cache that has no room for others beside them."""
+    size = (work / "moons.npz").stat().st_size
+    daemon.settings["AIOSD_MODELS__CACHE_BYTES"] = str(size * 3 // 2)
+    daemon.start()
+    client = daemon.client()
+    data = client.datasets.register("two-moons", work / "moons.npz")
+    (work / "other").write_bytes(os.urandom(size))
+    client.datasets.register("other", work / "other")
+    (work / "wait").touch()
+    job = train(client, work)
+    eventually((work / "model.npz").exists, "the job has read its data")
+    daemon.restart()
+    with pytest.raises(FailedPrecondition, match=f"job {job.id}"):
+        client.datasets.remove("two-moons", force=True)
+    with pytest.raises(Exhausted, match="full of what is in use"):
+        client.datasets.checkout("other")
+    (work / "wait").unlink()
+    assert client.wait(job.id).state is aios.State.SUCCEEDED
+    assert Path(client.datasets.checkout("other")).stat().st_size == size
+    assert client.datasets.remove("two-moons", force=True) == ("two-moons",)
+    assert client.job(job.id).datasets_read == (f"two-moons@{data.id}",)  # it is known for good
+
+
+def test_it_reads_well_on_the_command_line(daemon: Daemon, work: Path) -> None:
+    daemon.start()
+    assert daemon.aiosctl("data", "register", "two-moons", "work/moons.npz").returncode == 0
+    done = daemon.aiosctl(
+        "run", "-C", "work", "--model-output", "moons=model.npz", "--model-output", "other=gone", "--", sys.executable, "train.py", "two-moons"
+    )
+    assert (done.returncode, done.stdout[:9]) == (0, b"accuracy ")
+    assert b"job 1 succeeded: not registered: gone as other: there is no " in done.stderr
+    assert daemon.aiosctl("wait", "1").stdout.startswith(b"1  succeeded  not registered: gone as other")
+    job = daemon.aiosctl("show", "1").stdout.decode()
+    assert "two-moons@" in job and "model.npz as moons, gone as other" in job
+    shown = daemon.aiosctl("model", "show", "moons").stdout.decode()
+    assert "job 1" in shown and "two-moons@" in shown and "train.py two-moons" in shown
+    assert "moons@" in daemon.aiosctl("data", "show", "two-moons").stdout.decode().partition("used by")[2]
+    assert [model["name"] for model in json.loads(daemon.aiosctl("model", "ls", "--job", "1", "-o", "json").stdout)] == ["moons"]
+    (work / "gone").write_text("late")
+    again = daemon.aiosctl("model", "outputs", "1")
+    assert (again.returncode, again.stdout) == (0, b"all that job 1 has left is registered\n")
+    directives = daemon.root / "job.sh"
+    directives.write_text("#!/bin/sh\n#AIOS --model-output scripted=work/model.npz\ntrue\n")
+    script = daemon.aiosctl("submit", str(directives))
+    assert script.returncode == 0, script.stderr
+    daemon.aiosctl("wait", "2")
+    assert "job 2" in daemon.aiosctl("model", "show", "scripted").stdout.decode()
