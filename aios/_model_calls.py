@@ -5,24 +5,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aios._carry_calls import CarryCalls
+from aios._optimize_calls import JobOf, OptimizeCalls
 from aios.errors import InvalidArgument
 from aios.units import parse_seconds
-from aios.versions import Diff, Garbage, Merge, Model, Move, OnProgress, Reference, Settings, Usage, Verified, Version
+from aios.versions import MODEL, Diff, Garbage, Merge, Model, Move, OnProgress, Reference, Settings, Usage, Verified, Version
 
 if TYPE_CHECKING:
-    pass
+    from aios._channel import Channel
 
 BEFORE = "-"
 _PAGE = 500
 _READING_S = 3600.0
 
 
-class StoreCalls(CarryCalls):
+class StoreCalls(CarryCalls, OptimizeCalls):
     """The calls about models, or about datasets: `kind` says which. A `ref` names a version: "digits", "digits:prod", "digits@abc123",
     "digits:main~2", "digits:^1.2". `expected` is the version that a branch must be at; where it is elsewhere, Conflict names both.
 
     timeout  seconds of one call; what reads or copies has none unless one is given
     """
+
+    def __init__(self, channel: "Channel", job: JobOf, kind: str = MODEL) -> None:
+        super().__init__(channel, kind)
+        self._job = job
 
     # Versions
 
@@ -40,6 +45,7 @@ class StoreCalls(CarryCalls):
         description: str = "",
         tags: Sequence[str] = (),
         expected: str = "",
+        parents: Sequence[str] = (),
         visibility: str = "",
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
@@ -51,6 +57,7 @@ class StoreCalls(CarryCalls):
         knows of it: what it ran, what it has read through AIOS, its GPU hours.
 
         card        Markdown
+        parents     versions of it that it was made from ("digits:prod"), beside the one that the branch is at
         visibility  of a new model: "private" (the default), "group" or "everyone"
         raises      NotFound, Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), FailedPrecondition
                     (it changed while it was read)
@@ -63,7 +70,7 @@ class StoreCalls(CarryCalls):
 
         request = pb.RegisterRequest(
             model=_text(name, "name"), kind=self._wire_kind, path=os.path.abspath(os.fspath(path)), branch=branch, message=message,
-            metrics=_metrics(metrics or {}), labels=labels, licence=licence, card=card, description=description, tags=tags, expected=expected,
+            metrics=_metrics(metrics or {}), labels=labels, licence=licence, card=card, description=description, tags=tags, expected=expected, parents=parents,
             visibility=visibility, job_id=self._job_id, environment=environment(), idempotency_key=uuid4().hex,
         )  # fmt: skip
         last = self._followed("Register", request, pb.RegisterResponse, on_progress, timeout, lambda answer: answer.HasField("version"))

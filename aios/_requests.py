@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from aios.devices import parse_devices, parse_gpus
 from aios.errors import InvalidArgument
@@ -90,6 +91,15 @@ def job_spec(spec: JobSpec) -> pb.JobSpec:
         process_limits=[_limit(name, value) for name, value in (spec.limits or {}).items()],
         model_outputs=[_model_output(name, path) for name, path in (spec.model_outputs or {}).items()],
     )
+
+
+def job_without_command(spec: JobSpec) -> pb.JobSpec:
+    """What else is asked of a job whose command the daemon makes, with the whole environment."""
+    wire = job_spec(replace(spec, command=["-"]))
+    wire.ClearField("command")
+    if not wire.environment:
+        wire.environment.extend(_variables(captured_environment()))
+    return wire
 
 
 def _model_output(name: str, path: "str | os.PathLike[str]") -> pb.ModelOutput:

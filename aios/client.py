@@ -65,7 +65,7 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminC
         from aios._model_calls import StoreCalls
         from aios.versions import MODEL
 
-        return StoreCalls(self._channel, MODEL)
+        return StoreCalls(self._channel, self._job, MODEL)
 
     @property
     def datasets(self) -> "StoreCalls":
@@ -73,7 +73,7 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminC
         from aios._model_calls import StoreCalls
         from aios.versions import DATASET
 
-        return StoreCalls(self._channel, DATASET)
+        return StoreCalls(self._channel, self._job, DATASET)
 
     @property
     def target(self) -> str:

@@ -3,8 +3,8 @@
 The functions here are those of a default client; `aios.Client` has the same and more as `client.models` and `client.datasets`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Unpack
 
 from aios.versions import (
     Change,
@@ -33,6 +33,8 @@ from aios.versions import (
 
 if TYPE_CHECKING:
     from aios._model_calls import StoreCalls
+    from aios.jobs import Job
+    from aios.spec import SubmitOptions
 
 __all__ = [
     "Change",
@@ -68,13 +70,23 @@ def _calls() -> "StoreCalls":
 
 def register(
     name: str, path: str, *, branch: str = "main", message: str = "", metrics: Mapping[str, float] | None = None, labels: Mapping[str, str] | None = None,
-    licence: str = "", card: str = "", description: str = "", tags: Sequence[str] = (), expected: str = "", visibility: str = "",
-    on_progress: OnProgress | None = None, timeout: float | None = None,
+    licence: str = "", card: str = "", description: str = "", tags: Sequence[str] = (), expected: str = "",
+    parents: Sequence[str] = (), visibility: str = "", on_progress: OnProgress | None = None, timeout: float | None = None,
 ) -> Version:  # fmt: skip
     """Register the file or directory at `path` as the next version on `branch`; see `StoreCalls.register`."""
     return _calls().register(
         name, path, branch=branch, message=message, metrics=metrics, labels=labels, licence=licence, card=card, description=description, tags=tags,
-        expected=expected, visibility=visibility, on_progress=on_progress, timeout=timeout,
+        expected=expected, parents=parents, visibility=visibility, on_progress=on_progress, timeout=timeout,
+    )  # fmt: skip
+
+
+def optimize(
+    ref: str, *, quantize: str = "", prune: float = 0.0, calibrate: str = "", gates: Iterable[str] = (), branch: str = "main", message: str = "",
+    timeout: float | None = None, **options: "Unpack[SubmitOptions]",
+) -> "Job":  # fmt: skip
+    """Make a smaller or faster version of a model as a job; see `OptimizeCalls.optimize`."""
+    return _calls().optimize(
+        ref, quantize=quantize, prune=prune, calibrate=calibrate, gates=gates, branch=branch, message=message, timeout=timeout, **options
     )  # fmt: skip
 
 

@@ -30,14 +30,17 @@ COMMON = {
     "usage": ("aiosctl.model_care:usage", "What users' models and datasets take"),
     "rm": ("aiosctl.model_care:rm", "Remove a version, or all of a name"),
 }
-SECTIONS = {"register": "Versions", "branch": "References", "set": "Care"}
+OF_MODELS = {
+    "optimize": ("aiosctl.model_optimize:optimize", "Make it smaller or faster by a job, and measure both"),
+}
+SECTIONS = {"register": "Versions", "branch": "References", "set": "Care", "optimize": "Jobs"}
 
 
 class StoreNoun(Nouns):
     """The same verbs for models and for datasets: each verb learns of which from the group it was called in, also in its examples."""
 
     def __init__(self, *args: Any, kind: str, **settings: Any) -> None:
-        super().__init__(*args, table=COMMON, sections=SECTIONS, **settings)
+        super().__init__(*args, table=COMMON | OF_MODELS if kind == MODEL else COMMON, sections=SECTIONS, **settings)
         self.kind = kind
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aios._model_calls import StoreCalls
 
 SHORT = 12
+ORIGINAL = "original."  # begins the names of metrics that were measured of the version it was made from
 COLOURS = {"flagged": "yellow", "damaged": "red"}
 _EVERY_S = 0.2
 _CELLS = 100
@@ -29,7 +30,22 @@ def calls(kind: str) -> "Iterator[StoreCalls]":
 
 
 def metrics(values: Mapping[str, float]) -> str:
-    return " ".join(f"{name}={number(value)}" for name, value in sorted(values.items()))
+    """`accuracy=0.97 size_bytes=1.2MiB`; without those of another version."""
+    return " ".join(f"{name}={_metric(name, value)}" for name, value in _own(values))
+
+
+def metric_rows(values: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Each metric; beside it that of the version it was made from, where both were measured."""
+    before = {name: f"  (was {_metric(name, values[ORIGINAL + name])})" for name in values if ORIGINAL + name in values}
+    return [(name, _metric(name, value) + before.get(name, "")) for name, value in _own(values)]
+
+
+def _own(values: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted((name, value) for name, value in values.items() if not (name.startswith(ORIGINAL) and name.removeprefix(ORIGINAL) in values))
+
+
+def _metric(name: str, value: float) -> str:
+    return size(int(value)) if name.endswith("_bytes") else number(value)
 
 
 def labels(values: Mapping[str, str]) -> str:

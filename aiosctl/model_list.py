@@ -10,7 +10,7 @@ from aios.versions import Model, Move, Reference, Version
 from aiosctl.describe import moment, versions
 from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb
-from aiosctl.model_describe import COLOURS, age, calls, first_line, format_of, labels, latest, metrics, parameters, size, tensors, version_id
+from aiosctl.model_describe import COLOURS, age, calls, first_line, format_of, labels, latest, metric_rows, metrics, parameters, size, tensors, version_id
 from aiosctl.options import COUNT, PAIR, output_options
 from aiosctl.output import Column, Shape, print_one, print_rows, section
 
@@ -129,10 +129,11 @@ def _version_layout(version: Version) -> Iterator[str]:
         ("id", version.id), ("number", str(version.number)), ("references", " ".join(version.references)),
         ("parents", " ".join(map(version_id, version.parents))),
         ("author", version.author), ("when", moment(version.created_at_s)), ("message", first_line(version.message)),
-        ("state", version.state), ("because", "; ".join(version.reasons)), ("metrics", metrics(version.metrics)), ("labels", labels(version.labels)),
+        ("state", version.state), ("because", "; ".join(version.reasons)), ("labels", labels(version.labels)),
         ("licence", version.licence), ("size", f"{size(version.size)} in {version.files} file{'s' if version.files != 1 else ''}"),
         ("stored", size(version.stored_bytes)), ("signed by", " ".join(one.key_id for one in version.signatures)),
     ])  # fmt: skip
+    yield from section("Metrics", metric_rows(version.metrics))
     yield from section("Schema", [
         ("format", format_of(schema)), ("inputs", tensors(schema.inputs)), ("outputs", tensors(schema.outputs)), ("parameters", parameters(schema.parameters)),
         ("tensors", str(schema.tensors) if schema.tensors else ""), *sorted(schema.metadata.items()), ("notes", "; ".join(schema.notes)),

@@ -41,6 +41,7 @@ METRIC = Value("name=number", _metric, "accuracy=0.97")
 @click.option("--card", type=click.Path(), help="A file in Markdown that says what it is.")
 @click.option("--description", default="", metavar="TEXT", help="Of a new name.")
 @click.option("--expected", default="", metavar="ID", help="Only if the branch is at this version.")
+@click.option("--parent", "parents", multiple=True, metavar="REF", help="A version it was made from, beside what the branch is at; repeat it.")
 @click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Of a new name; private where none is given.")
 @output_options
 def register(

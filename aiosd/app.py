@@ -176,21 +176,22 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
     jobs, reader = services.jobs, node.reader
     beside = Beside(services.runs, RunInputs(doors.launcher), PtyTerminals(layout_of(config).run_file, doors.identities), services.lineage)
     converter = JobConverter(services.runs.progress, doors.launcher.log_paths)
+    job_calls = JobsServicer(
+        jobs,
+        reader,
+        beside,
+        converter,
+        most_jobs=lambda: node.loaded.config.jobs.max_jobs_per_submit,
+        most_priority=lambda: node.loaded.config.jobs.max_user_priority,
+    )
     servicers = Servicers(
-        JobsServicer(
-            jobs,
-            reader,
-            beside,
-            converter,
-            most_jobs=lambda: node.loaded.config.jobs.max_jobs_per_submit,
-            most_priority=lambda: node.loaded.config.jobs.max_user_priority,
-        ),
+        job_calls,
         NodeServicer(node),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}, node.schedule),
         AccessServicer(accounts, caller),
         AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
         SimulationServicer(simulations.opened(config.simulation, doors.journal, lambda: jobs.state)),
-        ModelsServicer(services.models, jobs, services.outputs),
+        ModelsServicer(services.models, jobs, services.outputs, job_calls.Submit),
     )
     return RpcServer(servicers, listening(config), entrance.gate)
 

@@ -1,6 +1,8 @@
 """The services over their doors: built, wired to each other, started."""
 
+import importlib.util
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ from aiosd.jobs.service import JobService
 from aiosd.lineage import JobLineage
 from aiosd.models.care_service import ModelCare
 from aiosd.models.move_service import ModelMoves
+from aiosd.models.optimize_service import ModelOptimizer
 from aiosd.models.permits import Caller
 from aiosd.models.read_service import ModelReader
 from aiosd.models.receive_service import ModelReceiver
@@ -145,8 +148,14 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
         store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
         settings.gc_grace_s, settings.scrub_days,
     )  # fmt: skip
-    models = ModelService(care)
-    return ModelServices(models, ModelMoves(care), care, reader, ModelSender(reader, ModelReceiver(models)), people.groups_of)
+    models, optimizer = ModelService(care), ModelOptimizer(reader, sys.executable, _installed)
+    return ModelServices(models, ModelMoves(care), care, reader, ModelSender(reader, ModelReceiver(models)), optimizer, people.groups_of)
+
+
+def _installed(package: str) -> bool:
+    """Looked for anew each time, and not imported."""
+    importlib.invalidate_caches()
+    return importlib.util.find_spec(package) is not None
 
 
 async def _start_lineage(jobs: JobService, doors: Doors, models: ModelServices) -> JobLineage:

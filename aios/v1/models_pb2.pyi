@@ -1,5 +1,4 @@
 from aios.v1 import jobs_pb2 as _jobs_pb2
-from aios.v1 import resources_pb2 as _resources_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -257,7 +256,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., owner: _Optional[str] = ..., description: _Optional[str] = ..., visibility: _Optional[str] = ..., group: _Optional[str] = ..., roles: _Optional[_Mapping[str, str]] = ..., require_signature: _Optional[bool] = ..., keep_last: _Optional[int] = ..., keep_for_s: _Optional[float] = ..., versions: _Optional[int] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., latest: _Optional[_Union[Version, _Mapping]] = ..., size: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., created_at_s: _Optional[float] = ...) -> None: ...
 
 class RegisterRequest(_message.Message):
-    __slots__ = ("model", "kind", "path", "upload_id", "branch", "message", "metrics", "labels", "licence", "card", "description", "tags", "expected", "job_id", "environment", "visibility", "idempotency_key")
+    __slots__ = ("model", "kind", "path", "upload_id", "branch", "message", "metrics", "labels", "licence", "card", "description", "tags", "expected", "job_id", "environment", "visibility", "idempotency_key", "parents")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -289,6 +288,7 @@ class RegisterRequest(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     VISIBILITY_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    PARENTS_FIELD_NUMBER: _ClassVar[int]
     model: str
     kind: StoreKind
     path: str
@@ -306,7 +306,8 @@ class RegisterRequest(_message.Message):
     environment: Lineage
     visibility: str
     idempotency_key: str
-    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., upload_id: _Optional[str] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ..., environment: _Optional[_Union[Lineage, _Mapping]] = ..., visibility: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    parents: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., upload_id: _Optional[str] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ..., environment: _Optional[_Union[Lineage, _Mapping]] = ..., visibility: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., parents: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RegisterOutputsRequest(_message.Message):
     __slots__ = ("job_id",)
@@ -1018,19 +1019,23 @@ class ModelUsageResponse(_message.Message):
     def __init__(self, users: _Optional[_Iterable[_Union[ModelUsageResponse.User, _Mapping]]] = ..., store_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ...) -> None: ...
 
 class OptimizeRequest(_message.Message):
-    __slots__ = ("ref", "quantize", "prune", "calibrate", "gate", "branch", "request")
+    __slots__ = ("ref", "quantize", "prune", "calibrate", "gates", "branch", "job", "idempotency_key", "message")
     REF_FIELD_NUMBER: _ClassVar[int]
     QUANTIZE_FIELD_NUMBER: _ClassVar[int]
     PRUNE_FIELD_NUMBER: _ClassVar[int]
     CALIBRATE_FIELD_NUMBER: _ClassVar[int]
-    GATE_FIELD_NUMBER: _ClassVar[int]
+    GATES_FIELD_NUMBER: _ClassVar[int]
     BRANCH_FIELD_NUMBER: _ClassVar[int]
-    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
     ref: str
     quantize: str
     prune: float
     calibrate: str
-    gate: str
+    gates: _containers.RepeatedScalarFieldContainer[str]
     branch: str
-    request: _resources_pb2.Request
-    def __init__(self, ref: _Optional[str] = ..., quantize: _Optional[str] = ..., prune: _Optional[float] = ..., calibrate: _Optional[str] = ..., gate: _Optional[str] = ..., branch: _Optional[str] = ..., request: _Optional[_Union[_resources_pb2.Request, _Mapping]] = ...) -> None: ...
+    job: _jobs_pb2.JobSpec
+    idempotency_key: str
+    message: str
+    def __init__(self, ref: _Optional[str] = ..., quantize: _Optional[str] = ..., prune: _Optional[float] = ..., calibrate: _Optional[str] = ..., gates: _Optional[_Iterable[str]] = ..., branch: _Optional[str] = ..., job: _Optional[_Union[_jobs_pb2.JobSpec, _Mapping]] = ..., idempotency_key: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...

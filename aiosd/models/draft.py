@@ -16,6 +16,7 @@ from aiosd.models.version import Commit, Kind, Lineage, Schema, Version, Version
 MOST_METRICS = 1000
 MOST_LABELS = 1000
 MOST_TAGS = 100
+MOST_PARENTS = 16
 MOST_MESSAGE = 64 << 10  # characters
 MOST_CARD = 1 << 20
 MOST_HEADLINE = 200
@@ -23,7 +24,10 @@ MOST_HEADLINE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A registration without its bytes. `expected`: the version that the branch must be at; "": wherever it is. `key`: of idempotency."""
+    """A registration without its bytes. `expected`: the version that the branch must be at; "": wherever it is. `key`: of idempotency.
+
+    parents  versions of this model that it was made from, as references; they come after what the branch is at
+    """
 
     model: str
     kind: Kind = Kind.MODEL
@@ -36,6 +40,7 @@ class Draft:
     description: str = ""
     tags: tuple[str, ...] = ()
     expected: str = ""
+    parents: tuple[str, ...] = ()
     visibility: Visibility = Visibility.PRIVATE
     lineage: Lineage = Lineage()
     key: str = ""
@@ -44,7 +49,8 @@ class Draft:
         check_model_name(self.model, self.kind)
         for name in (self.branch, *self.tags):
             check_reference_name(name)
-        for value, what, most in ((self.metrics, "metrics", MOST_METRICS), (self.labels, "labels", MOST_LABELS), (self.tags, "tags", MOST_TAGS)):
+        many = ((self.metrics, "metrics", MOST_METRICS), (self.labels, "labels", MOST_LABELS), (self.tags, "tags", MOST_TAGS))
+        for value, what, most in (*many, (self.parents, "parents", MOST_PARENTS)):
             _few(len(value), what, most, "items")
         for text, what, most in ((self.message, "message", MOST_MESSAGE), (self.card, "card", MOST_CARD), (self.description, "description", MOST_MESSAGE)):
             _few(len(text), what, most, "characters")

@@ -18,6 +18,7 @@ from aiosd.models.model import Model, ModelRole, Move, RefKind
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Lineages, ModelChanges, Progress, Received, RefChange, Registered, Source, Taken, Use, UseRole
 from aiosd.models.read_service import ModelReader
+from aiosd.models.references import parse_inside
 from aiosd.models.version import Kind, Lineage, Version
 
 Step = TypeVar("Step")
@@ -68,8 +69,8 @@ class ModelService:
         tip = await self._tip(draft)
         if not same_version(draft.expected or tip, tip):
             raise conflict(draft.model, draft.branch, expected=draft.expected, there=tip)
-        parent = await self._version(draft.kind, draft.model, tip) if tip else None
-        base = await self.reader.manifest(parent) if parent is not None else None
+        parents = await self._parents(draft, tip, model)
+        base = await self.reader.manifest(parents[0]) if parents else None
         source = what if isinstance(what, Source) else Source(what, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("register.1-before")
         async with closing(self.within_quota(self.care.vault.take(source, base), model)) as steps:
@@ -78,7 +79,7 @@ class ModelService:
                     yield step
                 else:  # before the iterator is closed: until then nothing that was taken can be swept
                     self.care.reached("register.2-taken")
-                    yield await self._commit_taken(completed(draft, step.said), step, tip, by)
+                    yield await self._commit_taken(completed(draft, step.said), step, tip, [parent.id for parent in parents], by)
 
     async def _answered(self, draft: Draft, by: Caller) -> Registration | None:
         """What a call with this key was answered before."""
@@ -112,6 +113,12 @@ class ModelService:
             raise FailedPrecondition(f"{draft.model}:{draft.branch} is no branch: it is a {branch.kind}", hint="name a branch", reference=draft.branch)
         return branch.version if branch is not None else ""
 
+    async def _parents(self, draft: Draft, tip: str, model: Model) -> Sequence[Version]:
+        """What the branch is at, then what else it was made from; each once."""
+        found = [await self._version(draft.kind, draft.model, tip)] if tip else []
+        found += [await self.reader.version(model, parse_inside(text, model.name, model.kind)) for text in draft.parents]
+        return list({version.id: version for version in found}.values())
+
     async def within_quota(self, taking: AsyncIterator[Progress | Came], model: Model) -> AsyncIterator[Progress | Came]:
         """Watches the quota of the model's owner, so that nobody fills the disk first and is told afterwards."""
         limit = self.care.limit_of(model.owner)
@@ -128,7 +135,7 @@ class ModelService:
                     )  # fmt: skip
                 yield step
 
-    async def _commit_taken(self, draft: Draft, taken: Taken, tip: str, by: Caller) -> Registration:
+    async def _commit_taken(self, draft: Draft, taken: Taken, tip: str, parents: Sequence[str], by: Caller) -> Registration:
         store = self.care.store
         async with self.care.deciding:
             model = await self.model_for(draft, by)
@@ -140,7 +147,7 @@ class ModelService:
             if parent is not None and not draft.adds_to(parent, taken.manifest.digest):
                 await self._again(draft, parent, taken, by, now_s)
                 return Registration(await self._version(draft.kind, draft.model, tip), existed=True)
-            commit = commit_of(draft, taken.manifest, taken.schema, (tip,) if tip else (), by.name, now_s)
+            commit = commit_of(draft, taken.manifest, taken.schema, tuple(parents), by.name, now_s)
             last = await store.last_number(model.kind, model.name)
             version = version_of(model, last, commit, taken.manifest, taken.stored_bytes, taken.findings)
             moves = [RefChange(model.kind, model.name, Move(draft.branch, RefKind.BRANCH, tip, version.id, by.name, now_s, headline(draft.message)), tip)]

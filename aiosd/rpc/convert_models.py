@@ -49,6 +49,7 @@ def from_register(wire: pb.RegisterRequest) -> Draft:
         description=text(wire.description, "", "description"),
         tags=texts(wire.tags, "", "tags", CHOICES),
         expected=text(wire.expected, "", "expected", NAME),
+        parents=texts(wire.parents, "", "parents", CHOICES),
         visibility=visibility_named(wire.visibility),
         lineage=_from_lineage(wire.environment, wire.job_id),
         key=text(wire.idempotency_key, "", "idempotency_key", NAME),

@@ -10,6 +10,7 @@ from aiosd.errors import InvalidArgument
 from aiosd.models.care_service import ModelCare
 from aiosd.models.history import strategy_of
 from aiosd.models.move_service import ModelMoves
+from aiosd.models.optimize_service import ModelOptimizer
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Progress
 from aiosd.models.read_service import MOST_A_PAGE, ModelReader
@@ -22,6 +23,7 @@ from aiosd.rpc.context import Context
 from aiosd.rpc.fields import amount, needed, printable, seconds, text
 from aiosd.rpc.limits import NAME, PATH, TEXT
 from aiosd.rpc.models_carry import CarryCalls
+from aiosd.rpc.models_optimize import OptimizeCalls, Submit
 from aiosd.rpc.needs import JobCalls, OutputCalls
 from aiosd.rpc.streams import closing
 
@@ -35,6 +37,7 @@ class ModelServices:
     care: ModelCare
     reader: ModelReader
     sender: ModelSender
+    optimizer: ModelOptimizer
     groups_of: Callable[[str, int], frozenset[str]]
 
     def by(self) -> Caller:
@@ -43,11 +46,14 @@ class ModelServices:
         return Caller(principal, partial(self.groups_of, principal.name, principal.gid))
 
 
-class ModelsServicer(CarryCalls):
-    def __init__(self, services: ModelServices, jobs: JobCalls, outputs: OutputCalls) -> None:
+class ModelsServicer(CarryCalls, OptimizeCalls):
+    """`submit`: Jobs.Submit, for what runs as a job."""
+
+    def __init__(self, services: ModelServices, jobs: JobCalls, outputs: OutputCalls, submit: Submit) -> None:
         self._services = services
         self._jobs = jobs
         self._outputs = outputs
+        self._submit = submit
 
     # What is there
 

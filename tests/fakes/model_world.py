@@ -12,6 +12,7 @@ from aiosd.access.principal import Principal, Role
 from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import Draft
 from aiosd.models.move_service import ModelMoves, Wish
+from aiosd.models.optimize_service import ModelOptimizer
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelStore
 from aiosd.models.read_service import Given, ModelReader
@@ -39,13 +40,14 @@ ADA, BOB, EVE, ROOT = caller(), caller("bob"), caller("eve"), caller("root", Rol
 
 @dataclass
 class ModelWorld:
-    """`now_s` goes on by a second with each question for the time; `limits`: bytes by user; `steps`: what was passed."""
+    """`now_s` goes on by a second with each question for the time; `limits`: bytes by user; `steps`: what was passed; `installed`: packages."""
 
     directory: Path
     store: ModelStore = field(default_factory=FakeModelStore)
     now_s: float = 1_700_000_000.0
     limits: dict[str, int] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
+    installed: set[str] = field(default_factory=lambda: {"onnx", "onnxruntime"})
 
     def __post_init__(self) -> None:
         self.vault = FakeVault(self.directory / "vault")
@@ -60,7 +62,8 @@ class ModelWorld:
 
     @property
     def services(self) -> ModelServices:
-        return ModelServices(self.models, self.moves, self.care, self.reader, self.sender, groups_of)
+        optimizer = ModelOptimizer(self.reader, "/usr/bin/python3", lambda package: package in self.installed)
+        return ModelServices(self.models, self.moves, self.care, self.reader, self.sender, optimizer, groups_of)
 
     def file(self, content: str | bytes, name: str = "model.bin") -> str:
         path = self.directory / name

@@ -246,6 +246,7 @@ class FakeVault:
         self.root = root
         self.held: asyncio.Event | None = None
         self.findings: tuple[str, ...] = ()
+        self.schema = Schema("other")
         self.taking: list[set[str]] = []
         self.swept = 0
 
@@ -275,7 +276,7 @@ class FakeVault:
                 yield Progress(done, total, sum(one.stored_size for one in new), relative)
             if self.held is not None:
                 await self.held.wait()
-            yield Taken(Manifest(tuple(entries), single=path.is_file()), new, Schema("other"), self.findings)
+            yield Taken(Manifest(tuple(entries), single=path.is_file()), new, self.schema, self.findings)
         finally:
             self.taking.remove(names)
 

@@ -309,14 +309,15 @@ class World:
 
 
 def servicers_of(world: World) -> Servicers:
+    jobs = JobsServicer(world, world, Beside(world, world, world, world))
     return Servicers(
-        JobsServicer(world, world, Beside(world, world, world, world)),
+        jobs,
         NodeServicer(world),
         QueuesServicer(world, world, {"fifo": "in order"}, world.schedule),
         AccessServicer(world.accounts, lambda: world.caller),
         AdminServicer(world),
         SimulationServicer(world),
-        ModelsServicer((world.models or ModelWorld(Path("/nowhere"))).services, world, world),
+        ModelsServicer((world.models or ModelWorld(Path("/nowhere"))).services, world, world, jobs.Submit),
     )
 
 

@@ -314,7 +314,7 @@ def test_the_command_line_does_it_all(daemon: Daemon, cli: Callable[..., Result]
     assert "first" in log[1]
     shown = cli("model", "show", "digits").out
     assert "References" in shown
-    assert "accuracy=0.95" in shown
+    assert "accuracy  0.95" in shown
     assert "digits:prod is at" in cli("model", "alias", "digits:v1.0", "prod").out
     cli("model", "alias", "digits", "prod")
     assert cli("model", "rollback", "digits:prod", "--why", "drifts").status == 0

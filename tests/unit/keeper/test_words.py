@@ -12,7 +12,13 @@ MOST_BYTES = 1 << 20
 
 def taken(files: int, chunks: int) -> Taken:
     entries = tuple(FileEntry(f"{at:06}", 1, f"{at:064x}", (Chunk(f"{at:064x}", 1),)) for at in range(files))
-    return Taken(Manifest(entries, ("empty",), False), [Stored(f"{at:064x}", 1, "pack/abc", at, 1, "raw") for at in range(chunks)], Schema("onnx"), ["why"], ["encoder.weight"])
+    return Taken(
+        Manifest(entries, ("empty",), False),
+        [Stored(f"{at:064x}", 1, "pack/abc", at, 1, "raw") for at in range(chunks)],
+        Schema("onnx"),
+        ["why"],
+        ["encoder.weight"],
+    )
 
 
 @pytest.mark.parametrize(("files", "chunks"), [(0, 0), (1, 0), (0, 1), (1, 5000), (2500, 10)])

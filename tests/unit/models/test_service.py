@@ -55,6 +55,22 @@ def test_the_same_again_is_no_version(world: ModelWorld) -> None:
     assert run(world.register("1", branch="try")).version.commit.parents == ()
 
 
+def test_what_a_version_was_made_from_are_its_parents_too(world: ModelWorld) -> None:
+    """On a new branch they are the history; elsewhere they come after what the branch was at, as in a merge."""
+    one = run(world.register("1", tags=("v1",))).version
+    two = run(world.register("2")).version
+    small = run(world.register("s", branch="small", parents=("digits:v1",))).version
+    assert small.commit.parents == (one.id,)
+    made = run(world.register("3", parents=("v1", f"@{two.id}", "small"))).version
+    assert made.commit.parents == (two.id, one.id, small.id)
+    with pytest.raises(NotFound, match="no branch, tag or alias 'v9'"):
+        run(world.register("4", parents=("v9",)))
+    with pytest.raises(InvalidArgument, match="of another model"):
+        run(world.register("4", parents=("letters:main",)))
+    with pytest.raises(NotFound, match="new has no branch"):
+        run(world.register("4", model="new", parents=("main",)))
+
+
 def test_a_repeated_call_is_answered_as_the_first(world: ModelWorld) -> None:
     first = run(world.register("1", key="k")).version
     run(world.register("2"))
