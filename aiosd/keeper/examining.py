@@ -6,6 +6,7 @@ from typing import BinaryIO
 from aiosd.errors import InvalidArgument
 from aiosd.host import inspecting
 from aiosd.host.sources import Tree
+from aiosd.models.findings import Severity
 from aiosd.models.formats import registry
 from aiosd.models.manifest import Manifest
 from aiosd.models.reading import Unreadable
@@ -29,5 +30,6 @@ def examine(tree: Tree, manifest: Manifest) -> tuple[Schema, Sequence[str]]:
     as_user = (tree.identity.uid, tree.identity.gid) if tree.identity is not None and tree.identity.uid else None
     found = inspecting.inspect(inspecting.Model(tree.fd, tree.name), as_user)
     for path, why in found.refused.items():
-        raise InvalidArgument(f"'{path}' cannot be registered: {why}", hint="it is damaged, or made to do harm", path=tree.path, file=path)
-    return found.schema, ()
+        also = "".join(f"; {one.what}" for one in found.findings if one.file == path and one.severity is Severity.DANGER)
+        raise InvalidArgument(f"'{path}' cannot be registered: {why}{also}", hint="it is damaged, or made to do harm", path=tree.path, file=path)
+    return found.schema, list(map(str, found.findings))
