@@ -32,6 +32,7 @@ from aiosd.jobs.service import JobService
 from aiosd.models.care_service import ModelCare
 from aiosd.models.move_service import ModelMoves
 from aiosd.models.read_service import ModelReader
+from aiosd.models.safety_service import ModelSafety
 from aiosd.models.service import ModelService
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
@@ -130,7 +131,7 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
         store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
         settings.gc_grace_s, settings.scrub_days,
     )  # fmt: skip
-    return ModelServices(ModelService(care), ModelMoves(care), care, reader, people.groups_of)
+    return ModelServices(ModelService(care), ModelMoves(care), care, reader, ModelSafety(care), people.groups_of)
 
 
 def _role_rules(config: Config) -> RoleRules:

@@ -14,9 +14,11 @@ from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
 from aiosd.host.bywork import Work, working
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
+from aiosd.keeper.examining import rescan
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
+from aiosd.models.findings import ScanFinding
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.ports import ChunkIndex, Progress, Source, Stored, Swept, Taken
 from aiosd.storage.blobs.giving import Asked, Giver
@@ -116,6 +118,11 @@ class BlobVault:
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         digests = {chunk.digest for chunk in manifest.chunks()}
         return sorted(digests - (await self.index.stored(digests)).keys())
+
+    async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
+        ourselves = Source("", os.geteuid(), os.getegid(), "")
+        paths = [step async for step in self.give(manifest, ourselves) if isinstance(step, str)]
+        return await asyncio.to_thread(rescan, paths[-1])
 
     async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:
         async with self._sweeping:

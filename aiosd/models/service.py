@@ -18,9 +18,10 @@ from aiosd.models.model import Model, ModelRole, Move, RefKind
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Lineages, ModelChanges, Progress, RefChange, Registered, Source, Taken
 from aiosd.models.read_service import ModelReader
-from aiosd.models.version import Kind, Lineage, Version
+from aiosd.models.version import Kind, Lineage, Version, VersionState
 
 Step = TypeVar("Step")
+_AT_REGISTRATION = "when it was registered"
 
 log = structlog.get_logger("models")
 
@@ -60,6 +61,8 @@ class ModelService:
         if answered is not None:
             yield answered
             return
+        if draft.allow_flagged:
+            permits.check_allows(by)
         draft = replace(draft, lineage=await self.lineage(draft.lineage, by.principal))
         model = await self._model_for(draft, by)
         tip = await self._tip(draft)
@@ -140,6 +143,8 @@ class ModelService:
             commit = commit_of(draft, taken.manifest, taken.schema, (tip,) if tip else (), by.name, now_s)
             newest = await store.versions(model.kind, model.name, 0, 1)
             version = version_of(model, newest, commit, taken.manifest, taken.stored_bytes, taken.findings)
+            if draft.allow_flagged and version.state is VersionState.FLAGGED:
+                version = permits.allowed(version, by, _AT_REGISTRATION)
             moves = [RefChange(model.kind, model.name, Move(draft.branch, RefKind.BRANCH, tip, version.id, by.name, now_s, headline(draft.message)), tip)]
             moves += [RefChange(model.kind, model.name, Move(tag, RefKind.TAG, "", version.id, by.name, now_s, "registered"), "") for tag in draft.tags]
             await store.commit(ModelChanges(
@@ -153,7 +158,8 @@ class ModelService:
 
     async def _again(self, draft: Draft, parent: Version, taken: Taken, by: Caller, now_s: float) -> None:
         """The same content once more: what of it was lost is there again."""
-        await self.care.store.commit(ModelChanges(chunks=taken.chunks, requests=self._request(draft, parent, by, now_s)))
+        states = [permits.allowed(parent, by, _AT_REGISTRATION)] if draft.allow_flagged and parent.state is VersionState.FLAGGED else []
+        await self.care.store.commit(ModelChanges(chunks=taken.chunks, states=states, requests=self._request(draft, parent, by, now_s)))
         await self.care.heal([chunk.digest for chunk in taken.chunks])
 
     def _request(self, draft: Draft, version: Version, by: Caller, now_s: float) -> Sequence[Registered]:

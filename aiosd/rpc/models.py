@@ -14,6 +14,7 @@ from aiosd.models.move_service import ModelMoves
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Progress
 from aiosd.models.read_service import MOST_A_PAGE, ModelReader
+from aiosd.models.safety_service import ModelSafety
 from aiosd.models.service import ModelService
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc import slices
@@ -21,6 +22,7 @@ from aiosd.rpc.auth import caller
 from aiosd.rpc.context import Context
 from aiosd.rpc.fields import amount, needed, seconds, text
 from aiosd.rpc.limits import NAME, PATH, TEXT
+from aiosd.rpc.models_safety import SafetyCalls
 from aiosd.rpc.streams import closing
 
 
@@ -32,6 +34,7 @@ class ModelServices:
     moves: ModelMoves
     care: ModelCare
     reader: ModelReader
+    safety: ModelSafety
     groups_of: Callable[[str, int], frozenset[str]]
 
     def by(self) -> Caller:
@@ -40,7 +43,7 @@ class ModelServices:
         return Caller(principal, partial(self.groups_of, principal.name, principal.gid))
 
 
-class ModelsServicer(Wire):
+class ModelsServicer(SafetyCalls, Wire):
     def __init__(self, services: ModelServices) -> None:
         self._services = services
 

@@ -15,6 +15,7 @@ from aiosd.models.move_service import ModelMoves, Wish
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelStore
 from aiosd.models.read_service import Given, ModelReader
+from aiosd.models.safety_service import ModelSafety
 from aiosd.models.service import ModelService, Registration
 from aiosd.models.version import Kind
 from aiosd.rpc.models import ModelServices
@@ -49,7 +50,7 @@ class ModelWorld:
         self.vault = FakeVault(self.directory / "vault")
         self.reader = ModelReader(self.store, self.vault)
         self.care = ModelCare(self.store, self.vault, self.reader, self._tick, lambda user: self.limits.get(user, 0), lambda: 1 << 40, self.steps.append)
-        self.models, self.moves = ModelService(self.care), ModelMoves(self.care)
+        self.models, self.moves, self.safety = ModelService(self.care), ModelMoves(self.care), ModelSafety(self.care)
 
     def _tick(self) -> float:
         self.now_s += 1
@@ -57,7 +58,7 @@ class ModelWorld:
 
     @property
     def services(self) -> ModelServices:
-        return ModelServices(self.models, self.moves, self.care, self.reader, groups_of)
+        return ModelServices(self.models, self.moves, self.care, self.reader, self.safety, groups_of)
 
     def file(self, content: str | bytes, name: str = "model.bin") -> str:
         path = self.directory / name

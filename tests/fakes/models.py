@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiosd.errors import AiosError, AlreadyExists, Conflict, DataLoss, InvalidArgument, NotFound
+from aiosd.models.findings import ScanFinding
 from aiosd.models.history import conflict
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, decode_manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, Signature
@@ -205,6 +206,7 @@ class FakeVault:
         self.root = root
         self.held: asyncio.Event | None = None
         self.findings: tuple[str, ...] = ()
+        self.scanned: list[ScanFinding] = []
         self.taking: list[set[str]] = []
         self.swept = 0
 
@@ -271,6 +273,9 @@ class FakeVault:
                     bad.add(entry.digest)
             yield Progress(manifest.size, manifest.size)
         yield sorted(bad)
+
+    async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
+        return self.scanned
 
     async def scrub(self, share: float) -> Sequence[str]:
         return [path.name for path in self.root.glob("*") if path.is_file() and digest_of(path.read_bytes()) != path.name]
