@@ -24,7 +24,7 @@ from aiosd.models.ports import ChunkIndex, Progress, Source, Stored, Swept, Take
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
-from aiosd.storage.blobs.settings import BlobSettings, coder_of
+from aiosd.storage.blobs.settings import BlobSettings, coder_of, remember_key
 
 log = logs.logger("aiosd.keeper")
 
@@ -58,6 +58,7 @@ class BlobVault:
         coder_of(self.settings)
         try:
             self.layout.prepare(passable=passable)
+            remember_key(self.settings)
             for left in self.layout.incoming.iterdir():
                 remove_tree(str(left))
         except OSError as error:
