@@ -25,7 +25,7 @@ from aiosd.models.scanning.files import scan_all
 from aiosd.models.version import Schema
 
 _PR_SET_NO_NEW_PRIVS = 38
-_MOST_FILES, _DEEPEST = 200_000, 128  # more than sources.py goes down
+_MOST_FILES, _DEEPEST = 2_000_000, 128  # more than sources.py goes down
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MOST_OPEN = 256
 _CODECS = ("cp437", "latin-1", "raw-unicode-escape", "unicode-escape")  # their files may not be readable for whom this becomes

@@ -123,7 +123,7 @@ class BlobVault:
     async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
         ourselves = Source("", os.geteuid(), os.getegid(), "")
         paths = [step async for step in self.give(manifest, ourselves) if isinstance(step, str)]
-        return await asyncio.to_thread(rescan, paths[-1])
+        return await asyncio.to_thread(rescan, paths[-1], manifest)
 
     async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:
         async with self._sweeping:

@@ -94,8 +94,15 @@ def place(region: Region, member: Member) -> int:
 
 
 def ends_as_archive(region: Region) -> bool:
-    """Whether a directory without a comment is at its very end, where those look who do not mind how it begins."""
-    return region.size >= _END_BYTES and region.read(region.size - _END_BYTES, len(END)) == END
+    """Whether a directory is at its end, where those look who do not mind how a file begins."""
+    tail = _tail(region)
+    found = tail.rfind(END)
+    if found < 0 or len(tail) - found < _END_BYTES:
+        return False
+    at = region.size - len(tail) + found
+    (size,) = region.unpack("<I", at + 12)
+    is_wide = at >= _LOCATOR64_BYTES and region.read(at - _LOCATOR64_BYTES, 4) == _LOCATOR64
+    return is_wide or (0 < size <= at and region.read(at - size, 4) == _ENTRY)
 
 
 def is_plain(member: Member) -> bool:

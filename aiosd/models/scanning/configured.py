@@ -21,6 +21,8 @@ _FILES = re.compile(r"\b(?:torch\.|aten::|ops\.\w+\.)(from_file|save|load|_?load
 
 def in_json(data: bytes) -> Iterator[Told]:
     """The configuration of Keras 3: each object names its module and class, which are imported when it is loaded."""
+    if b"class" not in data and not _HIDDEN.search(data):
+        return
     try:
         yield from dict.fromkeys(_objects(json.loads(data)))
     except (ValueError, RecursionError) as error:

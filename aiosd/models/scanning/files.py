@@ -23,6 +23,7 @@ _ARCHIVES = (_SEVEN_ZIP, _RAR)  # of these it cannot be told by what they begin 
 # What is loaded by pickle whatever it begins with: it is told, too, when it is none.
 _PICKLES = (".pkl", ".pickle", ".pck", ".pcl", ".p", ".joblib", ".dill", ".pt", ".pth")
 _PACKED = (".gz", ".z", ".bz2", ".xz", ".lzma", ".lz4", ".zst", ".zstd")
+_CONFIGURATIONS = (keras.CONFIG, "model.json")
 _SCRIPTED = ("constants.pkl", "code/")
 _LIMITS = replace(Limits(), read_bytes=8 << 30)
 
@@ -72,6 +73,12 @@ def _look(path: str, region: Region, depth: int, *, scripted: bool = False) -> I
 
 
 def _by_head(path: str, name: str, head: bytes, region: Region, depth: int, scripted: bool) -> Iterator[_Found]:
+    if tarred.matches(head):
+        if head.startswith((zipped.MAGIC, _PROTOCOL)) or _named(name):
+            yield "", Severity.DANGER, "it is an archive of tar as well: what is loaded depends on who loads it"
+        for member, inner in tarred.members(region):
+            yield from _look(f"{path}!{member}", inner, depth + 1)
+        return
     if head.startswith(zipped.MAGIC):
         yield from _zip(path, region, depth)
         return
@@ -81,19 +88,14 @@ def _by_head(path: str, name: str, head: bytes, region: Region, depth: int, scri
         yield from _plain(_numpy(region))
     elif (at := keras.hdf5_at(region)) is not None:
         yield from _plain(configured.in_hdf5(region, at))
-    elif tarred.matches(head):
-        for member, inner in tarred.members(region):
-            yield from _look(f"{path}!{member}", inner, depth + 1)
     elif joblib.is_packed(head):
         yield from _packed(path, name, region, depth)
     elif (kind := next((kind for magic, kind in _UNREAD.items() if head.startswith(magic)), "")) and (head.startswith(_ARCHIVES) or _named(name)):
         yield "", Severity.BROKEN, f"it is packed by {kind}, which is not read here"
     elif head[2:].startswith(pytorch.MAGIC):
         yield from _plain(_legacy(region))
-    elif name.endswith(savedmodel.MODEL_FILE):
-        yield from _plain(configured.in_graph(region))
     else:
-        yield from _plain(_pickle(name, region, scripted=scripted))
+        yield from _plain(_unmarked(name, region, scripted=scripted))
 
 
 def _plain(told: Iterator[Told]) -> Iterator[_Found]:
@@ -105,6 +107,15 @@ def _named(name: str) -> bool:
     return bare.endswith(_PICKLES)
 
 
+def _unmarked(name: str, region: Region, *, scripted: bool) -> Iterator[Told]:
+    """A file that does not say by its first bytes what it is."""
+    if name.endswith(savedmodel.MODEL_FILE):
+        yield from configured.in_graph(region)
+    elif name.endswith(_CONFIGURATIONS) and region.size <= region.limits.header_bytes:
+        yield from configured.in_json(region.read(0, region.size))
+    yield from _pickle(name, region, scripted=scripted)
+
+
 # Pickles
 
 
@@ -113,7 +124,7 @@ def _pickle(name: str, region: Region, *, at: int = 0, scripted: bool = False, c
     found, marked = follow(region, at, scripted=scripted), region.read(at, 1) == _PROTOCOL
     if certain or _named(name) or (marked and not found.trouble):
         yield from _of_pickle(region, at, found)
-    elif not found.trouble:
+    elif not found.trouble and found.has_names:
         yield from found.told
     elif marked and found.has_names:
         yield from found.told
@@ -165,12 +176,26 @@ def _numpy(region: Region) -> Iterator[Told]:
         raise TooMuch(f"its header claims {length} bytes")
     try:
         header = ast.literal_eval(region.read(at, length).decode("latin-1"))
-        described = repr(header["descr"])
+        types = list(_types(header["descr"]))
     except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError):
         yield Severity.BROKEN, "its header cannot be read"
         return
-    if "O" in described:
+    if any("O" in one or "object" in one.lower() for one in types):
         yield from _pickle("", region, at=at + length, certain=True)
+
+
+def _types(described: object) -> Iterator[str]:
+    """The types in a description of numpy's, without the names of fields. Raises TypeError for what is none."""
+    match described:
+        case str(name):
+            yield name
+        case (inner, _) if isinstance(described, tuple):
+            yield from _types(inner)
+        case list(fields):
+            for _, inner, *_ in fields:
+                yield from _types(inner)
+        case _:
+            raise TypeError(described)
 
 
 # Archives
@@ -185,9 +210,7 @@ def _zip(path: str, region: Region, depth: int) -> Iterator[_Found]:
         if name.endswith("/"):
             continue
         where = f"{path}!{name}"
-        if name == keras.CONFIG and keras.METADATA in members:
-            yield from ((where, *one) for one in configured.in_json(zipped.unpack(region, member)))
-        elif scripted and name.partition("/")[2].startswith("code/"):
+        if scripted and name.partition("/")[2].startswith("code/"):
             yield from ((where, *one) for one in configured.in_script(zipped.unpack(region, member)))
         yield from _member(where, region, member, depth, scripted)
 

@@ -117,7 +117,9 @@ def test_a_member_that_says_otherwise_of_itself_is_told() -> None:
 
 @pytest.mark.parametrize("name", ["model.pkl", "model.bin"])
 def test_an_archive_behind_something_else_is_told(name: str) -> None:
-    assert any("an archive is appended to it" in what for what in whats(pickle.dumps([1]) + zip_of({"data.pkl": EVIL}), name))
+    archive = zip_of({"data.pkl": EVIL})
+    for data in (archive, archive[:-2] + b"\x05\x00words", archive[:-2] + b"\x99\x00words"):
+        assert any("an archive is appended to it" in what for what in whats(pickle.dumps([1]) + data, name))
 
 
 def test_a_checksum_that_is_wrong_does_not_hide_a_member() -> None:
@@ -180,6 +182,30 @@ def test_links_within_an_archive_are_not() -> None:
     assert look(tar_of((tarfile.TarInfo("d/b"), b"1"), (special("d/e/a", tarfile.SYMTYPE, "../b"), b""), (special("c", tarfile.LNKTYPE, "d/b"), b""))) == []
 
 
+def test_an_old_archive_of_tar_is_known_by_its_sum() -> None:
+    """PyTorch looks for it first, also where a file begins as its newer ones do."""
+    for name in ("pickle", "\x80\x02", "PK\x03\x04"):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", encoding="latin-1") as tar:
+            info = tarfile.TarInfo(name)
+            info.size = len(EVIL)
+            tar.addfile(info, io.BytesIO(EVIL))
+        data = bytearray(out.getvalue())
+        data[257:265] = bytes(8)  # the magic goes
+        data[148:156] = b" " * 8
+        data[148:156] = b"%06o\0 " % sum(data[:512])
+        assert CALL in whats(bytes(data), "m.pt")
+        assert "it is an archive of tar as well: what is loaded depends on who loads it" in whats(bytes(data), "m.pt")
+
+
+def test_what_lies_behind_an_archive_of_tar_is_told() -> None:
+    data = tar_of((tarfile.TarInfo("a"), b"1"))
+    assert "something follows its end" in whats(data + tar_of((tarfile.TarInfo("b"), EVIL)))[0]
+    sparse = tarfile.TarInfo("a")
+    sparse.type = tarfile.GNUTYPE_SPARSE
+    assert "is sparse" in whats(tar_of((sparse, b"")))[0]
+
+
 def test_a_link_in_a_zip_is_refused() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -207,6 +233,14 @@ def test_a_zip_that_claims_absurd_sizes_is_refused() -> None:
         at += 46 + 2
     with pytest.raises(Harmful, match="claim to unpack"):
         look(bytes(data))
+
+
+@pytest.mark.parametrize("described", ["'object'", "'|O'", "[('OBJ', '<f4'), ('a', [('b', '|O')])]", "('object', (2,))", "'i4,O'"])
+def test_an_array_of_objects_is_known_however_it_is_described(described: str) -> None:
+    header = f"{{'descr': {described}, 'fortran_order': False, 'shape': (1,)}}".encode()
+    data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+    assert whats(data + EVIL, "a.npy") == [CALL]
+    assert look(data.replace(b"object", b"float8").replace(b"|O", b"<f").replace(b",O", b",f") + EVIL, "a.npy") == []
 
 
 def test_a_header_of_numpy_that_claims_too_much_is_told() -> None:
@@ -280,6 +314,15 @@ def test_a_layer_across_two_pieces_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(configured, "_PIECE_BYTES", 5050 - 8)
     assert len(whats(hdf5({"a": 1, "class_name": "Lambda"}))) == 1
+
+
+def test_a_configuration_of_keras_is_read_wherever_it_lies() -> None:
+    config = json.dumps({"class_name": "Lambda"}).replace("Lambda", "L\\u0061mbda").encode()
+    found = "it has a Lambda, which runs code of its own when it is loaded"
+    assert whats(zip_of({"config.json": config}), "m") == [found]  # without metadata.json, which not all of its loaders read
+    assert whats(config, "unpacked/config.json") == [found]
+    assert whats(b'{"model_type": "bert"}', "config.json") == []
+    assert "is no JSON" in whats(b'{"class_name": ', "config.json")[0]
 
 
 def test_scripts_and_graphs_that_use_files_are_told() -> None:

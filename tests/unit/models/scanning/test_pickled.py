@@ -106,6 +106,7 @@ def test_a_text_that_looks_like_one_is_none() -> None:
         b"N.",
         b"\x80\x02",
         b"\x80" * 600,
+        b"\x83\x05\x05.",
     ):
         assert told(text, "vocabulary.txt") == []
     assert told(b"hello", "model.pkl") == ["model.pkl: as a pickle it cannot be followed to its end: opcode BINGET at offset 0 has nothing to work on (broken)"]
