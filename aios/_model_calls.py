@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aios._carry_calls import CarryCalls
+from aios._model_safety_calls import SafetyCalls
 from aios._optimize_calls import JobOf, OptimizeCalls
 from aios.errors import InvalidArgument
 from aios.units import parse_seconds
@@ -18,7 +19,7 @@ _PAGE = 500
 _READING_S = 3600.0
 
 
-class StoreCalls(CarryCalls, OptimizeCalls):
+class StoreCalls(CarryCalls, OptimizeCalls, SafetyCalls):
     """The calls about models, or about datasets: `kind` says which. A `ref` names a version: "digits", "digits:prod", "digits@abc123",
     "digits:main~2", "digits:^1.2". `expected` is the version that a branch must be at; where it is elsewhere, Conflict names both.
 
@@ -47,6 +48,7 @@ class StoreCalls(CarryCalls, OptimizeCalls):
         expected: str = "",
         parents: Sequence[str] = (),
         visibility: str = "",
+        allow_flagged: bool = False,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> Version:
@@ -59,6 +61,7 @@ class StoreCalls(CarryCalls, OptimizeCalls):
         card        Markdown
         parents     versions of it that it was made from ("digits:prod"), beside the one that the branch is at
         visibility  of a new model: "private" (the default), "group" or "everyone"
+        allow_flagged  it may be used though the scanner flags it; takes an operator
         raises      NotFound, Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), FailedPrecondition
                     (it changed while it was read)
         """
@@ -71,7 +74,7 @@ class StoreCalls(CarryCalls, OptimizeCalls):
         request = pb.RegisterRequest(
             model=_text(name, "name"), kind=self._wire_kind, path=os.path.abspath(os.fspath(path)), branch=branch, message=message,
             metrics=_metrics(metrics or {}), labels=labels, licence=licence, card=card, description=description, tags=tags, expected=expected, parents=parents,
-            visibility=visibility, job_id=self._job_id, environment=environment(), idempotency_key=uuid4().hex,
+            visibility=visibility, allow_flagged=allow_flagged, job_id=self._job_id, environment=environment(), idempotency_key=uuid4().hex,
         )  # fmt: skip
         last = self._followed("Register", request, pb.RegisterResponse, on_progress, timeout, lambda answer: answer.HasField("version"))
         return _convert_models.version(last.version, existed=last.existed)
@@ -245,12 +248,13 @@ class StoreCalls(CarryCalls, OptimizeCalls):
 
     def update(self, name: str, settings: Settings, *, timeout: float | None = None) -> Model:
         """Change what `settings` names; takes the owner, or a writer for the description alone."""
-        from aios import _convert_models
+        from aios import _convert_models, signatures
         from aios.v1 import models_pb2 as pb
 
         request = pb.SetModelRequest(
             name=name, kind=self._wire_kind, description=settings.description, visibility=settings.visibility, group=settings.group, roles=settings.roles,
-            require_signature=settings.require_signature, keep_last=settings.keep_last,
+            require_signature=settings.require_signature, trust_keys=map(signatures.public_key, settings.trust_keys),
+            distrust_keys=settings.distrust_keys, keep_last=settings.keep_last,
             keep_for_s=None if settings.keep_for is None else parse_seconds(settings.keep_for, what="keep_for", zero=True),
         )  # fmt: skip
         return _convert_models.model(self._channel.unary("Models/Set", request, pb.Model, timeout))

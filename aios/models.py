@@ -19,9 +19,12 @@ from aios.versions import (
     OnProgress,
     Progress,
     Reference,
+    Scan,
+    ScanFinding,
     Schema,
     Settings,
     Signature,
+    SignatureCheck,
     StoredFile,
     Tensor,
     TensorChange,
@@ -49,9 +52,12 @@ __all__ = [
     "OnProgress",
     "Progress",
     "Reference",
+    "Scan",
+    "ScanFinding",
     "Schema",
     "Settings",
     "Signature",
+    "SignatureCheck",
     "StoredFile",
     "Tensor",
     "TensorChange",
@@ -70,13 +76,13 @@ def _calls() -> "StoreCalls":
 
 def register(
     name: str, path: str, *, branch: str = "main", message: str = "", metrics: Mapping[str, float] | None = None, labels: Mapping[str, str] | None = None,
-    licence: str = "", card: str = "", description: str = "", tags: Sequence[str] = (), expected: str = "",
-    parents: Sequence[str] = (), visibility: str = "", on_progress: OnProgress | None = None, timeout: float | None = None,
+    licence: str = "", card: str = "", description: str = "", tags: Sequence[str] = (), expected: str = "", parents: Sequence[str] = (),
+    visibility: str = "", allow_flagged: bool = False, on_progress: OnProgress | None = None, timeout: float | None = None,
 ) -> Version:  # fmt: skip
     """Register the file or directory at `path` as the next version on `branch`; see `StoreCalls.register`."""
     return _calls().register(
         name, path, branch=branch, message=message, metrics=metrics, labels=labels, licence=licence, card=card, description=description, tags=tags,
-        expected=expected, parents=parents, visibility=visibility, on_progress=on_progress, timeout=timeout,
+        expected=expected, parents=parents, visibility=visibility, allow_flagged=allow_flagged, on_progress=on_progress, timeout=timeout,
     )  # fmt: skip
 
 
@@ -147,3 +153,23 @@ def alias(ref: str, name: str, *, why: str = "") -> Reference:
 def rollback(ref: str, *, to: str = "", why: str = "") -> Reference:
     """Move a reference back to where it was before, or `to`; what it leaves stays in the history."""
     return _calls().rollback(ref, to=to, why=why)
+
+
+def scan(ref: str) -> Scan:
+    """Look through a stored version again for what it would do when it is loaded."""
+    return _calls().scan(ref)
+
+
+def allow(ref: str, why: str) -> Version:
+    """What is flagged may be used from now on, by whoever may use the model; takes an operator."""
+    return _calls().allow(ref, why)
+
+
+def sign(ref: str, key: str) -> Signature:
+    """Sign a version with the private key (Ed25519, PEM) in the file `key`, which is sent nowhere."""
+    return _calls().sign(ref, key)
+
+
+def verify_signature(ref: str, key: str) -> SignatureCheck:
+    """Whether a version is signed by the key whose public part (PEM) is in the file `key`."""
+    return _calls().verify_signature(ref, key)

@@ -105,6 +105,33 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class ScanFinding:
+    """severity  "danger", "unknown" (a name that is not on the list of what is harmless) or "broken" (it cannot be followed to its end)"""
+
+    file: str
+    severity: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a version would do when it is loaded, beyond being data."""
+
+    state: str
+    findings: tuple[ScanFinding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureCheck:
+    """`reason`: why it is not `valid`."""
+
+    version: Version
+    key_id: str
+    valid: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     """A branch, tag or alias, and the version it leads to."""
 
@@ -149,6 +176,7 @@ class Model:
     size: int
     stored_bytes: int
     created_at_s: float
+    trusted_keys: tuple[str, ...] = ()  # ids of those whose signatures count
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,5 +304,7 @@ class Settings:
     group: str | None = None
     roles: Mapping[str, str] = field(default_factory=dict)
     require_signature: bool | None = None
+    trust_keys: tuple[str, ...] = ()  # files of public keys
+    distrust_keys: tuple[str, ...] = ()  # ids, or how they begin
     keep_last: int | None = None
     keep_for: str | float | None = None

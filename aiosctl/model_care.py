@@ -37,6 +37,7 @@ PERCENT = Value("percent", _percent, "5%")
     "aiosctl model set digits --visibility everyone",
     "aiosctl model set digits --visibility group --group vision --role bob=writer --role @labs=reader",
     "aiosctl model set digits --keep-last 5 --keep-for 30d",
+    "aiosctl model set digits --trust-key key.pub --require-signature",
     name="set",
 )
 @click.argument("name")
@@ -44,18 +45,20 @@ PERCENT = Value("percent", _percent, "5%")
 @click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Who may read it.")
 @click.option("--group", metavar="GROUP", help="The Unix group of visibility group.")
 @click.option("--role", "roles", multiple=True, type=PAIR, help="USER=reader, @GROUP=writer, USER=owner; USER= takes it away.")
-@click.option("--require-signature/--no-require-signature", default=None, help="Hand out signed versions only.")
+@click.option("--require-signature/--no-require-signature", default=None, help="Hand out only what is signed by a key that counts.")
+@click.option("--trust-key", "trust", multiple=True, type=click.Path(), metavar="FILE", help="A public key (PEM) whose signatures count; repeat it.")
+@click.option("--distrust-key", "distrust", multiple=True, metavar="ID", help="One that does not count any more; repeat it.")
 @click.option("--keep-last", type=COUNT, help="So many versions that no reference reaches are kept.")
 @click.option("--keep-for", type=AGE, help="And those younger than this, since the last reference left them.")
 @output_options
 def set_model(
     name: str, description: str | None, visibility: str | None, group: str | None, roles: tuple[tuple[str, str], ...], require_signature: bool | None,
-    keep_last: int | None, keep_for: float | None, shape: Shape, kind: str,
+    trust: tuple[str, ...], distrust: tuple[str, ...], keep_last: int | None, keep_for: float | None, shape: Shape, kind: str,
 ) -> None:  # fmt: skip
     """Set who may use a model, and how long versions are kept that nothing refers to. What is not named stays as it is."""
     settings = Settings(
         description=description, visibility=visibility, group=group, roles=dict(roles), require_signature=require_signature,
-        keep_last=keep_last, keep_for=keep_for,
+        trust_keys=trust, distrust_keys=distrust, keep_last=keep_last, keep_for=keep_for,
     )  # fmt: skip
     if settings == Settings():
         raise WrongUsage("nothing to set was named", f"for example `aiosctl model set {name} --visibility everyone`")

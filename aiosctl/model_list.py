@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from aios.versions import Model, Move, Reference, Version
+from aios.versions import Model, Move, Reference, Signature, Version
 from aiosctl.describe import moment, versions
 from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb
@@ -111,6 +111,7 @@ def _model_layout(model: Model, shown: Version | None) -> Iterator[str]:
         ("description", first_line(model.description)), ("owner", model.owner),
         ("visibility", f"group {model.group}" if model.visibility == "group" else model.visibility),
         ("roles", labels(model.roles)), ("signature", "required" if model.require_signature else ""),
+        ("trusted keys", " ".join(map(version_id, model.trusted_keys))),
         ("versions", str(model.versions)), ("size", size(model.size)), ("stored", size(model.stored_bytes)),
         ("kept without a reference", retention or "not at all"), ("since", moment(model.created_at_s)),
     ])  # fmt: skip
@@ -123,6 +124,10 @@ def _reference(reference: Reference) -> str:
     return f"{version_id(reference.version)}  {reference.kind}, {moment(reference.moved_at_s)} by {reference.moved_by}"
 
 
+def _signature(one: Signature) -> str:
+    return f"key {version_id(one.key_id)}, {moment(one.signed_at_s)} by {one.signed_by}"
+
+
 def _version_layout(version: Version) -> Iterator[str]:
     schema, lineage = version.schema, version.lineage
     yield from section(f"Version {version}", [
@@ -131,7 +136,7 @@ def _version_layout(version: Version) -> Iterator[str]:
         ("author", version.author), ("when", moment(version.created_at_s)), ("message", first_line(version.message)),
         ("state", version.state), ("because", "; ".join(version.reasons)), ("labels", labels(version.labels)),
         ("licence", version.licence), ("size", f"{size(version.size)} in {version.files} file{'s' if version.files != 1 else ''}"),
-        ("stored", size(version.stored_bytes)), ("signed by", " ".join(one.key_id for one in version.signatures)),
+        ("stored", size(version.stored_bytes)), ("signed by", "; ".join(map(_signature, version.signatures))),
     ])  # fmt: skip
     yield from section("Metrics", metric_rows(version.metrics))
     yield from section("Schema", [

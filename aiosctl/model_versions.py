@@ -43,6 +43,7 @@ METRIC = Value("name=number", _metric, "accuracy=0.97")
 @click.option("--expected", default="", metavar="ID", help="Only if the branch is at this version.")
 @click.option("--parent", "parents", multiple=True, metavar="REF", help="A version it was made from, beside what the branch is at; repeat it.")
 @click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Of a new name; private where none is given.")
+@click.option("--allow-pickle", "allow_flagged", is_flag=True, help="It may be used though it is flagged; takes an operator.")
 @output_options
 def register(
     name: str, path: str, metric: tuple[tuple[str, float], ...], label: tuple[tuple[str, str], ...], card: str | None, visibility: str | None, shape: Shape,

@@ -1,12 +1,14 @@
 """The configuration as the records that the domains take, which need no configuration file to be tested."""
 
+import os
 from typing import Any
 
 from aiosd.access.limits import UserLimits
 from aiosd.access.principal import Role
 from aiosd.access.rates import Allowance
 from aiosd.access.roles import GroupRoles
-from aiosd.config import Config
+from aiosd.config import Config, ModelsConfig
+from aiosd.errors import ConfigError
 from aiosd.host.cells.limits import CellSettings
 from aiosd.jobs.settings import JobsSettings, Rightsize
 from aiosd.monitoring.looks import DeviceSettings
@@ -101,8 +103,25 @@ def blob_settings(config: Config) -> BlobSettings:
     sizes = Sizes(least, average, 4 * average, models.piece_bytes, least, models.whole_bytes)
     return BlobSettings(
         directory=config.models_directory, cache_bytes=models.cache_bytes, sizes=sizes, compress=models.compress,
-        key_file=models.encryption_key_file, at_once=models.workers,
+        key_file=_key_file(models), of_systemd=bool(models.encryption_credential), at_once=models.workers,
     )  # fmt: skip
+
+
+def _key_file(models: ModelsConfig) -> str:
+    """Raises ConfigError for a credential that systemd has not handed over."""
+    name, directory = models.encryption_credential, os.environ.get("CREDENTIALS_DIRECTORY", "")
+    if not name:
+        return models.encryption_key_file
+    if models.encryption_key_file:
+        raise ConfigError("models.encryption_key_file and models.encryption_credential name two keys", hint="keep the one that the store is encrypted with")
+    if "/" in name or name.startswith("."):
+        raise ConfigError(f"models.encryption_credential is {name[:100]!r}, which is no name", hint="the name alone; the unit says which file it is")
+    if not directory:
+        raise ConfigError(
+            f"models.encryption_credential: there is no credential {name!r}, for systemd has handed over none",
+            hint=f"systemctl edit aiosd, with LoadCredential={name}:FILE below [Service]; by hand use models.encryption_key_file", name=name,
+        )  # fmt: skip
+    return f"{directory}/{name}"
 
 
 def group_roles(config: Config) -> GroupRoles:

@@ -41,6 +41,7 @@ from aiosd.models.optimize_service import ModelOptimizer
 from aiosd.models.permits import Caller
 from aiosd.models.read_service import ModelReader
 from aiosd.models.receive_service import ModelReceiver
+from aiosd.models.safety_service import ModelSafety
 from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
 from aiosd.monitoring.bounds import Excess
@@ -149,7 +150,7 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
         settings.gc_grace_s, settings.scrub_days,
     )  # fmt: skip
     models, optimizer = ModelService(care), ModelOptimizer(reader, sys.executable, _installed)
-    return ModelServices(models, ModelMoves(care), care, reader, ModelSender(reader, ModelReceiver(models)), optimizer, people.groups_of)
+    return ModelServices(models, ModelMoves(care), care, reader, ModelSender(reader, ModelReceiver(models)), optimizer, ModelSafety(care), people.groups_of)
 
 
 def _installed(package: str) -> bool:

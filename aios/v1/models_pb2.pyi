@@ -213,7 +213,7 @@ class Move(_message.Message):
     def __init__(self, reference: _Optional[str] = ..., kind: _Optional[str] = ..., to: _Optional[str] = ..., who: _Optional[str] = ..., at_s: _Optional[float] = ..., why: _Optional[str] = ..., **kwargs) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "kind", "owner", "description", "visibility", "group", "roles", "require_signature", "keep_last", "keep_for_s", "versions", "references", "latest", "size", "stored_bytes", "created_at_s")
+    __slots__ = ("name", "kind", "owner", "description", "visibility", "group", "roles", "require_signature", "keep_last", "keep_for_s", "versions", "references", "latest", "size", "stored_bytes", "created_at_s", "trusted_keys")
     class RolesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -237,6 +237,7 @@ class Model(_message.Message):
     SIZE_FIELD_NUMBER: _ClassVar[int]
     STORED_BYTES_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_S_FIELD_NUMBER: _ClassVar[int]
+    TRUSTED_KEYS_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: StoreKind
     owner: str
@@ -253,10 +254,11 @@ class Model(_message.Message):
     size: int
     stored_bytes: int
     created_at_s: float
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., owner: _Optional[str] = ..., description: _Optional[str] = ..., visibility: _Optional[str] = ..., group: _Optional[str] = ..., roles: _Optional[_Mapping[str, str]] = ..., require_signature: _Optional[bool] = ..., keep_last: _Optional[int] = ..., keep_for_s: _Optional[float] = ..., versions: _Optional[int] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., latest: _Optional[_Union[Version, _Mapping]] = ..., size: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., created_at_s: _Optional[float] = ...) -> None: ...
+    trusted_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., owner: _Optional[str] = ..., description: _Optional[str] = ..., visibility: _Optional[str] = ..., group: _Optional[str] = ..., roles: _Optional[_Mapping[str, str]] = ..., require_signature: _Optional[bool] = ..., keep_last: _Optional[int] = ..., keep_for_s: _Optional[float] = ..., versions: _Optional[int] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., latest: _Optional[_Union[Version, _Mapping]] = ..., size: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., created_at_s: _Optional[float] = ..., trusted_keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RegisterRequest(_message.Message):
-    __slots__ = ("model", "kind", "path", "upload_id", "branch", "message", "metrics", "labels", "licence", "card", "description", "tags", "expected", "job_id", "environment", "visibility", "idempotency_key", "parents")
+    __slots__ = ("model", "kind", "path", "upload_id", "branch", "message", "metrics", "labels", "licence", "card", "description", "tags", "expected", "job_id", "environment", "visibility", "idempotency_key", "parents", "allow_flagged")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -289,6 +291,7 @@ class RegisterRequest(_message.Message):
     VISIBILITY_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     PARENTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_FLAGGED_FIELD_NUMBER: _ClassVar[int]
     model: str
     kind: StoreKind
     path: str
@@ -307,7 +310,8 @@ class RegisterRequest(_message.Message):
     visibility: str
     idempotency_key: str
     parents: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., upload_id: _Optional[str] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ..., environment: _Optional[_Union[Lineage, _Mapping]] = ..., visibility: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., parents: _Optional[_Iterable[str]] = ...) -> None: ...
+    allow_flagged: bool
+    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., upload_id: _Optional[str] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ..., environment: _Optional[_Union[Lineage, _Mapping]] = ..., visibility: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., parents: _Optional[_Iterable[str]] = ..., allow_flagged: _Optional[bool] = ...) -> None: ...
 
 class RegisterOutputsRequest(_message.Message):
     __slots__ = ("job_id",)
@@ -417,7 +421,7 @@ class GetModelRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ...) -> None: ...
 
 class SetModelRequest(_message.Message):
-    __slots__ = ("name", "kind", "description", "visibility", "group", "roles", "require_signature", "keep_last", "keep_for_s")
+    __slots__ = ("name", "kind", "description", "visibility", "group", "roles", "require_signature", "keep_last", "keep_for_s", "trust_keys", "distrust_keys")
     class RolesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -434,6 +438,8 @@ class SetModelRequest(_message.Message):
     REQUIRE_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     KEEP_LAST_FIELD_NUMBER: _ClassVar[int]
     KEEP_FOR_S_FIELD_NUMBER: _ClassVar[int]
+    TRUST_KEYS_FIELD_NUMBER: _ClassVar[int]
+    DISTRUST_KEYS_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: StoreKind
     description: str
@@ -443,7 +449,9 @@ class SetModelRequest(_message.Message):
     require_signature: bool
     keep_last: int
     keep_for_s: float
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., description: _Optional[str] = ..., visibility: _Optional[str] = ..., group: _Optional[str] = ..., roles: _Optional[_Mapping[str, str]] = ..., require_signature: _Optional[bool] = ..., keep_last: _Optional[int] = ..., keep_for_s: _Optional[float] = ...) -> None: ...
+    trust_keys: _containers.RepeatedScalarFieldContainer[bytes]
+    distrust_keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., description: _Optional[str] = ..., visibility: _Optional[str] = ..., group: _Optional[str] = ..., roles: _Optional[_Mapping[str, str]] = ..., require_signature: _Optional[bool] = ..., keep_last: _Optional[int] = ..., keep_for_s: _Optional[float] = ..., trust_keys: _Optional[_Iterable[bytes]] = ..., distrust_keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetVersionRequest(_message.Message):
     __slots__ = ("ref", "kind", "listing")
@@ -766,18 +774,16 @@ class AllowRequest(_message.Message):
     def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., why: _Optional[str] = ...) -> None: ...
 
 class SignRequest(_message.Message):
-    __slots__ = ("ref", "kind", "signature", "key_id", "format")
+    __slots__ = ("ref", "kind", "signature", "public_key")
     REF_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
-    KEY_ID_FIELD_NUMBER: _ClassVar[int]
-    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     ref: str
     kind: StoreKind
     signature: bytes
-    key_id: str
-    format: str
-    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., signature: _Optional[bytes] = ..., key_id: _Optional[str] = ..., format: _Optional[str] = ...) -> None: ...
+    public_key: bytes
+    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., signature: _Optional[bytes] = ..., public_key: _Optional[bytes] = ...) -> None: ...
 
 class Signature(_message.Message):
     __slots__ = ("key_id", "format", "signature", "signed_at_s", "signed_by")

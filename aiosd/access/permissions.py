@@ -65,7 +65,7 @@ RULES: dict[str, Rule] = {
     "Models.LogReferences": Rule(VIEWER, VIEWER),
     "Models.ListReferences": Rule(VIEWER, VIEWER),
     "Models.Diff": Rule(VIEWER, VIEWER),
-    "Models.Scan": Rule(VIEWER, VIEWER),
+    "Models.Scan": Rule(USER, USER, changes=True),  # what it finds is kept
     "Models.VerifySignature": Rule(VIEWER, VIEWER),
     "Models.Missing": Rule(USER, USER),
     "Models.FetchChunks": Rule(USER, USER),
@@ -80,7 +80,7 @@ RULES: dict[str, Rule] = {
     "Models.MoveReference": Rule(USER, USER, changes=True),
     "Models.Merge": Rule(USER, USER, changes=True),
     "Models.Revert": Rule(USER, USER, changes=True),
-    "Models.Allow": Rule(OPERATOR, OPERATOR, changes=True),
+    "Models.Allow": Rule(OPERATOR, OPERATOR, changes=True),  # and so is Register with allow_flagged
     "Models.Sign": Rule(USER, USER, changes=True),
     "Models.Export": Rule(USER, USER),
     "Models.Import": Rule(USER, USER, changes=True),

@@ -15,6 +15,7 @@ import aiosd
 from aiosd.errors import Exhausted
 from aiosd.host.inspector import Work
 from aiosd.models.diff import TensorDiff
+from aiosd.models.findings import ScanFinding, Severity
 from aiosd.models.formats.directory import Inspection
 from aiosd.models.version import Schema
 
@@ -52,7 +53,7 @@ def inspect(model: Model, as_user: tuple[int, int] | None = None, allowance: All
     try:
         return _ask([model], Inspection, as_user, allowance or Allowance())
     except Exhausted as error:
-        return Inspection(Schema(notes=(f"it was not read: {error}",)))
+        return Inspection(Schema(notes=(f"it was not read: {error}",)), findings=[ScanFinding("", Severity.BROKEN, f"it could not be looked at: {error}")])
 
 
 def compare(before: Model, after: Model, as_user: tuple[int, int] | None = None, allowance: Allowance = COMPARING) -> TensorDiff:

@@ -12,17 +12,21 @@ import signal
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 import msgspec
 
 from aiosd.models import tensordiff
 from aiosd.models.diff import TensorDiff
+from aiosd.models.findings import ScanFinding, Severity
 from aiosd.models.formats.directory import FileReport, Inspection, inspect
 from aiosd.models.reading import StoredTensor
+from aiosd.models.scanning.files import scan_all
+from aiosd.models.version import Schema
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_MOST_FILES, _DEEPEST = 200_000, 64
+_MOST_FILES, _DEEPEST = 2_000_000, 128  # more than sources.py goes down
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MOST_OPEN, _MOST_NAMELESS = 256, 100
 _CODECS = ("cp437", "latin-1", "raw-unicode-escape", "unicode-escape")  # their files may not be readable for whom this becomes
@@ -85,14 +89,12 @@ def _inspect(fd: int, name: str) -> Inspection:
     try:
         found = inspect(sizes, opens)
     except MemoryError:
-        return _too_much("memory")
-    return Inspection(found.schema, {**found.files, **{path: FileReport(refused="its name is not UTF-8") for path in nameless}})
-
-
-def _too_much(what: str) -> Inspection:
-    from aiosd.models.version import Schema
-
-    return Inspection(Schema(notes=(f"it was not read: that takes more {what} than a reader is given",)))
+        found = Inspection(Schema(notes=("it was not read: that takes more memory than a reader is given",)))
+    findings, refused = scan_all((path for path, size in sizes.items() if size), opens)
+    if len(sizes) >= _MOST_FILES:
+        findings.append(ScanFinding("", Severity.BROKEN, f"it has more than {_MOST_FILES} files, and not all were looked at"))
+    refused = {**refused, **dict.fromkeys(nameless, "its name is not UTF-8")}
+    return replace(found, files={**found.files, **{path: FileReport(refused=why) for path, why in refused.items()}}, findings=findings)
 
 
 def _compare(before: tuple[int, str], after: tuple[int, str]) -> TensorDiff:

@@ -11,6 +11,7 @@ from aiosd.host import inspecting
 from aiosd.host.identities import Identity
 from aiosd.host.sources import Tree
 from aiosd.models.diff import TensorDiff
+from aiosd.models.findings import ScanFinding, Severity
 from aiosd.models.formats import registry
 from aiosd.models.formats.directory import tensor_names
 from aiosd.models.manifest import Manifest
@@ -37,13 +38,21 @@ def examine(tree: Tree, manifest: Manifest, identity: Identity | None) -> Examin
     raises    InvalidArgument for a file that is not what it says it is
     """
     as_user = (identity.uid, identity.gid) if identity is not None and identity.uid else None
-    found = inspecting.inspect(inspecting.Model(tree.fd, tree.name), as_user)
+    found = inspecting.inspect(inspecting.Model(tree.fd, tree.name), as_user, _allowance(manifest))
     for path, why in found.refused.items():
-        raise InvalidArgument(f"'{path}' cannot be registered: {why}", hint="it is damaged, or made to do harm", path=tree.path, file=path)
+        also = "".join(f"; {one.what}" for one in found.findings if one.file == path and one.severity is Severity.DANGER)
+        raise InvalidArgument(f"'{path}' cannot be registered: {why}{also}", hint="it is damaged, or made to do harm", path=tree.path, file=path)
     names = tensor_names(found.files.values())
     kept = kept_names(names)
     left = (f"of its {len(names)} tensors the first {len(kept)} can be searched for by name",) if len(kept) < len(names) else ()
-    return Examined(replace(found.schema, notes=(*found.schema.notes, *left)), (), kept)
+    return Examined(replace(found.schema, notes=(*found.schema.notes, *left)), list(map(str, found.findings)), kept)
+
+
+def rescan(path: str, manifest: Manifest) -> Sequence[ScanFinding]:
+    """Of what the store has handed out to itself, as nobody where that can be. Blocks."""
+    with _opened(path) as model:
+        found = inspecting.inspect(model, _nobody(), _allowance(manifest))
+    return [*found.findings, *(ScanFinding(file, Severity.DANGER, why) for file, why in found.refused.items())]
 
 
 def differences(before: str, after: str) -> TensorDiff:
@@ -51,9 +60,12 @@ def differences(before: str, after: str) -> TensorDiff:
 
     raises    Exhausted
     """
-    as_user = (_NOBODY, _NOBODY) if os.geteuid() == 0 else None
     with _opened(before) as old, _opened(after) as new:
-        return inspecting.compare(old, new, as_user).foremost(MOST_CHANGES)
+        return inspecting.compare(old, new, _nobody()).foremost(MOST_CHANGES)
+
+
+def _nobody() -> tuple[int, int] | None:
+    return (_NOBODY, _NOBODY) if os.geteuid() == 0 else None
 
 
 @contextmanager
@@ -63,3 +75,9 @@ def _opened(path: str) -> Iterator[inspecting.Model]:
         yield inspecting.Model(fd, os.path.basename(path))
     finally:
         os.close(fd)
+
+
+def _allowance(manifest: Manifest) -> inspecting.Allowance:
+    """More for many files, each of which is opened, and for large ones, of which some formats are read as a whole."""
+    plain, thousands, gib = inspecting.Allowance(), len(manifest.files) // 1000, manifest.size >> 30
+    return replace(plain, cpu_s=plain.cpu_s + thousands + 4 * gib, wall_s=plain.wall_s + 10 * thousands + 20 * gib)

@@ -16,10 +16,12 @@ from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
 from aiosd.host.bywork import Work, working
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
+from aiosd.keeper.examining import rescan
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
 from aiosd.models.diff import TensorDiff
+from aiosd.models.findings import ScanFinding
 from aiosd.models.layouts import Form
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
@@ -28,7 +30,7 @@ from aiosd.models.version import Version
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
-from aiosd.storage.blobs.settings import BlobSettings, coder_of
+from aiosd.storage.blobs.settings import BlobSettings, coder_of, remember_key
 
 log = logs.logger("aiosd.keeper")
 
@@ -67,6 +69,7 @@ class BlobVault:
         coder_of(self.settings)
         try:
             self.layout.prepare(passable=passable)
+            remember_key(self.settings)
             for left in self.layout.incoming.iterdir():
                 remove_tree(str(left))
         except OSError as error:
@@ -208,6 +211,11 @@ class BlobVault:
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         digests = {chunk.digest for chunk in manifest.chunks()}
         return sorted(digests - (await self.index.stored(digests)).keys())
+
+    async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
+        ourselves = Source("", os.geteuid(), os.getegid(), "")
+        paths = [step async for step in self.give(manifest, ourselves) if isinstance(step, str)]
+        return await asyncio.to_thread(rescan, paths[-1], manifest)
 
     async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:
         async with self._sweeping:

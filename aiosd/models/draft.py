@@ -44,6 +44,7 @@ class Draft:
     visibility: Visibility = Visibility.PRIVATE
     lineage: Lineage = Lineage()
     key: str = ""
+    allow_flagged: bool = False
 
     def __post_init__(self) -> None:
         check_model_name(self.model, self.kind)

@@ -42,6 +42,7 @@ class Model:
     group: str = ""
     roles: Mapping[str, ModelRole] = field(default_factory=dict)
     require_signature: bool = False
+    trusted_keys: Mapping[str, str] = field(default_factory=dict)  # id -> the public key of Ed25519, in hexadecimal digits
     keep_last: int = 0
     keep_for_s: float = 0.0
 

@@ -18,7 +18,7 @@ from aiosd.models.ports import ModelChanges, RefChange
 from aiosd.models.read_service import ModelReader
 from aiosd.models.references import MAIN, parse_inside, parse_ref
 from aiosd.models.settings import ModelChange
-from aiosd.models.version import Commit, Kind, Schema, Version
+from aiosd.models.version import Commit, Kind, Schema, Version, VersionState
 
 BEFORE = "-"  # as in `cd -`: where a reference was before it came to where it is
 
@@ -161,7 +161,7 @@ class ModelMoves:
             if content == manifests[2]:
                 return await self._commit_like(model, branch, before, (tip.id,), why, by)
             mixed = Schema(format=tip.commit.schema.format, framework=tip.commit.schema.framework, notes=("files of several versions: not read again",))
-            return await self._commit_like(model, branch, tip, (tip.id,), why, by, content, mixed)
+            return await self._commit_like(model, branch, _warier(tip, before), (tip.id,), why, by, content, mixed)
 
     async def _branch(self, model: Model, name: str, expected: str) -> Reference:
         branch = await self._reference(model, name)
@@ -242,6 +242,13 @@ class ModelMoves:
             raise FailedPrecondition(f"{name} is part of a history", hint="--force leaves a gap in it", version=version.id)
         await self.care.store.commit(ModelChanges(gone_versions=[(model.kind, model.name, version.id)]))
         return [name]
+
+
+def _warier(one: Version, other: Version) -> Version:
+    """The first, as suspect as either of them: what comes out has files of both."""
+    if VersionState.FLAGGED not in (one.state, other.state):
+        return replace(one, state=other.state, reasons=other.reasons) if one.state is VersionState.REGISTERED else one
+    return replace(one, state=VersionState.FLAGGED, reasons=tuple(dict.fromkeys((*one.reasons, *other.reasons))))
 
 
 def _kind_of(model: Model, wish: Wish, there: Reference | None) -> RefKind:

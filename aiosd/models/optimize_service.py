@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from aiosd.errors import FailedPrecondition
 from aiosd.models.model import ModelRole, RefKind
 from aiosd.models.optimizing import OptimizeWish, check_samples, file_of, optimizer_of
-from aiosd.models.permits import Caller, role_of
-from aiosd.models.read_service import ModelReader, check_usable
+from aiosd.models.permits import Caller
+from aiosd.models.read_service import ModelReader
 from aiosd.models.version import Kind
 
 
@@ -26,7 +26,7 @@ class ModelOptimizer:
         """
         found = await self.reader.find(Kind.MODEL, wish.ref, by, ModelRole.WRITER, "optimise it, which registers a version")
         version = found.version
-        check_usable(version, by, role_of(found.model, by), allow_flagged=False)
+        await self.reader.check_usable(found, by)
         optimizer = optimizer_of(version, self.installed, self.python)
         check_samples(version, wish, optimizer)
         file = file_of(version, await self.reader.manifest(version), optimizer)

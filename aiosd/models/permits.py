@@ -1,11 +1,12 @@
 """Who may do what with one model: its owner, roles by user and group, its visibility, and operators."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiosd.access.principal import Principal, Role
 from aiosd.errors import Denied, InvalidArgument, NotFound
 from aiosd.models.model import Model, ModelRole, Visibility
+from aiosd.models.version import Version, VersionState
 
 MOST_ROLES = 1000
 
@@ -48,6 +49,20 @@ def check(model: Model, caller: Caller, least: ModelRole, doing: str) -> None:
         hint=f"ask {model.owner}, its owner: aiosctl {_command(model.kind)} set {model.name} --role {caller.name}={least.name.lower()}",
         model=model.name, user=caller.name, role=role.name.lower(), needed=least.name.lower(),
     )  # fmt: skip
+
+
+def check_allows(by: Caller) -> None:
+    """What is allowed is so for everybody: whoever has made a model does not decide alone that it does no harm. Raises Denied."""
+    if by.principal.role < Role.OPERATOR:
+        raise Denied(
+            f"{by.name} may not allow what is flagged: that takes the role operator, and {by.name} has {by.principal.role}",
+            hint="ask an operator to look at it; for yourself, as its owner: aiosctl model checkout --allow-pickle", user=by.name,
+        )  # fmt: skip
+
+
+def allowed(version: Version, by: Caller, why: str) -> Version:
+    """Of a version that is flagged; the reasons stay, with this one."""
+    return replace(version, state=VersionState.ALLOWED, reasons=(*version.reasons, f"allowed by {by.name}: {why}"))
 
 
 def unknown(kind: str, name: str) -> NotFound:

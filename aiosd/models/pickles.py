@@ -49,6 +49,7 @@ class Made:
     state: object = None
     items: list[object] = field(default_factory=list)
     pairs: list[tuple[object, object]] = field(default_factory=list)
+    times_set: int = 0
 
     @property
     def made_by(self) -> str:
@@ -93,6 +94,9 @@ class Walk:
 
     def built(self, made: Made) -> None:
         """Called when the state of an object is set; where a format puts raw bytes behind that, its walk moves `at`."""
+
+    def setting(self, target: object) -> None:
+        """Called when the state of anything is set, before `built`."""
 
     def push(self, value: object) -> None:
         self.stack.append(value)
@@ -161,7 +165,9 @@ def _object(walk: Walk, _: object) -> None:
 def _build(walk: Walk, _: object) -> None:
     state, made = walk.pop(), walk.stack[-1]
     if isinstance(made, Made):
-        made.state = state
+        made.state, made.times_set = state, made.times_set + 1
+    walk.setting(made)
+    if isinstance(made, Made):
         walk.built(made)
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from aiosd.access.principal import Principal
 from aiosd.models.diff import TensorDiff
+from aiosd.models.findings import ScanFinding
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.version import Kind, Lineage, Schema, Version, VersionState
@@ -393,6 +394,9 @@ class Vault(Protocol):
 
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         """The chunks of it that are not in the store (any more); none: it is whole, as far as is known."""
+
+    async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
+        """What the scanner says of it, in a process of its own with limits. Raises DataLoss, Exhausted, DiskFull."""
 
     async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:
         """Remove what is stored, older than `grace_s`, and not among the digests of `live`, which is read once, from now on."""

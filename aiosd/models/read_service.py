@@ -1,12 +1,13 @@
 """What looks at models: finds versions by their references, lists, compares, and hands out what was registered."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from aiosd.access.principal import Principal, Role
 from aiosd.errors import Denied, FailedPrecondition, InvalidArgument, NotFound, StorageCorrupt
-from aiosd.models import diff, permits, references
+from aiosd.models import diff, permits, references, signing
 from aiosd.models.history import SHORT, Graph
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
 from aiosd.models.model import Model, ModelRole, Move, Reference, RefKind, Signature
@@ -223,13 +224,37 @@ class ModelReader:
         job_id  the caller's job that reads it: it stays for as long as that has not ended
         """
         found = await self.find(kind, text, by)
-        check_usable(found.version, by, permits.role_of(found.model, by), allow_flagged=allow_flagged)
+        await self.check_usable(found, by, allow_flagged=allow_flagged)
         if job_id:
             await self.reads(job_id, found.version, by.principal)
         principal = by.principal
         target = Source(to, principal.uid, principal.gid, principal.name)
         async for step in self.vault.give(await self.manifest(found.version), target):
             yield step if isinstance(step, Progress) else Given(step, found.version)
+
+    async def check_usable(self, found: Found, by: Caller, *, allow_flagged: bool = False) -> None:
+        """For whatever hands out the content of a version.
+
+        raises  FailedPrecondition for one that is damaged, flagged, or not signed where the model requires it; Denied where the caller may not say otherwise
+        """
+        check_usable(found.version, by, permits.role_of(found.model, by), allow_flagged=allow_flagged)
+        if found.model.require_signature and not await self._is_signed(found):
+            name = f"{found.model.name}@{found.version.id[:SHORT]}"
+            raise FailedPrecondition(
+                f"{name} is not signed by a key that {found.model.name} trusts, and it requires that",
+                hint=f"whoever has one of these keys ({', '.join(id_[:SHORT] for id_ in found.model.trusted_keys)}): aiosctl model sign {name} --key FILE",
+                version=found.version.id,
+            )  # fmt: skip
+
+    async def _is_signed(self, found: Found) -> bool:
+        trusted, manifest = found.model.trusted_keys, await self.manifest(found.version)
+        for one in await self.store.signatures(found.version.id):
+            key = bytes.fromhex(trusted.get(one.key_id, ""))
+            if not key:
+                continue
+            if await asyncio.to_thread(signing.is_right, key, one.signature, found.version, manifest):
+                return True
+        return False
 
 
 def check_usable(version: Version, by: Caller, role: ModelRole, *, allow_flagged: bool) -> None:

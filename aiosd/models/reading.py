@@ -22,6 +22,10 @@ class Malformed(Unreadable):
     """The file is not what it says it is: cut off, contradictory, or made to do harm."""
 
 
+class Harmful(Malformed):
+    """The file is made to do harm to whoever unpacks it."""
+
+
 class TooMuch(Unreadable):
     """The file may be well, but reading it would take more than a reader is given."""
 
@@ -97,6 +101,12 @@ class Region:
         if self._items_left < 0:
             raise TooMuch(f"it consists of more than {self.limits.items} items")
 
+    def part(self, offset: int, size: int) -> "Region":
+        """The bytes of a member, as a file of their own: what is spent on it is spent on the whole."""
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise Malformed(f"{size} bytes at offset {offset} are claimed, the file has {self.size}")
+        return _Part(self, offset, size)
+
     def _fetch(self, offset: int, count: int) -> bytes:
         self._read_left -= count
         if self._read_left < 0:
@@ -106,6 +116,19 @@ class Region:
         if len(data) != count:
             raise Malformed(f"the file ended at offset {offset + len(data)} while it was read; it had {self.size} bytes before")
         return data
+
+
+class _Part(Region):
+    def __init__(self, whole: Region, offset: int, size: int) -> None:
+        self.limits, self.size, self._whole, self._offset = whole.limits, size, whole, offset
+
+    def read(self, offset: int, count: int) -> bytes:
+        if offset < 0 or count < 0 or offset + count > self.size:
+            raise Malformed(f"{count} bytes at offset {offset} are claimed, there are {self.size}")
+        return self._whole.read(self._offset + offset, count)
+
+    def spend(self, items: int = 1) -> None:
+        self._whole.spend(items)
 
 
 class Cursor:

@@ -74,7 +74,9 @@ class ModelSender:
             raise InvalidArgument(f"{wish.base} is no version of {model.name}", hint="the base is a version of the same model", field="base")
         versions = await self._with_history(found, graph, base) if wish.history else [one.version for one in found]
         versions = sorted({version.id: version for version in versions}.values(), key=lambda version: version.number)
-        for version in versions:
+        for one in found:
+            await self.reader.check_usable(one, by, allow_flagged=wish.allow_flagged)
+        for version in versions:  # of those before them no signature is asked, as nobody is told to use them
             check_usable(version, by, permits.role_of(model, by), allow_flagged=wish.allow_flagged)
         branches = {one.version.id: _branch(text, references) for text, one in zip(wish.refs, found, strict=True)}
         manifests = [await self.reader.manifest(version) for version in versions]
@@ -92,7 +94,7 @@ class ModelSender:
                 f"the format {wish.form} holds one version, as it is", hint="a bundle holds several, a history, or a difference", field="format"
             )
         version, model = found[0].version, found[0].model
-        check_usable(version, by, permits.role_of(model, by), allow_flagged=wish.allow_flagged)
+        await self.reader.check_usable(found[0], by, allow_flagged=wish.allow_flagged)
         tag = parse_ref(wish.refs[0]).name or version.id[:SHORT]
         to = _source(wish.path, by, wish.form)
         async with closing(self.reader.vault.lay(to, version, await self.reader.manifest(version), tag.replace("/", "-"), replace=wish.replace)) as steps:

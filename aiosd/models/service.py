@@ -19,10 +19,11 @@ from aiosd.models.permits import Caller
 from aiosd.models.ports import Lineages, ModelChanges, Progress, Received, RefChange, Registered, Source, Taken, Use, UseRole
 from aiosd.models.read_service import ModelReader
 from aiosd.models.references import parse_inside
-from aiosd.models.version import Kind, Lineage, Version
+from aiosd.models.version import Kind, Lineage, Version, VersionState
 
 Step = TypeVar("Step")
 Came = TypeVar("Came", Taken, Received)
+_AT_REGISTRATION = "when it was registered"
 
 log = structlog.get_logger("models")
 
@@ -63,6 +64,8 @@ class ModelService:
         if answered is not None:
             yield answered
             return
+        if draft.allow_flagged:
+            permits.check_allows(by)
         if not vouched:
             draft = replace(draft, lineage=await self.lineage(draft.lineage, by.principal))
         model = await self.model_for(draft, by)
@@ -150,6 +153,8 @@ class ModelService:
             commit = commit_of(draft, taken.manifest, taken.schema, tuple(parents), by.name, now_s)
             last = await store.last_number(model.kind, model.name)
             version = version_of(model, last, commit, taken.manifest, taken.stored_bytes, taken.findings)
+            if draft.allow_flagged and version.state is VersionState.FLAGGED:
+                version = permits.allowed(version, by, _AT_REGISTRATION)
             moves = [RefChange(model.kind, model.name, Move(draft.branch, RefKind.BRANCH, tip, version.id, by.name, now_s, headline(draft.message)), tip)]
             moves += [RefChange(model.kind, model.name, Move(tag, RefKind.TAG, "", version.id, by.name, now_s, "registered"), "") for tag in draft.tags]
             await store.commit(ModelChanges(
@@ -167,6 +172,7 @@ class ModelService:
         changes = ModelChanges(
             chunks=taken.chunks, tensors={parent.commit.manifest: taken.tensors}, requests=self._request(draft, parent, by, now_s),
             uses=_made(draft, parent, now_s),
+            states=[permits.allowed(parent, by, _AT_REGISTRATION)] if draft.allow_flagged and parent.state is VersionState.FLAGGED else [],
         )  # fmt: skip
         await self.care.store.commit(changes)
         await self.care.heal([chunk.digest for chunk in taken.chunks])

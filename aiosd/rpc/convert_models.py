@@ -53,6 +53,7 @@ def from_register(wire: pb.RegisterRequest) -> Draft:
         visibility=visibility_named(wire.visibility),
         lineage=_from_lineage(wire.environment, wire.job_id),
         key=text(wire.idempotency_key, "", "idempotency_key", NAME),
+        allow_flagged=wire.allow_flagged,
     )
 
 
@@ -110,6 +111,8 @@ def from_set(wire: pb.SetModelRequest) -> ModelChange:
         group=text(wire.group, "", "group", NAME) if wire.HasField("group") else None,
         roles={needed(name, "", "roles", NAME): role_named(role) for name, role in wire.roles.items()},
         require_signature=wire.require_signature if wire.HasField("require_signature") else None,
+        trust=tuple(wire.trust_keys),
+        distrust=texts(wire.distrust_keys, "", "distrust_keys", CHOICES),
         keep_last=amount(wire.keep_last, "", "keep_last") if wire.HasField("keep_last") else None,
         keep_for_s=seconds(wire.keep_for_s, "", "keep_for_s") if wire.HasField("keep_for_s") else None,
     )
@@ -265,6 +268,7 @@ def to_model(view: ModelView) -> pb.Model:
         size=summary.size,
         stored_bytes=summary.stored_bytes,
         created_at_s=model.created_at_s,
+        trusted_keys=model.trusted_keys,
     )
 
 

@@ -14,6 +14,7 @@ from aiosd.models.optimize_service import ModelOptimizer
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Progress
 from aiosd.models.read_service import MOST_A_PAGE, ModelReader
+from aiosd.models.safety_service import ModelSafety
 from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
 from aiosd.rpc import convert_models as convert
@@ -24,6 +25,7 @@ from aiosd.rpc.fields import amount, needed, printable, seconds, text
 from aiosd.rpc.limits import NAME, PATH, TEXT
 from aiosd.rpc.models_carry import CarryCalls
 from aiosd.rpc.models_optimize import OptimizeCalls, Submit
+from aiosd.rpc.models_safety import SafetyCalls
 from aiosd.rpc.needs import JobCalls, OutputCalls
 from aiosd.rpc.streams import closing
 
@@ -38,6 +40,7 @@ class ModelServices:
     reader: ModelReader
     sender: ModelSender
     optimizer: ModelOptimizer
+    safety: ModelSafety
     groups_of: Callable[[str, int], frozenset[str]]
 
     def by(self) -> Caller:
@@ -46,7 +49,7 @@ class ModelServices:
         return Caller(principal, partial(self.groups_of, principal.name, principal.gid))
 
 
-class ModelsServicer(CarryCalls, OptimizeCalls):
+class ModelsServicer(CarryCalls, OptimizeCalls, SafetyCalls):
     """`submit`: Jobs.Submit, for what runs as a job."""
 
     def __init__(self, services: ModelServices, jobs: JobCalls, outputs: OutputCalls, submit: Submit) -> None:

@@ -17,6 +17,7 @@ from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelStore
 from aiosd.models.read_service import Given, ModelReader
 from aiosd.models.receive_service import ModelReceiver
+from aiosd.models.safety_service import ModelSafety
 from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService, Registration
 from aiosd.models.version import Kind
@@ -53,7 +54,7 @@ class ModelWorld:
         self.vault = FakeVault(self.directory / "vault")
         self.reader = ModelReader(self.store, self.vault)
         self.care = ModelCare(self.store, self.vault, self.reader, self._tick, lambda user: self.limits.get(user, 0), lambda: 1 << 40, self.steps.append)
-        self.models, self.moves = ModelService(self.care), ModelMoves(self.care)
+        self.models, self.moves, self.safety = ModelService(self.care), ModelMoves(self.care), ModelSafety(self.care)
         self.sender = ModelSender(self.reader, ModelReceiver(self.models))
 
     def _tick(self) -> float:
@@ -63,7 +64,7 @@ class ModelWorld:
     @property
     def services(self) -> ModelServices:
         optimizer = ModelOptimizer(self.reader, "/usr/bin/python3", lambda package: package in self.installed)
-        return ModelServices(self.models, self.moves, self.care, self.reader, self.sender, optimizer, groups_of)
+        return ModelServices(self.models, self.moves, self.care, self.reader, self.sender, optimizer, self.safety, groups_of)
 
     def file(self, content: str | bytes, name: str = "model.bin") -> str:
         path = self.directory / name

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aiosd.errors import AiosError, AlreadyExists, Conflict, DataLoss, InvalidArgument, NotFound
 from aiosd.models import searching
+from aiosd.models.findings import ScanFinding
 from aiosd.models.history import conflict
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, decode_manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, Signature
@@ -247,6 +248,7 @@ class FakeVault:
         self.held: asyncio.Event | None = None
         self.findings: tuple[str, ...] = ()
         self.schema = Schema("other")
+        self.scanned: list[ScanFinding] = []
         self.taking: list[set[str]] = []
         self.swept = 0
 
@@ -313,6 +315,9 @@ class FakeVault:
                     bad.add(entry.digest)
             yield Progress(manifest.size, manifest.size)
         yield sorted(bad)
+
+    async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
+        return self.scanned
 
     async def scrub(self, share: float) -> Sequence[str]:
         return [path.name for path in self.root.glob("*") if path.is_file() and digest_of(path.read_bytes()) != path.name]

@@ -317,10 +317,16 @@ def test_an_encrypted_store_keeps_nothing_that_can_be_read(tmp_path: Path) -> No
         assert b"a secret" not in b"".join(secret.vault.layout.path(place).read_bytes() for place in secret.vault.layout.places())
         assert (await secret.give(taken.manifest, tmp_path / "copy")).read_bytes() == data
         key.write_text("f0" * 32)
-        with pytest.raises(DataLoss, match="another key"):
-            await secret.read(taken.manifest, "model")
+        for work in (secret.read(taken.manifest, "model"), secret.take(path), secret.verify(taken.manifest)):
+            with pytest.raises(ConfigError, match="is not the one that the store of models in"):
+                await work
+        key.write_text("0f" * 32)
+        assert await secret.read(taken.manifest, "model") == data  # and nothing was taken for damaged
 
     asyncio.run(story())
+    for settings, why in (({"key_file": ""}, "is encrypted, and no key is configured"), ({"key_file": str(tmp_path / "gone")}, "cannot be read: No such file")):
+        with pytest.raises(ConfigError, match=why):
+            World(tmp_path, **settings)
     key.chmod(0o644)
     with pytest.raises(ConfigError, match="others can read"):
         secret.vault.start(passable=False)

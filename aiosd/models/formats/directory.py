@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+from aiosd.models.findings import ScanFinding
 from aiosd.models.formats import registry, savedmodel
 from aiosd.models.formats.dtypes import parameters_of
 from aiosd.models.reading import Contents, Limits, Malformed, Region, StoredTensor, TooMuch, Unreadable, clean, metadata_of, shown
@@ -39,6 +40,7 @@ class Inspection:
 
     schema: Schema = Schema()
     files: Mapping[str, FileReport] = field(default_factory=dict)
+    findings: Sequence[ScanFinding] = ()
 
     @property
     def refused(self) -> Mapping[str, str]:

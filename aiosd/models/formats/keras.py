@@ -8,7 +8,7 @@ from aiosd.models.reading import Contents, Malformed, Region, TooMuch, clean, me
 from aiosd.models.version import Schema, Tensor
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+CONFIG, METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _HDF5_SUFFIXES = (".h5", ".hdf5", ".keras", ".weights")
 _NOT_READ = "its weights are HDF5, which is not read here: their number and names are not known"
 _UNDEFINED = (1 << 64) - 1
@@ -16,8 +16,18 @@ _UNDEFINED = (1 << 64) - 1
 
 def matches(name: str, head: bytes) -> bool:
     first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
-    is_archive = head.startswith(zipped.MAGIC) and (name.endswith(".keras") or first in (_METADATA.encode(), _CONFIG.encode()))
+    is_archive = head.startswith(zipped.MAGIC) and (name.endswith(".keras") or first in (METADATA.encode(), CONFIG.encode()))
     return is_archive or (head.startswith(HDF5_MAGIC) and name.endswith(_HDF5_SUFFIXES)) or (name.endswith((".keras", ".h5")))
+
+
+def hdf5_at(region: Region) -> int | None:
+    """Where HDF5 begins: its libraries look at the beginning, then at 512 bytes, and at twice as many again and again. None: it is none."""
+    at = 0
+    while at + len(HDF5_MAGIC) <= region.size:
+        if region.read(at, len(HDF5_MAGIC)) == HDF5_MAGIC:
+            return at
+        at = 2 * at or 512
+    return None
 
 
 def read(region: Region) -> Contents:
@@ -27,9 +37,9 @@ def read(region: Region) -> Contents:
     if region.head(4) != zipped.MAGIC:
         raise Malformed("it is neither an archive of Keras 3 nor HDF5")
     members = zipped.members(region)
-    if _CONFIG not in members or _METADATA not in members:
-        raise Malformed(f"an archive of Keras has the members {_CONFIG} and {_METADATA}")
-    about, config = _json(region, members, _METADATA), _json(region, members, _CONFIG)
+    if CONFIG not in members or METADATA not in members:
+        raise Malformed(f"an archive of Keras has the members {CONFIG} and {METADATA}")
+    about, config = _json(region, members, METADATA), _json(region, members, CONFIG)
     layers = list(_layers(config))
     return Contents(
         Schema(

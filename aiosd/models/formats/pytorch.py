@@ -11,12 +11,12 @@ from aiosd.models.reading import Contents, Malformed, Region, StoredTensor, show
 from aiosd.models.version import Schema
 
 _SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pt2", ".jit", ".ts", ".torchscript")
-_MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")  # LONG1 of torch's magic number, STOP; after two bytes of protocol
+MAGIC = bytes.fromhex("8a0a6cfc9c46f9206aa850192e")  # LONG1 of torch's magic number, STOP; after two bytes of protocol
 _MEMBERS = (b"/data.pkl", b"/version", b"/byteorder", b"/constants.pkl")
 
 
 def matches(name: str, head: bytes) -> bool:
-    if head[2:].startswith(_MAGIC):
+    if head[2:].startswith(MAGIC):
         return True
     if not head.startswith(zipped.MAGIC):
         return False

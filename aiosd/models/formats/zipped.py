@@ -1,18 +1,22 @@
 """ZIP archives as models use them: where each member lies, and the small ones unpacked in bounded memory."""
 
+import stat
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiosd.models.reading import Malformed, Region, TooMuch, shown
+from aiosd.models.reading import Harmful, Malformed, Region, TooMuch, shown
 
 MAGIC = b"PK\x03\x04"
-_END, _END_BYTES, _LONGEST_COMMENT = b"PK\x05\x06", 22, 65535
+END, _END_BYTES, _LONGEST_COMMENT = b"PK\x05\x06", 22, 65535
 _END64, _LOCATOR64, _LOCATOR64_BYTES = b"PK\x06\x06", b"PK\x06\x07", 20
 _ENTRY, _ENTRY_BYTES, _LOCAL_BYTES = b"PK\x01\x02", 46, 30
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 1
+_UNIX = 3
 _IN_EXTRA = 0xFFFFFFFF
+_DESCRIPTOR_BYTES = 24  # what may stand behind a member: its sizes, where they were not known before
+_BOMB, _BOMB_BYTES = 200, 4 << 30  # so many times what it takes, and so much in all: no model is packed so well
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +29,11 @@ class Member:
     unpacked: int
     method: int
     flags: int
+    mode: int = 0  # as of a file of Unix; 0: not said
 
 
 def members(region: Region) -> Mapping[str, Member]:
-    """Every member by its name. Raises Malformed for two of one name and for members that lie over each other."""
+    """Every member by its name. Raises Malformed for two of one name, for members that lie over each other or lead elsewhere, and for a bomb."""
     count, at, end = _directory(region)
     if count * _ENTRY_BYTES > end - at:
         raise Malformed(f"its directory claims {count} members in {end - at} bytes")
@@ -38,9 +43,45 @@ def members(region: Region) -> Mapping[str, Member]:
         member, at = _entry(region, at, end)
         if member.name in found:
             raise Malformed(f"there are two members {shown(member.name)}")
+        refuse_escape(member.name, member.mode)
         found[member.name] = member
     _refuse_overlaps(found)
+    total = sum(member.unpacked for member in found.values())
+    if total > _BOMB_BYTES and total > _BOMB * region.size:
+        raise Harmful(f"its {region.size} bytes claim to unpack to {total}: it is made to fill whatever unpacks it")
     return found
+
+
+def refuse_escape(name: str, mode: int = 0) -> None:
+    """Raises Harmful for a member of an archive that would lie elsewhere, or be no file, when it is unpacked."""
+    if name.startswith("/") or "\\" in name or "\0" in name or ".." in name.split("/") or name[1:2] == ":":
+        raise Harmful(f"member {shown(name)} leads out of the archive")
+    kind = stat.S_IFMT(mode)
+    if kind and kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise Harmful(f"member {shown(name)} is a {'link' if kind == stat.S_IFLNK else 'device, or the like'}, and no file")
+
+
+def oddity(region: Region, found: Mapping[str, Member]) -> str:
+    """Why different programs may see different archives in this file; "": they do not.
+
+    One that has another directory, or members that its directory does not name, looks harmless to those who read it otherwise.
+    """
+    _, directory, end = _directory(region)
+    tail = _tail(region)
+    at = region.size - len(tail) + tail.rfind(END)
+    (comment,) = region.unpack("<H", at + _END_BYTES - 2)
+    if at + _END_BYTES + comment != region.size or at - end not in (0, _LOCATOR64_BYTES + 56):
+        return "something lies around its directory that does not belong to it"
+    reached, before = 0, "its beginning"
+    for member in sorted(found.values(), key=lambda one: one.header):
+        if member.header - reached > (_DESCRIPTOR_BYTES if reached else 0):
+            return f"{member.header - reached} bytes behind {before} belong to no member"
+        flags, method, length = region.unpack("<6xHH16xH2x", member.header)
+        name = region.read(member.header + _LOCAL_BYTES, length).decode("utf-8" if flags & 0x800 else "cp437", errors="replace")
+        if (name, method) != (member.name, member.method):
+            return f"member {shown(member.name)} says otherwise of itself than its directory does"
+        reached, before = place(region, member) + member.size, shown(member.name)
+    return f"{directory - reached} bytes before its directory belong to no member" if directory - reached > _DESCRIPTOR_BYTES else ""
 
 
 def place(region: Region, member: Member) -> int:
@@ -50,6 +91,18 @@ def place(region: Region, member: Member) -> int:
     if signature != MAGIC or at + member.size > region.size:
         raise Malformed(f"member {shown(member.name)} is not at offset {member.header}, or leaves the file")
     return at
+
+
+def ends_as_archive(region: Region) -> bool:
+    """Whether a directory is at its end, where those look who do not mind how a file begins."""
+    tail = _tail(region)
+    found = tail.rfind(END)
+    if found < 0 or len(tail) - found < _END_BYTES:
+        return False
+    at = region.size - len(tail) + found
+    (size,) = region.unpack("<I", at + 12)
+    is_wide = at >= _LOCATOR64_BYTES and region.read(at - _LOCATOR64_BYTES, 4) == _LOCATOR64
+    return is_wide or (0 < size <= at and region.read(at - size, 4) == _ENTRY)
 
 
 def is_plain(member: Member) -> bool:
@@ -72,6 +125,16 @@ def unpack(region: Region, member: Member) -> bytes:
     return data
 
 
+def beginning(region: Region, member: Member, count: int) -> bytes:
+    """Its first bytes, at least where it is packed as usual. Raises TooMuch."""
+    if member.flags & _ENCRYPTED or member.method != _DEFLATED:
+        raise TooMuch(f"member {shown(member.name)} is encrypted, or packed by method {member.method}, which is not read here")
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(region.read(place(region, member), min(member.size, 4 * count)), count)
+    except zlib.error as error:
+        raise Malformed(f"member {shown(member.name)} is damaged: {error}") from None
+
+
 def _inflate(data: bytes, member: Member) -> bytes:
     try:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, member.unpacked + 1)
@@ -81,12 +144,11 @@ def _inflate(data: bytes, member: Member) -> bytes:
 
 def _directory(region: Region) -> tuple[int, int, int]:
     """(members, offset, end) of the central directory."""
-    tail_at = max(0, region.size - _END_BYTES - _LONGEST_COMMENT)
-    tail = region.read(tail_at, region.size - tail_at)
-    found = tail.rfind(_END)
+    tail = _tail(region)
+    found = tail.rfind(END)
     if found < 0 or len(tail) - found < _END_BYTES:
         raise Malformed("it is cut off: a ZIP archive has its directory at its end")
-    at = tail_at + found
+    at = region.size - len(tail) + found
     count, size, offset = region.unpack("<10xHII", at)
     if at >= _LOCATOR64_BYTES and region.read(at - _LOCATOR64_BYTES, 4) == _LOCATOR64:
         (end64,) = region.unpack("<Q", at - _LOCATOR64_BYTES + 8)
@@ -98,8 +160,13 @@ def _directory(region: Region) -> tuple[int, int, int]:
     return int(count), int(offset), int(offset + size)
 
 
+def _tail(region: Region) -> bytes:
+    count = min(region.size, _END_BYTES + _LONGEST_COMMENT)
+    return region.read(region.size - count, count)
+
+
 def _entry(region: Region, at: int, end: int) -> tuple[Member, int]:
-    signature, flags, method, size, unpacked, name, extra, comment, header = region.unpack("<4s4xHH8xIIHHH8xI", at)
+    signature, maker, flags, method, size, unpacked, name, extra, comment, attributes, header = region.unpack("<4sxB2xHH8xIIHHH4xII", at)
     behind = at + _ENTRY_BYTES + name + extra + comment
     if signature != _ENTRY or behind > end:
         raise Malformed(f"there is no member at offset {at} of its directory")
@@ -107,7 +174,7 @@ def _entry(region: Region, at: int, end: int) -> tuple[Member, int]:
     sizes = [unpacked, size, header]
     if _IN_EXTRA in sizes:
         sizes = _wide(region.read(at + _ENTRY_BYTES + name, extra), sizes, text)
-    return Member(text, sizes[2], sizes[1], sizes[0], method, flags), behind
+    return Member(text, sizes[2], sizes[1], sizes[0], method, flags, attributes >> 16 if maker == _UNIX else 0), behind
 
 
 def _wide(extra: bytes, sizes: list[int], name: str) -> list[int]:

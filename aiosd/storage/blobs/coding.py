@@ -65,6 +65,13 @@ class Coder:
             raise StorageCorrupt(f"chunk {digest} cannot be decompressed: {error}", digest=digest) from None
         raise StorageCorrupt(f"chunk {digest} cannot be decoded: it says that it is {encoding}", digest=digest)
 
+    def opens(self, payload: bytes, plain: bytes) -> bool:
+        """Whether `payload` is what this key has made of `plain`, under the digest that reads the same."""
+        try:
+            return self._open(payload, plain.hex()) == plain
+        except StorageCorrupt:
+            return False
+
     def ratio(self, data: bytes | memoryview) -> float:
         """What is left of a sample when it is compressed."""
         return len(self._pack(data)) / max(1, len(data))

@@ -134,7 +134,6 @@ def test_what_only_looks_changes_nothing() -> None:
         "LogReferences",
         "ListReferences",
         "Diff",
-        "Scan",
         "VerifySignature",
         "Missing",
         "FetchChunks",

@@ -3,9 +3,11 @@
 Ends with 0 when each was read or refused in the reader's own words; anything else, also a limit that is met, is a fault of a reader.
 """
 
+import gzip
 import io
 import resource
 import sys
+import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +19,29 @@ from hypothesis import strategies as st
 
 from aiosd.models.formats import registry, savedmodel
 from aiosd.models.pickles import Walk
-from aiosd.models.reading import Limits, Region, Unreadable
+from aiosd.models.reading import Harmful, Limits, Region, Unreadable
+from aiosd.models.scanning.files import scan
 from tests.unit.models.formats import builders, frameworks
+from tests.unit.models.scanning.evil import families
 
 LIMITS = Limits(read_bytes=8 << 20, items=100_000, unpacked_bytes=1 << 20)
 MEMORY_BYTES, CPU_S_PER_EXAMPLE = 1 << 30, 0.5
 PARTS = ["text", frameworks.Wrapped(np.arange(6.0)), frameworks.Wrapped(np.array([None], dtype=object), align=False)]
+
+
+def npy(array: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=True)
+    return out.getvalue()
+
+
+def tar_of(name: str, data: bytes) -> bytes:
+    out, info = io.BytesIO(), tarfile.TarInfo(name)
+    info.size = len(data)
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
 
 VALID = {
     "a.safetensors": [builders.safetensors({"a": np.ones(2), "b": np.ones(3, np.int8)}, {"format": "pt"})],
@@ -33,6 +52,9 @@ VALID = {
     "saved_model.pb": [frameworks.saved_model()],
     "a.keras": [frameworks.keras(), frameworks.hdf5(), frameworks.hdf5(2)],
     "a.joblib": [frameworks.joblib_dump(PARTS), zlib.compress(frameworks.joblib_dump(PARTS))],
+    "a.pkl": list(families("/nowhere").values()),
+    "a.npy": [npy(np.ones(3)), npy(np.array([None], dtype=object))],
+    "a.tar": [tar_of("a", b"text"), gzip.compress(tar_of("b/c", families("/nowhere")["inst"]))],
     "variables.index": [frameworks.tf_index({"w": (1, [2, 3], 0, 24), "wz": (9, [], 24, 8)})],
 }
 NUMBERS = [
@@ -74,6 +96,10 @@ def read(name: str, data: bytes) -> None:
             msgspec.json.encode(registry.read(name, io.BytesIO(data), LIMITS))
             Walk(Region(io.BytesIO(data), LIMITS)).load()
     except Unreadable as error:
+        assert str(error)
+    try:
+        msgspec.json.encode(scan(name, io.BytesIO(data)))
+    except Harmful as error:
         assert str(error)
 
 
