@@ -11,6 +11,7 @@ from aios.versions import MODEL, Diff, Garbage, Merge, Model, Move, OnProgress, 
 
 if TYPE_CHECKING:
     from aios._channel import Channel
+    from aios._source import HasFileno
     from aios.v1 import models_pb2 as pb
 
 Answer = TypeVar("Answer", "pb.RegisterResponse", "pb.CheckoutResponse", "pb.VerifyResponse")
@@ -34,7 +35,7 @@ class StoreCalls:
     def register(
         self,
         name: str,
-        path: "str | os.PathLike[str]",
+        path: "str | os.PathLike[str] | int | HasFileno",
         *,
         branch: str = "main",
         message: str = "",
@@ -46,31 +47,37 @@ class StoreCalls:
         tags: Sequence[str] = (),
         expected: str = "",
         visibility: str = "",
+        upload: bool | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> Version:
-        """Register the file or directory at `path` as the next version on `branch`.
+        """Register the file or directory at `path`, or an open file, as the next version on `branch`.
 
-        The daemon reads it itself, as the caller; nothing travels. Where the branch is at just this already, that version comes
+        A daemon of this machine reads it itself, as the caller; nothing travels. To one elsewhere it is uploaded; what came there before
+        a break is not sent again, neither by this call nor by the next. Where the branch is at just this already, that version comes
         back with `existed`. A break of the connection is survived: the call is repeated under the same key.
 
         card        Markdown
+        upload      send the bytes, or have the daemon read them; None: as it is on this machine or not
         visibility  of a new model: "private" (the default), "group" or "everyone"
         raises      NotFound, Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), FailedPrecondition
                     (it changed while it was read)
         """
         from uuid import uuid4
 
-        from aios import _convert_models
+        from aios import _convert_models, _source
         from aios._provenance import environment
         from aios.v1 import models_pb2 as pb
 
+        deadline = None if timeout is None else time.monotonic() + self._channel.allowed(timeout)
         request = pb.RegisterRequest(
-            model=_text(name, "name"), kind=self._wire_kind, path=os.path.abspath(os.fspath(path)), branch=branch, message=message,
-            metrics=_metrics(metrics or {}), labels=labels, licence=licence, card=card, description=description, tags=tags, expected=expected,
-            visibility=visibility, job_id=os.environ.get("AIOS_JOB_ID", ""), environment=environment(), idempotency_key=uuid4().hex,
+            model=_text(name, "name"), kind=self._wire_kind, branch=branch, message=message, metrics=_metrics(metrics or {}), labels=labels,
+            licence=licence, card=card, description=description, tags=tags, expected=expected, visibility=visibility,
+            job_id=os.environ.get("AIOS_JOB_ID", ""), environment=environment(), idempotency_key=uuid4().hex,
         )  # fmt: skip
-        last = self._followed("Register", request, pb.RegisterResponse, on_progress, timeout, lambda answer: answer.HasField("version"))
+        _source.name_in(request, path, self._channel, on_progress, deadline, upload=self._is_remote if upload is None else upload)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        last = self._followed("Register", request, pb.RegisterResponse, on_progress, left, lambda answer: answer.HasField("version"))
         return _convert_models.version(last.version, existed=last.existed)
 
     def checkout(
@@ -279,6 +286,10 @@ class StoreCalls:
         from aios.v1 import models_pb2 as pb
 
         return _convert_models.usage(self._channel.unary("Models/Usage", pb.ModelUsageRequest(), pb.ModelUsageResponse, timeout))
+
+    @property
+    def _is_remote(self) -> bool:
+        return not self._channel.target.socket_path
 
     @property
     def _wire_kind(self) -> "pb.StoreKind":

@@ -32,7 +32,10 @@ from aios.versions import (
 )
 
 if TYPE_CHECKING:
+    import os
+
     from aios._model_calls import StoreCalls
+    from aios._source import HasFileno
 
 __all__ = [
     "Change",
@@ -67,14 +70,15 @@ def _calls() -> "StoreCalls":
 
 
 def register(
-    name: str, path: str, *, branch: str = "main", message: str = "", metrics: Mapping[str, float] | None = None, labels: Mapping[str, str] | None = None,
+    name: str, path: "str | os.PathLike[str] | int | HasFileno", *, branch: str = "main", message: str = "",
+    metrics: Mapping[str, float] | None = None, labels: Mapping[str, str] | None = None,
     licence: str = "", card: str = "", description: str = "", tags: Sequence[str] = (), expected: str = "", visibility: str = "",
-    on_progress: OnProgress | None = None, timeout: float | None = None,
+    upload: bool | None = None, on_progress: OnProgress | None = None, timeout: float | None = None,
 ) -> Version:  # fmt: skip
-    """Register the file or directory at `path` as the next version on `branch`; see `StoreCalls.register`."""
+    """Register the file or directory at `path`, or an open file, as the next version on `branch`; see `StoreCalls.register`."""
     return _calls().register(
         name, path, branch=branch, message=message, metrics=metrics, labels=labels, licence=licence, card=card, description=description, tags=tags,
-        expected=expected, visibility=visibility, on_progress=on_progress, timeout=timeout,
+        expected=expected, visibility=visibility, upload=upload, on_progress=on_progress, timeout=timeout,
     )  # fmt: skip
 
 

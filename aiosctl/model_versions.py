@@ -41,6 +41,7 @@ METRIC = Value("name=number", _metric, "accuracy=0.97")
 @click.option("--description", default="", metavar="TEXT", help="Of a new name.")
 @click.option("--expected", default="", metavar="ID", help="Only if the branch is at this version.")
 @click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Of a new name; private where none is given.")
+@click.option("--upload/--by-path", default=None, help="Send the bytes, or have the daemon read them; as it is on this machine or not.")
 @output_options
 def register(
     name: str, path: str, metric: tuple[tuple[str, float], ...], label: tuple[tuple[str, str], ...], card: str | None, visibility: str | None, shape: Shape,
@@ -48,7 +49,8 @@ def register(
 ) -> None:  # fmt: skip
     """Register the file or directory PATH as the next version of the model NAME.
 
-    The daemon reads it itself, as you, and stores only what it does not have yet. Where the branch is at just this already, nothing is made.
+    A daemon of this machine reads it itself, as you; to one elsewhere it is uploaded, and after a break the same command goes on
+    where it was. Only what is not there yet is stored. Where the branch is at just this already, nothing is made.
     """
     text = Path(card).read_text(encoding="utf-8") if card is not None else ""
     with calls(kind) as store, progress_line("registering") as on_progress:

@@ -33,6 +33,7 @@ from aiosd.models.care_service import ModelCare
 from aiosd.models.move_service import ModelMoves
 from aiosd.models.read_service import ModelReader
 from aiosd.models.service import ModelService
+from aiosd.models.upload_service import Uploads
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.device_service import DeviceService
@@ -130,7 +131,9 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
         store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
         settings.gc_grace_s, settings.scrub_days,
     )  # fmt: skip
-    return ModelServices(ModelService(care), ModelMoves(care), care, reader, people.groups_of)
+    models = ModelService(care)
+    uploads = Uploads(models, doors.stage, settings.upload_bytes)
+    return ModelServices(models, ModelMoves(care), care, reader, uploads, people.groups_of)
 
 
 def _role_rules(config: Config) -> RoleRules:

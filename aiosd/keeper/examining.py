@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from aiosd.errors import InvalidArgument
 from aiosd.host import inspecting
+from aiosd.host.identities import Identity
 from aiosd.host.sources import Tree
 from aiosd.models.formats import registry
 from aiosd.models.manifest import Manifest
@@ -20,13 +21,13 @@ def boundaries(path: str, file: BinaryIO) -> Sequence[int] | None:
         return None
 
 
-def examine(tree: Tree, manifest: Manifest) -> tuple[Schema, Sequence[str]]:
+def examine(tree: Tree, manifest: Manifest, identity: Identity | None) -> tuple[Schema, Sequence[str]]:
     """What was taken, in a process with limits, as the user: the schema, and why the version is to be flagged.
 
     It looks at the user's files, after they were read and before they are checked for changes: what it sees is what was taken.
     raises    InvalidArgument for a file that is not what it says it is
     """
-    as_user = (tree.identity.uid, tree.identity.gid) if tree.identity is not None and tree.identity.uid else None
+    as_user = (identity.uid, identity.gid) if identity is not None and identity.uid else None
     found = inspecting.inspect(inspecting.Model(tree.fd, tree.name), as_user)
     for path, why in found.refused.items():
         raise InvalidArgument(f"'{path}' cannot be registered: {why}", hint="it is damaged, or made to do harm", path=tree.path, file=path)

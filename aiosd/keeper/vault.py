@@ -23,6 +23,7 @@ from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
 from aiosd.storage.blobs.settings import BlobSettings, coder_of
+from aiosd.storage.blobs.staging import Staging
 
 log = logs.logger("aiosd.keeper")
 
@@ -58,11 +59,15 @@ class BlobVault:
             self.layout.prepare(passable=passable)
             for left in self.layout.incoming.iterdir():
                 remove_tree(str(left))
+            self._staging().tidy_all()
         except OSError as error:
             raise StorageUnwritable(
                 f"the store of models in {self.layout.root} cannot be used: {error.strerror}", hint="is it writable for the daemon? See models.directory",
                 path=str(self.layout.root),
             ) from None  # fmt: skip
+
+    def _staging(self) -> Staging:
+        return Staging(self.layout.staged, self.settings.staged_s)
 
     async def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
         async with self._scratch() as name, self._slots:
@@ -126,6 +131,7 @@ class BlobVault:
             async with self._giving:
                 giver = Giver(self.layout, Reader(self.layout, coder_of(self.settings), _lookup({})), 0, remove_tree, frozenset(self.pinned()))
                 await asyncio.to_thread(giver.trim, grace_s)
+            await asyncio.to_thread(self._staging().tidy_all)
         return swept
 
     async def _set_aside(self, damaged: Mapping[str, str], known: Mapping[str, Stored]) -> None:

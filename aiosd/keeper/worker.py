@@ -1,6 +1,5 @@
 """The child at work (see host/bywork.py): reads one request, does it, asks the daemon where chunks lie, and says how it ended."""
 
-import errno
 import os
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -8,7 +7,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from aiosd.errors import AiosError, DiskFull, Exhausted, StorageUnwritable
+from aiosd.errors import AiosError, Exhausted
 from aiosd.host import faults
 from aiosd.host.acting import acting_as
 from aiosd.host.directories import remove_tree
@@ -19,6 +18,7 @@ from aiosd.keeper import words
 from aiosd.keeper.examining import boundaries, examine
 from aiosd.models.manifest import Manifest
 from aiosd.models.ports import Source, Stored, Taken
+from aiosd.storage.blobs.disk import explained
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import PRIVATE, Layout
 from aiosd.storage.blobs.reading import Reader
@@ -43,7 +43,7 @@ def main() -> None:
     except MemoryError:
         line.say(words.failed(Exhausted("it takes more memory than this work may have", hint="is the file made to do harm?")))
     except OSError as error:
-        line.say(words.failed(_meaning(error, request.settings.directory)))
+        line.say(words.failed(explained(error, request.settings.directory)))
 
 
 def _done(request: words.Request, line: "_Line") -> words.Word:
@@ -65,7 +65,8 @@ def _take(request: words.Take, line: "_Line") -> Taken:
     settings, layout = request.settings, Layout(Path(request.settings.directory))
     scratch = layout.incoming / request.name
     scratch.mkdir(mode=PRIVATE)
-    tree = Tree(request.source.path, identity_of(request.source))
+    source, identity = request.source, identity_of(request.source)
+    tree = Tree(source.path, None if source.ours else identity, source.descriptor)
     total = tree.open()
     site = Worksite(
         layout, scratch, request.name, coder_of(settings), line.lookup, boundaries, settings.sizes, faults.reached,
@@ -75,7 +76,7 @@ def _take(request: words.Take, line: "_Line") -> Taken:
     try:
         files = taker.take(tree.files())
         manifest = Manifest(tuple(files), tuple(tree.empty_directories), tree.single)
-        schema, findings = examine(tree, manifest)
+        schema, findings = examine(tree, manifest, identity)
         tree.check()
         new = taker.finish()
     finally:
@@ -141,9 +142,3 @@ class _Line:
                 os._exit(1)
             data += part
         return bytes(data)
-
-
-def _meaning(error: OSError, directory: str) -> AiosError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"the disk of {directory} is full; nothing was kept", hint="free some space: aiosctl model gc", path=directory)
-    return StorageUnwritable(f"the store in {directory} cannot be used: {error.strerror}", hint="look at the disk", path=directory, file=str(error.filename))

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import msgspec
 from blake3 import blake3
 
+from aiosd.errors import InvalidArgument
+
+MOST_PATH, MOST_PART = 3072, 255  # bytes; what comes before it takes some of a path, too
 DIGEST_LETTERS = 64  # of BLAKE3 with 256 bits, in lower-case hexadecimal
 
 
@@ -63,3 +66,22 @@ class Manifest:
 def decode_manifest(data: bytes) -> Manifest:
     """Raises msgspec.DecodeError and ValidationError for what `encode` did not write."""
     return msgspec.json.decode(data, type=Manifest)
+
+
+def contents_of(manifest: Manifest) -> str:
+    """What its files are, however they are cut: a client that sends files says by this what must have arrived. The SDK has the same."""
+    files = (f"{entry.digest} {entry.size} {int(entry.executable)} {entry.path}\n" for entry in manifest.files)
+    return digest_of("".join([*files, *(f"{path}/\n" for path in manifest.empty_directories)]).encode())
+
+
+def check_path(path: str) -> str:
+    """The same. Raises InvalidArgument for one that is not relative, leads out of its directory, or is longer than a file system takes."""
+    parts = path.split("/")
+    problem = ""
+    if "\0" in path or any(part in ("", ".", "..") for part in parts):
+        problem = "leads out of its directory"
+    elif len(path.encode()) > MOST_PATH or any(len(part.encode()) > MOST_PART for part in parts):
+        problem = "is longer than a file system takes"
+    if problem:
+        raise InvalidArgument(f"the file {path[:200]!r} {problem}", hint="name it within what is sent, with '/' between its parts", file=path[:200])
+    return path

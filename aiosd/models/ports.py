@@ -211,12 +211,29 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What somebody named: `path` is opened, or made, as the user `uid`."""
+    """What somebody named: `path` is opened, or made, as the user `uid`.
+
+    ours        it lies in a place of the daemon's own, and is only examined as that user
+    descriptor  what this process has open under this number; `path` is then what it is to be called
+    """
 
     path: str
     uid: int
     gid: int
     user: str
+    ours: bool = False
+    descriptor: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file or chunk; `size` is that of all of it. A file's `name` is a relative path, with "/" at its end an empty directory."""
+
+    name: str
+    offset: int
+    data: bytes
+    size: int
+    executable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +291,31 @@ class Vault(Protocol):
 
     async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:
         """Remove what is stored, older than `grace_s`, and not among the digests of `live`, which is read once, from now on."""
+
+
+class Stage(Protocol):
+    """What is on its way here, each user's own. `most`: the bytes that all of it may take. Raises Exhausted, DiskFull, StorageUnwritable."""
+
+    async def uploaded(self, uid: int, upload: str) -> Sequence[tuple[str, int]]:
+        """The files of an upload that are there, and how much of each; directories with a "/" at their end."""
+
+    def upload(self, uid: int, upload: str) -> str:
+        """Where it lies."""
+
+    async def files(self, uid: int, upload: str, pieces: AsyncIterator[Sequence[Piece]], most: int) -> int:
+        """Add to an upload, and make it young again; the bytes that came. Raises InvalidArgument for what does not follow what is there."""
+
+    async def chunks(self, uid: int, pieces: AsyncIterator[Sequence[Piece]], most: int) -> int:
+        """The same for chunks. Raises DataLoss for one that is not what its name says."""
+
+    async def lengths(self, uid: int, digests: Collection[str]) -> Mapping[str, int]:
+        """How much of these chunks is there; -1: all of it."""
+
+    async def read(self, uid: int, digest: str) -> bytes:
+        """A chunk that came whole. Raises NotFound."""
+
+    async def drop(self, uid: int, upload: str = "", chunks: Collection[str] = ()) -> None:
+        """What is not needed any more."""
 
 
 class TensorDiffs(Protocol):

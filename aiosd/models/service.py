@@ -13,7 +13,7 @@ from aiosd.models import permits
 from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import Draft, commit_of, headline, new_model, version_of
 from aiosd.models.history import SHORT, conflict, same_version
-from aiosd.models.manifest import Manifest
+from aiosd.models.manifest import Manifest, contents_of
 from aiosd.models.model import Model, ModelRole, Move, RefKind
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Lineages, ModelChanges, Progress, RefChange, Registered, Source, Taken
@@ -51,12 +51,13 @@ class ModelService:
 
     # Registration
 
-    async def register(self, draft: Draft, path: str, by: Caller) -> AsyncIterator[Progress | Registration]:
-        """Take what lies at `path`, and commit it as the next version of a branch; ends with the Registration.
+    async def register(self, draft: Draft, what: str | Source, by: Caller, contents: str = "") -> AsyncIterator[Progress | Registration]:
+        """Take what lies at the path `what`, and commit it as the next version of a branch; ends with the Registration.
 
+        contents  what it must consist of, see `contents_of`; "": whatever it does
         raises  Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), and what Vault.take does
         """
-        answered = await self._answered(draft, by)
+        answered = await self.answered(draft, by)
         if answered is not None:
             yield answered
             return
@@ -67,7 +68,7 @@ class ModelService:
             raise conflict(draft.model, draft.branch, expected=draft.expected, there=tip)
         parent = await self._version(draft.kind, draft.model, tip) if tip else None
         base = await self.reader.manifest(parent) if parent is not None else None
-        source = Source(path, by.principal.uid, by.principal.gid, by.name)
+        source = what if isinstance(what, Source) else Source(what, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("register.1-before")
         async with _closing(self._take(source, base, model)) as steps:
             async for step in steps:
@@ -75,9 +76,10 @@ class ModelService:
                     yield step
                 else:  # before the iterator is closed: until then nothing that was taken can be swept
                     self.care.reached("register.2-taken")
+                    _check_contents(step.manifest, contents)
                     yield await self._commit_taken(draft, step, tip, by)
 
-    async def _answered(self, draft: Draft, by: Caller) -> Registration | None:
+    async def answered(self, draft: Draft, by: Caller) -> Registration | None:
         """What a call with this key was answered before."""
         before = await self.care.store.registered(by.principal.uid, draft.key) if draft.key else None
         if before is None:
@@ -164,6 +166,13 @@ class ModelService:
         if found is None:
             raise NotFound(f"{model} has no version {id_[:SHORT]}", hint=f"`aiosctl model log --all {model}` lists them", model=model, version=id_)
         return found
+
+
+def _check_contents(manifest: Manifest, contents: str) -> None:
+    if contents and contents_of(manifest) != contents:
+        raise FailedPrecondition(
+            "what arrived is not what was sent; nothing was registered", hint="send all of it again; does somebody write to it?", contents=contents
+        )
 
 
 @asynccontextmanager

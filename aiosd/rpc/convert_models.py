@@ -4,16 +4,17 @@ import re
 from collections.abc import Mapping
 
 from aios.v1 import models_pb2 as pb
+from aiosd.access.principal import Principal
 from aiosd.errors import InvalidArgument
 from aiosd.models.care_service import Collected, Usage
 from aiosd.models.damage import Damage
 from aiosd.models.diff import Diff
 from aiosd.models.draft import Draft
-from aiosd.models.manifest import FileEntry
+from aiosd.models.manifest import FileEntry, check_path
 from aiosd.models.model import Move, Reference, RefKind, Signature
 from aiosd.models.move_service import Wish
 from aiosd.models.permits import role_named, visibility_named
-from aiosd.models.ports import ModelQuery, Progress
+from aiosd.models.ports import ModelQuery, Progress, Source
 from aiosd.models.read_service import ModelView, VersionView
 from aiosd.models.references import MAIN
 from aiosd.models.settings import ModelChange
@@ -54,8 +55,13 @@ def from_register(wire: pb.RegisterRequest) -> Draft:
     )
 
 
-def path_of(wire: pb.RegisterRequest) -> str:
+def source_of(wire: pb.RegisterRequest, by: Principal) -> str | Source:
+    """What is to be registered: what lies at a path, or what the caller's process has open."""
     path = needed(wire.path, "", "path", PATH)
+    if wire.HasField("descriptor"):
+        if not by.pid:
+            raise InvalidArgument("a descriptor is of a process of this machine, and this call is of none", hint="upload the file", field="descriptor")
+        return Source(check_path(path), by.uid, by.gid, by.name, descriptor=(by.pid, amount(wire.descriptor, "", "descriptor")))
     if not path.startswith("/"):
         raise InvalidArgument(f"path is {path[:100]!r}, which is not absolute", hint="write it from the root on", field="path", given=path[:100])
     return path

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from aios.v1 import models_pb2 as pb
-from aios.v1.models_pb2_grpc import ModelsServicer as Wire
 from aiosd.errors import InvalidArgument
 from aiosd.models.care_service import ModelCare
 from aiosd.models.history import strategy_of
@@ -15,12 +14,14 @@ from aiosd.models.permits import Caller
 from aiosd.models.ports import Progress
 from aiosd.models.read_service import MOST_A_PAGE, ModelReader
 from aiosd.models.service import ModelService
+from aiosd.models.upload_service import Uploads
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc import slices
 from aiosd.rpc.auth import caller
 from aiosd.rpc.context import Context
 from aiosd.rpc.fields import amount, needed, seconds, text
 from aiosd.rpc.limits import NAME, PATH, TEXT
+from aiosd.rpc.models_transfer import TransferCalls
 from aiosd.rpc.streams import closing
 
 
@@ -32,6 +33,7 @@ class ModelServices:
     moves: ModelMoves
     care: ModelCare
     reader: ModelReader
+    uploads: Uploads
     groups_of: Callable[[str, int], frozenset[str]]
 
     def by(self) -> Caller:
@@ -40,7 +42,7 @@ class ModelServices:
         return Caller(principal, partial(self.groups_of, principal.name, principal.gid))
 
 
-class ModelsServicer(Wire):
+class ModelsServicer(TransferCalls):
     def __init__(self, services: ModelServices) -> None:
         self._services = services
 
@@ -85,10 +87,13 @@ class ModelsServicer(Wire):
     # Versions
 
     async def Register(self, request: pb.RegisterRequest, context: Context) -> AsyncIterator[pb.RegisterResponse]:
+        draft, by = convert.from_register(request), self._services.by()
         if request.upload_id:
-            raise InvalidArgument("this daemon takes no uploads", hint="give the path of a file or directory on its machine", field="upload_id")
-        draft, path = convert.from_register(request), convert.path_of(request)
-        async with closing(self._services.models.register(draft, path, self._services.by())) as steps:
+            name, contents = needed(request.path, "", "path", PATH), needed(request.contents, "", "contents", NAME)
+            taking = self._services.uploads.register(draft, name, request.upload_id, contents, by)
+        else:
+            taking = self._services.models.register(draft, convert.source_of(request, by.principal), by)
+        async with closing(taking) as steps:
             async for step in steps:
                 if isinstance(step, Progress):
                     yield pb.RegisterResponse(progress=convert.to_progress(step))

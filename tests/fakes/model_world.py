@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from aiosd.access.principal import Principal, Role
+from aiosd.keeper.stage import BlobStage
 from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import Draft
 from aiosd.models.move_service import ModelMoves, Wish
@@ -16,8 +17,10 @@ from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelStore
 from aiosd.models.read_service import Given, ModelReader
 from aiosd.models.service import ModelService, Registration
+from aiosd.models.upload_service import Uploads
 from aiosd.models.version import Kind
 from aiosd.rpc.models import ModelServices
+from aiosd.storage.blobs.staging import Staging
 from tests.fakes.models import FakeModelStore, FakeVault
 
 GROUPS = {"ada": frozenset({"ada", "vision"}), "bob": frozenset({"bob", "vision"}), "eve": frozenset({"eve"})}
@@ -50,6 +53,7 @@ class ModelWorld:
         self.reader = ModelReader(self.store, self.vault)
         self.care = ModelCare(self.store, self.vault, self.reader, self._tick, lambda user: self.limits.get(user, 0), lambda: 1 << 40, self.steps.append)
         self.models, self.moves = ModelService(self.care), ModelMoves(self.care)
+        self.uploads = Uploads(self.models, BlobStage(Staging(self.directory / "staged", 86_400.0)), 1 << 40)
 
     def _tick(self) -> float:
         self.now_s += 1
@@ -57,7 +61,7 @@ class ModelWorld:
 
     @property
     def services(self) -> ModelServices:
-        return ModelServices(self.models, self.moves, self.care, self.reader, groups_of)
+        return ModelServices(self.models, self.moves, self.care, self.reader, self.uploads, groups_of)
 
     def file(self, content: str | bytes, name: str = "model.bin") -> str:
         path = self.directory / name

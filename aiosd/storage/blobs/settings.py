@@ -11,7 +11,7 @@ from aiosd.storage.blobs.cutting import Sizes
 
 
 class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`key_file` "": nothing is encrypted. `at_once`: children at work."""
+    """`key_file` "": nothing is encrypted. `at_once`: children at work. `staged_s`: how long what nobody goes on sending stays; seconds."""
 
     directory: str
     cache_bytes: int = 100 << 30
@@ -19,6 +19,7 @@ class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
     compress: bool = True
     key_file: str = ""
     at_once: int = 2
+    staged_s: float = 86_400.0
 
 
 def coder_of(settings: BlobSettings) -> Coder:
