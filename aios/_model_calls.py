@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from aios._transfer_calls import TransferCalls
 from aios.errors import InvalidArgument
 from aios.units import parse_seconds
-from aios.versions import MODEL, Diff, Garbage, Merge, Model, Move, OnProgress, Reference, Settings, Usage, Verified, Version
+from aios.versions import Diff, Garbage, Merge, Model, Move, OnProgress, Reference, Settings, Usage, Verified, Version
 
 if TYPE_CHECKING:
-    from aios._channel import Channel
     from aios._source import HasFileno
     from aios.v1 import models_pb2 as pb
 
@@ -19,16 +19,12 @@ BEFORE = "-"
 _PAGE = 500
 
 
-class StoreCalls:
+class StoreCalls(TransferCalls):
     """The calls about models, or about datasets: `kind` says which. A `ref` names a version: "digits", "digits:prod", "digits@abc123",
     "digits:main~2", "digits:^1.2". `expected` is the version that a branch must be at; where it is elsewhere, Conflict names both.
 
     timeout  seconds of one call; what reads or copies has none unless one is given
     """
-
-    def __init__(self, channel: "Channel", kind: str = MODEL) -> None:
-        self._channel = channel
-        self._kind = kind
 
     # Versions
 
@@ -69,7 +65,7 @@ class StoreCalls:
         from aios._provenance import environment
         from aios.v1 import models_pb2 as pb
 
-        deadline = None if timeout is None else time.monotonic() + self._channel.allowed(timeout)
+        deadline = self._deadline(timeout)
         request = pb.RegisterRequest(
             model=_text(name, "name"), kind=self._wire_kind, branch=branch, message=message, metrics=_metrics(metrics or {}), labels=labels,
             licence=licence, card=card, description=description, tags=tags, expected=expected, visibility=visibility,
@@ -86,13 +82,24 @@ class StoreCalls:
         to: "str | os.PathLike[str]" = "",
         *,
         allow_flagged: bool = False,
+        download: bool | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> str:
-        """A verified, read-only path of what `ref` names; with `to` a copy of one's own there, which must not exist yet."""
+        """A verified, read-only path of what `ref` names; with `to` a copy of one's own there, which must not exist yet.
+
+        From a daemon elsewhere it is downloaded: without `to` into the user's cache, where the same version lies only once; after a
+        break the same call goes on where it was.
+
+        download  fetch the bytes, or have the daemon put them there; None: as it is on this machine or not
+        """
         from aios.v1 import models_pb2 as pb
 
         target = os.path.abspath(os.fspath(to)) if to else ""
+        if self._is_remote if download is None else download:
+            from aios import _download
+
+            return _download.download(self._held(ref, allow_flagged, timeout), target, on_progress, self._deadline(timeout))
         request = pb.CheckoutRequest(ref=ref, kind=self._wire_kind, job_id=os.environ.get("AIOS_JOB_ID", ""), to=target, allow_flagged=allow_flagged)
         return str(self._followed("Checkout", request, pb.CheckoutResponse, on_progress, timeout, lambda answer: bool(answer.path)).path)
 
@@ -287,16 +294,6 @@ class StoreCalls:
 
         return _convert_models.usage(self._channel.unary("Models/Usage", pb.ModelUsageRequest(), pb.ModelUsageResponse, timeout))
 
-    @property
-    def _is_remote(self) -> bool:
-        return not self._channel.target.socket_path
-
-    @property
-    def _wire_kind(self) -> "pb.StoreKind":
-        from aios import _convert_models
-
-        return _convert_models.KINDS[self._kind]
-
     def _followed(
         self,
         method: str,
@@ -309,7 +306,7 @@ class StoreCalls:
         """The last answer of a stream; what comes before it is progress. After a break it is asked for again."""
         from aios import _convert_models
 
-        deadline = None if timeout is None else time.monotonic() + self._channel.allowed(timeout)
+        deadline = self._deadline(timeout)
         done: list[Answer] = []
         for one in self._channel.resuming(lambda: self._channel.stream(f"Models/{method}", request, answer, deadline), deadline, lambda: bool(done)):
             if is_last(one):

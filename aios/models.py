@@ -25,6 +25,7 @@ from aios.versions import (
     StoredFile,
     Tensor,
     TensorChange,
+    Transfer,
     Usage,
     UserUsage,
     Verified,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from aios._model_calls import StoreCalls
     from aios._source import HasFileno
+    from aios.client import Client
 
 __all__ = [
     "Change",
@@ -56,6 +58,7 @@ __all__ = [
     "StoredFile",
     "Tensor",
     "TensorChange",
+    "Transfer",
     "Usage",
     "UserUsage",
     "Verified",
@@ -82,9 +85,19 @@ def register(
     )  # fmt: skip
 
 
-def checkout(ref: str, to: str = "", *, allow_flagged: bool = False, timeout: float | None = None) -> str:
-    """A verified, read-only path of what `ref` names ("digits:prod"); with `to` a copy of one's own there."""
-    return _calls().checkout(ref, to, allow_flagged=allow_flagged, timeout=timeout)
+def checkout(ref: str, to: str = "", *, allow_flagged: bool = False, download: bool | None = None, timeout: float | None = None) -> str:
+    """A verified, read-only path of what `ref` names ("digits:prod"); with `to` a copy of one's own there; see `StoreCalls.checkout`."""
+    return _calls().checkout(ref, to, allow_flagged=allow_flagged, download=download, timeout=timeout)
+
+
+def push(ref: str, to: "Client | str", *, branch: str = "", timeout: float | None = None) -> Transfer:
+    """Bring a version to another daemon: `to` is a client of it, or "host:port"; only missing chunks travel; see `StoreCalls.push`."""
+    return _calls().push(ref, to, branch=branch, timeout=timeout)
+
+
+def pull(ref: str, source: "Client | str", *, branch: str = "", timeout: float | None = None) -> Transfer:
+    """Bring a version from another daemon here."""
+    return _calls().pull(ref, source, branch=branch, timeout=timeout)
 
 
 def models(**query: str) -> list[Model]:

@@ -15,6 +15,8 @@ COMMON = {
     "log": ("aiosctl.model_list:log", "Versions, newest first; --refs: every move of the references"),
     "diff": ("aiosctl.model_diff:diff", "What differs between two versions"),
     "checkout": ("aiosctl.model_versions:checkout", "A verified, read-only path of a version; or a copy"),
+    "push": ("aiosctl.model_transfer:push", "Bring a version to another daemon"),
+    "pull": ("aiosctl.model_transfer:pull", "Bring a version from another daemon here"),
     "branch": ("aiosctl.model_refs:branch", "List branches; make, move or remove one"),
     "tag": ("aiosctl.model_refs:tag", "List tags; make or remove one"),
     "alias": ("aiosctl.model_refs:alias", "List aliases, such as prod; move or remove one"),

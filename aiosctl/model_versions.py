@@ -72,8 +72,13 @@ def _told(made: Any, branch: str) -> str:
 @click.argument("ref")
 @click.argument("to", default="", type=click.Path(resolve_path=False))
 @click.option("--allow-pickle", "allow_flagged", is_flag=True, help="Also what is flagged, because loading it may run code; takes its owner or an operator.")
-def checkout(ref: str, to: str, allow_flagged: bool, kind: str) -> None:
-    """Print a verified, read-only path of the version REF of a model; with TO make a copy of your own there, and print that."""
+@click.option("--download/--in-place", default=None, help="Fetch the bytes, or have the daemon put them there; as it is on this machine or not.")
+def checkout(ref: str, to: str, allow_flagged: bool, download: bool | None, kind: str) -> None:
+    """Print a verified, read-only path of the version REF of a model; with TO make a copy of your own there, and print that.
+
+    From a daemon elsewhere it is downloaded: without TO into ~/.cache/aios, where a version lies once; after a break the same command
+    goes on where it was.
+    """
     with calls(kind) as store, progress_line("checking out") as on_progress:
-        path = store.checkout(ref, to, allow_flagged=allow_flagged, on_progress=on_progress)
+        path = store.checkout(ref, to, allow_flagged=allow_flagged, download=download, on_progress=on_progress)
     print(path)

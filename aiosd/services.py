@@ -32,7 +32,9 @@ from aiosd.jobs.service import JobService
 from aiosd.models.care_service import ModelCare
 from aiosd.models.move_service import ModelMoves
 from aiosd.models.read_service import ModelReader
+from aiosd.models.receive_service import ModelReceiver
 from aiosd.models.service import ModelService
+from aiosd.models.transfer_service import Transfers
 from aiosd.models.upload_service import Uploads
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
@@ -132,8 +134,8 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
         settings.gc_grace_s, settings.scrub_days,
     )  # fmt: skip
     models = ModelService(care)
-    uploads = Uploads(models, doors.stage, settings.upload_bytes)
-    return ModelServices(models, ModelMoves(care), care, reader, uploads, people.groups_of)
+    transfers = Transfers(Uploads(models, doors.stage, settings.upload_bytes), ModelReceiver(models))
+    return ModelServices(models, ModelMoves(care), care, reader, transfers, people.groups_of)
 
 
 def _role_rules(config: Config) -> RoleRules:

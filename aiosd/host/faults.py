@@ -14,10 +14,12 @@ MODEL_STEPS = (
     "register.1-before", "register.2-taken", "register.3-committed",
     "move.1-before", "move.2-committed",
     "gc.1-versions", "gc.2-manifests", "gc.3-swept",
+    "import.1-before", "import.2-received", "import.3-committed",
 )  # fmt: skip
 
 BLOB_STEPS = (  # of the store of models' bytes, in the daemon (the sweep) and in its children
     "take.1-begun", "take.2-copied", "take.3-written", "take.4-synced", "take.5-half", "take.6-named", "give.1-filled",
+    "receive.1-begun", "receive.2-copied", "receive.3-written", "receive.4-synced", "receive.5-half", "receive.6-named",
     "sweep.1-marked", "sweep.2-forgotten", "sweep.3-removed", "sweep.4-rewritten", "sweep.5-moved", "sweep.6-strays",
 )  # fmt: skip
 

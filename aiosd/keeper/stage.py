@@ -13,6 +13,7 @@ from aiosd.storage.blobs.layout import Layout
 from aiosd.storage.blobs.settings import BlobSettings
 from aiosd.storage.blobs.staging import Staging
 
+_BLOCK = 1 << 20
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -50,11 +51,13 @@ class BlobStage:
     async def lengths(self, uid: int, digests: Collection[str]) -> Mapping[str, int]:
         return await self._done(self.staging.lengths, uid, digests)
 
-    async def read(self, uid: int, digest: str) -> bytes:
+    async def read(self, uid: int, digest: str) -> AsyncIterator[bytes]:
         path = self.staging.chunk(uid, digest)
         if not await self._done(path.exists):
             raise NotFound(f"the chunk {digest} was not sent, or it was so long ago that it is gone", hint="send it again", digest=digest)
-        return await self._done(path.read_bytes)
+        with await self._done(path.open, "rb", buffering=0) as file:
+            while data := await self._done(file.read, _BLOCK):
+                yield data
 
     async def drop(self, uid: int, upload: str = "", chunks: Collection[str] = ()) -> None:
         if upload:

@@ -17,8 +17,8 @@ from aiosd.keeper import words
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
-from aiosd.models.manifest import FileEntry, Manifest
-from aiosd.models.ports import ChunkIndex, Progress, Source, Stored, Swept, Taken
+from aiosd.models.manifest import Chunk, FileEntry, Manifest
+from aiosd.models.ports import ChunkIndex, Delivery, Progress, Received, Source, Stored, Swept, Taken
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
@@ -27,9 +27,12 @@ from aiosd.storage.blobs.staging import Staging
 
 log = logs.logger("aiosd.keeper")
 
+Feed = AsyncIterator[tuple[str, bytes]]
+
 _WORKER = "aiosd.keeper.worker"
 _QUICK_FILES = 200  # so many links are made in a thread of the daemon
 _PERMILLE = 1000
+_TOGETHER = 1 << 20  # bytes of chunks that are read in one go
 
 
 @dataclass(slots=True)
@@ -79,9 +82,32 @@ class BlobVault:
                             try:
                                 yield word.taken
                             finally:
-                                await self._healed(word.taken)
+                                await self._healed(word.taken.chunks)
                         else:
                             yield _progress(word)
+
+    async def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
+        async with self._scratch() as name, self._slots:
+            request = words.Receive(self.settings, name, source, list(delivery.manifests), list(delivery.examined), list(delivery.had), delivery.head)
+            with self.leases.held() as lease:
+                async with self._work(request, lease, delivery.feed) as said:
+                    async for word in said:
+                        if isinstance(word, words.Got):
+                            lease.add({one.digest for one in word.received.chunks})
+                            try:
+                                yield word.received
+                            finally:
+                                await self._healed(word.received.chunks)
+                        else:
+                            yield _progress(word)
+
+    async def head(self, source: Source) -> bytes:
+        with self.leases.held() as lease:
+            async with self._work(words.Peek(self.settings, source), lease) as said:
+                async for word in said:
+                    if isinstance(word, words.Head):
+                        return word.data
+        raise RuntimeError("a child has looked at a bundle, and not said what it saw")
 
     async def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
         with self.leases.held() as lease:
@@ -111,6 +137,22 @@ class BlobVault:
                     begin += len(data)
             finally:
                 reader.close()
+
+    async def chunks(self, wanted: Sequence[tuple[Chunk, int]]) -> AsyncIterator[tuple[Chunk, int, bytes]]:
+        with self.leases.held() as lease:
+            known = await self._stored({chunk.digest for chunk, _ in wanted}, lease)
+            reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
+            try:
+                pieces = _each(wanted, reader)
+                while some := await asyncio.to_thread(_some, pieces):
+                    for piece in some:
+                        yield piece
+            finally:
+                reader.close()
+
+    async def there(self, digests: Collection[str]) -> Mapping[str, str]:
+        known = await self.index.stored(digests)
+        return {digest: known[digest].place.removeprefix(f"{WHOLE}/") if known[digest].place.startswith(WHOLE) else "" for digest in digests if digest in known}
 
     async def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
         digests = {chunk.digest for manifest in manifests for chunk in manifest.chunks() if _sampled(chunk.digest, permille)}
@@ -192,9 +234,9 @@ class BlobVault:
             budget -= size
         return chosen
 
-    async def _healed(self, taken: Taken) -> None:
+    async def _healed(self, chunks: Sequence[Stored]) -> None:
         """What was set aside, and has come again; the caller has committed it, or it is still missing."""
-        came = {one.digest for one in taken.chunks} & await asyncio.to_thread(noted, self.layout)
+        came = {one.digest for one in chunks} & await asyncio.to_thread(noted, self.layout)
         if came:
             await asyncio.to_thread(forget, self.layout, (await self.index.stored(came)).keys())
 
@@ -234,14 +276,14 @@ class BlobVault:
         raise RuntimeError("a child has written a pack anew, and not said where")
 
     @asynccontextmanager
-    async def _work(self, request: words.Request, lease: Lease) -> AsyncIterator[AsyncIterator[words.Said]]:
-        """What a child says that does this; it is gone at the end of the block."""
+    async def _work(self, request: words.Request, lease: Lease, feed: Feed | None = None) -> AsyncIterator[AsyncIterator[words.Said]]:
+        """What a child says that does this; it is gone at the end of the block. `feed`: what it asks for piece by piece."""
         async with working(_WORKER) as work:
             await work.send(words.encode(request))
-            async with aclosing(self._heard(work, lease)) as said:
+            async with aclosing(self._heard(work, lease, feed)) as said:
                 yield said
 
-    async def _heard(self, work: Work, lease: Lease) -> AsyncGenerator[words.Said, None]:
+    async def _heard(self, work: Work, lease: Lease, feed: Feed | None) -> AsyncGenerator[words.Said, None]:
         """Without its questions, which are answered. Raises the error that it says."""
         async with aclosing(work.frames()) as frames:
             async for frame in frames:
@@ -250,6 +292,10 @@ class BlobVault:
                     raise words.error_of(word)
                 if isinstance(word, words.Ask):
                     await self._answer(work, word, lease)
+                elif isinstance(word, words.More):
+                    assert feed is not None
+                    piece = await anext(feed, None)
+                    await work.send(words.encode(words.Piece(*(piece or ("", b"")))))
                 else:
                     yield word
 
@@ -293,6 +339,26 @@ def _from(entry: FileEntry, offset: int, reader: Reader) -> tuple[int, Iterator[
         begin += entry.chunks[first].size
         first += 1
     return begin, reader.file(replace(entry, chunks=entry.chunks[first:]))
+
+
+def _each(wanted: Sequence[tuple[Chunk, int]], reader: Reader) -> Iterator[tuple[Chunk, int, bytes]]:
+    """A chunk is a file of one chunk."""
+    for chunk, offset in wanted:
+        begin = 0
+        for data in reader.file(FileEntry("", chunk.size, chunk.digest, (chunk,))):
+            if begin + len(data) > offset:
+                skip = max(0, offset - begin)
+                yield chunk, begin + skip, data[skip:]
+            begin += len(data)
+
+
+def _some(pieces: Iterator[tuple[Chunk, int, bytes]]) -> list[tuple[Chunk, int, bytes]]:
+    """Many small ones at a time, for each question to a thread takes its time."""
+    some, size = list[tuple[Chunk, int, bytes]](), 0
+    while size < _TOGETHER and (piece := next(pieces, None)) is not None:
+        some.append(piece)
+        size += len(piece[2])
+    return some
 
 
 def _sampled(digest: str, permille: int) -> bool:

@@ -5,7 +5,7 @@ import msgspec
 from aiosd import errors
 from aiosd.errors import AiosError
 from aiosd.models.manifest import Manifest
-from aiosd.models.ports import Source, Stored, Taken
+from aiosd.models.ports import Received, Source, Stored, Taken
 from aiosd.storage.blobs.settings import BlobSettings
 
 
@@ -42,6 +42,34 @@ class Rewrite(Word, frozen=True, tag=True):
     rows: list[Stored]
 
 
+class Receive(Word, frozen=True, tag=True):
+    """The chunks of a bundle at the source's path; without a path the daemon has them."""
+
+    settings: BlobSettings
+    name: str
+    source: Source
+    manifests: list[Manifest]
+    examined: list[str]
+    had: list[str]
+    head: str
+
+
+class Peek(Word, frozen=True, tag=True):
+    settings: BlobSettings
+    source: Source
+
+
+class More(Word, frozen=True, tag=True):
+    """Give me the next piece of a chunk."""
+
+
+class Piece(Word, frozen=True, tag=True):
+    """`digest` "": there are no more."""
+
+    digest: str
+    data: bytes
+
+
 class Ask(Word, frozen=True, tag=True):
     digests: list[str]
 
@@ -58,6 +86,14 @@ class Advance(Word, frozen=True, tag=True):
 
 class Took(Word, frozen=True, tag=True):
     taken: Taken
+
+
+class Head(Word, frozen=True, tag=True):
+    data: bytes
+
+
+class Got(Word, frozen=True, tag=True):
+    received: Received
 
 
 class Gave(Word, frozen=True, tag=True):
@@ -81,10 +117,11 @@ class Failed(Word, frozen=True, tag=True):
     facts: dict[str, str]
 
 
-Request = Take | Give | Verify | Rewrite
-Said = Ask | Advance | Took | Gave | Verified | Rewrote | Failed
+Request = Take | Give | Verify | Rewrite | Receive | Peek
+Said = Ask | More | Advance | Took | Head | Got | Gave | Verified | Rewrote | Failed
 _encoder = msgspec.msgpack.Encoder()
-_requests, _said, _answers = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Decoder(Said), msgspec.msgpack.Decoder(Answer)
+_requests, _said = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Decoder(Said)
+_answers, _pieces = msgspec.msgpack.Decoder(Answer), msgspec.msgpack.Decoder(Piece)
 
 
 def encode(word: Word) -> bytes:
@@ -101,6 +138,10 @@ def decode_said(frame: bytes) -> Said:
 
 def decode_answer(frame: bytes) -> Answer:
     return _answers.decode(frame)
+
+
+def decode_piece(frame: bytes) -> Piece:
+    return _pieces.decode(frame)
 
 
 def failed(error: AiosError) -> Failed:

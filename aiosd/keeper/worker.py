@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -11,13 +11,12 @@ from aiosd.errors import AiosError, Exhausted
 from aiosd.host import faults
 from aiosd.host.acting import acting_as
 from aiosd.host.directories import remove_tree
-from aiosd.host.identities import Identity, look_up
 from aiosd.host.sources import Tree
-from aiosd.jobs.job import Owner
-from aiosd.keeper import words
+from aiosd.keeper import carrying, words
 from aiosd.keeper.examining import boundaries, examine
+from aiosd.keeper.line import Line, identity_of
 from aiosd.models.manifest import Manifest
-from aiosd.models.ports import Source, Stored, Taken
+from aiosd.models.ports import Taken
 from aiosd.storage.blobs.disk import explained
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import PRIVATE, Layout
@@ -28,13 +27,10 @@ from aiosd.storage.blobs.taking import Taker
 from aiosd.storage.blobs.verifying import damaged_among
 from aiosd.storage.blobs.worksite import Worksite
 
-_SAID_S = 0.2  # between two reports of progress
-_ASKED_AT_ONCE = 2000
-
 
 def main() -> None:
     """Serve the one request on descriptor 0."""
-    line = _Line()
+    line = Line()
     request = words.decode_request(line.hear())
     try:
         line.say(_done(request, line))
@@ -46,11 +42,15 @@ def main() -> None:
         line.say(words.failed(explained(error, request.settings.directory)))
 
 
-def _done(request: words.Request, line: "_Line") -> words.Word:
+def _done(request: words.Request, line: Line) -> words.Word:
     if isinstance(request, words.Take):
         return words.Took(_take(request, line))
     if isinstance(request, words.Give):
         return words.Gave(_give(request, line))
+    if isinstance(request, words.Receive):
+        return words.Got(carrying.receive(request, line))
+    if isinstance(request, words.Peek):
+        return words.Head(carrying.peek(request))
     layout = Layout(Path(request.settings.directory))
     if isinstance(request, words.Rewrite):
         scratch = layout.incoming / request.name
@@ -61,7 +61,7 @@ def _done(request: words.Request, line: "_Line") -> words.Word:
     return words.Verified(list(damaged_among(reader, request.rows, known, request.bytes_per_s, line.progress, time)))
 
 
-def _take(request: words.Take, line: "_Line") -> Taken:
+def _take(request: words.Take, line: Line) -> Taken:
     settings, layout = request.settings, Layout(Path(request.settings.directory))
     scratch = layout.incoming / request.name
     scratch.mkdir(mode=PRIVATE)
@@ -85,7 +85,7 @@ def _take(request: words.Take, line: "_Line") -> Taken:
     return Taken(manifest, new, schema, findings)
 
 
-def _give(request: words.Give, line: "_Line") -> str:
+def _give(request: words.Give, line: Line) -> str:
     settings, to = request.settings, request.to
     identity = identity_of(to)
     acting: Callable[[], AbstractContextManager[None]] = partial(acting_as, identity)
@@ -97,48 +97,3 @@ def _give(request: words.Give, line: "_Line") -> str:
         return giver.copy(request.manifest, asked, to.path) if to.path else giver.checkout(request.manifest, asked)
     finally:
         reader.close()
-
-
-def identity_of(source: Source) -> Identity | None:
-    """None: a daemon that is not root is nobody but itself."""
-    return look_up(Owner(source.uid, source.gid, source.user)) if os.geteuid() == 0 else None
-
-
-class _Line:
-    """Speaks with the daemon; one question at a time."""
-
-    def __init__(self) -> None:
-        self._said_s = 0.0
-
-    def hear(self) -> bytes:
-        """Ends the process when the daemon has hung up."""
-        return self._exactly(int.from_bytes(self._exactly(4), "little"))
-
-    def say(self, word: words.Word) -> None:
-        frame = words.encode(word)
-        view = memoryview(len(frame).to_bytes(4, "little") + frame)
-        while view:
-            view = view[os.write(1, view) :]
-
-    def lookup(self, digests: Collection[str]) -> Mapping[str, Stored]:
-        found: dict[str, Stored] = {}
-        asked = list(digests)
-        for at in range(0, len(asked), _ASKED_AT_ONCE):
-            self.say(words.Ask(asked[at : at + _ASKED_AT_ONCE]))
-            found.update({one.digest: one for one in words.decode_answer(self.hear()).stored})
-        return found
-
-    def progress(self, done: int, total: int, stored: int) -> None:
-        now_s = time.monotonic()
-        if now_s - self._said_s >= _SAID_S:
-            self._said_s = now_s
-            self.say(words.Advance(done, total, stored))
-
-    def _exactly(self, length: int) -> bytes:
-        data = bytearray()
-        while len(data) < length:
-            part = os.read(0, length - len(data))
-            if not part:
-                os._exit(1)
-            data += part
-        return bytes(data)

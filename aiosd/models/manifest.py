@@ -75,13 +75,18 @@ def contents_of(manifest: Manifest) -> str:
 
 
 def check_path(path: str) -> str:
-    """The same. Raises InvalidArgument for one that is not relative, leads out of its directory, or is longer than a file system takes."""
-    parts = path.split("/")
-    problem = ""
-    if "\0" in path or any(part in ("", ".", "..") for part in parts):
-        problem = "leads out of its directory"
-    elif len(path.encode()) > MOST_PATH or any(len(part.encode()) > MOST_PART for part in parts):
-        problem = "is longer than a file system takes"
+    """The same. Raises InvalidArgument, see `path_problem`."""
+    problem = path_problem(path)
     if problem:
         raise InvalidArgument(f"the file {path[:200]!r} {problem}", hint="name it within what is sent, with '/' between its parts", file=path[:200])
     return path
+
+
+def path_problem(path: str) -> str:
+    """Why it cannot be the path of a file in a manifest; "": it can."""
+    parts = path.split("/")
+    if "\0" in path or any(part in ("", ".", "..") for part in parts):
+        return "leads out of its directory"
+    if len(path.encode()) > MOST_PATH or any(len(part.encode()) > MOST_PART for part in parts):
+        return "is longer than a file system takes"
+    return ""

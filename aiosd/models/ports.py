@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from aiosd.access.principal import Principal
 from aiosd.models.diff import TensorDiff
-from aiosd.models.manifest import Manifest
+from aiosd.models.manifest import Chunk, Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.version import Kind, Lineage, Schema, Version, VersionState
 
@@ -205,8 +205,39 @@ class Taken:
 
     @property
     def stored_bytes(self) -> int:
-        """What is new on the disk: a file that is whole counts once, and not its chunks again."""
-        return sum(chunk.stored_size for chunk in self.chunks if not chunk.place.startswith("whole/") or chunk.place == f"whole/{chunk.digest}")
+        return new_bytes(self.chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What has come from another store, verified and durable but not yet remembered; `findings`: why versions with that manifest are to be flagged."""
+
+    chunks: Sequence[Stored]  # the new ones
+    findings: Mapping[str, Sequence[str]]
+
+    @property
+    def stored_bytes(self) -> int:
+        return new_bytes(self.chunks)
+
+
+def new_bytes(chunks: Sequence[Stored]) -> int:
+    """What is new on the disk: a file that is whole counts once, and not its chunks again."""
+    return sum(chunk.stored_size for chunk in chunks if not chunk.place.startswith("whole/") or chunk.place == f"whole/{chunk.digest}")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Chunks on their way. `examined`: by digest, the lists of files that nobody here has looked at; `had`: the chunks that need not come.
+
+    head   the digest of the head of the bundle at the source's path
+    feed   where there is no bundle: pieces of chunks as they come, each with the chunk's name, one chunk after the other
+    """
+
+    manifests: Sequence[Manifest]
+    examined: Collection[str] = ()
+    had: Collection[str] = ()
+    head: str = ""
+    feed: AsyncIterator[tuple[str, bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +302,16 @@ class Vault(Protocol):
         raises  NotFound, Denied, InvalidArgument (what cannot be registered, with why), FailedPrecondition (it changed while it was read), DiskFull
         """
 
+    def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
+        """Compare each chunk with its name, store what is new, and look at what came as at what is registered, as this user. Ends with Received.
+
+        Commit what was received before the iterator is closed, as for `take`.
+        raises  InvalidArgument (what is damaged, or made to do harm), FailedPrecondition (something that was left out is not here), DiskFull
+        """
+
+    async def head(self, source: Source) -> bytes:
+        """What the bundle at this path says of itself. Raises NotFound, Denied, InvalidArgument."""
+
     def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
         """A verified, read-only path of all of it that this user can read; with `to.path` a copy of the user's own there. Ends with the path.
 
@@ -280,11 +321,17 @@ class Vault(Protocol):
     def read(self, manifest: Manifest, file: str, offset: int) -> AsyncIterator[bytes]:
         """Bytes of one file from `offset`, verified. Raises DataLoss, NotFound (no such file), InvalidArgument."""
 
+    def chunks(self, wanted: Sequence[tuple[Chunk, int]]) -> AsyncIterator[tuple[Chunk, int, bytes]]:
+        """These chunks one after another, each from its offset: pieces of them with where they begin, verified. Raises DataLoss."""
+
     def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
         """Read back and compare, so many of a thousand chunks. Ends with the digests that are damaged, which are set aside."""
 
     async def scrub(self, share: float) -> Sequence[str]:
         """Read back the next part (0 to 1) of all that is stored, for a background task. The digests that are damaged, which are set aside."""
+
+    async def there(self, digests: Collection[str]) -> Mapping[str, str]:
+        """Of these chunks those that are in the store, each with the whole file that it is a part of, "": with none."""
 
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         """The chunks of it that are not in the store (any more); none: it is whole, as far as is known."""
@@ -311,8 +358,8 @@ class Stage(Protocol):
     async def lengths(self, uid: int, digests: Collection[str]) -> Mapping[str, int]:
         """How much of these chunks is there; -1: all of it."""
 
-    async def read(self, uid: int, digest: str) -> bytes:
-        """A chunk that came whole. Raises NotFound."""
+    def read(self, uid: int, digest: str) -> AsyncIterator[bytes]:
+        """A chunk that came whole, in pieces. Raises NotFound."""
 
     async def drop(self, uid: int, upload: str = "", chunks: Collection[str] = ()) -> None:
         """What is not needed any more."""

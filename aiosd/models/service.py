@@ -16,11 +16,12 @@ from aiosd.models.history import SHORT, conflict, same_version
 from aiosd.models.manifest import Manifest, contents_of
 from aiosd.models.model import Model, ModelRole, Move, RefKind
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Lineages, ModelChanges, Progress, RefChange, Registered, Source, Taken
+from aiosd.models.ports import Lineages, ModelChanges, Progress, Received, RefChange, Registered, Source, Taken
 from aiosd.models.read_service import ModelReader
 from aiosd.models.version import Kind, Lineage, Version
 
 Step = TypeVar("Step")
+Came = TypeVar("Came", Taken, Received)
 
 log = structlog.get_logger("models")
 
@@ -62,7 +63,7 @@ class ModelService:
             yield answered
             return
         draft = replace(draft, lineage=await self.lineage(draft.lineage, by.principal))
-        model = await self._model_for(draft, by)
+        model = await self.model_for(draft, by)
         tip = await self._tip(draft)
         if not same_version(draft.expected or tip, tip):
             raise conflict(draft.model, draft.branch, expected=draft.expected, there=tip)
@@ -70,7 +71,7 @@ class ModelService:
         base = await self.reader.manifest(parent) if parent is not None else None
         source = what if isinstance(what, Source) else Source(what, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("register.1-before")
-        async with _closing(self._take(source, base, model)) as steps:
+        async with closing(self.within_quota(self.care.vault.take(source, base), model)) as steps:
             async for step in steps:
                 if isinstance(step, Progress):
                     yield step
@@ -89,7 +90,7 @@ class ModelService:
         found = await self.care.store.version(before.kind, before.model, before.version)
         return Registration(found, existed=True) if found is not None else None
 
-    async def _model_for(self, draft: Draft, by: Caller) -> Model:
+    async def model_for(self, draft: Draft, by: Caller) -> Model:
         """The one that is there, or a new one that is not yet remembered."""
         found = await self.care.store.model(draft.kind, draft.model)
         if found is None:
@@ -111,12 +112,12 @@ class ModelService:
             raise FailedPrecondition(f"{draft.model}:{draft.branch} is no branch: it is a {branch.kind}", hint="name a branch", reference=draft.branch)
         return branch.version if branch is not None else ""
 
-    async def _take(self, source: Source, base: Manifest | None, model: Model) -> AsyncIterator[Progress | Taken]:
+    async def within_quota(self, taking: AsyncIterator[Progress | Came], model: Model) -> AsyncIterator[Progress | Came]:
         """Watches the quota of the model's owner, so that nobody fills the disk first and is told afterwards."""
         limit = self.care.limit_of(model.owner)
         holding = (await self.care.store.holdings()).get(model.owner_uid) if limit else None
         used = holding.stored_bytes if holding is not None else 0
-        async with _closing(self.care.vault.take(source, base)) as steps:
+        async with closing(taking) as steps:
             async for step in steps:
                 new = step.stored if isinstance(step, Progress) else step.stored_bytes
                 if limit and new and used + new > limit:
@@ -130,7 +131,7 @@ class ModelService:
     async def _commit_taken(self, draft: Draft, taken: Taken, tip: str, by: Caller) -> Registration:
         store = self.care.store
         async with self.care.deciding:
-            model = await self._model_for(draft, by)
+            model = await self.model_for(draft, by)
             there = await self._tip(draft)
             if there != tip:
                 raise conflict(draft.model, draft.branch, expected=tip, there=there)
@@ -176,7 +177,7 @@ def _check_contents(manifest: Manifest, contents: str) -> None:
 
 
 @asynccontextmanager
-async def _closing(steps: AsyncIterator[Step]) -> AsyncIterator[AsyncIterator[Step]]:
+async def closing(steps: AsyncIterator[Step]) -> AsyncIterator[AsyncIterator[Step]]:
     """Closed at the end of the block, and not when the garbage collector finds it."""
     try:
         yield steps

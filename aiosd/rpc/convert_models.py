@@ -18,12 +18,14 @@ from aiosd.models.ports import ModelQuery, Progress, Source
 from aiosd.models.read_service import ModelView, VersionView
 from aiosd.models.references import MAIN
 from aiosd.models.settings import ModelChange
+from aiosd.models.transfer_service import Arriving
 from aiosd.models.version import Kind, Lineage, Schema, Tensor, Version
 from aiosd.rpc.fields import amount, few, needed, pairs, printable, seconds, text, texts
 from aiosd.rpc.limits import CHOICES, NAME, PATH, REASON, TEXT
 
 KINDS: dict[int, Kind] = {pb.STORE_KIND_UNSPECIFIED: Kind.MODEL, pb.MODEL: Kind.MODEL, pb.DATASET: Kind.DATASET}
 MOST_PACKAGES = 20_000
+MOST_ANCESTRY = 10_000
 _METRIC = re.compile(r"\s*([^<>=!]+?)\s*(>=|<=|!=|>|<|==?)\s*(\S+)\s*")
 
 # Requests
@@ -78,6 +80,24 @@ def _from_lineage(wire: pb.Lineage, job_id: str) -> Lineage:
         python=text(wire.python, "environment.", "python", NAME),
         packages=pairs(wire.packages, "environment.", "packages"),
         host=text(wire.host, "environment.", "host", NAME),
+    )
+
+
+def from_receive(wire: pb.ReceiveRequest) -> Arriving:
+    few(wire.signatures, "", "signatures", CHOICES)
+    version = needed(wire.version, "", "version", NAME)
+    return Arriving(
+        kind=kind_of(wire.kind),
+        model=needed(wire.model, "", "model", TEXT),
+        version=version,
+        branch=text(wire.branch, "", "branch", TEXT) or MAIN,
+        tags=texts(wire.tags, "", "tags", CHOICES),
+        ancestry=texts(wire.ancestry, "", "ancestry", MOST_ANCESTRY),
+        flags=texts(wire.flags, "", "flags", CHOICES),
+        signatures=tuple(
+            Signature(version, text(one.key_id, "", "key_id", NAME), text(one.format, "", "format", NAME), one.signature, one.signed_at_s, "")
+            for one in wire.signatures
+        ),
     )
 
 

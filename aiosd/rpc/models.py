@@ -14,7 +14,7 @@ from aiosd.models.permits import Caller
 from aiosd.models.ports import Progress
 from aiosd.models.read_service import MOST_A_PAGE, ModelReader
 from aiosd.models.service import ModelService
-from aiosd.models.upload_service import Uploads
+from aiosd.models.transfer_service import Transfers
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc import slices
 from aiosd.rpc.auth import caller
@@ -33,7 +33,7 @@ class ModelServices:
     moves: ModelMoves
     care: ModelCare
     reader: ModelReader
-    uploads: Uploads
+    transfers: Transfers
     groups_of: Callable[[str, int], frozenset[str]]
 
     def by(self) -> Caller:
@@ -90,7 +90,7 @@ class ModelsServicer(TransferCalls):
         draft, by = convert.from_register(request), self._services.by()
         if request.upload_id:
             name, contents = needed(request.path, "", "path", PATH), needed(request.contents, "", "contents", NAME)
-            taking = self._services.uploads.register(draft, name, request.upload_id, contents, by)
+            taking = self._services.transfers.uploads.register(draft, name, request.upload_id, contents, by)
         else:
             taking = self._services.models.register(draft, convert.source_of(request, by.principal), by)
         async with closing(taking) as steps:

@@ -16,7 +16,9 @@ from aiosd.models.move_service import ModelMoves, Wish
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelStore
 from aiosd.models.read_service import Given, ModelReader
+from aiosd.models.receive_service import ModelReceiver
 from aiosd.models.service import ModelService, Registration
+from aiosd.models.transfer_service import Transfers
 from aiosd.models.upload_service import Uploads
 from aiosd.models.version import Kind
 from aiosd.rpc.models import ModelServices
@@ -53,7 +55,8 @@ class ModelWorld:
         self.reader = ModelReader(self.store, self.vault)
         self.care = ModelCare(self.store, self.vault, self.reader, self._tick, lambda user: self.limits.get(user, 0), lambda: 1 << 40, self.steps.append)
         self.models, self.moves = ModelService(self.care), ModelMoves(self.care)
-        self.uploads = Uploads(self.models, BlobStage(Staging(self.directory / "staged", 86_400.0)), 1 << 40)
+        uploads = Uploads(self.models, BlobStage(Staging(self.directory / "staged", 86_400.0)), 1 << 40)
+        self.transfers = Transfers(uploads, ModelReceiver(self.models))
 
     def _tick(self) -> float:
         self.now_s += 1
@@ -61,7 +64,7 @@ class ModelWorld:
 
     @property
     def services(self) -> ModelServices:
-        return ModelServices(self.models, self.moves, self.care, self.reader, self.uploads, groups_of)
+        return ModelServices(self.models, self.moves, self.care, self.reader, self.transfers, groups_of)
 
     def file(self, content: str | bytes, name: str = "model.bin") -> str:
         path = self.directory / name

@@ -1,6 +1,7 @@
 """Uploads and open files: the same version comes of them as of a path, only their sender can go on with them, and nothing that is hostile gets in."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,12 +26,13 @@ def daemon() -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def models(daemon: Daemon) -> StoreCalls:
-    return daemon.client().models
+def models(daemon: Daemon) -> Iterator[StoreCalls]:
+    yield daemon.client().models
+    shutil.rmtree(daemon.state / "models" / "staged" / str(os.getuid()), ignore_errors=True)
 
 
 @pytest.fixture
-def call(daemon: Daemon) -> Iterator[Callable[..., pb.UploadResponse]]:
+def call(daemon: Daemon, models: StoreCalls) -> Iterator[Callable[..., pb.UploadResponse]]:
     """An upload by whoever does not use the SDK."""
     channel = grpc.insecure_channel(daemon.target)
     rpc = channel.stream_unary("/aios.v1.Models/Upload", pb.UploadRequest.SerializeToString, pb.UploadResponse.FromString)

@@ -1,0 +1,177 @@
+"""What travels from store to store beside the chunks: commits, lists of files and where they led; checked before any of it is believed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import msgspec
+
+from aiosd.errors import InvalidArgument
+from aiosd.models.draft import Draft
+from aiosd.models.history import SHORT
+from aiosd.models.manifest import DIGEST_LETTERS, Chunk, FileEntry, Manifest, decode_manifest, digest_of, path_problem
+from aiosd.models.model import Signature
+from aiosd.models.version import Commit, Kind, decode_commit
+
+MOST_VERSIONS = 10_000  # in one parcel
+_HEX = frozenset("0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A version as it travels: `commit` are the bytes that its id is the digest of. `branch` "": nothing leads to it but what comes after it.
+
+    flags  why it is flagged where it comes from; "": it is not
+    """
+
+    commit: bytes
+    branch: str = ""
+    tags: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """Versions of one model, the first that were made first.
+
+    base      the ids of versions whose chunks are left out
+    ancestry  commits that come before the versions, only to show what comes after what
+    """
+
+    model: str
+    kind: Kind = Kind.MODEL
+    description: str = ""
+    versions: tuple[Sent, ...] = ()
+    manifests: tuple[bytes, ...] = ()
+    base: tuple[str, ...] = ()
+    ancestry: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A parcel that is what it says it is. `parents`: of every commit that came."""
+
+    parcel: Parcel
+    commits: Mapping[str, Commit]  # of its versions, by id, in their order
+    sent: Mapping[str, Sent]
+    manifests: Mapping[str, Manifest]
+    parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def draft(self, id_: str, branch: str) -> Draft:
+        """As if it were registered: which says whether its names and sizes are allowed. Raises InvalidArgument."""
+        commit, sent = self.commits[id_], self.sent[id_]
+        return Draft(
+            model=self.parcel.model, kind=self.parcel.kind, branch=branch, message=commit.message, metrics=commit.metrics, labels=commit.labels,
+            licence=commit.licence, card=commit.card, description=self.parcel.description, tags=sent.tags,
+        )  # fmt: skip
+
+    def leads_to(self, tip: str, id_: str, there: Mapping[str, Sequence[str]]) -> bool:
+        """Whether `id_` is `tip` or comes after it, by what came and by what is `there`: the parents of each version."""
+        ahead, seen = [id_], set[str]()
+        while ahead:
+            one = ahead.pop()
+            if one == tip:
+                return True
+            if one not in seen:
+                seen.add(one)
+                ahead += (*self.parents.get(one, ()), *there.get(one, ()))
+        return False
+
+
+def opened(parcel: Parcel) -> Opened:
+    """Every digest compared, every path looked at. Raises InvalidArgument with what is wrong."""
+    if not 0 < len(parcel.versions) <= MOST_VERSIONS:
+        _refuse(f"it has {len(parcel.versions)} versions of {parcel.model}, and 1 to {MOST_VERSIONS} are allowed")
+    manifests = {manifest.digest: manifest for manifest in map(read_manifest, parcel.manifests)}
+    commits, sent = dict[str, Commit](), dict[str, Sent]()
+    for one in parcel.versions:
+        commit = read_commit(one.commit, parcel.kind)
+        commits[commit.id], sent[commit.id] = commit, one
+    if len(commits) != len(parcel.versions):
+        _refuse("it has the same version twice")
+    if {commit.manifest for commit in commits.values()} != manifests.keys() or len(manifests) != len(parcel.manifests):
+        _refuse("its lists of files are not those of its versions: a version names one that did not come, or one came that none names")
+    _check_sizes(manifests.values())
+    parents = {commit.id: commit.parents for commit in (*commits.values(), *(read_commit(body, parcel.kind) for body in parcel.ancestry))}
+    made = Opened(parcel, commits, sent, manifests, parents)
+    for id_ in commits:
+        made.draft(id_, sent[id_].branch or "main")
+    return made
+
+
+def read_commit(body: bytes, kind: Kind) -> Commit:
+    """Its id is computed from its bytes, so nobody can name another one; but it must be written in the one way."""
+    try:
+        commit = decode_commit(body)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        _refuse(f"a version of it cannot be read: {error}")
+    if commit.encode() != body:
+        _refuse("a version of it is not written as versions are: something was added to it, or changed")
+    if commit.kind is not kind:
+        _refuse(f"it says {kind}, and its version {commit.id[:SHORT]} says {commit.kind}")
+    if not all(map(is_digest, (commit.manifest, *commit.parents))):
+        _refuse(f"its version {commit.id[:SHORT]} names what is no digest")
+    return commit
+
+
+def read_manifest(body: bytes) -> Manifest:
+    try:
+        manifest = decode_manifest(body)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        _refuse(f"a list of files of it cannot be read: {error}")
+    if manifest.encode() != body:
+        _refuse("a list of files of it is not written as they are: something was added to it, or changed")
+    _check_paths(manifest)
+    for entry in manifest.files:
+        _check_entry(entry)
+    return manifest
+
+
+def _check_paths(manifest: Manifest) -> None:
+    """No path leads out, none is there twice, and none goes through a file."""
+    paths = [entry.path for entry in manifest.files]
+    for path in (*paths, *manifest.empty_directories):
+        if problem := path_problem(path):
+            _refuse(f"it names the file {path[:200]!r}, which {problem}")
+    names, directories = {*paths, *manifest.empty_directories}, set[str]()
+    for path in names:
+        while "/" in path:
+            path = path.rpartition("/")[0]
+            directories.add(path)
+    twice = {*paths} & directories
+    if twice or len(names) != len(paths) + len(manifest.empty_directories):
+        _refuse(f"it names {min(twice, default='a path')!r} twice: as a file and as something else")
+    if manifest.single and (len(paths) != 1 or "/" in paths[0] or manifest.empty_directories):
+        _refuse("it says that it is one file, and has several, or none")
+
+
+def _check_entry(entry: FileEntry) -> None:
+    chunks = entry.chunks
+    if not is_digest(entry.digest) or not all(is_digest(chunk.digest) and chunk.size > 0 for chunk in chunks):
+        _refuse(f"'{entry.path}' has a chunk without a digest, or without bytes")
+    if sum(chunk.size for chunk in chunks) != entry.size:
+        _refuse(f"'{entry.path}' says that it has {entry.size} bytes, and its chunks have others")
+    if len(chunks) < 2 and entry.digest != (chunks[0].digest if chunks else digest_of(b"")):
+        _refuse(f"'{entry.path}' has the digest of another file")
+
+
+def _check_sizes(manifests: Iterable[Manifest]) -> None:
+    sizes: dict[str, int] = {}
+    for manifest in manifests:
+        for chunk in manifest.chunks():
+            if sizes.setdefault(chunk.digest, chunk.size) != chunk.size:
+                _refuse(f"the chunk {chunk.digest[:SHORT]} has two sizes in it")
+
+
+def chunks_of(manifests: Iterable[Manifest]) -> dict[str, Chunk]:
+    """All that they need, by digest, in the order of their files."""
+    return {chunk.digest: chunk for manifest in manifests for chunk in manifest.chunks()}
+
+
+def is_digest(text: str) -> bool:
+    return len(text) == DIGEST_LETTERS and _HEX.issuperset(text)
+
+
+def _refuse(why: str) -> NoReturn:
+    raise InvalidArgument(f"it cannot be taken: {why}", hint="it was damaged on its way, or made to do harm: have it sent or exported again; nothing was kept")

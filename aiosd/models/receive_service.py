@@ -1,0 +1,174 @@
+"""The receiver of versions from other stores, whichever way they come: looked at, compared, and committed as they are, ids and all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from aiosd.errors import Conflict, FailedPrecondition
+from aiosd.models.care_service import ModelCare
+from aiosd.models.draft import version_of
+from aiosd.models.history import SHORT
+from aiosd.models.manifest import Manifest
+from aiosd.models.model import Model, Move, Reference, RefKind
+from aiosd.models.parcel import Opened, Parcel, chunks_of, opened
+from aiosd.models.permits import Caller
+from aiosd.models.ports import Delivery, ModelChanges, Progress, Received, RefChange, Source, Stored, new_bytes
+from aiosd.models.references import MAIN
+from aiosd.models.service import ModelService, closing
+from aiosd.models.version import Version, VersionState
+
+log = structlog.get_logger("models")
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The versions that came, in their order; `new`: the ids of those that were not here."""
+
+    versions: Sequence[Version]
+    new: frozenset[str]
+
+
+@dataclass(slots=True)
+class ModelReceiver:
+    """Reads and commits under `care.deciding`, as ModelService does."""
+
+    models: ModelService
+
+    @property
+    def care(self) -> ModelCare:
+        return self.models.care
+
+    async def receive(
+        self, parcel: Parcel, by: Caller, *, branch: str = "", bundle: str = "", head: str = "",
+        feed: AsyncIterator[tuple[str, bytes]] | None = None, had: Collection[str] | None = None,
+    ) -> AsyncIterator[Progress | Landed]:  # fmt: skip
+        """Take all of `parcel`, with its chunks from the file `bundle` or from `feed`, and lead the branch and tags to it; ends with Landed.
+
+        Chunks may be left out that its base has, or a parent that is here: a chunk of anybody else's model is no chunk that came.
+
+        had     the chunks that do not come, where the caller is known to have a right to them already
+        branch  where the last of its versions goes; "": where each says that it goes
+        raises  InvalidArgument (what is damaged, or made to do harm), Conflict (the branch or tag has gone another way), Denied, Exhausted,
+                FailedPrecondition (the base is not here), and what Vault.receive does
+        """
+        came = await asyncio.to_thread(opened, parcel)
+        if branch:
+            came = _redirected(came, branch)
+        model = await self._model_for(came, by)
+        versions, _ = await self._decided(came, model, by)
+        if had is None:
+            had = chunks_of(await self._had(came, model))
+        delivery = Delivery(
+            list(came.manifests.values()), sorted(version.commit.manifest for version in versions), sorted(had), head, feed
+        )  # fmt: skip
+        source = Source(bundle, by.principal.uid, by.principal.gid, by.name)
+        self.care.reached("import.1-before")
+        async with closing(self.models.within_quota(self.care.vault.receive(source, delivery), model)) as steps:
+            async for step in steps:
+                if isinstance(step, Progress):
+                    yield step
+                else:  # before the iterator is closed: until then nothing that came can be swept
+                    self.care.reached("import.2-received")
+                    yield await self._commit(came, step, by)
+
+    async def here(self, parcel: Parcel, by: Caller) -> Sequence[Manifest]:
+        """Of what may be left out: the lists of files of its base and of its parents that are here. Raises FailedPrecondition for a base that is not."""
+        came = await asyncio.to_thread(opened, parcel)
+        return await self._had(came, await self._model_for(came, by))
+
+    async def _model_for(self, came: Opened, by: Caller) -> Model:
+        return await self.models.model_for(came.draft(next(iter(came.commits)), MAIN), by)
+
+    async def _had(self, came: Opened, model: Model) -> Sequence[Manifest]:
+        """Of versions of this model alone: whoever may write to it may read them."""
+        store, parcel = self.care.store, came.parcel
+        named = {*came.commits, *parcel.base, *(parent for commit in came.commits.values() for parent in commit.parents)}
+        there = {id_: version for (_, id_), version in (await store.picked(parcel.kind, [(model.name, id_) for id_ in named])).items()}
+        lacking = [id_ for id_ in parcel.base if id_ not in there]
+        if lacking:
+            raise FailedPrecondition(
+                f"it holds only what {model.name}@{lacking[0][:SHORT]} lacks, and that version is not here",
+                hint="bring that one first, or have this one exported without --base; with --as it must be under the same name", base=lacking[0],
+            )  # fmt: skip
+        return list((await store.manifests({version.commit.manifest for version in there.values()})).values())
+
+    async def _decided(self, came: Opened, model: Model, by: Caller) -> tuple[list[Version], list[RefChange]]:
+        """The versions that are new here, without what is found in them, and where references go. Raises Conflict."""
+        store, kind = self.care.store, came.parcel.kind
+        picked = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
+        there = {each.name: each for each in await store.references(kind, model.name)}
+        graph = {node.id: node.parents for node in (await self.models.reader.graph(model)).nodes.values()}
+        newest, now_s, versions, changes = list(await store.versions(kind, model.name, 0, 1)), self.care.wall_s(), list[Version](), list[RefChange]()
+        for id_, commit in came.commits.items():
+            if (model.name, id_) not in picked:
+                versions.append(version_of(model, versions[-1:] or newest, commit, came.manifests[commit.manifest], 0, came.sent[id_].flags))
+            for move in _moves(came, model.name, id_, there, graph):
+                there[move.reference] = Reference(move.reference, move.kind, id_, now_s, by.name)
+                changes.append(RefChange(kind, model.name, replace(move, who=by.name, at_s=now_s), move.source))
+        return versions, changes
+
+    async def _commit(self, came: Opened, received: Received, by: Caller) -> Landed:
+        store, kind = self.care.store, came.parcel.kind
+        async with self.care.deciding:
+            model = await self._model_for(came, by)
+            versions, changes = await self._decided(came, model, by)
+            new = _counted([_flagged(version, received.findings) for version in versions], came.manifests, received.chunks)
+            signed = [replace(one, signed_by=by.name, version=version.id) for version in new for one in came.sent[version.id].signatures]
+            await store.commit(ModelChanges(
+                models=[] if await store.model(kind, model.name) else [model], versions=[(version, came.sent[version.id].commit) for version in new],
+                chunks=received.chunks, manifests={version.commit.manifest: came.manifests[version.commit.manifest].encode() for version in new},
+                references=changes, signatures=signed,
+            ))  # fmt: skip
+            found = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
+        self.care.reached("import.3-committed")
+        log.info("received", model=model.name, kind=kind, versions=[version.id for version in new], bytes=received.stored_bytes, by=by.name)
+        await self.care.heal([chunk.digest for chunk in received.chunks])
+        return Landed([found[model.name, id_] for id_ in came.commits], frozenset(version.id for version in new))
+
+
+def _redirected(came: Opened, branch: str) -> Opened:
+    """The last version goes to `branch`, and none to another."""
+    last = list(came.sent)[-1]
+    sent = {id_: replace(one, branch=branch if id_ == last else "") for id_, one in came.sent.items()}
+    made = replace(came, sent=sent)
+    made.draft(last, branch)
+    return made
+
+
+def _moves(came: Opened, model: str, id_: str, there: Mapping[str, Reference], graph: Mapping[str, Sequence[str]]) -> list[Move]:
+    """Where this version is led to: a branch goes forward, a tag is made; both may be there already. Raises Conflict."""
+    sent, moves = came.sent[id_], list[Move]()
+    for name, kind in ((sent.branch, RefKind.BRANCH), *((tag, RefKind.TAG) for tag in sent.tags)):
+        at = there.get(name)
+        if not name or (at is not None and at.version == id_):
+            continue
+        if at is not None and at.kind is RefKind.BRANCH and kind is RefKind.BRANCH and came.leads_to(id_, at.version, graph):
+            continue  # the branch is further already
+        forward = at is None or (at.kind is RefKind.BRANCH and kind is RefKind.BRANCH and came.leads_to(at.version, id_, graph))
+        if not forward:
+            assert at is not None
+            raise Conflict(
+                f"the {at.kind} {model}:{name} is at {at.version[:SHORT]} here, and what came would have it at {id_[:SHORT]}, which does not come after that",
+                hint="bring it to a branch of its own: --branch NAME; then `merge` or `branch --force` as you choose",
+                model=model, reference=name, expected=id_, there=at.version,
+            )  # fmt: skip
+        moves.append(Move(name, kind, at.version if at else "", id_, "", 0.0, "received"))
+    return moves
+
+
+def _flagged(version: Version, findings: Mapping[str, Sequence[str]]) -> Version:
+    """What is flagged where it comes from stays so, and what is found in it here is added; nobody's permission travels."""
+    reasons = dict.fromkeys((*version.reasons, *findings.get(version.commit.manifest, ())))
+    return replace(version, reasons=tuple(reasons), state=VersionState.FLAGGED if reasons else VersionState.REGISTERED)
+
+
+def _counted(versions: Sequence[Version], manifests: Mapping[str, Manifest], chunks: Sequence[Stored]) -> list[Version]:
+    """With what each added to the store: a chunk counts for the first version that has it."""
+    left = {chunk.digest: chunk for chunk in chunks}
+    counted = []
+    for version in versions:
+        own = [left.pop(digest) for digest in chunks_of([manifests[version.commit.manifest]]) if digest in left]
+        counted.append(replace(version, stored_bytes=new_bytes(own)))
+    return counted

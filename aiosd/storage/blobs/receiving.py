@@ -1,0 +1,253 @@
+"""Chunks that come with their names, from another store: each is compared with its name before it counts, and then lies as if it were registered."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blake3 import blake3
+
+from aiosd.errors import FailedPrecondition, InvalidArgument
+from aiosd.models.manifest import FileEntry, Manifest
+from aiosd.models.parcel import chunks_of
+from aiosd.models.ports import Stored
+from aiosd.storage.blobs import disk
+from aiosd.storage.blobs.coding import DELTA, RAW
+from aiosd.storage.blobs.cutting import pieces_at, windows
+from aiosd.storage.blobs.layout import READ_ONLY, STAMP_NS, Layout, place_of_pack, place_of_whole, settle
+from aiosd.storage.blobs.pack import PackWriter
+from aiosd.storage.blobs.reading import Reader
+from aiosd.storage.blobs.worksite import Worksite
+
+MOST_SEALED = 256 << 20  # of one chunk in a store that is encrypted, where none is whole: it is in memory at once
+_ASKED_AT_ONCE = 2000
+_PASSABLE = 0o755
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A chunk that is here, no difference itself, to which another came as a difference of numbers of so many bytes."""
+
+    digest: str = ""
+    content: bytes = b""
+    width: int = 1
+
+
+@dataclass(slots=True)
+class Receiver:
+    """`manifests`: of what is on its way; `had`: the chunks of it that need not come, since a version that is here has them."""
+
+    site: Worksite
+    manifests: Sequence[Manifest]
+    had: frozenset[str] = frozenset()
+    new: list[Stored] = field(default_factory=list)
+    done: int = 0
+    total: int = field(init=False)  # bytes that are on their way, as they read
+    _mine: dict[str, Stored] = field(default_factory=dict)
+    _awaited: dict[str, int] = field(init=False)
+    _names: dict[str, str] = field(init=False)
+    _there: set[str] = field(default_factory=set)  # of what comes
+    _wholes: list[tuple[Path, str]] = field(default_factory=list)
+    _pack: PackWriter | None = None
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="receive"))
+
+    def __post_init__(self) -> None:
+        self._awaited = {digest: chunk.size for digest, chunk in chunks_of(self.manifests).items()}
+        self.total = sum(size for digest, size in self._awaited.items() if digest not in self.had)
+        self._names = {entry.digest: entry.path for manifest in self.manifests for entry in manifest.files}
+
+    @property
+    def stored(self) -> int:
+        """Bytes that are new on the disk."""
+        return (self._pack.bytes if self._pack else 0) + sum(one.size for one in self.new if one.place == place_of_whole(one.digest))
+
+    def begin(self) -> None:
+        """Raises FailedPrecondition for what cannot be kept here."""
+        self.site.reached("receive.1-begun")
+        self._there = self._found(self._awaited)
+        large = max((size for digest, size in self._awaited.items() if digest not in self._there), default=0)
+        if self.site.coder.key and large > MOST_SEALED:
+            raise FailedPrecondition(
+                f"it has a file of {large} bytes in one piece, and this store is encrypted: it takes {MOST_SEALED}", hint="check it out there, and register it"
+            )
+
+    def _found(self, digests: Collection[str]) -> set[str]:
+        asked = list(digests)
+        parts = (asked[at : at + _ASKED_AT_ONCE] for at in range(0, len(asked), _ASKED_AT_ONCE))
+        return {one for part in parts for one in self.site.lookup(part)} & set(asked)
+
+    def expected(self, digest: str) -> int:
+        """The size of this chunk. Raises InvalidArgument for one that nothing asked for, or that came before."""
+        if digest not in self._awaited:
+            raise InvalidArgument(
+                f"the chunk {digest[:64]} came twice, or no version needs it", hint="what sends it is damaged, or made to do harm; nothing was kept"
+            )
+        return self._awaited[digest]
+
+    def receive(self, digest: str, pieces: Iterable[bytes | memoryview], base: Base | None = None) -> None:
+        """All bytes of one chunk. Raises InvalidArgument when they are others than its name says, OSError (a full disk)."""
+        size = self.expected(digest)
+        if size >= self.site.sizes.whole and not self.site.coder.key:
+            self._large(digest, size, pieces)
+        else:
+            data = b"".join(_exactly(digest, size, pieces))
+            if blake3(data).hexdigest() != digest:
+                raise _other(digest)
+            if digest not in self._there:
+                self._keep(digest, data, base or Base())
+        del self._awaited[digest]
+        self.done += size
+        self.site.report(self.done, self.stored)
+
+    def _large(self, digest: str, size: int, pieces: Iterable[bytes | memoryview]) -> None:
+        """A whole file: hashed as it comes, and read once more where it is kept, to know its parts."""
+        is_known, hasher, path = digest in self._there, blake3(), self.site.scratch / f"{len(self._wholes)}.whole"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            for piece in _exactly(digest, size, pieces):
+                hashing = self._thread.submit(hasher.update, piece)
+                if not is_known:
+                    disk.write_sparse(fd, piece)
+                hashing.result()
+            if hasher.hexdigest() != digest:
+                raise _other(digest)
+            if not is_known:
+                os.ftruncate(fd, size)
+                disk.start_writing(fd)
+                self._remember_parts(digest, size, fd)
+                os.fchmod(fd, READ_ONLY)
+                os.utime(fd, ns=(STAMP_NS, STAMP_NS))
+                self.site.reached("receive.2-copied")
+                os.fsync(fd)
+                self._wholes.append((path, digest))
+        finally:
+            os.close(fd)
+
+    def _remember_parts(self, digest: str, size: int, fd: int) -> None:
+        """So that what is registered next is compared with it piece by piece."""
+        with open(fd, "rb", closefd=False) as file:
+            marks = self.site.boundaries(self._names.get(digest, ""), file)
+        lengths = None if marks is None else pieces_at(marks, size, self.site.sizes)
+        place, parts, at = place_of_whole(digest), list[Stored](), 0
+        for pieces in windows(fd, size, lengths, self.site.sizes):
+            for piece in pieces:
+                parts.append(Stored(blake3(piece).hexdigest(), len(piece), place, at, len(piece), RAW))
+                at += len(piece)
+        self._remember(Stored(digest, size, place, 0, size, RAW))
+        known = self.site.lookup([part.digest for part in parts])
+        for part in parts:
+            if part.digest not in known and part.digest not in self._mine and part.digest not in self._awaited:
+                self._remember(part)
+
+    def _keep(self, digest: str, data: bytes, base: Base) -> None:
+        encoding, payload = self.site.coder.encode(data, digest, base.content, base.width)
+        if self._pack is None:
+            self._pack = PackWriter(self.site.scratch / "pack", place_of_pack(self.site.name))
+        self._remember(self._pack.add(digest, len(data), encoding, payload, base.digest if encoding.startswith(DELTA) else ""))
+
+    def _remember(self, stored: Stored) -> None:
+        self._mine[stored.digest] = stored
+        self.new.append(stored)
+
+    def complete(self) -> None:
+        """All is here, and synchronised. Raises InvalidArgument when something did not come, OSError (a full disk)."""
+        if lacking := self._awaited.keys() - self.had:
+            raise InvalidArgument(f"{len(lacking)} chunks did not come, among them {min(lacking)}", hint="have all of it sent again; nothing was kept")
+        if lost := self._awaited.keys() - self._there:
+            raise FailedPrecondition(
+                f"the chunk {min(lost)}, which was left out since a version here has it, is not in the store", hint="have all of it sent, without a base"
+            )
+        self.site.reached("receive.3-written")
+        if self._pack is not None:
+            self._pack.close()
+        self.site.reached("receive.4-synced")
+
+    def finish(self) -> Sequence[Stored]:
+        """All that is new lies durably under its name; until it is remembered it is garbage."""
+        for path, digest in self._wholes:
+            settle(path, self.site.layout.path(place_of_whole(digest)))
+        self.site.reached("receive.5-half")
+        if self._pack is not None:
+            settle(self._pack.path, self.site.layout.path(self._pack.place))
+        self.site.reached("receive.6-named")
+        return self.new
+
+    def lay_out(self, manifest: Manifest) -> Path:
+        """The files as they were registered, for whoever examines them, when all is complete: links where they are whole.
+
+        The path of the one, or of their directory. Raises InvalidArgument for a file that is not what its digest says, DataLoss, OSError (a full disk).
+        """
+        unnamed = {place_of_whole(digest): path for path, digest in self._wholes}
+        if self._pack is not None:
+            unnamed[self._pack.place] = self._pack.path
+        reader = Reader(_Scratch(self.site.layout.root, unnamed), self.site.coder, self._lookup)
+        root = self.site.scratch / manifest.digest
+        root.mkdir(mode=_PASSABLE)
+        try:
+            for path in (*manifest.empty_directories, *(entry.path.rpartition("/")[0] for entry in manifest.files)):
+                (root / path).mkdir(mode=_PASSABLE, parents=True, exist_ok=True)
+            for entry in manifest.files:
+                _lay(entry, root / entry.path, reader)
+        finally:
+            reader.close()
+        return root / manifest.files[0].path if manifest.single else root
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        if self._pack is not None:
+            self._pack.abandon()
+
+    def _lookup(self, digests: Iterable[str]) -> Mapping[str, Stored]:
+        """What is in the store, and what came."""
+        asked = list(digests)
+        mine = {digest: self._mine[digest] for digest in asked if digest in self._mine}
+        return {**self.site.lookup([digest for digest in asked if digest not in mine]), **mine}
+
+
+@dataclass(frozen=True, slots=True)
+class _Scratch(Layout):
+    """A store in which some places do not have their names yet."""
+
+    unnamed: Mapping[str, Path]
+
+    def path(self, place: str) -> Path:
+        return self.unnamed.get(place) or Layout.path(self, place)
+
+
+def _lay(entry: FileEntry, path: Path, reader: Reader) -> None:
+    """One chunk of the file's own name has been compared with it; of several the whole is compared here."""
+    if entry.chunks and entry.chunks[0].digest == entry.digest:
+        stored = reader.find(entry.chunks)[entry.digest]
+        if stored.place == place_of_whole(entry.digest):
+            os.link(reader.layout.path(stored.place), path)
+            return
+    hasher, fd = blake3(), os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, READ_ONLY)
+    try:
+        for data in reader.file(entry):
+            hasher.update(data)
+            disk.write_sparse(fd, data)
+        os.ftruncate(fd, entry.size)
+    finally:
+        os.close(fd)
+    if hasher.hexdigest() != entry.digest:
+        raise _other(entry.digest)
+
+
+def _exactly(digest: str, size: int, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Never more than was said, however much comes."""
+    left = size
+    for piece in pieces:
+        left -= len(piece)
+        if left < 0:
+            break
+        yield piece
+    if left:
+        raise _other(digest)
+
+
+def _other(digest: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"the bytes of the chunk {digest} are not those that its name stands for",
+        hint="it was damaged on its way, or made to do harm: have it sent again; nothing was kept", digest=digest,
+    )  # fmt: skip
