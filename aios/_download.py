@@ -29,6 +29,7 @@ class _Wanted:
     begin: int
     chunk: Chunk
     have: int = 0
+    resumed: bool = False  # some of it is from an earlier call
     hasher: blake3 = field(default_factory=blake3)
 
 
@@ -85,7 +86,7 @@ def _make(held: Held, files: Files, target: Path, to: str, on_progress: OnProgre
                 _write(one, piece.data)
                 done += len(piece.data)
                 if one.have == one.chunk.size:
-                    _check(one)
+                    _check(one, held)
                     wanted.popleft()
                 if on_progress is not None:
                     on_progress(Progress(done, total, 0, "downloading"))
@@ -124,6 +125,7 @@ def _read(one: _Wanted, fd: int) -> None:
     while one.have < one.chunk.size and (data := os.pread(fd, min(_BLOCK, one.chunk.size - one.have), one.begin + one.have)):
         one.hasher.update(data)
         one.have += len(data)
+        one.resumed = True
 
 
 def _write(one: _Wanted, data: bytes) -> None:
@@ -134,10 +136,14 @@ def _write(one: _Wanted, data: bytes) -> None:
     one.have += len(data)
 
 
-def _check(one: _Wanted) -> None:
-    if one.hasher.hexdigest() != one.chunk.digest:
-        os.truncate(one.path, one.begin)
+def _check(one: _Wanted, held: Held) -> None:
+    if one.hasher.hexdigest() == one.chunk.digest:
+        return
+    os.truncate(one.path, one.begin)
+    if not one.resumed:
         raise not_as_named(one.chunk.digest)
+    one.have, one.resumed, one.hasher = 0, False, blake3()
+    raise Unavailable(f"what was there of {one.path} was damaged", hint=f"it is fetched again from {held.channel.target}")
 
 
 def _finish(files: Files, making: Path, target: Path, to: str) -> None:

@@ -95,27 +95,29 @@ def way(held: Held, target: Channel, ref: str, name: str, branch: str) -> Way:
     tags = (named,) if kinds.get(named) == "tag" else ()
     made = Way(held, target, name or version.model, branch or (named if kinds.get(named) == "branch" else MAIN), tags)
     tip = next((one.version for one in _references(target, made.model, version.kind) if one.name == made.branch), "")
-    if tip and not _has(target, made.model, version):
-        made.ancestry = _between(held, tip, made)
+    if tip and tip != version.id:
+        made.ancestry = _between(held, version.id, tip) or _between(held, tip, version.id) or ()
+        if not made.ancestry and tip not in version.parents and not _has(target, made.model, version):
+            raise Conflict(
+                f"{made.model}:{made.branch} is at {tip[:12]} over there, and {version.model}@{version.id[:12]} does not come after that",
+                hint="bring that one here and merge, or bring yours to a branch of its own: --branch NAME", facts={"there": tip, "expected": version.id},
+            )  # fmt: skip
     return made
 
 
-def _between(held: Held, tip: str, made: Way) -> tuple[str, ...]:
-    """The versions that show that this one comes after `tip`."""
-    ids = [one.id for one in islice(_log(held), MOST_ANCESTRY)]
-    if tip not in ids:
-        version = held.version
-        raise Conflict(
-            f"{made.model}:{made.branch} is at {tip[:12]} over there, and {version.model}@{version.id[:12]} does not come after that",
-            hint="bring that one here and merge, or bring yours to a branch of its own: --branch NAME", facts={"there": tip, "expected": version.id},
-        )  # fmt: skip
-    return tuple(ids[1 : ids.index(tip)])
+def _between(held: Held, newer: str, older: str) -> tuple[str, ...]:
+    """The versions here that show that one comes after the other; () where none do, or none are needed."""
+    try:
+        ids = [one.id for one in islice(_log(held, newer), MOST_ANCESTRY)]
+    except NotFound:
+        return ()
+    return tuple(ids[1 : ids.index(older)]) if older in ids else ()
 
 
-def _log(held: Held) -> "Iterator[pb.Version]":
+def _log(held: Held, id: str) -> "Iterator[pb.Version]":
     from aios.v1 import models_pb2 as pb
 
-    request = pb.LogRequest(ref=f"{held.version.model}@{held.version.id}", kind=held.version.kind, page_size=_PAGE)
+    request = pb.LogRequest(ref=f"{held.version.model}@{id}", kind=held.version.kind, page_size=_PAGE)
     while True:
         answer = held.channel.unary("Models/Log", request, pb.LogResponse)
         yield from answer.versions

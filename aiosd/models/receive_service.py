@@ -121,10 +121,10 @@ class ModelReceiver:
                 chunks=received.chunks, manifests={version.commit.manifest: came.manifests[version.commit.manifest].encode() for version in new},
                 references=changes, signatures=signed,
             ))  # fmt: skip
-            found = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
         self.care.reached("import.3-committed")
         log.info("received", model=model.name, kind=kind, versions=[version.id for version in new], bytes=received.stored_bytes, by=by.name)
         await self.care.heal([chunk.digest for chunk in received.chunks])
+        found = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
         return Landed([found[model.name, id_] for id_ in came.commits], frozenset(version.id for version in new))
 
 

@@ -104,8 +104,12 @@ class Transfers:
         had = await self._present(arriving.kind, arriving.model, [digest for digest in chunks if lengths.get(digest, 0) >= 0], by)
         sent = [digest for digest in chunks if digest not in had]
         async for step in self.receiver.receive(parcel, by, feed=self._feed(sent, by), had=had):
-            yield step
+            if isinstance(step, Progress):
+                yield step
+            else:
+                landed = step
         await self.uploads.stage.drop(by.principal.uid, chunks=[*chunks, arriving.version, commit.manifest, *arriving.ancestry])
+        yield landed  # last: whoever has it may hang up
 
     async def _record(self, digest: str, by: Caller) -> bytes:
         body = bytearray()

@@ -42,12 +42,16 @@ class Uploads:
         source = Source(f"{self.stage.upload(uid, upload)}/{check_path(name)}", uid, by.principal.gid, by.name, ours=True)
         try:
             async for step in self.models.register(draft, source, by, contents):
-                yield step
+                if isinstance(step, Progress):
+                    yield step
+                else:
+                    made = step
         except FailedPrecondition as error:
             if "contents" in error.facts:
                 await self.stage.drop(uid, upload)
             raise
         await self.stage.drop(uid, upload)
+        yield made  # last: whoever has it may hang up
 
     def most_of(self, by: Caller) -> int:
         """What may be on its way from this user, who cannot keep more than that either."""
