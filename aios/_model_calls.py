@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from aios._transfer_calls import TransferCalls
 from aios.errors import InvalidArgument
@@ -12,9 +12,7 @@ from aios.versions import Diff, Garbage, Merge, Model, Move, OnProgress, Referen
 
 if TYPE_CHECKING:
     from aios._source import HasFileno
-    from aios.v1 import models_pb2 as pb
 
-Answer = TypeVar("Answer", "pb.RegisterResponse", "pb.CheckoutResponse", "pb.VerifyResponse")
 BEFORE = "-"
 _PAGE = 500
 
@@ -293,27 +291,6 @@ class StoreCalls(TransferCalls):
         from aios.v1 import models_pb2 as pb
 
         return _convert_models.usage(self._channel.unary("Models/Usage", pb.ModelUsageRequest(), pb.ModelUsageResponse, timeout))
-
-    def _followed(
-        self,
-        method: str,
-        request: "pb.RegisterRequest | pb.CheckoutRequest | pb.VerifyRequest",
-        answer: type[Answer],
-        on_progress: OnProgress | None,
-        timeout: float | None,
-        is_last: Callable[[Answer], bool],
-    ) -> Answer:
-        """The last answer of a stream; what comes before it is progress. After a break it is asked for again."""
-        from aios import _convert_models
-
-        deadline = self._deadline(timeout)
-        done: list[Answer] = []
-        for one in self._channel.resuming(lambda: self._channel.stream(f"Models/{method}", request, answer, deadline), deadline, lambda: bool(done)):
-            if is_last(one):
-                done.append(one)
-            elif on_progress is not None and one.HasField("progress"):
-                on_progress(_convert_models.progress(one.progress))
-        return done[-1]
 
 
 def _reference_in(ref: str) -> tuple[str, str]:

@@ -1,25 +1,21 @@
-"""The calls that bring versions from one daemon to another; and what every call about models stands on."""
+"""The calls that bring versions from one daemon to another."""
 
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from aios.versions import MODEL, OnProgress, Transfer
+from aios._carry_calls import CarryCalls
+from aios.versions import OnProgress, Transfer
 
 if TYPE_CHECKING:
     from aios._channel import Channel
     from aios._chunks import Held
     from aios.client import Client
-    from aios.v1 import models_pb2 as pb
 
 
-class TransferCalls:
-    """About models, or about datasets: `kind` says which."""
-
-    def __init__(self, channel: "Channel", kind: str = MODEL) -> None:
-        self._channel = channel
-        self._kind = kind
+class TransferCalls(CarryCalls):
+    """A base of StoreCalls."""
 
     def push(
         self, ref: str, to: "Client | str", *, name: str = "", branch: str = "", allow_flagged: bool = False, on_progress: OnProgress | None = None,
@@ -62,12 +58,6 @@ class TransferCalls:
     @property
     def _is_remote(self) -> bool:
         return not self._channel.target.socket_path
-
-    @property
-    def _wire_kind(self) -> "pb.StoreKind":
-        from aios import _convert_models
-
-        return _convert_models.KINDS[self._kind]
 
 
 @contextmanager

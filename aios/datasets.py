@@ -32,6 +32,16 @@ def checkout(ref: str, to: str = "", *, timeout: float | None = None) -> str:
     return _calls().checkout(ref, to, timeout=timeout)
 
 
+def export(refs: str | Sequence[str], path: str, *, base: str = "", history: bool = False, replace: bool = False) -> tuple[Version, ...]:
+    """Write versions to a bundle at `path`; see `StoreCalls.export`."""
+    return _calls().export(refs, path, base=base, history=history, replace=replace)
+
+
+def import_(path: str, name: str = "", *, format: str = "bundle", branch: str = "") -> tuple[Version, ...]:
+    """Take a bundle (or "oci", "hf") that lies at `path`; see `StoreCalls.import_`."""
+    return _calls().import_(path, name, format=format, branch=branch)
+
+
 def datasets(*, text: str = "") -> list[Model]:
     """Those that may be read, by name."""
     return _calls().search(text=text)

@@ -100,6 +100,19 @@ def pull(ref: str, source: "Client | str", *, branch: str = "", timeout: float |
     return _calls().pull(ref, source, branch=branch, timeout=timeout)
 
 
+def export(
+    refs: str | Sequence[str], path: str, *, format: str = "bundle", base: str = "", history: bool = False, replace: bool = False,
+    allow_flagged: bool = False, timeout: float | None = None,
+) -> tuple[Version, ...]:  # fmt: skip
+    """Write versions to a bundle (or "oci", "hf") at `path`; see `StoreCalls.export`."""
+    return _calls().export(refs, path, format=format, base=base, history=history, replace=replace, allow_flagged=allow_flagged, timeout=timeout)
+
+
+def import_(path: str, name: str = "", *, format: str = "bundle", branch: str = "", timeout: float | None = None) -> tuple[Version, ...]:
+    """Take a bundle (or "oci", "hf") that lies at `path`; see `StoreCalls.import_`."""
+    return _calls().import_(path, name, format=format, branch=branch, timeout=timeout)
+
+
 def models(**query: str) -> list[Model]:
     """Those that may be read, by name; `text`, `format`, `author`, `job_id` narrow it down."""
     return _calls().search(**query)  # type: ignore[arg-type]  # all of these are texts

@@ -33,6 +33,7 @@ from aiosd.models.care_service import ModelCare
 from aiosd.models.move_service import ModelMoves
 from aiosd.models.read_service import ModelReader
 from aiosd.models.receive_service import ModelReceiver
+from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
 from aiosd.models.transfer_service import Transfers
 from aiosd.models.upload_service import Uploads
@@ -134,8 +135,9 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
         settings.gc_grace_s, settings.scrub_days,
     )  # fmt: skip
     models = ModelService(care)
-    transfers = Transfers(Uploads(models, doors.stage, settings.upload_bytes), ModelReceiver(models))
-    return ModelServices(models, ModelMoves(care), care, reader, transfers, people.groups_of)
+    receiver = ModelReceiver(models)
+    transfers = Transfers(Uploads(models, doors.stage, settings.upload_bytes), receiver)
+    return ModelServices(models, ModelMoves(care), care, reader, ModelSender(reader, receiver), transfers, people.groups_of)
 
 
 def _role_rules(config: Config) -> RoleRules:

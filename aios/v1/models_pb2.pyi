@@ -789,18 +789,24 @@ class VerifySignatureResponse(_message.Message):
     def __init__(self, valid: _Optional[bool] = ..., key_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ExportRequest(_message.Message):
-    __slots__ = ("refs", "kind", "path", "base", "format")
+    __slots__ = ("refs", "kind", "path", "base", "format", "history", "replace", "allow_flagged")
     REFS_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     BASE_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_FLAGGED_FIELD_NUMBER: _ClassVar[int]
     refs: _containers.RepeatedScalarFieldContainer[str]
     kind: StoreKind
     path: str
     base: str
     format: str
-    def __init__(self, refs: _Optional[_Iterable[str]] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., base: _Optional[str] = ..., format: _Optional[str] = ...) -> None: ...
+    history: bool
+    replace: bool
+    allow_flagged: bool
+    def __init__(self, refs: _Optional[_Iterable[str]] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., base: _Optional[str] = ..., format: _Optional[str] = ..., history: _Optional[bool] = ..., replace: _Optional[bool] = ..., allow_flagged: _Optional[bool] = ...) -> None: ...
 
 class ImportRequest(_message.Message):
     __slots__ = ("path", "kind", "model", "format", "branch")
@@ -817,18 +823,20 @@ class ImportRequest(_message.Message):
     def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., model: _Optional[str] = ..., format: _Optional[str] = ..., branch: _Optional[str] = ...) -> None: ...
 
 class TransferResponse(_message.Message):
-    __slots__ = ("progress", "versions", "path", "chunks_sent", "chunks_had")
+    __slots__ = ("progress", "versions", "path", "chunks_sent", "chunks_had", "new_versions")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_SENT_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_HAD_FIELD_NUMBER: _ClassVar[int]
+    NEW_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     progress: TransferProgress
     versions: _containers.RepeatedCompositeFieldContainer[Version]
     path: str
     chunks_sent: int
     chunks_had: int
-    def __init__(self, progress: _Optional[_Union[TransferProgress, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[Version, _Mapping]]] = ..., path: _Optional[str] = ..., chunks_sent: _Optional[int] = ..., chunks_had: _Optional[int] = ...) -> None: ...
+    new_versions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, progress: _Optional[_Union[TransferProgress, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[Version, _Mapping]]] = ..., path: _Optional[str] = ..., chunks_sent: _Optional[int] = ..., chunks_had: _Optional[int] = ..., new_versions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FetchChunksRequest(_message.Message):
     __slots__ = ("ref", "kind", "chunks", "allow_flagged")

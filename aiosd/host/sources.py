@@ -83,6 +83,23 @@ class Tree:
             raise PermissionError(errno.EACCES, "that process is another user's, or hides what it has open")
         return opened
 
+    def open_file(self, path: str) -> int:
+        """A regular file in this directory, to be closed by the caller. Raises NotFound, Denied, InvalidArgument (it leads out, or is no file)."""
+        who = self.identity.name if self.identity else "the user of the daemon"
+        try:
+            with acting_as(self.identity):
+                opened = self._open_beneath(path)
+        except FileNotFoundError:
+            raise NotFound(f"there is no '{path}' in {self.path}", hint="is it whole?", path=self.path, file=path) from None
+        except PermissionError:
+            raise Denied(f"{who} may not read '{path}' in {self.path}", path=self.path, file=path) from None
+        except OSError as error:
+            raise InvalidArgument(f"'{path}' in {self.path} cannot be read: {error.strerror}", path=self.path, file=path) from None
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            os.close(opened)
+            raise self._refused(path, "is no regular file")
+        return opened
+
     @property
     def fd(self) -> int:
         """Of the file or directory itself; it stays ours."""
@@ -150,7 +167,7 @@ class Tree:
     def _open_link(self, path: str) -> int:
         """What it leads to within the directory; nothing else."""
         try:
-            opened = _open_at(self._root, path, _FILE, _BENEATH | _NO_MAGIC)
+            opened = self._open_beneath(path)
         except OSError as error:
             if error.errno in (errno.EXDEV, errno.ELOOP, errno.ENOENT, errno.ENXIO, errno.ENOSYS):
                 raise self._refused(path, "is a link that leads out of it, or nowhere") from None
@@ -159,6 +176,9 @@ class Tree:
             return opened
         os.close(opened)
         raise self._refused(path, "is a link to a directory or device")
+
+    def _open_beneath(self, path: str) -> int:
+        return _open_at(self._root, path, _FILE, _BENEATH | _NO_MAGIC)
 
     def _read(self, path: str, fd: int) -> Iterator[Found]:
         mark = _settled(fd)
@@ -196,6 +216,41 @@ class Tree:
             raise self._changed(path) from None
         except OSError as error:
             raise InvalidArgument(f"'{path}' cannot be read: {error.strerror}", path=self.path, file=path) from None
+
+
+@dataclass(slots=True)
+class HubTree(Tree):
+    """A repository of Hugging Face's hub: a directory of files, or a snapshot in the hub's cache, whose links lead to ../../blobs.
+
+    Links of a snapshot are followed as far as they stay within the cache of that one repository.
+    """
+
+    _cache: int = -1
+    _snapshot: str = ""
+
+    def open(self) -> int:
+        Tree.open(self)
+        parts = os.path.normpath(self.path).rsplit("/", 2)
+        if not self.single and len(parts) == 3 and parts[1] == "snapshots":
+            with self._explained(self.path), acting_as(self.identity):
+                self._cache, self._snapshot = _open_at(None, parts[0] or "/", _FILE | os.O_DIRECTORY), f"snapshots/{parts[2]}"
+        return 0
+
+    def close(self) -> None:
+        Tree.close(self)
+        if self._cache >= 0:
+            os.close(self._cache)
+            self._cache = -1
+
+    def _walk(self, path: str, fd: int, depth: int) -> Iterator[Found]:
+        """Without what is no part of a repository's content."""
+        if path not in (".git", ".cache"):
+            yield from Tree._walk(self, path, fd, depth)
+
+    def _open_beneath(self, path: str) -> int:
+        if self._cache < 0:
+            return Tree._open_beneath(self, path)
+        return _open_at(self._cache, f"{self._snapshot}/{path}", _FILE, _BENEATH | _NO_MAGIC)
 
 
 def _mark(found: os.stat_result) -> Mark:

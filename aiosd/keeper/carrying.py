@@ -1,7 +1,6 @@
 """What a child does with versions that come from another store, or go to one."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
@@ -11,25 +10,65 @@ from blake3 import blake3
 from aiosd.errors import FailedPrecondition, InvalidArgument, StorageCorrupt
 from aiosd.host import faults
 from aiosd.host.sources import Tree
+from aiosd.host.targets import writing
 from aiosd.keeper import words
 from aiosd.keeper.examining import boundaries, examine
 from aiosd.keeper.line import Line, identity_of
-from aiosd.models.manifest import Manifest
-from aiosd.models.ports import Received, Source
-from aiosd.storage.blobs import bundle
-from aiosd.storage.blobs.coding import RAW, WIDTHS, Coder
-from aiosd.storage.blobs.layout import PRIVATE, Layout
+from aiosd.models.manifest import Chunk, FileEntry, Manifest
+from aiosd.models.parcel import chunks_of
+from aiosd.models.ports import Received, Source, Stored
+from aiosd.storage.blobs import bundle as files
+from aiosd.storage.blobs.coding import ENCRYPTED, RAW, WIDTHS, Coder
+from aiosd.storage.blobs.layout import PRIVATE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Reader
 from aiosd.storage.blobs.receiving import Base, Receiver
 from aiosd.storage.blobs.settings import coder_of
 from aiosd.storage.blobs.worksite import Worksite
+
+_TOGETHER = 500  # chunks that are looked up at once
 
 
 def peek(request: words.Peek) -> bytes:
     """The head of a bundle."""
     tree = _opened(request.source)
     with closing(tree):
-        return bundle.Reader(tree.fd).head()
+        return files.Reader(tree.fd).head()
+
+
+def bundle(request: words.Bundle, line: Line) -> str:
+    """Each chunk is verified before it goes out. A difference stays one where whoever reads it has what it is one to."""
+    layout, coder = Layout(Path(request.settings.directory)), coder_of(request.settings)
+    chunks = [chunk for digest, chunk in chunks_of(request.manifests).items() if digest not in request.had]
+    done, total = 0, sum(chunk.size for chunk in chunks)
+    with writing(request.to.path, identity_of(request.to), replace=request.replace) as fd, closing(Reader(layout, coder, line.lookup)) as reader:
+        writer = files.Writer(fd)
+        writer.head(request.head)
+        for at in range(0, len(chunks), _TOGETHER):
+            known = reader.find(chunks[at : at + _TOGETHER])
+            for chunk in chunks[at : at + _TOGETHER]:
+                _write(writer, reader, chunk, known, request.had)
+                done += chunk.size
+                line.progress(done, total, 0)
+        writer.end()
+    return request.to.path
+
+
+def _write(writer: files.Writer, reader: Reader, chunk: Chunk, known: Mapping[str, Stored], had: Set[str]) -> None:
+    stored = known[chunk.digest]
+    if stored.place == place_of_whole(chunk.digest):
+        writer.begin(chunk.digest, chunk.size)
+        for piece in reader.file(FileEntry("", chunk.size, chunk.digest, (chunk,))):
+            writer.write(piece)
+        return
+    data, encoding = reader.chunk(stored, known), stored.encoding
+    base = stored.base if stored.base in had else ""
+    payload: bytes | memoryview = data
+    if encoding.endswith(ENCRYPTED) or (stored.base and not base):
+        base, (encoding, payload) = "", Coder().encode(data, chunk.digest)
+    elif encoding != RAW:
+        payload = reader.bytes_at(stored.place, stored.offset, stored.stored_size)
+    writer.begin(chunk.digest, chunk.size, encoding, len(payload), base)
+    writer.write(payload)
 
 
 def receive(request: words.Receive, line: Line) -> Received:
@@ -41,9 +80,9 @@ def receive(request: words.Receive, line: Line) -> Received:
         layout, scratch, request.name, coder_of(settings), line.lookup, boundaries, settings.sizes, faults.reached,
         lambda done, stored: line.progress(done, receiver.total, stored),
     )  # fmt: skip
-    receiver = Receiver(site, request.manifests, frozenset(request.had))
+    receiver = Receiver(site, request.manifests, request.had)
     with closing(receiver):
-        receiver.begin()
+        receiver.begin(request.parts)
         if request.source.path:
             _receive_bundle(receiver, request)
         else:
@@ -56,9 +95,8 @@ def receive(request: words.Receive, line: Line) -> Received:
 
 def _receive_bundle(receiver: Receiver, request: words.Receive) -> None:
     tree = _opened(request.source)
-    reader = Reader(receiver.site.layout, receiver.site.coder, receiver.site.lookup)
-    with closing(tree), closing(reader):
-        source = bundle.Reader(tree.fd)
+    with closing(tree):
+        source = files.Reader(tree.fd)
         if blake3(source.head()).hexdigest() != request.head:
             raise FailedPrecondition(f"{request.source.path} changed while it was read; nothing was kept", hint="try again when nobody writes to it")
         for record in source.records():
@@ -69,25 +107,14 @@ def _receive_bundle(receiver: Receiver, request: words.Receive) -> None:
             if record.encoding == RAW:
                 receiver.receive(record.digest, pieces)
             else:
-                _receive_packed(receiver, record, b"".join(pieces), reader)
+                _receive_packed(receiver, record, b"".join(pieces))
 
 
-def _receive_packed(receiver: Receiver, record: bundle.Record, payload: bytes, reader: Reader) -> None:
+def _receive_packed(receiver: Receiver, record: files.Record, payload: bytes) -> None:
     """A difference is kept as one, where what it is one to is none."""
-    content, base = b"", None
-    if record.base:
-        known = receiver.site.lookup([record.base])
-        one = known.get(record.base)
-        if one is None or not {one.digest, one.place.partition("/")[2]} & receiver.had:
-            raise FailedPrecondition(
-                f"the chunk {record.digest} is a difference to {record.base}, which is not here in that piece",
-                hint="this store has cut the base in another way: export all of it, without --base",
-            )
-        content = reader.chunk(one, known)
-        if not one.base and payload and payload[0] in WIDTHS:
-            base = Base(record.base, content, payload[0])
+    base = receiver.base(record.base, payload[0] if payload and payload[0] in WIDTHS else 1) if record.base else Base()
     try:
-        data = Coder().decode(record.encoding, payload, record.size, record.digest, content)
+        data = Coder().decode(record.encoding, payload, record.size, record.digest, base.content)
     except StorageCorrupt as error:
         raise InvalidArgument(f"the bundle cannot be read: {error}", hint="have it exported or copied again; nothing was kept of it") from None
     receiver.receive(record.digest, [data], base)
@@ -95,12 +122,10 @@ def _receive_packed(receiver: Receiver, record: bundle.Record, payload: bytes, r
 
 def _examined(receiver: Receiver, manifest: Manifest, source: Source) -> Sequence[str]:
     """As when it is registered: why it is to be flagged. Raises InvalidArgument for what is refused."""
-    path = receiver.lay_out(manifest)
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    identity = identity_of(source)
-    tree = Tree(str(path), identity, single=manifest.single, _root=fd)
+    tree = Tree(str(receiver.lay_out(manifest)), None)
     with closing(tree):
-        return examine(tree, manifest, identity)[1]
+        tree.open()
+        return examine(tree, manifest, identity_of(source))[1]
 
 
 def _opened(source: Source) -> Tree:

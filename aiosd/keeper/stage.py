@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from aiosd.errors import NotFound
-from aiosd.models.ports import Piece
+from aiosd.models.transfer_ports import Piece
 from aiosd.storage.blobs.disk import explained
 from aiosd.storage.blobs.layout import Layout
 from aiosd.storage.blobs.settings import BlobSettings

@@ -14,11 +14,15 @@ from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
 from aiosd.host.bywork import Work, working
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
+from aiosd.keeper.handing import each, some
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
+from aiosd.models.layouts import Form
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
-from aiosd.models.ports import ChunkIndex, Delivery, Progress, Received, Source, Stored, Swept, Taken
+from aiosd.models.parcel import chunks_of
+from aiosd.models.ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
+from aiosd.models.version import Version
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
@@ -32,7 +36,7 @@ Feed = AsyncIterator[tuple[str, bytes]]
 _WORKER = "aiosd.keeper.worker"
 _QUICK_FILES = 200  # so many links are made in a thread of the daemon
 _PERMILLE = 1000
-_TOGETHER = 1 << 20  # bytes of chunks that are read in one go
+_TOGETHER = 2000  # chunks in one question
 
 
 @dataclass(slots=True)
@@ -88,7 +92,9 @@ class BlobVault:
 
     async def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
         async with self._scratch() as name, self._slots:
-            request = words.Receive(self.settings, name, source, list(delivery.manifests), list(delivery.examined), list(delivery.had), delivery.head)
+            request = words.Receive(
+                self.settings, name, source, list(delivery.manifests), list(delivery.examined), set(delivery.had), list(delivery.parts), delivery.head
+            )
             with self.leases.held() as lease:
                 async with self._work(request, lease, delivery.feed) as said:
                     async for word in said:
@@ -108,6 +114,31 @@ class BlobVault:
                     if isinstance(word, words.Head):
                         return word.data
         raise RuntimeError("a child has looked at a bundle, and not said what it saw")
+
+    async def parts(self, manifests: Sequence[Manifest], base: Sequence[Manifest]) -> Sequence[Part]:
+        wholes, found = chunks_of(base).keys(), dict[str, Part]()
+        asked = [digest for digest in chunks_of(manifests) if digest not in wholes] if wholes else []
+        for at in range(0, len(asked), _TOGETHER):
+            for one in (await self.index.stored(asked[at : at + _TOGETHER])).values():  # with the bases of differences
+                of = one.place.partition("/")[2]
+                if one.place.startswith(WHOLE) and of in wholes and of != one.digest:
+                    found[one.digest] = Part(one.digest, one.size, of, one.offset)
+        return list(found.values())
+
+    async def bundle(self, to: Source, head: bytes, manifests: Sequence[Manifest], had: Collection[str], *, replace: bool) -> AsyncIterator[Progress | str]:
+        async with self._slots:
+            with self.leases.held() as lease:
+                async with self._work(words.Bundle(self.settings, to, head, list(manifests), set(had), replace), lease) as said:
+                    async for word in said:
+                        yield word.path if isinstance(word, words.Gave) else _progress(word)
+
+    async def lay(self, to: Source, version: Version, manifest: Manifest, tag: str, *, replace: bool) -> AsyncIterator[Progress | str]:
+        request = words.Lay(self.settings, to, Form(to.form), manifest, version.commit, version.model, tag, replace)
+        async with self._slots:
+            with self.leases.held() as lease:
+                async with self._work(request, lease) as said:
+                    async for word in said:
+                        yield word.path if isinstance(word, words.Gave) else _progress(word)
 
     async def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
         with self.leases.held() as lease:
@@ -143,9 +174,9 @@ class BlobVault:
             known = await self._stored({chunk.digest for chunk, _ in wanted}, lease)
             reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
             try:
-                pieces = _each(wanted, reader)
-                while some := await asyncio.to_thread(_some, pieces):
-                    for piece in some:
+                pieces = each(wanted, reader)
+                while read := await asyncio.to_thread(some, pieces):
+                    for piece in read:
                         yield piece
             finally:
                 reader.close()
@@ -339,26 +370,6 @@ def _from(entry: FileEntry, offset: int, reader: Reader) -> tuple[int, Iterator[
         begin += entry.chunks[first].size
         first += 1
     return begin, reader.file(replace(entry, chunks=entry.chunks[first:]))
-
-
-def _each(wanted: Sequence[tuple[Chunk, int]], reader: Reader) -> Iterator[tuple[Chunk, int, bytes]]:
-    """A chunk is a file of one chunk."""
-    for chunk, offset in wanted:
-        begin = 0
-        for data in reader.file(FileEntry("", chunk.size, chunk.digest, (chunk,))):
-            if begin + len(data) > offset:
-                skip = max(0, offset - begin)
-                yield chunk, begin + skip, data[skip:]
-            begin += len(data)
-
-
-def _some(pieces: Iterator[tuple[Chunk, int, bytes]]) -> list[tuple[Chunk, int, bytes]]:
-    """Many small ones at a time, for each question to a thread takes its time."""
-    some, size = list[tuple[Chunk, int, bytes]](), 0
-    while size < _TOGETHER and (piece := next(pieces, None)) is not None:
-        some.append(piece)
-        size += len(piece[2])
-    return some
 
 
 def _sampled(digest: str, permille: int) -> bool:

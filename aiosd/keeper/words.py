@@ -4,8 +4,10 @@ import msgspec
 
 from aiosd import errors
 from aiosd.errors import AiosError
+from aiosd.models.layouts import Form
 from aiosd.models.manifest import Manifest
-from aiosd.models.ports import Received, Source, Stored, Taken
+from aiosd.models.ports import Part, Received, Source, Stored, Taken
+from aiosd.models.version import Commit
 from aiosd.storage.blobs.settings import BlobSettings
 
 
@@ -50,8 +52,31 @@ class Receive(Word, frozen=True, tag=True):
     source: Source
     manifests: list[Manifest]
     examined: list[str]
-    had: list[str]
+    had: set[str]
+    parts: list[Part]
     head: str
+
+
+class Bundle(Word, frozen=True, tag=True):
+    settings: BlobSettings
+    to: Source
+    head: bytes
+    manifests: list[Manifest]
+    had: set[str]
+    replace: bool
+
+
+class Lay(Word, frozen=True, tag=True):
+    """A version in the form of another house; `name` and `tag` are what it is called there."""
+
+    settings: BlobSettings
+    to: Source
+    form: Form
+    manifest: Manifest
+    commit: Commit
+    name: str
+    tag: str
+    replace: bool
 
 
 class Peek(Word, frozen=True, tag=True):
@@ -117,7 +142,7 @@ class Failed(Word, frozen=True, tag=True):
     facts: dict[str, str]
 
 
-Request = Take | Give | Verify | Rewrite | Receive | Peek
+Request = Take | Give | Verify | Rewrite | Receive | Bundle | Lay | Peek
 Said = Ask | More | Advance | Took | Head | Got | Gave | Verified | Rewrote | Failed
 _encoder = msgspec.msgpack.Encoder()
 _requests, _said = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Decoder(Said)

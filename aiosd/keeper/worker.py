@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from aiosd.errors import AiosError, Exhausted
 from aiosd.host import faults
 from aiosd.host.acting import acting_as
 from aiosd.host.directories import remove_tree
-from aiosd.host.sources import Tree
-from aiosd.keeper import carrying, words
+from aiosd.keeper import carrying, laying, words
 from aiosd.keeper.examining import boundaries, examine
 from aiosd.keeper.line import Line, identity_of
+from aiosd.keeper.unpacking import unpacked
 from aiosd.models.manifest import Manifest
 from aiosd.models.ports import Taken
 from aiosd.storage.blobs.disk import explained
@@ -49,6 +49,10 @@ def _done(request: words.Request, line: Line) -> words.Word:
         return words.Gave(_give(request, line))
     if isinstance(request, words.Receive):
         return words.Got(carrying.receive(request, line))
+    if isinstance(request, words.Bundle):
+        return words.Gave(carrying.bundle(request, line))
+    if isinstance(request, words.Lay):
+        return words.Gave(laying.lay(request, line))
     if isinstance(request, words.Peek):
         return words.Head(carrying.peek(request))
     layout = Layout(Path(request.settings.directory))
@@ -65,24 +69,20 @@ def _take(request: words.Take, line: Line) -> Taken:
     settings, layout = request.settings, Layout(Path(request.settings.directory))
     scratch = layout.incoming / request.name
     scratch.mkdir(mode=PRIVATE)
-    source, identity = request.source, identity_of(request.source)
-    tree = Tree(source.path, None if source.ours else identity, source.descriptor)
-    total = tree.open()
-    site = Worksite(
-        layout, scratch, request.name, coder_of(settings), line.lookup, boundaries, settings.sizes, faults.reached,
-        lambda done, stored: line.progress(done, total, stored),
-    )  # fmt: skip
-    taker = Taker(site, request.base)
-    try:
-        files = taker.take(tree.files())
-        manifest = Manifest(tuple(files), tuple(tree.empty_directories), tree.single)
-        schema, findings = examine(tree, manifest, identity)
-        tree.check()
-        new = taker.finish()
-    finally:
-        taker.close()
-        tree.close()
-    return Taken(manifest, new, schema, findings)
+    identity = identity_of(request.source)
+    with unpacked(request.source, identity, scratch) as (tree, said):
+        total = os.fstat(tree.fd).st_size if tree.single else 0
+        site = Worksite(
+            layout, scratch, request.name, coder_of(settings), line.lookup, boundaries, settings.sizes, faults.reached,
+            lambda done, stored: line.progress(done, total, stored),
+        )  # fmt: skip
+        taker = Taker(site, request.base)
+        with closing(taker):
+            files = taker.take(tree.files())
+            manifest = Manifest(tuple(files), tuple(tree.empty_directories), tree.single)
+            schema, findings = examine(tree, manifest, identity)
+            tree.check()
+            return Taken(manifest, taker.finish(), schema, findings, said)
 
 
 def _give(request: words.Give, line: Line) -> str:

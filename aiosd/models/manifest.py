@@ -8,7 +8,7 @@ from blake3 import blake3
 
 from aiosd.errors import InvalidArgument
 
-MOST_PATH, MOST_PART = 3072, 255  # bytes; what comes before it takes some of a path, too
+MOST_PATH, MOST_NAME = 3072, 255  # bytes; what comes before it takes some of a path, too
 DIGEST_LETTERS = 64  # of BLAKE3 with 256 bits, in lower-case hexadecimal
 
 
@@ -87,6 +87,6 @@ def path_problem(path: str) -> str:
     parts = path.split("/")
     if "\0" in path or any(part in ("", ".", "..") for part in parts):
         return "leads out of its directory"
-    if len(path.encode()) > MOST_PATH or any(len(part.encode()) > MOST_PART for part in parts):
+    if len(path.encode()) > MOST_PATH or any(len(part.encode()) > MOST_NAME for part in parts):
         return "is longer than a file system takes"
     return ""

@@ -11,9 +11,13 @@ from aiosd.models.draft import Draft
 from aiosd.models.history import SHORT
 from aiosd.models.manifest import DIGEST_LETTERS, Chunk, FileEntry, Manifest, decode_manifest, digest_of, path_problem
 from aiosd.models.model import Signature
+from aiosd.models.ports import Part
 from aiosd.models.version import Commit, Kind, decode_commit
 
 MOST_VERSIONS = 10_000  # in one parcel
+MOST_COMMIT = 4 << 20  # bytes
+MOST_PART, MOST_SIZE = 64 << 20, 1 << 60  # bytes of a piece of a file, and of a file
+_LATEST_S = 1e11  # since 1970: what a clock may say
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -37,6 +41,7 @@ class Parcel:
 
     base      the ids of versions whose chunks are left out
     ancestry  commits that come before the versions, only to show what comes after what
+    parts     of files of the base, which are left out as well
     """
 
     model: str
@@ -46,6 +51,7 @@ class Parcel:
     manifests: tuple[bytes, ...] = ()
     base: tuple[str, ...] = ()
     ancestry: tuple[bytes, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,19 @@ class Opened:
         return False
 
 
+def packed(parcel: Parcel) -> bytes:
+    """As it lies in a bundle."""
+    return msgspec.msgpack.encode(parcel)
+
+
+def unpacked(head: bytes) -> Parcel:
+    """Raises InvalidArgument."""
+    try:
+        return msgspec.msgpack.decode(head, type=Parcel)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        _refuse(f"what it says of itself cannot be read: {error}")
+
+
 def opened(parcel: Parcel) -> Opened:
     """Every digest compared, every path looked at. Raises InvalidArgument with what is wrong."""
     if not 0 < len(parcel.versions) <= MOST_VERSIONS:
@@ -93,6 +112,9 @@ def opened(parcel: Parcel) -> Opened:
     if {commit.manifest for commit in commits.values()} != manifests.keys() or len(manifests) != len(parcel.manifests):
         _refuse("its lists of files are not those of its versions: a version names one that did not come, or one came that none names")
     _check_sizes(manifests.values())
+    for part in parcel.parts:
+        if not (is_digest(part.digest) and is_digest(part.of) and 0 < part.size <= MOST_PART and 0 <= part.offset < MOST_SIZE):
+            _refuse("it names parts of files that are none")
     parents = {commit.id: commit.parents for commit in (*commits.values(), *(read_commit(body, parcel.kind) for body in parcel.ancestry))}
     made = Opened(parcel, commits, sent, manifests, parents)
     for id_ in commits:
@@ -110,6 +132,10 @@ def read_commit(body: bytes, kind: Kind) -> Commit:
         _refuse("a version of it is not written as versions are: something was added to it, or changed")
     if commit.kind is not kind:
         _refuse(f"it says {kind}, and its version {commit.id[:SHORT]} says {commit.kind}")
+    schema = commit.schema
+    counts = (schema.opset, schema.parameters, schema.tensors, *(size for tensor in (*schema.inputs, *schema.outputs) for size in tensor.shape or ()))
+    if len(body) > MOST_COMMIT or any(not -MOST_SIZE < count < MOST_SIZE for count in counts) or not 0 <= commit.created_at_s < _LATEST_S:
+        _refuse(f"its version {commit.id[:SHORT]} is larger, or has larger numbers, than any version has")
     if not all(map(is_digest, (commit.manifest, *commit.parents))):
         _refuse(f"its version {commit.id[:SHORT]} names what is no digest")
     return commit
@@ -148,7 +174,7 @@ def _check_paths(manifest: Manifest) -> None:
 
 def _check_entry(entry: FileEntry) -> None:
     chunks = entry.chunks
-    if not is_digest(entry.digest) or not all(is_digest(chunk.digest) and chunk.size > 0 for chunk in chunks):
+    if not is_digest(entry.digest) or not all(is_digest(chunk.digest) and 0 < chunk.size < MOST_SIZE for chunk in chunks):
         _refuse(f"'{entry.path}' has a chunk without a digest, or without bytes")
     if sum(chunk.size for chunk in chunks) != entry.size:
         _refuse(f"'{entry.path}' says that it has {entry.size} bytes, and its chunks have others")

@@ -195,6 +195,17 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a layout says of the version in it: a claim, as what a user says who registers it."""
+
+    licence: str = ""
+    card: str = ""
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """What a registration has brought into the store, durable but not yet remembered: garbage until it is committed."""
 
@@ -202,6 +213,7 @@ class Taken:
     chunks: Sequence[Stored]  # the new ones
     schema: Schema
     findings: Sequence[str] = ()  # why it is to be flagged
+    said: Said | None = None  # by what lies beside its files
 
     @property
     def stored_bytes(self) -> int:
@@ -226,8 +238,19 @@ def new_bytes(chunks: Sequence[Stored]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A chunk that lies within a file that is one chunk itself, `of`: whoever has that one has this one, too."""
+
+    digest: str
+    size: int
+    of: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    """Chunks on their way. `examined`: by digest, the lists of files that nobody here has looked at; `had`: the chunks that need not come.
+    """Chunks on their way. `examined`: by digest, the lists of files that nobody here has looked at; `had`: the chunks that need not come, and neither
+    need `parts` of them.
 
     head   the digest of the head of the bundle at the source's path
     feed   where there is no bundle: pieces of chunks as they come, each with the chunk's name, one chunk after the other
@@ -236,6 +259,7 @@ class Delivery:
     manifests: Sequence[Manifest]
     examined: Collection[str] = ()
     had: Collection[str] = ()
+    parts: Sequence[Part] = ()
     head: str = ""
     feed: AsyncIterator[tuple[str, bytes]] | None = None
 
@@ -244,6 +268,7 @@ class Delivery:
 class Source:
     """What somebody named: `path` is opened, or made, as the user `uid`.
 
+    form        how it lies there, as in layouts.Form; "": plain files
     ours        it lies in a place of the daemon's own, and is only examined as that user
     descriptor  what this process has open under this number; `path` is then what it is to be called
     """
@@ -252,19 +277,9 @@ class Source:
     uid: int
     gid: int
     user: str
+    form: str = ""
     ours: bool = False
     descriptor: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a file or chunk; `size` is that of all of it. A file's `name` is a relative path, with "/" at its end an empty directory."""
-
-    name: str
-    offset: int
-    data: bytes
-    size: int
-    executable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +327,18 @@ class Vault(Protocol):
     async def head(self, source: Source) -> bytes:
         """What the bundle at this path says of itself. Raises NotFound, Denied, InvalidArgument."""
 
+    async def parts(self, manifests: Sequence[Manifest], base: Sequence[Manifest]) -> Sequence[Part]:
+        """The chunks of `manifests`, and what they are differences to, that are parts of files which `base` has as one chunk."""
+
+    def bundle(self, to: Source, head: bytes, manifests: Sequence[Manifest], had: Collection[str], *, replace: bool) -> AsyncIterator[Progress | str]:
+        """A bundle at `to.path`, made as this user, with the chunks of `manifests` but for those that whoever reads it `had`. Ends with the path.
+
+        raises  DataLoss, AlreadyExists (there is something, and it is not to be replaced), Denied, NotFound, DiskFull
+        """
+
+    def lay(self, to: Source, version: Version, manifest: Manifest, tag: str, *, replace: bool) -> AsyncIterator[Progress | str]:
+        """A version in the form of `to.form` at `to.path`, made as this user; called `tag` where it has a name. Ends with the path. Raises as `bundle`."""
+
     def give(self, manifest: Manifest, to: Source) -> AsyncIterator[Progress | str]:
         """A verified, read-only path of all of it that this user can read; with `to.path` a copy of the user's own there. Ends with the path.
 
@@ -338,31 +365,6 @@ class Vault(Protocol):
 
     async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:
         """Remove what is stored, older than `grace_s`, and not among the digests of `live`, which is read once, from now on."""
-
-
-class Stage(Protocol):
-    """What is on its way here, each user's own. `most`: the bytes that all of it may take. Raises Exhausted, DiskFull, StorageUnwritable."""
-
-    async def uploaded(self, uid: int, upload: str) -> Sequence[tuple[str, int]]:
-        """The files of an upload that are there, and how much of each; directories with a "/" at their end."""
-
-    def upload(self, uid: int, upload: str) -> str:
-        """Where it lies."""
-
-    async def files(self, uid: int, upload: str, pieces: AsyncIterator[Sequence[Piece]], most: int) -> int:
-        """Add to an upload, and make it young again; the bytes that came. Raises InvalidArgument for what does not follow what is there."""
-
-    async def chunks(self, uid: int, pieces: AsyncIterator[Sequence[Piece]], most: int) -> int:
-        """The same for chunks. Raises DataLoss for one that is not what its name says."""
-
-    async def lengths(self, uid: int, digests: Collection[str]) -> Mapping[str, int]:
-        """How much of these chunks is there; -1: all of it."""
-
-    def read(self, uid: int, digest: str) -> AsyncIterator[bytes]:
-        """A chunk that came whole, in pieces. Raises NotFound."""
-
-    async def drop(self, uid: int, upload: str = "", chunks: Collection[str] = ()) -> None:
-        """What is not needed any more."""
 
 
 class TensorDiffs(Protocol):

@@ -61,7 +61,7 @@ class ModelReceiver:
         if had is None:
             had = chunks_of(await self._had(came, model))
         delivery = Delivery(
-            list(came.manifests.values()), sorted(version.commit.manifest for version in versions), sorted(had), head, feed
+            list(came.manifests.values()), sorted(version.commit.manifest for version in versions), sorted(had), parcel.parts, head, feed
         )  # fmt: skip
         source = Source(bundle, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("import.1-before")

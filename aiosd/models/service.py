@@ -13,6 +13,7 @@ from aiosd.models import permits
 from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import Draft, commit_of, headline, new_model, version_of
 from aiosd.models.history import SHORT, conflict, same_version
+from aiosd.models.layouts import completed
 from aiosd.models.manifest import Manifest, contents_of
 from aiosd.models.model import Model, ModelRole, Move, RefKind
 from aiosd.models.permits import Caller
@@ -78,7 +79,7 @@ class ModelService:
                 else:  # before the iterator is closed: until then nothing that was taken can be swept
                     self.care.reached("register.2-taken")
                     _check_contents(step.manifest, contents)
-                    yield await self._commit_taken(draft, step, tip, by)
+                    yield await self._commit_taken(completed(draft, step.said), step, tip, by)
 
     async def answered(self, draft: Draft, by: Caller) -> Registration | None:
         """What a call with this key was answered before."""

@@ -11,9 +11,10 @@ from aiosd.models.manifest import Chunk
 from aiosd.models.model import Model, ModelRole, Signature
 from aiosd.models.parcel import Parcel, Sent, chunks_of, is_digest, read_commit, read_manifest
 from aiosd.models.permits import Caller
-from aiosd.models.ports import ModelQuery, Piece, Progress
+from aiosd.models.ports import ModelQuery, Progress
 from aiosd.models.read_service import ModelReader, check_usable
 from aiosd.models.receive_service import Landed, ModelReceiver
+from aiosd.models.transfer_ports import Piece
 from aiosd.models.upload_service import Uploads
 from aiosd.models.version import Kind
 

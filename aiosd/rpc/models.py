@@ -13,6 +13,7 @@ from aiosd.models.move_service import ModelMoves
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Progress
 from aiosd.models.read_service import MOST_A_PAGE, ModelReader
+from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
 from aiosd.models.transfer_service import Transfers
 from aiosd.rpc import convert_models as convert
@@ -21,6 +22,7 @@ from aiosd.rpc.auth import caller
 from aiosd.rpc.context import Context
 from aiosd.rpc.fields import amount, needed, seconds, text
 from aiosd.rpc.limits import NAME, PATH, TEXT
+from aiosd.rpc.models_carry import CarryCalls
 from aiosd.rpc.models_transfer import TransferCalls
 from aiosd.rpc.streams import closing
 
@@ -33,6 +35,7 @@ class ModelServices:
     moves: ModelMoves
     care: ModelCare
     reader: ModelReader
+    sender: ModelSender
     transfers: Transfers
     groups_of: Callable[[str, int], frozenset[str]]
 
@@ -42,7 +45,7 @@ class ModelServices:
         return Caller(principal, partial(self.groups_of, principal.name, principal.gid))
 
 
-class ModelsServicer(TransferCalls):
+class ModelsServicer(CarryCalls, TransferCalls):
     def __init__(self, services: ModelServices) -> None:
         self._services = services
 

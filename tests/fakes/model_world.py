@@ -17,6 +17,7 @@ from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelStore
 from aiosd.models.read_service import Given, ModelReader
 from aiosd.models.receive_service import ModelReceiver
+from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService, Registration
 from aiosd.models.transfer_service import Transfers
 from aiosd.models.upload_service import Uploads
@@ -55,8 +56,9 @@ class ModelWorld:
         self.reader = ModelReader(self.store, self.vault)
         self.care = ModelCare(self.store, self.vault, self.reader, self._tick, lambda user: self.limits.get(user, 0), lambda: 1 << 40, self.steps.append)
         self.models, self.moves = ModelService(self.care), ModelMoves(self.care)
-        uploads = Uploads(self.models, BlobStage(Staging(self.directory / "staged", 86_400.0)), 1 << 40)
-        self.transfers = Transfers(uploads, ModelReceiver(self.models))
+        receiver = ModelReceiver(self.models)
+        self.sender = ModelSender(self.reader, receiver)
+        self.transfers = Transfers(Uploads(self.models, BlobStage(Staging(self.directory / "staged", 86_400.0)), 1 << 40), receiver)
 
     def _tick(self) -> float:
         self.now_s += 1
@@ -64,7 +66,7 @@ class ModelWorld:
 
     @property
     def services(self) -> ModelServices:
-        return ModelServices(self.models, self.moves, self.care, self.reader, self.transfers, groups_of)
+        return ModelServices(self.models, self.moves, self.care, self.reader, self.sender, self.transfers, groups_of)
 
     def file(self, content: str | bytes, name: str = "model.bin") -> str:
         path = self.directory / name

@@ -18,6 +18,7 @@ from aiosd.models.parcel import Parcel, Sent
 from aiosd.models.permits import Caller
 from aiosd.models.read_service import Given, ModelReader
 from aiosd.models.receive_service import Landed, ModelReceiver
+from aiosd.models.send_service import Export, Exported, Import, ModelSender
 from aiosd.models.service import ModelService, Registration
 from aiosd.models.version import Kind, Version
 from aiosd.storage.blobs.settings import BlobSettings
@@ -44,6 +45,7 @@ class Side:
         )  # fmt: skip
         self.models, self.moves = ModelService(self.care), ModelMoves(self.care)
         self.receiver = ModelReceiver(self.models)
+        self.sender = ModelSender(self.reader, self.receiver)
 
     def _tick(self) -> float:
         self.now_s += 1
@@ -86,6 +88,19 @@ class Side:
 
     async def receive(self, parcel: Parcel, by: Caller = ME, **how: Any) -> Landed:
         async with aclosing(self.receiver.receive(parcel, by, **how)) as steps:
+            made = [step async for step in steps][-1]
+        assert isinstance(made, Landed)
+        return made
+
+    async def export(self, path: Path, *refs: str, by: Caller = ME, **how: Any) -> list[str]:
+        wish = Export(kind=Kind.MODEL, refs=refs or ("digits",), path=str(path), **how)
+        async with aclosing(self.sender.export(wish, by)) as steps:
+            made = [step async for step in steps][-1]
+        assert isinstance(made, Exported)
+        return [version.id for version in made.versions]
+
+    async def import_(self, path: Path, by: Caller = ME, **how: Any) -> Landed:
+        async with aclosing(self.sender.import_(Import(kind=Kind.MODEL, path=str(path), **how), by)) as steps:
             made = [step async for step in steps][-1]
         assert isinstance(made, Landed)
         return made

@@ -1,7 +1,7 @@
 """Chunks that come with their names, from another store: each is compared with its name before it counts, and then lies as if it were registered."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from blake3 import blake3
 from aiosd.errors import FailedPrecondition, InvalidArgument
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
-from aiosd.models.ports import Stored
+from aiosd.models.ports import Part, Stored
 from aiosd.storage.blobs import disk
 from aiosd.storage.blobs.coding import DELTA, RAW
 from aiosd.storage.blobs.cutting import pieces_at, windows
@@ -20,18 +20,19 @@ from aiosd.storage.blobs.pack import PackWriter
 from aiosd.storage.blobs.reading import Reader
 from aiosd.storage.blobs.worksite import Worksite
 
-MOST_SEALED = 256 << 20  # of one chunk in a store that is encrypted, where none is whole: it is in memory at once
+MOST_AT_ONCE = 256 << 20  # bytes of a chunk in memory; in a store that is encrypted, where nothing is whole, there is no larger one
 _ASKED_AT_ONCE = 2000
 _PASSABLE = 0o755
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A chunk that is here, no difference itself, to which another came as a difference of numbers of so many bytes."""
+    """A chunk that is here, to which another came as a difference of numbers of so many bytes. `root`: it is no difference itself."""
 
     digest: str = ""
     content: bytes = b""
     width: int = 1
+    root: bool = False
 
 
 @dataclass(slots=True)
@@ -40,37 +41,75 @@ class Receiver:
 
     site: Worksite
     manifests: Sequence[Manifest]
-    had: frozenset[str] = frozenset()
+    had: Set[str] = frozenset()
     new: list[Stored] = field(default_factory=list)
     done: int = 0
     total: int = field(init=False)  # bytes that are on their way, as they read
     _mine: dict[str, Stored] = field(default_factory=dict)
     _awaited: dict[str, int] = field(init=False)
-    _names: dict[str, str] = field(init=False)
+    _names: dict[str, str] = field(init=False)  # of files that are one chunk
+    _borrowed: set[str] = field(default_factory=set)
     _there: set[str] = field(default_factory=set)  # of what comes
     _wholes: list[tuple[Path, str]] = field(default_factory=list)
     _pack: PackWriter | None = None
+    _reader: Reader = field(init=False)
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="receive"))
 
     def __post_init__(self) -> None:
         self._awaited = {digest: chunk.size for digest, chunk in chunks_of(self.manifests).items()}
+        self._reader = Reader(self.site.layout, self.site.coder, self._lookup)
         self.total = sum(size for digest, size in self._awaited.items() if digest not in self.had)
-        self._names = {entry.digest: entry.path for manifest in self.manifests for entry in manifest.files}
+        self._names = {entry.digest: entry.path for manifest in self.manifests for entry in manifest.files if len(entry.chunks) == 1}
 
     @property
     def stored(self) -> int:
         """Bytes that are new on the disk."""
         return (self._pack.bytes if self._pack else 0) + sum(one.size for one in self.new if one.place == place_of_whole(one.digest))
 
-    def begin(self) -> None:
-        """Raises FailedPrecondition for what cannot be kept here."""
+    def begin(self, parts: Sequence[Part] = ()) -> None:
+        """`parts`: of files that are `had`. Raises FailedPrecondition for what cannot be kept here, InvalidArgument for a part that is none."""
         self.site.reached("receive.1-begun")
         self._there = self._found(self._awaited)
         large = max((size for digest, size in self._awaited.items() if digest not in self._there), default=0)
-        if self.site.coder.key and large > MOST_SEALED:
+        if self.site.coder.key and large > MOST_AT_ONCE:
             raise FailedPrecondition(
-                f"it has a file of {large} bytes in one piece, and this store is encrypted: it takes {MOST_SEALED}", hint="check it out there, and register it"
+                f"it has a file of {large} bytes in one piece, and this store is encrypted: it takes {MOST_AT_ONCE}", hint="check it out there, and register it"
             )
+
+        for part in parts:
+            self._borrow(part, self.site.lookup([part.digest]).get(part.digest))
+
+    def _borrow(self, part: Part, known: Stored | None) -> None:
+        """It need not come: the index says that it lies there, or what lies there is compared with its name."""
+        place = place_of_whole(part.of)
+        if part.of not in self.had:
+            raise InvalidArgument(f"the chunk {part.digest} is part of a file that no version here has", hint="have all of it sent; nothing was kept")
+        if known is None or known.place != place:
+            data = self._read_part(part)
+            if blake3(data).hexdigest() != part.digest or len(data) != part.size:
+                raise _other(part.digest)
+            if known is None and self.site.coder.key:
+                self._keep(part.digest, data, Base())
+            elif known is None:
+                self._remember(Stored(part.digest, part.size, place, part.offset, part.size, RAW))
+        self._borrowed.add(part.digest)
+        self._awaited.pop(part.digest, None)
+
+    def _read_part(self, part: Part) -> bytes:
+        stored = self.site.lookup([part.of])
+        one = stored.get(part.of)
+        if one is None:
+            raise FailedPrecondition(f"the chunk {part.of}, which a version here has, is not in the store", hint="have all of it sent, without a base")
+        if one.place == place_of_whole(part.of):
+            return self._reader.bytes_at(one.place, part.offset, part.size)
+        return self._reader.chunk(one, stored)[part.offset : part.offset + part.size]
+
+    def base(self, digest: str, width: int) -> Base:
+        """What another is a difference to. Raises FailedPrecondition where that is not of what is had."""
+        known = self._lookup([digest])
+        if digest not in known or digest not in self.had | self._borrowed:
+            raise FailedPrecondition(f"something of it is a difference to the chunk {digest}, which no version here has", hint="have all of it sent")
+        return Base(digest, self._reader.chunk(known[digest], known), width, root=not known[digest].base and digest not in self._mine)
 
     def _found(self, digests: Collection[str]) -> set[str]:
         asked = list(digests)
@@ -88,7 +127,7 @@ class Receiver:
     def receive(self, digest: str, pieces: Iterable[bytes | memoryview], base: Base | None = None) -> None:
         """All bytes of one chunk. Raises InvalidArgument when they are others than its name says, OSError (a full disk)."""
         size = self.expected(digest)
-        if size >= self.site.sizes.whole and not self.site.coder.key:
+        if not self.site.coder.key and (size > MOST_AT_ONCE or (digest in self._names and size >= self.site.sizes.whole)):
             self._large(digest, size, pieces)
         else:
             data = b"".join(_exactly(digest, size, pieces))
@@ -141,7 +180,7 @@ class Receiver:
                 self._remember(part)
 
     def _keep(self, digest: str, data: bytes, base: Base) -> None:
-        encoding, payload = self.site.coder.encode(data, digest, base.content, base.width)
+        encoding, payload = self.site.coder.encode(data, digest, base.content if base.root else b"", base.width)
         if self._pack is None:
             self._pack = PackWriter(self.site.scratch / "pack", place_of_pack(self.site.name))
         self._remember(self._pack.add(digest, len(data), encoding, payload, base.digest if encoding.startswith(DELTA) else ""))
@@ -195,6 +234,7 @@ class Receiver:
 
     def close(self) -> None:
         self._thread.shutdown()
+        self._reader.close()
         if self._pack is not None:
             self._pack.abandon()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from aiosd.errors import DataLoss, Exhausted, InvalidArgument
-from aiosd.models.ports import Piece
+from aiosd.models.transfer_ports import Piece
 from aiosd.storage.blobs.disk import write_all
 
 FILES, CHUNKS = "files", "chunks"
