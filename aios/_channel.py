@@ -62,6 +62,7 @@ class Channel:
         timeout_s: float,
         autostart: bool,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str = "",
         patience_s: float | None = None,
         on_away: Callable[[AiosError], None] | None = None,
     ) -> None:
@@ -73,7 +74,7 @@ class Channel:
         self._away_told = False
         self._autostart = autostart and _autostart.may_start(target)
         self._tls = credentials
-        self.credentials = Credentials(target)
+        self.credentials = Credentials(target, token)
         self._lock = threading.Lock()
         self._channel: grpc.Channel | None = None
         self._pid = os.getpid()

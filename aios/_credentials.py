@@ -24,8 +24,9 @@ _LONGEST_ANSWER = 8192
 class Credentials:
     """Of one target. Threads may share it; a forked child, and a process that becomes another user, get what is theirs."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, token: str = "") -> None:
         self._target = target
+        self._given = token
         self._kept: tuple[int, float, Metadata] = (-1, 0.0, ())  # whose, until when, what
 
     def metadata(self, *, fresh: bool = False) -> Metadata:
@@ -36,7 +37,7 @@ class Credentials:
         uid, until_s, known = self._kept
         if known and not fresh and uid == os.geteuid() and time.monotonic() < until_s:
             return known
-        credential, lifetime_s = _fetch_pass(credential_path(self._target.socket_path)) if self._target.socket_path else (_token(), 60.0)
+        credential, lifetime_s = _fetch_pass(credential_path(self._target.socket_path)) if self._target.socket_path else (self._given or _token(), 60.0)
         found: Metadata = (("authorization", f"Bearer {credential}"),) if credential else ()
         self._kept = (os.geteuid(), time.monotonic() + lifetime_s * _FRESH_PART, found)
         return found

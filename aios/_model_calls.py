@@ -1,25 +1,27 @@
 """The calls of the client that concern models and datasets, as `client.models` and `client.datasets`."""
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aios._carry_calls import CarryCalls
 from aios._model_safety_calls import SafetyCalls
 from aios._optimize_calls import JobOf, OptimizeCalls
+from aios._transfer_calls import TransferCalls
 from aios.errors import InvalidArgument
 from aios.units import parse_seconds
 from aios.versions import MODEL, Diff, Garbage, Merge, Model, Move, OnProgress, Reference, Settings, Usage, Verified, Version
 
 if TYPE_CHECKING:
     from aios._channel import Channel
+    from aios._source import HasFileno
 
 BEFORE = "-"
 _PAGE = 500
 _READING_S = 3600.0
 
 
-class StoreCalls(CarryCalls, OptimizeCalls, SafetyCalls):
+class StoreCalls(TransferCalls, OptimizeCalls, SafetyCalls):
     """The calls about models, or about datasets: `kind` says which. A `ref` names a version: "digits", "digits:prod", "digits@abc123",
     "digits:main~2", "digits:^1.2". `expected` is the version that a branch must be at; where it is elsewhere, Conflict names both.
 
@@ -35,7 +37,7 @@ class StoreCalls(CarryCalls, OptimizeCalls, SafetyCalls):
     def register(
         self,
         name: str,
-        path: "str | os.PathLike[str]",
+        path: "str | os.PathLike[str] | int | HasFileno",
         *,
         branch: str = "main",
         message: str = "",
@@ -49,17 +51,20 @@ class StoreCalls(CarryCalls, OptimizeCalls, SafetyCalls):
         parents: Sequence[str] = (),
         visibility: str = "",
         allow_flagged: bool = False,
+        upload: bool | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> Version:
-        """Register the file or directory at `path` as the next version on `branch`.
+        """Register the file or directory at `path`, or an open file, as the next version on `branch`.
 
-        The daemon reads it itself, as the caller; nothing travels. Where the branch is at just this already, that version comes
+        A daemon of this machine reads it itself, as the caller; nothing travels. To one elsewhere it is uploaded; what came there before
+        a break is not sent again, neither by this call nor by the next. Where the branch is at just this already, that version comes
         back with `existed`. A break of the connection is survived: the call is repeated under the same key. Inside a job, the version
         knows of it: what it ran, what it has read through AIOS, its GPU hours.
 
         card        Markdown
         parents     versions of it that it was made from ("digits:prod"), beside the one that the branch is at
+        upload      send the bytes, or have the daemon read them; None: as it is on this machine or not
         visibility  of a new model: "private" (the default), "group" or "everyone"
         allow_flagged  it may be used though the scanner flags it; takes an operator
         raises      NotFound, Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), FailedPrecondition
@@ -67,16 +72,19 @@ class StoreCalls(CarryCalls, OptimizeCalls, SafetyCalls):
         """
         from uuid import uuid4
 
-        from aios import _convert_models
+        from aios import _convert_models, _source
         from aios._provenance import environment
         from aios.v1 import models_pb2 as pb
 
+        deadline = self._deadline(timeout)
         request = pb.RegisterRequest(
-            model=_text(name, "name"), kind=self._wire_kind, path=os.path.abspath(os.fspath(path)), branch=branch, message=message,
-            metrics=_metrics(metrics or {}), labels=labels, licence=licence, card=card, description=description, tags=tags, expected=expected, parents=parents,
-            visibility=visibility, allow_flagged=allow_flagged, job_id=self._job_id, environment=environment(), idempotency_key=uuid4().hex,
+            model=_text(name, "name"), kind=self._wire_kind, branch=branch, message=message, metrics=_metrics(metrics or {}), labels=labels,
+            licence=licence, card=card, description=description, tags=tags, expected=expected, parents=parents, visibility=visibility,
+            allow_flagged=allow_flagged, job_id=self._job_id, environment=environment(), idempotency_key=uuid4().hex,
         )  # fmt: skip
-        last = self._followed("Register", request, pb.RegisterResponse, on_progress, timeout, lambda answer: answer.HasField("version"))
+        _source.name_in(request, path, self._channel, on_progress, deadline, upload=self._is_remote if upload is None else upload)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        last = self._followed("Register", request, pb.RegisterResponse, on_progress, left, lambda answer: answer.HasField("version"))
         return _convert_models.version(last.version, existed=last.existed)
 
     def checkout(
@@ -85,16 +93,24 @@ class StoreCalls(CarryCalls, OptimizeCalls, SafetyCalls):
         to: "str | os.PathLike[str]" = "",
         *,
         allow_flagged: bool = False,
+        download: bool | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> str:
         """A verified, read-only path of what `ref` names; with `to` a copy of one's own there, which must not exist yet.
 
-        Inside a job, the job is known to have read it, and it stays for as long as the job has not ended.
+        Inside a job, the job is known to have read it, and it stays for as long as the job has not ended. From a daemon elsewhere it is
+        downloaded: without `to` into the user's cache, where the same version lies only once; after a break the same call goes on where it was.
+
+        download  fetch the bytes, or have the daemon put them there; None: as it is on this machine or not
         """
         from aios.v1 import models_pb2 as pb
 
         target = os.path.abspath(os.fspath(to)) if to else ""
+        if self._is_remote if download is None else download:
+            from aios import _download
+
+            return _download.download(self._held(ref, allow_flagged, timeout), target, on_progress, self._deadline(timeout))
         request = pb.CheckoutRequest(ref=ref, kind=self._wire_kind, job_id=self._job_id, to=target, allow_flagged=allow_flagged)
         return str(self._followed("Checkout", request, pb.CheckoutResponse, on_progress, timeout, lambda answer: bool(answer.path)).path)
 

@@ -30,6 +30,7 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminC
     timeout      seconds that a call may take, and that an absence of the daemon may last; every call has its own `timeout=`
     autostart    start the user's own daemon when it is asked for and there is none (AIOSD_AUTOSTART=0 forbids it too)
     credentials  for a host and port: `grpc.ssl_channel_credentials(...)`; without it TLS as AIOS_TLS_CA, AIOS_TLS_CERT and AIOS_TLS_KEY say
+    token        for a host and port; without it the one in AIOS_TOKEN, or in the file that AIOS_TOKEN_FILE names
     patience     seconds that a follower (logs, watch, wait) waits for a daemon that went away; None: ten minutes for the system's, else `timeout`
     on_away      called once with the error when a daemon that was here has been away for two seconds
 
@@ -45,6 +46,7 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminC
         timeout: float = 30.0,
         autostart: bool = True,
         credentials: "grpc.ChannelCredentials | None" = None,
+        token: str = "",
         patience: float | None = None,
         on_away: "Callable[[AiosError], None] | None" = None,
     ) -> None:
@@ -55,6 +57,7 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminC
             timeout_s=_seconds("timeout", timeout),
             autostart=autostart,
             credentials=credentials,
+            token=token,
             patience_s=None if patience is None else _seconds("patience", patience),
             on_away=on_away,
         )

@@ -28,6 +28,7 @@ from aios.versions import (
     StoredFile,
     Tensor,
     TensorChange,
+    Transfer,
     Usage,
     UserUsage,
     Verified,
@@ -35,7 +36,11 @@ from aios.versions import (
 )
 
 if TYPE_CHECKING:
+    import os
+
     from aios._model_calls import StoreCalls
+    from aios._source import HasFileno
+    from aios.client import Client
     from aios.jobs import Job
     from aios.spec import SubmitOptions
 
@@ -61,6 +66,7 @@ __all__ = [
     "StoredFile",
     "Tensor",
     "TensorChange",
+    "Transfer",
     "Usage",
     "UserUsage",
     "Verified",
@@ -75,14 +81,15 @@ def _calls() -> "StoreCalls":
 
 
 def register(
-    name: str, path: str, *, branch: str = "main", message: str = "", metrics: Mapping[str, float] | None = None, labels: Mapping[str, str] | None = None,
+    name: str, path: "str | os.PathLike[str] | int | HasFileno", *, branch: str = "main", message: str = "",
+    metrics: Mapping[str, float] | None = None, labels: Mapping[str, str] | None = None,
     licence: str = "", card: str = "", description: str = "", tags: Sequence[str] = (), expected: str = "", parents: Sequence[str] = (),
-    visibility: str = "", allow_flagged: bool = False, on_progress: OnProgress | None = None, timeout: float | None = None,
+    visibility: str = "", allow_flagged: bool = False, upload: bool | None = None, on_progress: OnProgress | None = None, timeout: float | None = None,
 ) -> Version:  # fmt: skip
-    """Register the file or directory at `path` as the next version on `branch`; see `StoreCalls.register`."""
+    """Register the file or directory at `path`, or an open file, as the next version on `branch`; see `StoreCalls.register`."""
     return _calls().register(
         name, path, branch=branch, message=message, metrics=metrics, labels=labels, licence=licence, card=card, description=description, tags=tags,
-        expected=expected, parents=parents, visibility=visibility, allow_flagged=allow_flagged, on_progress=on_progress, timeout=timeout,
+        expected=expected, parents=parents, visibility=visibility, allow_flagged=allow_flagged, upload=upload, on_progress=on_progress, timeout=timeout,
     )  # fmt: skip
 
 
@@ -96,9 +103,19 @@ def optimize(
     )  # fmt: skip
 
 
-def checkout(ref: str, to: str = "", *, allow_flagged: bool = False, timeout: float | None = None) -> str:
-    """A verified, read-only path of what `ref` names ("digits:prod"); with `to` a copy of one's own there."""
-    return _calls().checkout(ref, to, allow_flagged=allow_flagged, timeout=timeout)
+def checkout(ref: str, to: str = "", *, allow_flagged: bool = False, download: bool | None = None, timeout: float | None = None) -> str:
+    """A verified, read-only path of what `ref` names ("digits:prod"); with `to` a copy of one's own there; see `StoreCalls.checkout`."""
+    return _calls().checkout(ref, to, allow_flagged=allow_flagged, download=download, timeout=timeout)
+
+
+def push(ref: str, to: "Client | str", *, branch: str = "", timeout: float | None = None) -> Transfer:
+    """Bring a version to another daemon: `to` is a client of it, or "host:port"; only missing chunks travel; see `StoreCalls.push`."""
+    return _calls().push(ref, to, branch=branch, timeout=timeout)
+
+
+def pull(ref: str, source: "Client | str", *, branch: str = "", timeout: float | None = None) -> Transfer:
+    """Bring a version from another daemon here."""
+    return _calls().pull(ref, source, branch=branch, timeout=timeout)
 
 
 def export(

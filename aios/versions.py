@@ -292,6 +292,16 @@ class Progress:
     doing: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A version that is at two daemons now. Chunks that were sent, and that the other had already; `bytes_sent`: breaks included."""
+
+    version: Version
+    chunks_sent: int
+    chunks_had: int
+    bytes_sent: int
+
+
 OnProgress = Callable[[Progress], None]
 
 

@@ -44,6 +44,7 @@ METRIC = Value("name=number", _metric, "accuracy=0.97")
 @click.option("--parent", "parents", multiple=True, metavar="REF", help="A version it was made from, beside what the branch is at; repeat it.")
 @click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Of a new name; private where none is given.")
 @click.option("--allow-pickle", "allow_flagged", is_flag=True, help="It may be used though it is flagged; takes an operator.")
+@click.option("--upload/--by-path", default=None, help="Send the bytes, or have the daemon read them; as it is on this machine or not.")
 @output_options
 def register(
     name: str, path: str, metric: tuple[tuple[str, float], ...], label: tuple[tuple[str, str], ...], card: str | None, visibility: str | None, shape: Shape,
@@ -51,7 +52,8 @@ def register(
 ) -> None:  # fmt: skip
     """Register the file or directory PATH as the next version of the model NAME.
 
-    The daemon reads it itself, as you, and stores only what it does not have yet. Where the branch is at just this already, nothing is made.
+    A daemon of this machine reads it itself, as you; to one elsewhere it is uploaded, and after a break the same command goes on
+    where it was. Only what is not there yet is stored. Where the branch is at just this already, nothing is made.
     """
     text = Path(card).read_text(encoding="utf-8") if card is not None else ""
     with calls(kind) as store, progress_line("registering") as on_progress:
@@ -73,10 +75,15 @@ def _told(made: Any, branch: str) -> str:
 @click.argument("ref")
 @click.argument("to", default="", type=click.Path(resolve_path=False))
 @click.option("--allow-pickle", "allow_flagged", is_flag=True, help="Also what is flagged, because loading it may run code; takes its owner or an operator.")
-def checkout(ref: str, to: str, allow_flagged: bool, kind: str) -> None:
-    """Print a verified, read-only path of the version REF of a model; with TO make a copy of your own there, and print that."""
+@click.option("--download/--in-place", default=None, help="Fetch the bytes, or have the daemon put them there; as it is on this machine or not.")
+def checkout(ref: str, to: str, allow_flagged: bool, download: bool | None, kind: str) -> None:
+    """Print a verified, read-only path of the version REF of a model; with TO make a copy of your own there, and print that.
+
+    From a daemon elsewhere it is downloaded: without TO into ~/.cache/aios, where a version lies once; after a break the same command
+    goes on where it was.
+    """
     with calls(kind) as store, progress_line("checking out") as on_progress:
-        path = store.checkout(ref, to, allow_flagged=allow_flagged, on_progress=on_progress)
+        path = store.checkout(ref, to, allow_flagged=allow_flagged, download=download, on_progress=on_progress)
     print(path)
 
 

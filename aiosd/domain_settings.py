@@ -103,7 +103,7 @@ def blob_settings(config: Config) -> BlobSettings:
     sizes = Sizes(least, average, 4 * average, models.piece_bytes, least, models.whole_bytes)
     return BlobSettings(
         directory=config.models_directory, cache_bytes=models.cache_bytes, sizes=sizes, compress=models.compress,
-        key_file=_key_file(models), of_systemd=bool(models.encryption_credential), at_once=models.workers,
+        key_file=_key_file(models), of_systemd=bool(models.encryption_credential), at_once=models.workers, staged_s=models.upload_keep_s,
     )  # fmt: skip
 
 

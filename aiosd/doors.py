@@ -27,6 +27,7 @@ from aiosd.host.paths import prepare_directory, share_directory
 from aiosd.host.reports import ReportReader
 from aiosd.host.vault import FileVault
 from aiosd.host.weigher import PssWeigher
+from aiosd.keeper.stage import BlobStage
 from aiosd.keeper.vault import BlobVault
 from aiosd.resources.environment import grant_variables
 from aiosd.resources.grant import Grant
@@ -56,6 +57,7 @@ class Doors:
     vault: FileVault
     evidence: FileEvidence
     blobs: BlobVault
+    stage: BlobStage
 
 
 @dataclass(slots=True)
@@ -101,8 +103,9 @@ async def open_doors(loaded: Loaded, inventory: Inventory, clock: Clock, closing
     evidence = FileEvidence(state / "faults")
     blobs = BlobVault(blob_settings(config), SqlChunks(journal), reached=faults.reached)
     await asyncio.to_thread(blobs.start, passable=confinement.switch)
+    stage = BlobStage.of(blobs.settings)
     meter, weigher = ProcMeter(clock, gpus), PssWeigher()
-    doors = Doors(journal, launcher, variables, output, ReportReader(), meter, weigher, gpus, cells, confinement, identities, vault, evidence, blobs)
+    doors = Doors(journal, launcher, variables, output, ReportReader(), meter, weigher, gpus, cells, confinement, identities, vault, evidence, blobs, stage)
     for door in (doors.output, doors.reports, doors.meter, doors.weigher, doors.vault, doors.evidence):
         closing.callback(door.close)
     return doors

@@ -44,6 +44,8 @@ from aiosd.models.receive_service import ModelReceiver
 from aiosd.models.safety_service import ModelSafety
 from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
+from aiosd.models.transfer_service import Transfers
+from aiosd.models.upload_service import Uploads
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
 from aiosd.monitoring.device_service import DeviceService
@@ -149,8 +151,12 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
         store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
         settings.gc_grace_s, settings.scrub_days,
     )  # fmt: skip
-    models, optimizer = ModelService(care), ModelOptimizer(reader, sys.executable, _installed)
-    return ModelServices(models, ModelMoves(care), care, reader, ModelSender(reader, ModelReceiver(models)), optimizer, ModelSafety(care), people.groups_of)
+    models = ModelService(care)
+    receiver = ModelReceiver(models)
+    return ModelServices(
+        models, ModelMoves(care), care, reader, ModelSender(reader, receiver), ModelOptimizer(reader, sys.executable, _installed), ModelSafety(care),
+        Transfers(Uploads(models, doors.stage, settings.upload_bytes), receiver), people.groups_of,
+    )  # fmt: skip
 
 
 def _installed(package: str) -> bool:

@@ -258,7 +258,7 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., owner: _Optional[str] = ..., description: _Optional[str] = ..., visibility: _Optional[str] = ..., group: _Optional[str] = ..., roles: _Optional[_Mapping[str, str]] = ..., require_signature: _Optional[bool] = ..., keep_last: _Optional[int] = ..., keep_for_s: _Optional[float] = ..., versions: _Optional[int] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., latest: _Optional[_Union[Version, _Mapping]] = ..., size: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., created_at_s: _Optional[float] = ..., trusted_keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RegisterRequest(_message.Message):
-    __slots__ = ("model", "kind", "path", "upload_id", "branch", "message", "metrics", "labels", "licence", "card", "description", "tags", "expected", "job_id", "environment", "visibility", "idempotency_key", "parents", "allow_flagged")
+    __slots__ = ("model", "kind", "path", "upload_id", "branch", "message", "metrics", "labels", "licence", "card", "description", "tags", "expected", "job_id", "environment", "visibility", "idempotency_key", "parents", "allow_flagged", "contents", "descriptor")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -292,6 +292,8 @@ class RegisterRequest(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     PARENTS_FIELD_NUMBER: _ClassVar[int]
     ALLOW_FLAGGED_FIELD_NUMBER: _ClassVar[int]
+    CONTENTS_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTOR_FIELD_NUMBER: _ClassVar[int]
     model: str
     kind: StoreKind
     path: str
@@ -311,7 +313,9 @@ class RegisterRequest(_message.Message):
     idempotency_key: str
     parents: _containers.RepeatedScalarFieldContainer[str]
     allow_flagged: bool
-    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., upload_id: _Optional[str] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ..., environment: _Optional[_Union[Lineage, _Mapping]] = ..., visibility: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., parents: _Optional[_Iterable[str]] = ..., allow_flagged: _Optional[bool] = ...) -> None: ...
+    contents: str
+    descriptor: int
+    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., upload_id: _Optional[str] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ..., environment: _Optional[_Union[Lineage, _Mapping]] = ..., visibility: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., parents: _Optional[_Iterable[str]] = ..., allow_flagged: _Optional[bool] = ..., contents: _Optional[str] = ..., descriptor: _Optional[int] = ...) -> None: ...
 
 class RegisterOutputsRequest(_message.Message):
     __slots__ = ("job_id",)
@@ -347,31 +351,45 @@ class RegisterResponse(_message.Message):
     existed: bool
     def __init__(self, progress: _Optional[_Union[TransferProgress, _Mapping]] = ..., version: _Optional[_Union[Version, _Mapping]] = ..., existed: _Optional[bool] = ...) -> None: ...
 
-class UploadRequest(_message.Message):
-    __slots__ = ("upload_id", "path", "offset", "data", "size", "executable")
-    UPLOAD_ID_FIELD_NUMBER: _ClassVar[int]
-    PATH_FIELD_NUMBER: _ClassVar[int]
+class Piece(_message.Message):
+    __slots__ = ("name", "offset", "data", "size", "executable")
+    NAME_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     EXECUTABLE_FIELD_NUMBER: _ClassVar[int]
-    upload_id: str
-    path: str
+    name: str
     offset: int
     data: bytes
     size: int
     executable: bool
-    def __init__(self, upload_id: _Optional[str] = ..., path: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., size: _Optional[int] = ..., executable: _Optional[bool] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., size: _Optional[int] = ..., executable: _Optional[bool] = ...) -> None: ...
+
+class UploadedRequest(_message.Message):
+    __slots__ = ("upload_id",)
+    UPLOAD_ID_FIELD_NUMBER: _ClassVar[int]
+    upload_id: str
+    def __init__(self, upload_id: _Optional[str] = ...) -> None: ...
+
+class UploadedResponse(_message.Message):
+    __slots__ = ("have",)
+    HAVE_FIELD_NUMBER: _ClassVar[int]
+    have: _containers.RepeatedCompositeFieldContainer[Piece]
+    def __init__(self, have: _Optional[_Iterable[_Union[Piece, _Mapping]]] = ...) -> None: ...
+
+class UploadRequest(_message.Message):
+    __slots__ = ("upload_id", "pieces")
+    UPLOAD_ID_FIELD_NUMBER: _ClassVar[int]
+    PIECES_FIELD_NUMBER: _ClassVar[int]
+    upload_id: str
+    pieces: _containers.RepeatedCompositeFieldContainer[Piece]
+    def __init__(self, upload_id: _Optional[str] = ..., pieces: _Optional[_Iterable[_Union[Piece, _Mapping]]] = ...) -> None: ...
 
 class UploadResponse(_message.Message):
-    __slots__ = ("upload_id", "path", "have")
-    UPLOAD_ID_FIELD_NUMBER: _ClassVar[int]
-    PATH_FIELD_NUMBER: _ClassVar[int]
-    HAVE_FIELD_NUMBER: _ClassVar[int]
-    upload_id: str
-    path: str
-    have: int
-    def __init__(self, upload_id: _Optional[str] = ..., path: _Optional[str] = ..., have: _Optional[int] = ...) -> None: ...
+    __slots__ = ("received",)
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    received: int
+    def __init__(self, received: _Optional[int] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("kind", "text", "format", "metrics", "labels", "author", "job_id", "tensor", "page_size", "page_token")
@@ -677,30 +695,6 @@ class CheckoutResponse(_message.Message):
     how: str
     def __init__(self, progress: _Optional[_Union[TransferProgress, _Mapping]] = ..., path: _Optional[str] = ..., version: _Optional[_Union[Version, _Mapping]] = ..., how: _Optional[str] = ...) -> None: ...
 
-class DownloadRequest(_message.Message):
-    __slots__ = ("ref", "kind", "path", "offset")
-    REF_FIELD_NUMBER: _ClassVar[int]
-    KIND_FIELD_NUMBER: _ClassVar[int]
-    PATH_FIELD_NUMBER: _ClassVar[int]
-    OFFSET_FIELD_NUMBER: _ClassVar[int]
-    ref: str
-    kind: StoreKind
-    path: str
-    offset: int
-    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
-
-class DownloadResponse(_message.Message):
-    __slots__ = ("version", "file", "offset", "data")
-    VERSION_FIELD_NUMBER: _ClassVar[int]
-    FILE_FIELD_NUMBER: _ClassVar[int]
-    OFFSET_FIELD_NUMBER: _ClassVar[int]
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    version: Version
-    file: File
-    offset: int
-    data: bytes
-    def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ..., file: _Optional[_Union[File, _Mapping]] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
-
 class VerifyRequest(_message.Message):
     __slots__ = ("ref", "kind", "sample_permille", "all")
     REF_FIELD_NUMBER: _ClassVar[int]
@@ -853,34 +847,6 @@ class ImportRequest(_message.Message):
     branch: str
     def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., model: _Optional[str] = ..., format: _Optional[str] = ..., branch: _Optional[str] = ...) -> None: ...
 
-class PushRequest(_message.Message):
-    __slots__ = ("ref", "kind", "target", "token", "branch")
-    REF_FIELD_NUMBER: _ClassVar[int]
-    KIND_FIELD_NUMBER: _ClassVar[int]
-    TARGET_FIELD_NUMBER: _ClassVar[int]
-    TOKEN_FIELD_NUMBER: _ClassVar[int]
-    BRANCH_FIELD_NUMBER: _ClassVar[int]
-    ref: str
-    kind: StoreKind
-    target: str
-    token: str
-    branch: str
-    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., target: _Optional[str] = ..., token: _Optional[str] = ..., branch: _Optional[str] = ...) -> None: ...
-
-class PullRequest(_message.Message):
-    __slots__ = ("ref", "kind", "target", "token", "branch")
-    REF_FIELD_NUMBER: _ClassVar[int]
-    KIND_FIELD_NUMBER: _ClassVar[int]
-    TARGET_FIELD_NUMBER: _ClassVar[int]
-    TOKEN_FIELD_NUMBER: _ClassVar[int]
-    BRANCH_FIELD_NUMBER: _ClassVar[int]
-    ref: str
-    kind: StoreKind
-    target: str
-    token: str
-    branch: str
-    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., target: _Optional[str] = ..., token: _Optional[str] = ..., branch: _Optional[str] = ...) -> None: ...
-
 class TransferResponse(_message.Message):
     __slots__ = ("progress", "versions", "path", "chunks_sent", "chunks_had", "new_versions")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
@@ -897,65 +863,79 @@ class TransferResponse(_message.Message):
     new_versions: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, progress: _Optional[_Union[TransferProgress, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[Version, _Mapping]]] = ..., path: _Optional[str] = ..., chunks_sent: _Optional[int] = ..., chunks_had: _Optional[int] = ..., new_versions: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class MissingRequest(_message.Message):
-    __slots__ = ("digests",)
-    DIGESTS_FIELD_NUMBER: _ClassVar[int]
-    digests: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, digests: _Optional[_Iterable[str]] = ...) -> None: ...
-
-class MissingResponse(_message.Message):
-    __slots__ = ("digests",)
-    DIGESTS_FIELD_NUMBER: _ClassVar[int]
-    digests: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, digests: _Optional[_Iterable[str]] = ...) -> None: ...
-
-class SendChunksRequest(_message.Message):
-    __slots__ = ("digest", "data", "version_record", "manifest", "model", "kind", "branch")
-    DIGEST_FIELD_NUMBER: _ClassVar[int]
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    VERSION_RECORD_FIELD_NUMBER: _ClassVar[int]
-    MANIFEST_FIELD_NUMBER: _ClassVar[int]
-    MODEL_FIELD_NUMBER: _ClassVar[int]
-    KIND_FIELD_NUMBER: _ClassVar[int]
-    BRANCH_FIELD_NUMBER: _ClassVar[int]
-    digest: str
-    data: bytes
-    version_record: bytes
-    manifest: bytes
-    model: str
-    kind: StoreKind
-    branch: str
-    def __init__(self, digest: _Optional[str] = ..., data: _Optional[bytes] = ..., version_record: _Optional[bytes] = ..., manifest: _Optional[bytes] = ..., model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., branch: _Optional[str] = ...) -> None: ...
-
-class SendChunksResponse(_message.Message):
-    __slots__ = ("received", "version")
-    RECEIVED_FIELD_NUMBER: _ClassVar[int]
-    VERSION_FIELD_NUMBER: _ClassVar[int]
-    received: int
-    version: Version
-    def __init__(self, received: _Optional[int] = ..., version: _Optional[_Union[Version, _Mapping]] = ...) -> None: ...
-
 class FetchChunksRequest(_message.Message):
-    __slots__ = ("ref", "kind", "digests")
+    __slots__ = ("ref", "kind", "chunks", "allow_flagged")
     REF_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
-    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_FLAGGED_FIELD_NUMBER: _ClassVar[int]
     ref: str
     kind: StoreKind
-    digests: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., digests: _Optional[_Iterable[str]] = ...) -> None: ...
+    chunks: _containers.RepeatedCompositeFieldContainer[ChunkAt]
+    allow_flagged: bool
+    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., chunks: _Optional[_Iterable[_Union[ChunkAt, _Mapping]]] = ..., allow_flagged: _Optional[bool] = ...) -> None: ...
 
 class FetchChunksResponse(_message.Message):
-    __slots__ = ("digest", "data", "version_record", "manifest")
+    __slots__ = ("pieces",)
+    PIECES_FIELD_NUMBER: _ClassVar[int]
+    pieces: _containers.RepeatedCompositeFieldContainer[Piece]
+    def __init__(self, pieces: _Optional[_Iterable[_Union[Piece, _Mapping]]] = ...) -> None: ...
+
+class ChunkAt(_message.Message):
+    __slots__ = ("digest", "offset")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    VERSION_RECORD_FIELD_NUMBER: _ClassVar[int]
-    MANIFEST_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
     digest: str
-    data: bytes
-    version_record: bytes
-    manifest: bytes
-    def __init__(self, digest: _Optional[str] = ..., data: _Optional[bytes] = ..., version_record: _Optional[bytes] = ..., manifest: _Optional[bytes] = ...) -> None: ...
+    offset: int
+    def __init__(self, digest: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+
+class MissingRequest(_message.Message):
+    __slots__ = ("model", "kind", "digests")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    DIGESTS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    kind: StoreKind
+    digests: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., digests: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class MissingResponse(_message.Message):
+    __slots__ = ("chunks",)
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    chunks: _containers.RepeatedCompositeFieldContainer[ChunkAt]
+    def __init__(self, chunks: _Optional[_Iterable[_Union[ChunkAt, _Mapping]]] = ...) -> None: ...
+
+class SendChunksRequest(_message.Message):
+    __slots__ = ("pieces",)
+    PIECES_FIELD_NUMBER: _ClassVar[int]
+    pieces: _containers.RepeatedCompositeFieldContainer[Piece]
+    def __init__(self, pieces: _Optional[_Iterable[_Union[Piece, _Mapping]]] = ...) -> None: ...
+
+class SendChunksResponse(_message.Message):
+    __slots__ = ("received",)
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    received: int
+    def __init__(self, received: _Optional[int] = ...) -> None: ...
+
+class ReceiveRequest(_message.Message):
+    __slots__ = ("model", "kind", "version", "branch", "tags", "ancestry", "flags", "signatures")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    BRANCH_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    ANCESTRY_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURES_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    kind: StoreKind
+    version: str
+    branch: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    ancestry: _containers.RepeatedScalarFieldContainer[str]
+    flags: _containers.RepeatedScalarFieldContainer[str]
+    signatures: _containers.RepeatedCompositeFieldContainer[Signature]
+    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., version: _Optional[str] = ..., branch: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., ancestry: _Optional[_Iterable[str]] = ..., flags: _Optional[_Iterable[str]] = ..., signatures: _Optional[_Iterable[_Union[Signature, _Mapping]]] = ...) -> None: ...
 
 class CollectGarbageRequest(_message.Message):
     __slots__ = ("dry_run", "grace_s")

@@ -40,7 +40,12 @@ class ModelsStub:
                 request_serializer=aios_dot_v1_dot_models__pb2.RegisterRequest.SerializeToString,
                 response_deserializer=aios_dot_v1_dot_models__pb2.RegisterResponse.FromString,
                 _registered_method=True)
-        self.Upload = channel.stream_stream(
+        self.Uploaded = channel.unary_stream(
+                '/aios.v1.Models/Uploaded',
+                request_serializer=aios_dot_v1_dot_models__pb2.UploadedRequest.SerializeToString,
+                response_deserializer=aios_dot_v1_dot_models__pb2.UploadedResponse.FromString,
+                _registered_method=True)
+        self.Upload = channel.stream_unary(
                 '/aios.v1.Models/Upload',
                 request_serializer=aios_dot_v1_dot_models__pb2.UploadRequest.SerializeToString,
                 response_deserializer=aios_dot_v1_dot_models__pb2.UploadResponse.FromString,
@@ -105,11 +110,6 @@ class ModelsStub:
                 request_serializer=aios_dot_v1_dot_models__pb2.CheckoutRequest.SerializeToString,
                 response_deserializer=aios_dot_v1_dot_models__pb2.CheckoutResponse.FromString,
                 _registered_method=True)
-        self.Download = channel.unary_stream(
-                '/aios.v1.Models/Download',
-                request_serializer=aios_dot_v1_dot_models__pb2.DownloadRequest.SerializeToString,
-                response_deserializer=aios_dot_v1_dot_models__pb2.DownloadResponse.FromString,
-                _registered_method=True)
         self.Verify = channel.unary_stream(
                 '/aios.v1.Models/Verify',
                 request_serializer=aios_dot_v1_dot_models__pb2.VerifyRequest.SerializeToString,
@@ -145,15 +145,10 @@ class ModelsStub:
                 request_serializer=aios_dot_v1_dot_models__pb2.ImportRequest.SerializeToString,
                 response_deserializer=aios_dot_v1_dot_models__pb2.TransferResponse.FromString,
                 _registered_method=True)
-        self.Push = channel.unary_stream(
-                '/aios.v1.Models/Push',
-                request_serializer=aios_dot_v1_dot_models__pb2.PushRequest.SerializeToString,
-                response_deserializer=aios_dot_v1_dot_models__pb2.TransferResponse.FromString,
-                _registered_method=True)
-        self.Pull = channel.unary_stream(
-                '/aios.v1.Models/Pull',
-                request_serializer=aios_dot_v1_dot_models__pb2.PullRequest.SerializeToString,
-                response_deserializer=aios_dot_v1_dot_models__pb2.TransferResponse.FromString,
+        self.FetchChunks = channel.unary_stream(
+                '/aios.v1.Models/FetchChunks',
+                request_serializer=aios_dot_v1_dot_models__pb2.FetchChunksRequest.SerializeToString,
+                response_deserializer=aios_dot_v1_dot_models__pb2.FetchChunksResponse.FromString,
                 _registered_method=True)
         self.Missing = channel.unary_unary(
                 '/aios.v1.Models/Missing',
@@ -165,10 +160,10 @@ class ModelsStub:
                 request_serializer=aios_dot_v1_dot_models__pb2.SendChunksRequest.SerializeToString,
                 response_deserializer=aios_dot_v1_dot_models__pb2.SendChunksResponse.FromString,
                 _registered_method=True)
-        self.FetchChunks = channel.unary_stream(
-                '/aios.v1.Models/FetchChunks',
-                request_serializer=aios_dot_v1_dot_models__pb2.FetchChunksRequest.SerializeToString,
-                response_deserializer=aios_dot_v1_dot_models__pb2.FetchChunksResponse.FromString,
+        self.Receive = channel.unary_stream(
+                '/aios.v1.Models/Receive',
+                request_serializer=aios_dot_v1_dot_models__pb2.ReceiveRequest.SerializeToString,
+                response_deserializer=aios_dot_v1_dot_models__pb2.RegisterResponse.FromString,
                 _registered_method=True)
         self.CollectGarbage = channel.unary_unary(
                 '/aios.v1.Models/CollectGarbage',
@@ -207,9 +202,15 @@ class ModelsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Upload(self, request_iterator, context):
-        """Bytes of a remote client, file by file; resumable: first says what is there already.
+    def Uploaded(self, request, context):
+        """Bytes of a client elsewhere, for Register to take; what is there of it already says Uploaded, and Upload goes on from there.
         """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Upload(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -289,13 +290,6 @@ class ModelsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Download(self, request, context):
-        """for remote clients; resumable by offset
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def Verify(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -339,22 +333,16 @@ class ModelsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Push(self, request, context):
-        """to another daemon
+    def FetchChunks(self, request, context):
+        """A version as the chunks it consists of, its commit and its list of files among them, each named by its digest: for a client that
+        brings it from one daemon to another, or checks it out on another machine. Missing: which of them must be sent, each from where on.
         """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def Pull(self, request, context):
-        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Missing(self, request, context):
-        """Between daemons: which of these chunks are missing there, and the chunks themselves.
-        """
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -365,8 +353,9 @@ class ModelsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def FetchChunks(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+    def Receive(self, request, context):
+        """what was sent becomes a version, with the id that it has elsewhere
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -411,7 +400,12 @@ def add_ModelsServicer_to_server(servicer, server):
                     request_deserializer=aios_dot_v1_dot_models__pb2.RegisterRequest.FromString,
                     response_serializer=aios_dot_v1_dot_models__pb2.RegisterResponse.SerializeToString,
             ),
-            'Upload': grpc.stream_stream_rpc_method_handler(
+            'Uploaded': grpc.unary_stream_rpc_method_handler(
+                    servicer.Uploaded,
+                    request_deserializer=aios_dot_v1_dot_models__pb2.UploadedRequest.FromString,
+                    response_serializer=aios_dot_v1_dot_models__pb2.UploadedResponse.SerializeToString,
+            ),
+            'Upload': grpc.stream_unary_rpc_method_handler(
                     servicer.Upload,
                     request_deserializer=aios_dot_v1_dot_models__pb2.UploadRequest.FromString,
                     response_serializer=aios_dot_v1_dot_models__pb2.UploadResponse.SerializeToString,
@@ -476,11 +470,6 @@ def add_ModelsServicer_to_server(servicer, server):
                     request_deserializer=aios_dot_v1_dot_models__pb2.CheckoutRequest.FromString,
                     response_serializer=aios_dot_v1_dot_models__pb2.CheckoutResponse.SerializeToString,
             ),
-            'Download': grpc.unary_stream_rpc_method_handler(
-                    servicer.Download,
-                    request_deserializer=aios_dot_v1_dot_models__pb2.DownloadRequest.FromString,
-                    response_serializer=aios_dot_v1_dot_models__pb2.DownloadResponse.SerializeToString,
-            ),
             'Verify': grpc.unary_stream_rpc_method_handler(
                     servicer.Verify,
                     request_deserializer=aios_dot_v1_dot_models__pb2.VerifyRequest.FromString,
@@ -516,15 +505,10 @@ def add_ModelsServicer_to_server(servicer, server):
                     request_deserializer=aios_dot_v1_dot_models__pb2.ImportRequest.FromString,
                     response_serializer=aios_dot_v1_dot_models__pb2.TransferResponse.SerializeToString,
             ),
-            'Push': grpc.unary_stream_rpc_method_handler(
-                    servicer.Push,
-                    request_deserializer=aios_dot_v1_dot_models__pb2.PushRequest.FromString,
-                    response_serializer=aios_dot_v1_dot_models__pb2.TransferResponse.SerializeToString,
-            ),
-            'Pull': grpc.unary_stream_rpc_method_handler(
-                    servicer.Pull,
-                    request_deserializer=aios_dot_v1_dot_models__pb2.PullRequest.FromString,
-                    response_serializer=aios_dot_v1_dot_models__pb2.TransferResponse.SerializeToString,
+            'FetchChunks': grpc.unary_stream_rpc_method_handler(
+                    servicer.FetchChunks,
+                    request_deserializer=aios_dot_v1_dot_models__pb2.FetchChunksRequest.FromString,
+                    response_serializer=aios_dot_v1_dot_models__pb2.FetchChunksResponse.SerializeToString,
             ),
             'Missing': grpc.unary_unary_rpc_method_handler(
                     servicer.Missing,
@@ -536,10 +520,10 @@ def add_ModelsServicer_to_server(servicer, server):
                     request_deserializer=aios_dot_v1_dot_models__pb2.SendChunksRequest.FromString,
                     response_serializer=aios_dot_v1_dot_models__pb2.SendChunksResponse.SerializeToString,
             ),
-            'FetchChunks': grpc.unary_stream_rpc_method_handler(
-                    servicer.FetchChunks,
-                    request_deserializer=aios_dot_v1_dot_models__pb2.FetchChunksRequest.FromString,
-                    response_serializer=aios_dot_v1_dot_models__pb2.FetchChunksResponse.SerializeToString,
+            'Receive': grpc.unary_stream_rpc_method_handler(
+                    servicer.Receive,
+                    request_deserializer=aios_dot_v1_dot_models__pb2.ReceiveRequest.FromString,
+                    response_serializer=aios_dot_v1_dot_models__pb2.RegisterResponse.SerializeToString,
             ),
             'CollectGarbage': grpc.unary_unary_rpc_method_handler(
                     servicer.CollectGarbage,
@@ -605,6 +589,33 @@ class Models:
             _registered_method=True)
 
     @staticmethod
+    def Uploaded(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/aios.v1.Models/Uploaded',
+            aios_dot_v1_dot_models__pb2.UploadedRequest.SerializeToString,
+            aios_dot_v1_dot_models__pb2.UploadedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Upload(request_iterator,
             target,
             options=(),
@@ -615,7 +626,7 @@ class Models:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.stream_stream(
+        return grpc.experimental.stream_unary(
             request_iterator,
             target,
             '/aios.v1.Models/Upload',
@@ -956,33 +967,6 @@ class Models:
             _registered_method=True)
 
     @staticmethod
-    def Download(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
-            target,
-            '/aios.v1.Models/Download',
-            aios_dot_v1_dot_models__pb2.DownloadRequest.SerializeToString,
-            aios_dot_v1_dot_models__pb2.DownloadResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def Verify(request,
             target,
             options=(),
@@ -1172,7 +1156,7 @@ class Models:
             _registered_method=True)
 
     @staticmethod
-    def Push(request,
+    def FetchChunks(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1185,36 +1169,9 @@ class Models:
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/aios.v1.Models/Push',
-            aios_dot_v1_dot_models__pb2.PushRequest.SerializeToString,
-            aios_dot_v1_dot_models__pb2.TransferResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def Pull(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
-            target,
-            '/aios.v1.Models/Pull',
-            aios_dot_v1_dot_models__pb2.PullRequest.SerializeToString,
-            aios_dot_v1_dot_models__pb2.TransferResponse.FromString,
+            '/aios.v1.Models/FetchChunks',
+            aios_dot_v1_dot_models__pb2.FetchChunksRequest.SerializeToString,
+            aios_dot_v1_dot_models__pb2.FetchChunksResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1280,7 +1237,7 @@ class Models:
             _registered_method=True)
 
     @staticmethod
-    def FetchChunks(request,
+    def Receive(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1293,9 +1250,9 @@ class Models:
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/aios.v1.Models/FetchChunks',
-            aios_dot_v1_dot_models__pb2.FetchChunksRequest.SerializeToString,
-            aios_dot_v1_dot_models__pb2.FetchChunksResponse.FromString,
+            '/aios.v1.Models/Receive',
+            aios_dot_v1_dot_models__pb2.ReceiveRequest.SerializeToString,
+            aios_dot_v1_dot_models__pb2.RegisterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,7 +18,10 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """`origin` says how the daemon knows ("socket", "token ci", "certificate ada"), `peer` where the call comes from."""
+    """`origin` says how the daemon knows ("socket", "token ci", "certificate ada"), `peer` where the call comes from.
+
+    pid  of the process of this machine that calls, as the kernel has it; 0: not known
+    """
 
     uid: int
     gid: int
@@ -26,3 +29,4 @@ class Principal:
     role: Role
     origin: str = "socket"
     peer: str = ""
+    pid: int = 0

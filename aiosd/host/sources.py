@@ -43,10 +43,14 @@ class Found:
 
 @dataclass(slots=True)
 class Tree:
-    """What lies at `path`, as `identity` (None: the daemon's own user) may read it. `files` is gone through once; then `check`."""
+    """What lies at `path`, as `identity` (None: the daemon's own user) may read it. `files` is gone through once; then `check`.
+
+    descriptor  of another process of that user (its pid, and its number there), which is read instead; `path` is what it is called
+    """
 
     path: str
     identity: Identity | None
+    descriptor: tuple[int, int] | None = None
     single: bool = False
     empty_directories: list[str] = field(default_factory=list)
     _root: int = -1
@@ -54,15 +58,30 @@ class Tree:
 
     def open(self) -> int:
         """Its size where it is one file, else 0. Raises NotFound, Denied, InvalidArgument."""
-        if not os.path.isabs(self.path) or "\0" in self.path:
+        if self.descriptor is None and (not os.path.isabs(self.path) or "\0" in self.path):
             raise InvalidArgument(f"the path must be absolute, not {self.path!r}", path=self.path)
         with self._explained(self.path), acting_as(self.identity):
-            self._root = _open_at(None, self.path, _FILE)
+            self._root = _open_at(None, self.path, _FILE) if self.descriptor is None else self._open_descriptor(*self.descriptor)
         found = os.fstat(self._root)
         if found.st_dev == os.stat("/proc").st_dev or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
             raise InvalidArgument(f"{self.path} is neither a file nor a directory of a file system", hint="what is kept is regular files", path=self.path)
         self.single = stat.S_ISREG(found.st_mode)
         return found.st_size if self.single else 0
+
+    def _open_descriptor(self, pid: int, number: int) -> int:
+        """As the user may: the kernel looks at the file's own rights. A process that was another user's at any moment is not looked into."""
+        uid = self.identity.uid if self.identity is not None else os.geteuid()
+        process = os.open(f"/proc/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # of this process for ever, whoever gets its number
+        try:
+            opened = os.open(f"fd/{number}", _FILE, dir_fd=process) if os.fstat(process).st_uid == uid else -1
+            if opened >= 0 and os.fstat(process).st_uid != uid:
+                os.close(opened)
+                opened = -1
+        finally:
+            os.close(process)
+        if opened < 0:
+            raise PermissionError(errno.EACCES, "that process is another user's, or hides what it has open")
+        return opened
 
     def open_file(self, path: str) -> int:
         """A regular file in this directory, to be closed by the caller. Raises NotFound, Denied, InvalidArgument (it leads out, or is no file)."""
@@ -164,7 +183,7 @@ class Tree:
     def _read(self, path: str, fd: int) -> Iterator[Found]:
         mark = _settled(fd)
         found = os.fstat(fd)
-        yield Found(path, fd, found.st_size, bool(found.st_mode & 0o111))
+        yield Found(path, fd, found.st_size, bool(found.st_mode & 0o111 and found.st_nlink))  # what has no name is no program: a memfd has mode 0777
         if _mark(os.fstat(fd)) != mark:
             raise self._changed(path)
         self._seen.append((path, mark))

@@ -16,7 +16,7 @@ from aiosd.host.identities import Identity
 from aiosd.host.sources import HubTree, Tree
 from aiosd.models import modelpack
 from aiosd.models.layouts import README, Form, read_card
-from aiosd.models.parcel import MOST_NAME, MOST_PATH
+from aiosd.models.manifest import MOST_NAME, MOST_PATH
 from aiosd.models.ports import Said, Source
 from aiosd.storage.blobs import disk
 
@@ -31,7 +31,10 @@ _BLOCK_BYTES = 1 << 20
 @contextmanager
 def unpacked(source: Source, identity: Identity | None, scratch: Path) -> Iterator[tuple[Tree, Said | None]]:
     """The files of what lies at the source's path, as a tree that is open, and what the layout says of them."""
-    tree = Tree(source.path, identity) if source.form != Form.HF else HubTree(source.path, identity)
+    if source.form == Form.HF:
+        tree: Tree = HubTree(source.path, identity)
+    else:
+        tree = Tree(source.path, None if source.ours else identity, source.descriptor)
     with closing(tree):
         tree.open()
         if source.form == Form.HF:

@@ -17,13 +17,14 @@ from aiosd.host.bywork import Work, working
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
 from aiosd.keeper.examining import rescan
+from aiosd.keeper.handing import each, some
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
 from aiosd.models.diff import TensorDiff
 from aiosd.models.findings import ScanFinding
 from aiosd.models.layouts import Form
-from aiosd.models.manifest import FileEntry, Manifest
+from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
 from aiosd.models.ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
 from aiosd.models.version import Version
@@ -31,6 +32,7 @@ from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
 from aiosd.storage.blobs.settings import BlobSettings, coder_of, remember_key
+from aiosd.storage.blobs.staging import Staging
 
 log = logs.logger("aiosd.keeper")
 
@@ -72,11 +74,15 @@ class BlobVault:
             remember_key(self.settings)
             for left in self.layout.incoming.iterdir():
                 remove_tree(str(left))
+            self._staging().tidy_all()
         except OSError as error:
             raise StorageUnwritable(
                 f"the store of models in {self.layout.root} cannot be used: {error.strerror}", hint="is it writable for the daemon? See models.directory",
                 path=str(self.layout.root),
             ) from None  # fmt: skip
+
+    def _staging(self) -> Staging:
+        return Staging(self.layout.staged, self.settings.staged_s)
 
     async def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
         async with self._scratch() as name, self._slots:
@@ -202,6 +208,22 @@ class BlobVault:
         """Whose checkouts must stay."""
         return [*self.pinned(), *self._compared]
 
+    async def chunks(self, wanted: Sequence[tuple[Chunk, int]]) -> AsyncIterator[tuple[Chunk, int, bytes]]:
+        with self.leases.held() as lease:
+            known = await self._stored({chunk.digest for chunk, _ in wanted}, lease)
+            reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
+            try:
+                pieces = each(wanted, reader)
+                while read := await asyncio.to_thread(some, pieces):
+                    for piece in read:
+                        yield piece
+            finally:
+                reader.close()
+
+    async def there(self, digests: Collection[str]) -> Mapping[str, str]:
+        known = await self.index.stored(digests)
+        return {digest: known[digest].place.removeprefix(f"{WHOLE}/") if known[digest].place.startswith(WHOLE) else "" for digest in digests if digest in known}
+
     async def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
         digests = {chunk.digest for manifest in manifests for chunk in manifest.chunks() if _sampled(chunk.digest, permille)}
         async with aclosing(self._verified(digests)) as steps:
@@ -226,6 +248,7 @@ class BlobVault:
             async with self._giving:
                 giver = Giver(self.layout, Reader(self.layout, coder_of(self.settings), _lookup({})), 0, remove_tree, self._pinned())
                 await asyncio.to_thread(giver.trim, grace_s)
+            await asyncio.to_thread(self._staging().tidy_all)
         return swept
 
     async def _set_aside(self, damaged: Mapping[str, str], known: Mapping[str, Stored]) -> None:

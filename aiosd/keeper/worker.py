@@ -1,6 +1,5 @@
 """The child at work (see host/bywork.py): reads one request, does it, asks the daemon where chunks lie, and says how it ended."""
 
-import errno
 import os
 import time
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
 
-from aiosd.errors import AiosError, DiskFull, Exhausted, StorageUnwritable
+from aiosd.errors import AiosError, Exhausted
 from aiosd.host import faults
 from aiosd.host.acting import acting_as
 from aiosd.host.directories import remove_tree
@@ -18,6 +17,7 @@ from aiosd.keeper.line import Line, identity_of
 from aiosd.keeper.unpacking import unpacked
 from aiosd.models.manifest import Manifest
 from aiosd.models.ports import Taken
+from aiosd.storage.blobs.disk import explained
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import PRIVATE, Layout
 from aiosd.storage.blobs.reading import Reader
@@ -39,7 +39,7 @@ def main() -> None:
     except MemoryError:
         line.say(words.failed(Exhausted("it takes more memory than this work may have", hint="is the file made to do harm?")))
     except OSError as error:
-        line.say(words.failed(_meaning(error, request.settings.directory)))
+        line.say(words.failed(explained(error, request.settings.directory)))
 
 
 def _done(request: words.Request, line: Line) -> words.Word:
@@ -102,9 +102,3 @@ def _give(request: words.Give, line: Line) -> str:
         return giver.copy(request.manifest, asked, to.path) if to.path else giver.checkout(request.manifest, asked)
     finally:
         reader.close()
-
-
-def _meaning(error: OSError, directory: str) -> AiosError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"the disk of {directory} is full; nothing was kept", hint="free some space: aiosctl model gc", path=directory)
-    return StorageUnwritable(f"the store in {directory} cannot be used: {error.strerror}", hint="look at the disk", path=directory, file=str(error.filename))

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import msgspec
 from blake3 import blake3
 
+from aiosd.errors import InvalidArgument
+
+MOST_PATH, MOST_NAME = 3072, 255  # bytes; what comes before it takes some of a path, too
 DIGEST_LETTERS = 64  # of BLAKE3 with 256 bits, in lower-case hexadecimal
 
 
@@ -64,3 +67,27 @@ class Manifest:
 def decode_manifest(data: bytes) -> Manifest:
     """Raises msgspec.DecodeError and ValidationError for what `encode` did not write."""
     return msgspec.json.decode(data, type=Manifest)
+
+
+def contents_of(manifest: Manifest) -> str:
+    """What its files are, however they are cut: a client that sends files says by this what must have arrived. The SDK has the same."""
+    files = (f"{entry.digest} {entry.size} {int(entry.executable)} {entry.path}\n" for entry in manifest.files)
+    return digest_of("".join([*files, *(f"{path}/\n" for path in manifest.empty_directories)]).encode())
+
+
+def check_path(path: str) -> str:
+    """The same. Raises InvalidArgument, see `path_problem`."""
+    problem = path_problem(path)
+    if problem:
+        raise InvalidArgument(f"the file {path[:200]!r} {problem}", hint="name it within what is sent, with '/' between its parts", file=path[:200])
+    return path
+
+
+def path_problem(path: str) -> str:
+    """Why it cannot be the path of a file in a manifest; "": it can."""
+    parts = path.split("/")
+    if "\0" in path or any(part in ("", ".", "..") for part in parts):
+        return "leads out of its directory"
+    if len(path.encode()) > MOST_PATH or any(len(part.encode()) > MOST_NAME for part in parts):
+        return "is longer than a file system takes"
+    return ""

@@ -9,7 +9,7 @@ import msgspec
 from aiosd.errors import InvalidArgument
 from aiosd.models.draft import Draft
 from aiosd.models.history import SHORT
-from aiosd.models.manifest import DIGEST_LETTERS, Chunk, FileEntry, Manifest, decode_manifest, digest_of
+from aiosd.models.manifest import DIGEST_LETTERS, Chunk, FileEntry, Manifest, decode_manifest, digest_of, path_problem
 from aiosd.models.model import Signature
 from aiosd.models.ports import Part
 from aiosd.models.version import Commit, Kind, decode_commit
@@ -18,7 +18,6 @@ MOST_VERSIONS = 10_000  # in one parcel
 MOST_COMMIT = 4 << 20  # bytes
 MOST_PART, MOST_SIZE = 64 << 20, 1 << 60  # bytes of a piece of a file, and of a file
 _LATEST_S = 1e11  # since 1970: what a clock may say
-MOST_PATH, MOST_NAME = 3072, 255  # bytes; what comes before it takes some of a path, too
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -103,10 +102,10 @@ def opened(parcel: Parcel) -> Opened:
     """Every digest compared, every path looked at. Raises InvalidArgument with what is wrong."""
     if not 0 < len(parcel.versions) <= MOST_VERSIONS:
         _refuse(f"it has {len(parcel.versions)} versions of {parcel.model}, and 1 to {MOST_VERSIONS} are allowed")
-    manifests = {manifest.digest: manifest for manifest in map(_manifest, parcel.manifests)}
+    manifests = {manifest.digest: manifest for manifest in map(read_manifest, parcel.manifests)}
     commits, sent = dict[str, Commit](), dict[str, Sent]()
     for one in parcel.versions:
-        commit = _commit(one.commit, parcel.kind)
+        commit = read_commit(one.commit, parcel.kind)
         commits[commit.id], sent[commit.id] = commit, one
     if len(commits) != len(parcel.versions):
         _refuse("it has the same version twice")
@@ -116,14 +115,14 @@ def opened(parcel: Parcel) -> Opened:
     for part in parcel.parts:
         if not (is_digest(part.digest) and is_digest(part.of) and 0 < part.size <= MOST_PART and 0 <= part.offset < MOST_SIZE):
             _refuse("it names parts of files that are none")
-    parents = {commit.id: commit.parents for commit in (*commits.values(), *(_commit(body, parcel.kind) for body in parcel.ancestry))}
+    parents = {commit.id: commit.parents for commit in (*commits.values(), *(read_commit(body, parcel.kind) for body in parcel.ancestry))}
     made = Opened(parcel, commits, sent, manifests, parents)
     for id_ in commits:
         made.draft(id_, sent[id_].branch or "main")
     return made
 
 
-def _commit(body: bytes, kind: Kind) -> Commit:
+def read_commit(body: bytes, kind: Kind) -> Commit:
     """Its id is computed from its bytes, so nobody can name another one; but it must be written in the one way."""
     try:
         commit = decode_commit(body)
@@ -142,7 +141,7 @@ def _commit(body: bytes, kind: Kind) -> Commit:
     return commit
 
 
-def _manifest(body: bytes) -> Manifest:
+def read_manifest(body: bytes) -> Manifest:
     try:
         manifest = decode_manifest(body)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
@@ -159,10 +158,8 @@ def _check_paths(manifest: Manifest) -> None:
     """No path leads out, none is there twice, and none goes through a file."""
     paths = [entry.path for entry in manifest.files]
     for path in (*paths, *manifest.empty_directories):
-        if "\0" in path or any(part in ("", ".", "..") for part in path.split("/")):
-            _refuse(f"it names the file {path[:200]!r}, which leads out of its directory")
-        if len(path.encode()) > MOST_PATH or any(len(part.encode()) > MOST_NAME for part in path.split("/")):
-            _refuse(f"it names the file {path[:200]!r}, which is longer than a file system takes")
+        if problem := path_problem(path):
+            _refuse(f"it names the file {path[:200]!r}, which {problem}")
     names, directories = {*paths, *manifest.empty_directories}, set[str]()
     for path in names:
         while "/" in path:

@@ -10,7 +10,7 @@ import msgspec
 from aiosd.access.principal import Principal
 from aiosd.models.diff import TensorDiff
 from aiosd.models.findings import ScanFinding
-from aiosd.models.manifest import Manifest
+from aiosd.models.manifest import Chunk, Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.version import Kind, Lineage, Schema, Version, VersionState
 
@@ -311,13 +311,20 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What somebody named: `path` is opened, or made, as the user `uid`. `form`: how it lies there, as in layouts.Form; "": plain files."""
+    """What somebody named: `path` is opened, or made, as the user `uid`.
+
+    form        how it lies there, as in layouts.Form; "": plain files
+    ours        it lies in a place of the daemon's own, and is only examined as that user
+    descriptor  what this process has open under this number; `path` is then what it is to be called
+    """
 
     path: str
     uid: int
     gid: int
     user: str
     form: str = ""
+    ours: bool = False
+    descriptor: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,11 +393,17 @@ class Vault(Protocol):
     def read(self, manifest: Manifest, file: str, offset: int) -> AsyncIterator[bytes]:
         """Bytes of one file from `offset`, verified. Raises DataLoss, NotFound (no such file), InvalidArgument."""
 
+    def chunks(self, wanted: Sequence[tuple[Chunk, int]]) -> AsyncIterator[tuple[Chunk, int, bytes]]:
+        """These chunks one after another, each from its offset: pieces of them with where they begin, verified. Raises DataLoss."""
+
     def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
         """Read back and compare, so many of a thousand chunks. Ends with the digests that are damaged, which are set aside."""
 
     async def scrub(self, share: float) -> Sequence[str]:
         """Read back the next part (0 to 1) of all that is stored, for a background task. The digests that are damaged, which are set aside."""
+
+    async def there(self, digests: Collection[str]) -> Mapping[str, str]:
+        """Of these chunks those that are in the store, each with the whole file that it is a part of, "": with none."""
 
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         """The chunks of it that are not in the store (any more); none: it is whole, as far as is known."""

@@ -1,7 +1,7 @@
 """The receiver of versions from other stores, whichever way they come: looked at, compared, and committed as they are, ids and all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -41,12 +41,14 @@ class ModelReceiver:
         return self.models.care
 
     async def receive(
-        self, parcel: Parcel, by: Caller, *, branch: str = "", bundle: str = "", head: str = "", feed: AsyncIterator[tuple[str, bytes]] | None = None
-    ) -> AsyncIterator[Progress | Landed]:
+        self, parcel: Parcel, by: Caller, *, branch: str = "", bundle: str = "", head: str = "",
+        feed: AsyncIterator[tuple[str, bytes]] | None = None, had: Collection[str] | None = None,
+    ) -> AsyncIterator[Progress | Landed]:  # fmt: skip
         """Take all of `parcel`, with its chunks from the file `bundle` or from `feed`, and lead the branch and tags to it; ends with Landed.
 
         Chunks may be left out that its base has, or a parent that is here: a chunk of anybody else's model is no chunk that came.
 
+        had     the chunks that do not come, where the caller is known to have a right to them already
         branch  where the last of its versions goes; "": where each says that it goes
         raises  InvalidArgument (what is damaged, or made to do harm), Conflict (the branch or tag has gone another way), Denied, Exhausted,
                 FailedPrecondition (the base is not here), and what Vault.receive does
@@ -56,9 +58,10 @@ class ModelReceiver:
             came = _redirected(came, branch)
         model = await self._model_for(came, by)
         versions, _ = await self._decided(came, model, by)
-        had = await self._had(came, model)
+        if had is None:
+            had = chunks_of(await self._had(came, model))
         delivery = Delivery(
-            list(came.manifests.values()), sorted(version.commit.manifest for version in versions), sorted(chunks_of(had)), parcel.parts, head, feed
+            list(came.manifests.values()), sorted(version.commit.manifest for version in versions), sorted(had), parcel.parts, head, feed
         )  # fmt: skip
         source = Source(bundle, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("import.1-before")
@@ -118,10 +121,10 @@ class ModelReceiver:
                 chunks=received.chunks, manifests={version.commit.manifest: came.manifests[version.commit.manifest].encode() for version in new},
                 tensors={manifest: found.tensors for manifest, found in received.examined.items()}, references=changes, signatures=signed,
             ))  # fmt: skip
-            found = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
         self.care.reached("import.3-committed")
         log.info("received", model=model.name, kind=kind, versions=[version.id for version in new], bytes=received.stored_bytes, by=by.name)
         await self.care.heal([chunk.digest for chunk in received.chunks])
+        found = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
         return Landed([found[model.name, id_] for id_ in came.commits], frozenset(version.id for version in new))
 
 

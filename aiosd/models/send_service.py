@@ -93,7 +93,7 @@ class ModelSender:
             raise InvalidArgument(
                 f"the format {wish.form} holds one version, as it is", hint="a bundle holds several, a history, or a difference", field="format"
             )
-        version, model = found[0].version, found[0].model
+        version = found[0].version
         await self.reader.check_usable(found[0], by, allow_flagged=wish.allow_flagged)
         tag = parse_ref(wish.refs[0]).name or version.id[:SHORT]
         to = _source(wish.path, by, wish.form)

@@ -14,6 +14,7 @@ from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import Draft, commit_of, headline, new_model, version_of
 from aiosd.models.history import SHORT, conflict, same_version
 from aiosd.models.layouts import completed
+from aiosd.models.manifest import Manifest, contents_of
 from aiosd.models.model import Model, ModelRole, Move, RefKind
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Lineages, ModelChanges, Progress, Received, RefChange, Registered, Source, Taken, Use, UseRole
@@ -54,13 +55,16 @@ class ModelService:
 
     # Registration
 
-    async def register(self, draft: Draft, what: str | Source, by: Caller, *, vouched: bool = False) -> AsyncIterator[Progress | Registration]:
+    async def register(
+        self, draft: Draft, what: str | Source, by: Caller, contents: str = "", *, vouched: bool = False
+    ) -> AsyncIterator[Progress | Registration]:
         """Take what lies at the path `what`, and commit it as the next version of a branch; ends with the Registration.
 
-        vouched  the lineage is the daemon's own, and complete
+        contents  what it must consist of, see `contents_of`; "": whatever it does
+        vouched   the lineage is the daemon's own, and complete
         raises  Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), and what Vault.take does
         """
-        answered = await self._answered(draft, by)
+        answered = await self.answered(draft, by)
         if answered is not None:
             yield answered
             return
@@ -82,9 +86,10 @@ class ModelService:
                     yield step
                 else:  # before the iterator is closed: until then nothing that was taken can be swept
                     self.care.reached("register.2-taken")
+                    _check_contents(step.manifest, contents)
                     yield await self._commit_taken(completed(draft, step.said), step, tip, [parent.id for parent in parents], by)
 
-    async def _answered(self, draft: Draft, by: Caller) -> Registration | None:
+    async def answered(self, draft: Draft, by: Caller) -> Registration | None:
         """What a call with this key was answered before."""
         before = await self.care.store.registered(by.principal.uid, draft.key) if draft.key else None
         if before is None:
@@ -191,6 +196,13 @@ def _made(draft: Draft, version: Version, now_s: float) -> Sequence[Use]:
     """That its job has made it; it may have been there before, if what the job made is just that."""
     job_id = draft.lineage.job_id
     return [Use(job_id, UseRole.MADE, draft.kind, draft.model, version.id, now_s)] if job_id else []
+
+
+def _check_contents(manifest: Manifest, contents: str) -> None:
+    if contents and contents_of(manifest) != contents:
+        raise FailedPrecondition(
+            "what arrived is not what was sent; nothing was registered", hint="send all of it again; does somebody write to it?", contents=contents
+        )
 
 
 @asynccontextmanager

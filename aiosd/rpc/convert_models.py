@@ -5,25 +5,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from aios.v1 import models_pb2 as pb
+from aiosd.access.principal import Principal
 from aiosd.errors import InvalidArgument
 from aiosd.models.care_service import Collected, Usage
 from aiosd.models.damage import Damage
 from aiosd.models.diff import Diff, TensorChange, TensorDiff
 from aiosd.models.draft import Draft
-from aiosd.models.manifest import FileEntry
+from aiosd.models.manifest import FileEntry, check_path
 from aiosd.models.model import Move, Reference, RefKind, Signature
 from aiosd.models.move_service import Wish
 from aiosd.models.permits import role_named, visibility_named
-from aiosd.models.ports import ModelQuery, Progress
+from aiosd.models.ports import ModelQuery, Progress, Source
 from aiosd.models.read_service import ModelView, VersionView
 from aiosd.models.references import MAIN
 from aiosd.models.settings import ModelChange
+from aiosd.models.transfer_service import Arriving
 from aiosd.models.version import Kind, Lineage, Schema, Tensor, Version
 from aiosd.rpc.fields import amount, few, needed, pairs, printable, seconds, text, texts
 from aiosd.rpc.limits import CHOICES, NAME, PATH, REASON, TEXT
 
 KINDS: dict[int, Kind] = {pb.STORE_KIND_UNSPECIFIED: Kind.MODEL, pb.MODEL: Kind.MODEL, pb.DATASET: Kind.DATASET}
 MOST_PACKAGES = 20_000
+MOST_ANCESTRY = 10_000
 _METRIC = re.compile(r"\s*([^<>=!]+?)\s*(>=|<=|!=|>|<|==?)\s*(\S+)\s*")
 
 # Requests
@@ -57,8 +60,13 @@ def from_register(wire: pb.RegisterRequest) -> Draft:
     )
 
 
-def path_of(wire: pb.RegisterRequest) -> str:
+def source_of(wire: pb.RegisterRequest, by: Principal) -> str | Source:
+    """What is to be registered: what lies at a path, or what the caller's process has open."""
     path = needed(wire.path, "", "path", PATH)
+    if wire.HasField("descriptor"):
+        if not by.pid:
+            raise InvalidArgument("a descriptor is of a process of this machine, and this call is of none", hint="upload the file", field="descriptor")
+        return Source(check_path(path), by.uid, by.gid, by.name, descriptor=(by.pid, amount(wire.descriptor, "", "descriptor")))
     if not path.startswith("/"):
         raise InvalidArgument(f"path is {path[:100]!r}, which is not absolute", hint="write it from the root on", field="path", given=path[:100])
     return path
@@ -75,6 +83,24 @@ def _from_lineage(wire: pb.Lineage, job_id: str) -> Lineage:
         python=text(wire.python, "environment.", "python", NAME),
         packages=pairs(wire.packages, "environment.", "packages"),
         host=text(wire.host, "environment.", "host", NAME),
+    )
+
+
+def from_receive(wire: pb.ReceiveRequest) -> Arriving:
+    few(wire.signatures, "", "signatures", CHOICES)
+    version = needed(wire.version, "", "version", NAME)
+    return Arriving(
+        kind=kind_of(wire.kind),
+        model=needed(wire.model, "", "model", TEXT),
+        version=version,
+        branch=text(wire.branch, "", "branch", TEXT) or MAIN,
+        tags=texts(wire.tags, "", "tags", CHOICES),
+        ancestry=texts(wire.ancestry, "", "ancestry", MOST_ANCESTRY),
+        flags=texts(wire.flags, "", "flags", CHOICES),
+        signatures=tuple(
+            Signature(version, text(one.key_id, "", "key_id", NAME), text(one.format, "", "format", NAME), one.signature, one.signed_at_s, "")
+            for one in wire.signatures
+        ),
     )
 
 

@@ -48,12 +48,12 @@ class Callers:
             return self._by_token(credential, "socket", SOCKET_HINT)
         bearer = self.passes.read(credential, time.monotonic())
         if bearer.uid == self.own.uid:
-            return Principal(self.own.uid, self.own.gid, self.own.name, Role.ADMIN, "socket", f"pid {bearer.pid}")
+            return Principal(self.own.uid, self.own.gid, self.own.name, Role.ADMIN, "socket", f"pid {bearer.pid}", bearer.pid)
         person = self.directory.remembered(bearer.uid)
         if person is None:
             person = await asyncio.to_thread(self.directory.person, bearer.uid, bearer.gid)
         role = Role.ADMIN if person.uid == ROOT else self._role_of(person)
-        return Principal(person.uid, person.gid, person.name, role, "socket", f"pid {bearer.pid}")
+        return Principal(person.uid, person.gid, person.name, role, "socket", f"pid {bearer.pid}", bearer.pid)
 
     def _by_token(self, secret: str, peer: str, hint: str) -> Principal:
         """A token has its own record, made by an admin: what that says is what counts, also of the role."""

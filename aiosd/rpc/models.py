@@ -17,6 +17,7 @@ from aiosd.models.read_service import MOST_A_PAGE, ModelReader
 from aiosd.models.safety_service import ModelSafety
 from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
+from aiosd.models.transfer_service import Transfers
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc import slices
 from aiosd.rpc.auth import caller, check_owner
@@ -26,6 +27,7 @@ from aiosd.rpc.limits import NAME, PATH, TEXT
 from aiosd.rpc.models_carry import CarryCalls
 from aiosd.rpc.models_optimize import OptimizeCalls, Submit
 from aiosd.rpc.models_safety import SafetyCalls
+from aiosd.rpc.models_transfer import TransferCalls
 from aiosd.rpc.needs import JobCalls, OutputCalls
 from aiosd.rpc.streams import closing
 
@@ -41,6 +43,7 @@ class ModelServices:
     sender: ModelSender
     optimizer: ModelOptimizer
     safety: ModelSafety
+    transfers: Transfers
     groups_of: Callable[[str, int], frozenset[str]]
 
     def by(self) -> Caller:
@@ -49,7 +52,7 @@ class ModelServices:
         return Caller(principal, partial(self.groups_of, principal.name, principal.gid))
 
 
-class ModelsServicer(CarryCalls, OptimizeCalls, SafetyCalls):
+class ModelsServicer(CarryCalls, OptimizeCalls, SafetyCalls, TransferCalls):
     """`submit`: Jobs.Submit, for what runs as a job."""
 
     def __init__(self, services: ModelServices, jobs: JobCalls, outputs: OutputCalls, submit: Submit) -> None:
@@ -99,10 +102,13 @@ class ModelsServicer(CarryCalls, OptimizeCalls, SafetyCalls):
     # Versions
 
     async def Register(self, request: pb.RegisterRequest, context: Context) -> AsyncIterator[pb.RegisterResponse]:
+        draft, by = convert.from_register(request), self._services.by()
         if request.upload_id:
-            raise InvalidArgument("this daemon takes no uploads", hint="give the path of a file or directory on its machine", field="upload_id")
-        draft, path = convert.from_register(request), convert.path_of(request)
-        async with closing(self._services.models.register(draft, path, self._services.by())) as steps:
+            name, contents = needed(request.path, "", "path", PATH), needed(request.contents, "", "contents", NAME)
+            taking = self._services.transfers.uploads.register(draft, name, request.upload_id, contents, by)
+        else:
+            taking = self._services.models.register(draft, convert.source_of(request, by.principal), by)
+        async with closing(taking) as steps:
             async for step in steps:
                 if isinstance(step, Progress):
                     yield pb.RegisterResponse(progress=convert.to_progress(step))

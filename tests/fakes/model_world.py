@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from aiosd.access.principal import Principal, Role
+from aiosd.keeper.stage import BlobStage
 from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import Draft
 from aiosd.models.move_service import ModelMoves, Wish
@@ -20,8 +21,11 @@ from aiosd.models.receive_service import ModelReceiver
 from aiosd.models.safety_service import ModelSafety
 from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService, Registration
+from aiosd.models.transfer_service import Transfers
+from aiosd.models.upload_service import Uploads
 from aiosd.models.version import Kind
 from aiosd.rpc.models import ModelServices
+from aiosd.storage.blobs.staging import Staging
 from tests.fakes.models import FakeModelStore, FakeVault
 
 GROUPS = {"ada": frozenset({"ada", "vision"}), "bob": frozenset({"bob", "vision"}), "eve": frozenset({"eve"})}
@@ -55,7 +59,9 @@ class ModelWorld:
         self.reader = ModelReader(self.store, self.vault)
         self.care = ModelCare(self.store, self.vault, self.reader, self._tick, lambda user: self.limits.get(user, 0), lambda: 1 << 40, self.steps.append)
         self.models, self.moves, self.safety = ModelService(self.care), ModelMoves(self.care), ModelSafety(self.care)
-        self.sender = ModelSender(self.reader, ModelReceiver(self.models))
+        receiver = ModelReceiver(self.models)
+        self.sender = ModelSender(self.reader, receiver)
+        self.transfers = Transfers(Uploads(self.models, BlobStage(Staging(self.directory / "staged", 86_400.0)), 1 << 40), receiver)
 
     def _tick(self) -> float:
         self.now_s += 1
@@ -64,7 +70,7 @@ class ModelWorld:
     @property
     def services(self) -> ModelServices:
         optimizer = ModelOptimizer(self.reader, "/usr/bin/python3", lambda package: package in self.installed)
-        return ModelServices(self.models, self.moves, self.care, self.reader, self.sender, optimizer, self.safety, groups_of)
+        return ModelServices(self.models, self.moves, self.care, self.reader, self.sender, optimizer, self.safety, self.transfers, groups_of)
 
     def file(self, content: str | bytes, name: str = "model.bin") -> str:
         path = self.directory / name

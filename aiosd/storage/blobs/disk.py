@@ -1,9 +1,12 @@
 """What the store asks of a file system beyond the ordinary: clones, holes, and an early start of writing."""
 
 import ctypes
+import errno
 import fcntl
 import os
 from contextlib import suppress
+
+from aiosd.errors import AiosError, DiskFull, StorageUnwritable
 
 _FICLONE = 0x40049409
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE
@@ -52,3 +55,10 @@ def start_writing(fd: int) -> None:
 def read_ahead(fd: int) -> None:
     with suppress(OSError):
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+
+
+def explained(error: OSError, directory: str) -> AiosError:
+    """What an error of the store's own files means to whoever asked."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"the disk of {directory} is full; nothing was kept", hint="free some space: aiosctl model gc", path=directory)
+    return StorageUnwritable(f"the store in {directory} cannot be used: {error.strerror}", hint="look at the disk", path=directory, file=str(error.filename))

@@ -6,6 +6,7 @@ incoming/<id>/           what a registration under way has written; swept at the
 assembled/<digest>       a file put together from chunks; a cache
 checkouts/<uid>/<id>/    what was handed out: hard links, or reflinks, to the above
 quarantine/<digest>      what is known of a damaged chunk
+staged/<uid>/            what is on its way here from elsewhere
 """
 
 import os
@@ -41,6 +42,10 @@ class Layout:
     def quarantine(self) -> Path:
         return self.root / "quarantine"
 
+    @property
+    def staged(self) -> Path:
+        return self.root / "staged"
+
     def path(self, place: str) -> Path:
         """Of a pack or whole file, as the index names it. Raises ValueError for what names none."""
         kind, _, name = place.partition("/")
@@ -59,6 +64,7 @@ class Layout:
         for path, mode in (
             (self.root, PASSABLE if passable else PRIVATE), (self.checkouts, PASSABLE if passable else PRIVATE),
             (self.root / WHOLE, PRIVATE), (self.root / PACK, PRIVATE), (self.incoming, PRIVATE), (self.assembled, PRIVATE), (self.quarantine, PRIVATE),
+            (self.staged, PRIVATE),
         ):  # fmt: skip
             path.mkdir(mode=mode, parents=True, exist_ok=True)
             path.chmod(mode)

@@ -17,6 +17,7 @@ class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`key_file` "": nothing is encrypted; `of_systemd`: it is a credential, to which systemd adds rights for the service's user as if for a group.
 
     at_once  children at work
+    staged_s  how long what nobody goes on sending stays; seconds
     """
 
     directory: str
@@ -26,6 +27,7 @@ class BlobSettings(msgspec.Struct, frozen=True, kw_only=True):
     key_file: str = ""
     of_systemd: bool = False
     at_once: int = 2
+    staged_s: float = 86_400.0
 
 
 def coder_of(settings: BlobSettings) -> Coder:

@@ -1,0 +1,145 @@
+"""A version from one daemon to another, by way of the client, which both know: the chunks that are missing there, and then the version itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from aios import _convert_models
+from aios._channel import Channel
+from aios._chunks import Held
+from aios._transfer import Feed, batches, patiently
+from aios.errors import Conflict, NotFound, Unavailable
+from aios.versions import OnProgress, Progress, Transfer, Version
+
+if TYPE_CHECKING:
+    from aios.v1 import models_pb2 as pb
+
+MAIN = "main"
+MOST_ANCESTRY = 10_000
+_ASKED_AT_ONCE = 5000
+_PAGE = 500
+
+
+@dataclass(slots=True)
+class Way:
+    """From `held`, as the version of `model` at `target`. It is told there what the version is, and looks for itself whether that is so."""
+
+    held: Held
+    target: Channel
+    model: str
+    branch: str
+    tags: tuple[str, ...] = ()
+    ancestry: tuple[str, ...] = ()
+    sent: set[str] = field(default_factory=set)
+    bytes_sent: int = 0
+
+    def go(self, on_progress: OnProgress | None, deadline: float | None) -> Transfer:
+        """Raises Conflict, Denied, Exhausted, StorageCorrupt (a chunk that is not what its name says); what came there before stays for another call."""
+        sizes = patiently(self.held.channel, deadline, lambda: 0, lambda: self.held.files(deadline)).chunks()
+        made = patiently(self.target, deadline, lambda: self.bytes_sent, lambda: self._tried(sizes, on_progress, deadline))
+        chunks_sent = len(self.sent & sizes.keys())
+        return Transfer(made, chunks_sent, len(sizes) - chunks_sent, self.bytes_sent)
+
+    def _tried(self, sizes: dict[str, int], on_progress: OnProgress | None, deadline: float | None) -> Version:
+        from aios.v1 import models_pb2 as pb
+
+        missing = list(self._missing([self.held.version.id, self.held.version.manifest, *self.ancestry, *sizes], deadline))
+        if missing:
+            feed = Feed(self._requests(missing, sizes, on_progress, deadline))
+            try:
+                self.target.upload("Models/SendChunks", iter(feed), pb.SendChunksResponse, None)
+            finally:
+                feed.check()
+        version = self.held.version
+        request = pb.ReceiveRequest(
+            model=self.model, kind=version.kind, version=version.id, branch=self.branch, tags=self.tags, ancestry=self.ancestry,
+            flags=version.reasons if version.state == "flagged" else (), signatures=version.signatures,
+        )  # fmt: skip
+        for answer in self.target.stream("Models/Receive", request, pb.RegisterResponse, deadline):
+            if answer.HasField("version"):
+                return _convert_models.version(answer.version, existed=answer.existed)
+            if on_progress is not None:
+                on_progress(_convert_models.progress(answer.progress))
+        raise Unavailable(f"the daemon at {self.target.target} ended the stream", hint="it may be restarting; ask again")
+
+    def _missing(self, digests: list[str], deadline: float | None) -> Iterator[tuple[str, int]]:
+        from aios.v1 import models_pb2 as pb
+
+        for at in range(0, len(digests), _ASKED_AT_ONCE):
+            request = pb.MissingRequest(model=self.model, kind=self.held.version.kind, digests=digests[at : at + _ASKED_AT_ONCE])
+            answer = self.target.unary("Models/Missing", request, pb.MissingResponse)
+            yield from ((one.digest, one.offset) for one in answer.chunks)
+
+    def _requests(
+        self, missing: list[tuple[str, int]], sizes: dict[str, int], on_progress: OnProgress | None, deadline: float | None
+    ) -> "Iterator[pb.SendChunksRequest]":
+        from aios.v1 import models_pb2 as pb
+
+        total = sum(sizes.values())
+        done = total - sum(sizes.get(digest, 0) - offset for digest, offset in missing if digest in sizes)
+        for pieces in batches(self.held.pieces(missing, deadline)):
+            yield pb.SendChunksRequest(pieces=pieces)
+            self.sent.update(piece.name for piece in pieces)
+            self.bytes_sent += sum(len(piece.data) for piece in pieces)
+            done += sum(len(piece.data) for piece in pieces if piece.name in sizes)
+            if on_progress is not None:
+                on_progress(Progress(done, total, 0, "sending"))
+
+
+def way(held: Held, target: Channel, ref: str, name: str, branch: str) -> Way:
+    """What is to be brought where. Raises Conflict when the branch over there has gone another way, before anything is sent."""
+    version = held.version
+    named = ref.partition(":")[2] if "~" not in ref and "@" not in ref else ""
+    kinds = {one.name: one.kind for one in _references(held.channel, version.model, version.kind)}
+    tags = (named,) if kinds.get(named) == "tag" else ()
+    made = Way(held, target, name or version.model, branch or (named if kinds.get(named) == "branch" else MAIN), tags)
+    tip = next((one.version for one in _references(target, made.model, version.kind) if one.name == made.branch), "")
+    if tip and tip != version.id:
+        made.ancestry = _between(held, version.id, tip) or _between(held, tip, version.id) or ()
+        if not made.ancestry and tip not in version.parents and not _has(target, made.model, version):
+            raise Conflict(
+                f"{made.model}:{made.branch} is at {tip[:12]} over there, and {version.model}@{version.id[:12]} does not come after that",
+                hint="bring that one here and merge, or bring yours to a branch of its own: --branch NAME", facts={"there": tip, "expected": version.id},
+            )  # fmt: skip
+    return made
+
+
+def _between(held: Held, newer: str, older: str) -> tuple[str, ...]:
+    """The versions here that show that one comes after the other; () where none do, or none are needed."""
+    try:
+        ids = [one.id for one in islice(_log(held, newer), MOST_ANCESTRY)]
+    except NotFound:
+        return ()
+    return tuple(ids[1 : ids.index(older)]) if older in ids else ()
+
+
+def _log(held: Held, id: str) -> "Iterator[pb.Version]":
+    from aios.v1 import models_pb2 as pb
+
+    request = pb.LogRequest(ref=f"{held.version.model}@{id}", kind=held.version.kind, page_size=_PAGE)
+    while True:
+        answer = held.channel.unary("Models/Log", request, pb.LogResponse)
+        yield from answer.versions
+        request.page_token = answer.next_page_token
+        if not request.page_token:
+            return
+
+
+def _references(channel: Channel, model: str, kind: "pb.StoreKind") -> "list[pb.Reference]":
+    from aios.v1 import models_pb2 as pb
+
+    try:
+        return list(channel.unary("Models/ListReferences", pb.ListReferencesRequest(model=model, kind=kind), pb.ListReferencesResponse).references)
+    except NotFound:
+        return []
+
+
+def _has(channel: Channel, model: str, version: "pb.Version") -> bool:
+    from aios.v1 import models_pb2 as pb
+
+    try:
+        channel.unary("Models/GetVersion", pb.GetVersionRequest(ref=f"{model}@{version.id}", kind=version.kind), pb.Version)
+    except NotFound:
+        return False
+    return True

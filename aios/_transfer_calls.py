@@ -1,0 +1,72 @@
+"""The calls that bring versions from one daemon to another."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from aios._carry_calls import CarryCalls
+from aios.versions import OnProgress, Transfer
+
+if TYPE_CHECKING:
+    from aios._channel import Channel
+    from aios._chunks import Held
+    from aios.client import Client
+
+
+class TransferCalls(CarryCalls):
+    """A base of StoreCalls."""
+
+    def push(
+        self, ref: str, to: "Client | str", *, name: str = "", branch: str = "", allow_flagged: bool = False, on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> Transfer:  # fmt: skip
+        """Bring a version to another daemon, under the same id; only the chunks that are missing there travel, by way of this client.
+
+        to      a client of it, or its target: "host:port" (with AIOS_TOKEN and TLS as for any client) or "unix:/path"
+        name    of the model over there; "": the same
+        branch  that goes forward to it there; "": the one that `ref` names, else main
+        raises  Conflict (the branch over there has gone another way; both versions are named), Denied, Exhausted; the same call goes on after a break
+        """
+        from aios import _sync
+
+        with _channel_of(to, self._channel.timeout_s) as other:
+            way = _sync.way(self._held(ref, allow_flagged, timeout), other, ref, name, branch)
+            return way.go(on_progress, self._deadline(timeout))
+
+    def pull(
+        self, ref: str, source: "Client | str", *, name: str = "", branch: str = "", allow_flagged: bool = False, on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> Transfer:  # fmt: skip
+        """Bring a version from another daemon here, as `push` does; what is damaged here is whole again afterwards."""
+        from aios import _sync
+
+        with _channel_of(source, self._channel.timeout_s) as other:
+            held = TransferCalls(other, self._kind)._held(ref, allow_flagged, timeout)
+            return _sync.way(held, self._channel, ref, name, branch).go(on_progress, self._deadline(timeout))
+
+    def _held(self, ref: str, allow_flagged: bool, timeout: float | None) -> "Held":
+        from aios._chunks import Held
+        from aios.v1 import models_pb2 as pb
+
+        found = self._channel.unary("Models/GetVersion", pb.GetVersionRequest(ref=ref, kind=self._wire_kind), pb.Version, timeout)
+        return Held(self._channel, found, allow_flagged)
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        return None if timeout is None else time.monotonic() + self._channel.allowed(timeout)
+
+    @property
+    def _is_remote(self) -> bool:
+        return not self._channel.target.socket_path
+
+
+@contextmanager
+def _channel_of(other: "Client | str", timeout_s: float) -> "Iterator[Channel]":
+    if not isinstance(other, str):
+        yield other._channel
+        return
+    from aios._channel import Channel
+    from aios._target import parse_target
+
+    with closing(Channel(parse_target(other), timeout_s=timeout_s, autostart=False)) as channel:
+        yield channel

@@ -1,0 +1,161 @@
+"""Versions chunk by chunk, for a client that brings them from one daemon to another, or to its own disk."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from aiosd.errors import InvalidArgument, NotFound
+from aiosd.models import permits
+from aiosd.models.history import SHORT
+from aiosd.models.manifest import Chunk
+from aiosd.models.model import Model, ModelRole, Signature
+from aiosd.models.parcel import Parcel, Sent, chunks_of, is_digest, read_commit, read_manifest
+from aiosd.models.permits import Caller
+from aiosd.models.ports import ModelQuery, Progress
+from aiosd.models.read_service import ModelReader
+from aiosd.models.receive_service import Landed, ModelReceiver
+from aiosd.models.transfer_ports import Piece
+from aiosd.models.upload_service import Uploads
+from aiosd.models.version import Kind
+
+MOST_RECORD = 128 << 20  # bytes of a commit or a list of files
+MOST_COMPARED = 1000  # lists of files that are looked at for what need not be sent
+AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arriving:
+    """A version whose chunks, commit and list of files were sent before; see Sent."""
+
+    kind: Kind
+    model: str
+    version: str
+    branch: str
+    tags: tuple[str, ...] = ()
+    ancestry: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """What one knows by its digest one has no right to: a chunk counts as being here only where a version has it that the caller may read."""
+
+    uploads: Uploads
+    receiver: ModelReceiver
+
+    @property
+    def reader(self) -> ModelReader:
+        return self.receiver.models.reader
+
+    # From here
+
+    async def fetch(self, kind: Kind, text: str, wanted: Sequence[tuple[str, int]], by: Caller, *, allow_flagged: bool) -> AsyncIterator[Piece]:
+        """Chunks of a version, each from an offset; also its list of files, and its commit and those of its model's other versions.
+
+        raises  NotFound for what is none of these, FailedPrecondition for a version that is damaged, or flagged; DataLoss
+        """
+        found = await self.reader.find(kind, text, by)
+        await self.reader.check_usable(found, by, allow_flagged=allow_flagged)
+        manifest = await self.reader.manifest(found.version)
+        chunks, rest = chunks_of([manifest]), list[tuple[Chunk, int]]()
+        for digest, offset in wanted:
+            if digest in chunks and 0 <= offset <= chunks[digest].size:
+                rest.append((chunks[digest], offset))
+                continue
+            record = manifest.encode() if digest == found.version.commit.manifest else await self._commit(found.model, digest)
+            for begin in range(offset, len(record), 1 << 20):
+                yield Piece(digest, begin, record[begin : begin + (1 << 20)], len(record))
+        async for chunk, begin, data in self.reader.vault.chunks(rest):
+            yield Piece(chunk.digest, begin, data, chunk.size)
+
+    async def _commit(self, model: Model, digest: str) -> bytes:
+        there = is_digest(digest) and await self.reader.store.version(model.kind, model.name, digest) is not None
+        record = await self.reader.store.commit_bytes(digest) if there else None
+        if record is None:
+            raise NotFound(f"{model.name} has no chunk {digest[:SHORT]} in this version", hint="its list of files names its chunks", digest=digest[:64])
+        return record
+
+    # To here
+
+    async def missing(self, kind: Kind, name: str, digests: Sequence[str], by: Caller) -> Sequence[tuple[str, int]]:
+        """Those that must be sent for a version of this model, each with how much of it has been."""
+        if not all(map(is_digest, digests)):
+            raise InvalidArgument("digests: one of them is none", hint="give 64 hexadecimal digits in lower case", field="digests")
+        lengths = await self.uploads.stage.lengths(by.principal.uid, digests)
+        wanted = [digest for digest in digests if lengths.get(digest, 0) >= 0]
+        present = await self._present(kind, name, wanted, by)
+        return [(digest, lengths.get(digest, 0)) for digest in wanted if digest not in present]
+
+    async def send(self, pieces: AsyncIterator[Sequence[Piece]], by: Caller) -> int:
+        """The bytes that came. Raises DataLoss for a chunk that is not what its name says, Exhausted; what came whole before stays."""
+        return await self.uploads.stage.chunks(by.principal.uid, _named(pieces), self.uploads.most_of(by))
+
+    async def receive(self, arriving: Arriving, by: Caller) -> AsyncIterator[Progress | Landed]:
+        """Make a version of what was sent, and lead the branch forward to it; see ModelReceiver.receive."""
+        body = await self._record(arriving.version, by)
+        commit = await asyncio.to_thread(read_commit, body, arriving.kind)
+        listed = await self._record(commit.manifest, by)
+        chunks = chunks_of([await asyncio.to_thread(read_manifest, listed)])
+        parcel = Parcel(
+            model=arriving.model, kind=arriving.kind, manifests=(listed,), ancestry=tuple([await self._record(id_, by) for id_ in arriving.ancestry]),
+            versions=(Sent(body, arriving.branch, arriving.tags, arriving.flags, arriving.signatures),),
+        )  # fmt: skip
+        lengths = await self.uploads.stage.lengths(by.principal.uid, chunks)
+        had = await self._present(arriving.kind, arriving.model, [digest for digest in chunks if lengths.get(digest, 0) >= 0], by)
+        sent = [digest for digest in chunks if digest not in had]
+        async for step in self.receiver.receive(parcel, by, feed=self._feed(sent, by), had=had):
+            if isinstance(step, Progress):
+                yield step
+            else:
+                landed = step
+        await self.uploads.stage.drop(by.principal.uid, chunks=[*chunks, arriving.version, commit.manifest, *arriving.ancestry])
+        yield landed  # last: whoever has it may hang up
+
+    async def _record(self, digest: str, by: Caller) -> bytes:
+        body = bytearray()
+        async for data in self.uploads.stage.read(by.principal.uid, digest):
+            body += data
+            if len(body) > MOST_RECORD:
+                raise InvalidArgument(f"{digest} has more than {MOST_RECORD} bytes, and is a commit or a list of files", digest=digest)
+        return bytes(body)
+
+    async def _feed(self, digests: Sequence[str], by: Caller) -> AsyncIterator[tuple[str, bytes]]:
+        for digest in digests:
+            async for data in self.uploads.stage.read(by.principal.uid, digest):
+                yield digest, data
+
+    async def _present(self, kind: Kind, name: str, digests: Sequence[str], by: Caller) -> frozenset[str]:
+        """Which of these the store has, and a version that the caller may read: of this model first, then of others, the newest first."""
+        left, present = dict(await self.reader.vault.there(digests)), set[str]()
+        manifests = await self._readable(kind, name, by) if left else ()
+        for at in range(0, len(manifests), AT_ONCE):
+            for manifest in (await self.reader.store.manifests(manifests[at : at + AT_ONCE])).values():
+                known = {chunk.digest for chunk in manifest.chunks()}
+                found = {digest for digest, whole in left.items() if digest in known or whole in known}
+                present |= found
+                left = {digest: whole for digest, whole in left.items() if digest not in found}
+            if not left:
+                break
+        return frozenset(present)
+
+    async def _readable(self, kind: Kind, name: str, by: Caller) -> Sequence[str]:
+        """Lists of files by their digests, no more than are worth comparing."""
+        models = [model for model in await self.reader.store.models(ModelQuery(kind)) if permits.role_of(model, by) >= ModelRole.READER]
+        found: dict[str, None] = {}
+        for model in sorted(models, key=lambda one: one.name != name):
+            nodes = (await self.reader.graph(model)).nodes.values()
+            found |= dict.fromkeys(node.manifest for node in sorted(nodes, key=lambda node: -node.number))
+            if len(found) >= MOST_COMPARED:
+                break
+        return list(found)[:MOST_COMPARED]
+
+
+async def _named(pieces: AsyncIterator[Sequence[Piece]]) -> AsyncIterator[Sequence[Piece]]:
+    async for some in pieces:
+        wrong = next((piece for piece in some if not is_digest(piece.name) or not piece.size), None)
+        if wrong is not None:
+            raise InvalidArgument(
+                f"{wrong.name[:80]!r} with {wrong.size} bytes is no chunk", hint="a chunk has bytes, and their digest for a name", field="pieces"
+            )
+        yield some
