@@ -20,7 +20,7 @@ from aiosd.keeper.sweep import Sweep
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.ports import ChunkIndex, Progress, Source, Stored, Swept, Taken
 from aiosd.storage.blobs.giving import Asked, Giver
-from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
+from aiosd.storage.blobs.layout import Layout, is_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
 from aiosd.storage.blobs.settings import BlobSettings, coder_of
 
@@ -142,7 +142,7 @@ class BlobVault:
         damaged: list[str] = []
         for place in await asyncio.to_thread(self._next_places, share):
             rows = await self.index.within([place])
-            whole = [one for one in rows if place_of_whole(one.digest) == place]
+            whole = [one for one in rows if is_whole(one)]
             async for word in self._verified({one.digest for one in whole or rows}):
                 if isinstance(word, list):
                     damaged += word
@@ -194,8 +194,8 @@ class BlobVault:
 
     async def _damaged_parts(self, rows: Sequence[Stored], lease: Lease) -> tuple[dict[str, str], Mapping[str, Stored]]:
         """Of damaged whole files: which of the chunks that are parts of them are damaged, too."""
-        wholes = {one.place for one in rows if place_of_whole(one.digest) == one.place}
-        parts = {one.digest: one for one in (await self.index.within(wholes) if wholes else ()) if place_of_whole(one.digest) != one.place}
+        wholes = {one.place for one in rows if is_whole(one)}
+        parts = {one.digest: one for one in (await self.index.within(wholes) if wholes else ()) if not is_whole(one)}
         if not parts:
             return {}, {}
         async with self._work(words.Verify(self.settings, list(parts.values()), []), lease) as said:
@@ -214,7 +214,7 @@ class BlobVault:
         standing = await asyncio.to_thread(giver.standing, manifest, asked)
         if standing is not None:
             return standing
-        if any(entry.size and (entry.digest not in known or not known[entry.digest].place.startswith(WHOLE)) for entry in manifest.files):
+        if any(entry.size and (entry.digest not in known or not is_whole(known[entry.digest])) for entry in manifest.files):
             return None
         return await asyncio.to_thread(giver.checkout, manifest, asked)
 

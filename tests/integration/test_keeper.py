@@ -130,6 +130,24 @@ def test_a_fine_tune_stores_what_it_changed(world: World) -> None:
     asyncio.run(story())
 
 
+def test_a_file_that_is_a_part_of_another_comes_back_as_itself(world: World) -> None:
+    """It is stored as nothing but a place within the other, and is not to be taken for all of that."""
+    data = world.random(3 * MIB)
+    large = world.write("large", data)
+
+    async def story() -> None:
+        first = await world.take(large)
+        part = max((one for one in world.index.rows.values() if one.digest != first.manifest.files[0].digest), key=lambda one: one.size)
+        small = world.write("small", data[part.offset : part.offset + part.size])
+        second = await world.take(small)
+        assert not second.chunks
+        assert (await world.give(second.manifest)).read_bytes() == small.read_bytes()
+        await world.sweep(second.manifest)
+        assert (await world.give(second.manifest, world.files / "copy")).read_bytes() == small.read_bytes()
+
+    asyncio.run(story())
+
+
 def test_the_sweep_removes_what_no_version_needs(world: World) -> None:
     tensors = {f"layer.{at}": world.random(MIB) for at in range(4)}
     first = world.write("first.safetensors", safetensors(tensors))
