@@ -105,7 +105,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
                 roots.create_task(services.disk.run(), name="disk"),
                 roots.create_task(services.learner.run(), name="learning"),
                 roots.create_task(services.pressure.run(), name="pressure"),
-                roots.create_task(services.models.care.run(), name="models"),
+                roots.create_task(services.rounds.run(), name="models"),
                 roots.create_task(_feed_watchdog(daemon), name="watchdog"),
             ]
             if services.bounds is not None:
@@ -150,7 +150,7 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
         survey=partial(asyncio.to_thread, survey, resource_settings(config)),
         isolation=partial(_isolation, config, doors, services.bounds),
         warnings=found.warnings,
-        further_warnings=lambda: (*services.access.warnings, *services.devices.warnings, *services.pressure.warnings),
+        further_warnings=lambda: (*services.access.warnings, *services.devices.warnings, *services.pressure.warnings, *services.models.care.warnings()),
         devices=services.devices,
         pressure=services.pressure,
     )  # fmt: skip

@@ -32,6 +32,7 @@ from aiosd.jobs.service import JobService
 from aiosd.models.care_service import ModelCare
 from aiosd.models.move_service import ModelMoves
 from aiosd.models.read_service import ModelReader
+from aiosd.models.rounds_service import ModelRounds
 from aiosd.models.service import ModelService
 from aiosd.monitoring.bounds import Excess
 from aiosd.monitoring.bounds_service import BoundsService
@@ -63,6 +64,7 @@ class Services:
     learner: Learner
     pressure: PressureService
     models: ModelServices
+    rounds: ModelRounds
 
     def use(self, config: Config) -> None:
         """Take over what a reload of the configuration changes."""
@@ -102,10 +104,11 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
         hold_back(jobs.state, HoldBack(short), clock.now())
     doors.variables.machine = lambda: jobs.state.pool.inventory
     models = _models(config, clock, doors, people, lambda user: limits_of(jobs.state, user).model_bytes)
+    rounds = ModelRounds(models.care, config.models.scrub_days, config.models.gc_every_s, config.models.gc_grace_s)
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
     jobs.weigh = partial(_weigh, doors)
     learner = Learner(doors.journal, lambda: jobs.state.history)
-    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of), learner, pressure, models)
+    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), RunMeter(monitor, report_path_of), learner, pressure, models, rounds)
 
 
 async def _weigh(doors: Doors, job: Job) -> int:
@@ -128,7 +131,7 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
     reader = ModelReader(store, doors.blobs)
     care = ModelCare(
         store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
-        settings.gc_grace_s, settings.scrub_days,
+        settings.gc_grace_s,
     )  # fmt: skip
     return ModelServices(ModelService(care), ModelMoves(care), care, reader, people.groups_of)
 

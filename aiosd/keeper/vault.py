@@ -20,7 +20,7 @@ from aiosd.keeper.sweep import Sweep
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.ports import ChunkIndex, Progress, Source, Stored, Swept, Taken
 from aiosd.storage.blobs.giving import Asked, Giver
-from aiosd.storage.blobs.layout import Layout, is_whole
+from aiosd.storage.blobs.layout import Layout, is_whole, size_of
 from aiosd.storage.blobs.reading import Lookup, Reader
 from aiosd.storage.blobs.settings import BlobSettings, coder_of
 
@@ -29,6 +29,7 @@ log = logs.logger("aiosd.keeper")
 _WORKER = "aiosd.keeper.worker"
 _QUICK_FILES = 200  # so many links are made in a thread of the daemon
 _PERMILLE = 1000
+_PLACES = 1000  # that are asked for together
 
 
 @dataclass(slots=True)
@@ -140,7 +141,7 @@ class BlobVault:
     async def scrub(self, share: float) -> Sequence[str]:
         """Read back the next `share` of all that is stored, from where the last one ended. The digests that are damaged, which are set aside."""
         damaged: list[str] = []
-        for place in await asyncio.to_thread(self._next_places, share):
+        for place in await self._next_places(share):
             rows = await self.index.within([place])
             whole = [one for one in rows if is_whole(one)]
             async for word in self._verified({one.digest for one in whole or rows}):
@@ -174,9 +175,15 @@ class BlobVault:
     def _cursor(self) -> Path:
         return self.layout.root / "scrubbed"
 
-    def _next_places(self, share: float) -> list[str]:
-        """From behind the last one that was read, and round."""
-        places = [(place, self.layout.path(place).lstat().st_size) for place in self.layout.places()]
+    async def _next_places(self, share: float) -> list[str]:
+        """From behind the last one that was read, and round: by the index, which knows of what is gone, too."""
+        known = list[str]()
+        while more := await self.index.places(known[-1] if known else "", _PLACES):
+            known += more
+        return await asyncio.to_thread(self._chosen, known, share)
+
+    def _chosen(self, known: Sequence[str], share: float) -> list[str]:
+        places = [(place, size_of(self.layout, place)) for place in known]
         last = self._cursor.read_text() if self._cursor.exists() else ""
         budget, chosen = share * sum(size for _, size in places), list[str]()
         for place, size in sorted(places, key=lambda one: (one[0] <= last, one[0])):

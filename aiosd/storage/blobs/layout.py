@@ -75,6 +75,14 @@ def is_whole(stored: Stored) -> bool:
     return stored.place == place_of_whole(stored.digest)
 
 
+def size_of(layout: Layout, place: str) -> int:
+    """Bytes of its file; 0 where it is gone."""
+    try:
+        return layout.path(place).lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def place_of_pack(name: str) -> str:
     return f"{PACK}/{name}"
 
