@@ -187,7 +187,7 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
         NodeServicer(node),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}, node.schedule),
         AccessServicer(accounts, caller),
-        AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
+        AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None], still=doors.blobs.still)),
         SimulationServicer(simulations.opened(config.simulation, doors.journal, lambda: jobs.state)),
         ModelsServicer(services.models),
     )

@@ -23,6 +23,7 @@ from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import Layout, is_whole, size_of
 from aiosd.storage.blobs.reading import Lookup, Reader
 from aiosd.storage.blobs.settings import BlobSettings, coder_of
+from aiosd.storage.blobs.verifying import to_read
 
 log = logs.logger("aiosd.keeper")
 
@@ -114,6 +115,12 @@ class BlobVault:
             async for step in steps:
                 yield step
 
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Nothing is swept within: whatever the index names stays where it is, as for a backup."""
+        async with self._sweeping:
+            yield
+
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         digests = {chunk.digest for chunk in manifest.chunks()}
         return sorted(digests - (await self.index.stored(digests)).keys())
@@ -142,9 +149,8 @@ class BlobVault:
         """Read back the next `share` of all that is stored, from where the last one ended. The digests that are damaged, which are set aside."""
         damaged: list[str] = []
         for place in await self._next_places(share):
-            rows = await self.index.within([place])
-            whole = [one for one in rows if is_whole(one)]
-            async for word in self._verified({one.digest for one in whole or rows}):
+            rows = to_read(await self.index.within([place]))
+            async for word in self._verified({one.digest for one in rows}):
                 if isinstance(word, list):
                     damaged += word
             await asyncio.to_thread(self._cursor.write_text, place)

@@ -15,8 +15,11 @@ from aiosd.findings import Finding
 from aiosd.ids import JobId
 from aiosd.jobs.job import Job, Outcome, Phase
 from aiosd.storage import check, jobs, postgres, rows, schema, sqlite
+from aiosd.storage.blobs.coding import Coder
+from aiosd.storage.blobs.layout import Layout
 from aiosd.storage.database import Place, place_of
 from aiosd.storage.failures import corrupt, explained
+from aiosd.storage.store_check import Recut, StoreCheck
 
 _REASON = "the database said of it what cannot be, and was repaired"
 _BEYOND = "not touched: the file itself is damaged; restore a backup: aiosctl admin restore FILE"
@@ -57,6 +60,14 @@ def repair_database(url: str) -> list[Finding]:
     return _told(found, did, left, f"; the database as it was: {kept}" if kept else "")
 
 
+def check_store(url: str, layout: Layout, coder: Coder, recut: Recut, repair: bool) -> tuple[list[Finding], int]:
+    """The index of chunks against the files of the store, while nothing is swept; how many files it knows. Blocks. Raises StorageCorrupt."""
+    place = place_of(url)
+    with explained(place.name, place.path), _writing(place) if repair else _reading(place) as tx:
+        look = StoreCheck(tx, layout, coder, recut)
+        return look.findings(repair=repair), look.places
+
+
 def _told(found: list[Finding], did: list[Finding], left: dict[tuple[str, str], str], kept: str) -> list[Finding]:
     """Each finding with what was done about its subject, or why not (`left`); then what only came to light on the way."""
     actions = {one.subject: one.action for one in did}
@@ -90,6 +101,16 @@ def _mend(place: Place, aside: Path) -> list[Finding]:
         if place.path is not None and (found := tx.scalar(text("PRAGMA integrity_check(1)"))) != "ok":
             raise corrupt(place.name, str(found))
     return did
+
+
+@contextmanager
+def _reading(place: Place) -> Iterator[Connection]:
+    engine = check.reader_of(place)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 @contextmanager
