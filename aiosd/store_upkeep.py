@@ -56,7 +56,7 @@ def check_copy(config: Config, archive: Path, copy: Path) -> None:
     if not beside(archive).is_dir():
         raise NotFound(f"there is no {beside(archive)}, where the models of this backup are", hint="put it there, or leave them out: --without-models")
     known: dict[str, Stored] = {}
-    reader = Reader(Layout(beside(archive)), coder_of(blob_settings(config)), lambda digests: {one: known[one] for one in digests if one in known})
+    reader = Reader(Layout(beside(archive)), coder_of(blob_settings(config)), lambda _: known)
     bad: list[tuple[str, str]] = []
     try:
         for rows, known in database.chunks_in(copy):

@@ -17,7 +17,7 @@ from aiosd.models.ports import ModelChanges, Stored
 from aiosd.models.version import Version
 from aiosd.storage import chunks, model_questions, models, schema
 from aiosd.storage.blobs.coding import RAW, Coder
-from aiosd.storage.blobs.layout import PACK, Layout, place_of_whole, size_of
+from aiosd.storage.blobs.layout import PACK, Layout, is_whole, place_of_whole, size_of
 from aiosd.storage.blobs.pack import scan
 from aiosd.storage.blobs.verifying import reads_back
 
@@ -41,7 +41,7 @@ class StoreCheck:
     def findings(self, *, repair: bool) -> list[Finding]:
         """What is wrong; with `repair`, after the index says what the files say, and versions say what they have lost."""
         found: list[Finding] = []
-        for place, wrong in list(self._untrue()):
+        for place, wrong in list(self._untrue(thorough=repair)):
             problem = f"the index says that {len(wrong)} chunks lie here which do not"
             found.append(Finding(place, problem, repair, "they were forgotten, and looked for in all other files" if repair else ""))
             if repair:
@@ -55,17 +55,17 @@ class StoreCheck:
             models.save(self.tx, ModelChanges(states=[damage.damaged(version, manifest, missing) for version, manifest in self._with(missing)]))
         return found + [self._lost(version, manifest, missing) for version, manifest in self._with(missing)]
 
-    def _untrue(self) -> Iterator[tuple[str, list[Stored]]]:
-        """By place. What a pack's own record says, too, need not be read."""
+    def _untrue(self, *, thorough: bool) -> Iterator[tuple[str, list[Stored]]]:
+        """By place. What a pack's own record says, too, need not be read; of the parts of whole files nothing else tells."""
         after = ""
         while places := chunks.places(self.tx, after, _PLACES):
             after = places[-1]
             for place, rows in groupby(chunks.within(self.tx, places), key=lambda one: one.place):
                 self.places += 1
-                if wrong := [one for one in self._doubtful(place, list(rows)) if not self._reads_back(one)]:
+                if wrong := [one for one in self._doubtful(place, list(rows), thorough=thorough) if not self._reads_back(one)]:
                     yield place, wrong
 
-    def _doubtful(self, place: str, rows: Sequence[Stored]) -> list[Stored]:
+    def _doubtful(self, place: str, rows: Sequence[Stored], *, thorough: bool) -> list[Stored]:
         try:
             size = size_of(self.layout, place)
         except ValueError:
@@ -73,7 +73,8 @@ class StoreCheck:
         if size and place.startswith(PACK):
             records = {one.digest: one for one in self._records(place)}
             return [one for one in rows if records.get(one.digest) != one]
-        return [one for one in rows if one.offset + one.stored_size > size or (one.encoding, one.stored_size) != (RAW, one.size)]
+        sound = [one for one in rows if 0 <= one.offset <= size - one.stored_size and (one.encoding, one.base, one.stored_size) == (RAW, "", one.size)]
+        return [one for one in rows if one not in sound or (thorough and not is_whole(one))]
 
     def _reads_back(self, one: Stored) -> bool:
         try:

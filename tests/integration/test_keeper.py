@@ -124,6 +124,7 @@ def test_a_fine_tune_stores_what_it_changed(world: World) -> None:
         again = await world.take(moved, tuned.manifest)
         assert again.manifest == tuned.manifest
         assert not again.chunks
+        assert not await world.verify(tuned.manifest)
         for taken, path in ((half, frozen), (tuned, moved)):
             assert (await world.give(taken.manifest)).read_bytes() == path.read_bytes()
 

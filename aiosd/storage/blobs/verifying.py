@@ -43,7 +43,7 @@ def to_read(rows: Sequence[Stored]) -> Sequence[Stored]:
 def reads_back(layout: Layout, coder: Coder, one: Stored, bases: Mapping[str, Stored]) -> bool:
     """Whether it lies where it is said to, as it is said to. `bases` has its own, where it is a difference."""
     known = {**bases, one.digest: one}
-    reader = Reader(layout, coder, lambda digests: {digest: known[digest] for digest in digests if digest in known})
+    reader = Reader(layout, coder, lambda _: known)
     try:
         return _read(reader, one) == one.size
     except DataLoss:
