@@ -22,7 +22,7 @@ from aiosd.models.version import Kind, Version, VersionState
 GRACE_S = 14 * 86_400.0  # what is younger is not swept
 ALL = 1000  # of a thousand
 AT_ONCE = 100  # manifests that are read together
-MOST_MOVES = 1_000_000
+MOST_MOVES = MOST_VERSIONS = 1_000_000
 MOST_NAMED = 20  # versions in a warning, or in a line of the log
 
 log = structlog.get_logger("models")
@@ -84,6 +84,7 @@ class ModelCare:
     async def collect(self, grace_s: float, *, dry_run: bool) -> Collected:
         """Remove the versions that nothing keeps, and the bytes that no version needs and that are older than `grace_s`.
 
+        What is damaged in the database might make it take what is needed for garbage: then nothing more goes. Raises StorageCorrupt.
         Versions go first, in one transaction a model; bytes after them. Cut off anywhere, it leaves garbage that the next one finds.
         """
         removed: list[str] = []
@@ -97,6 +98,8 @@ class ModelCare:
             removed += [f"{model.name}@{id_[:SHORT]}" for id_ in found.dead if id_ in gone]
             survivors |= {node.manifest for node in graph.nodes.values() if node.id not in gone}
         self.reached("gc.1-versions")
+        if lost := survivors.difference(await self.store.manifest_digests()):
+            raise _untrue(f"{len(lost)} lists of files are not there, such as {sorted(lost)[0][:SHORT]}")
         if not dry_run:
             unused = [digest for digest in await self.store.manifest_digests() if digest not in survivors]
             await self.store.commit(ModelChanges(gone_manifests=unused))
@@ -115,11 +118,14 @@ class ModelCare:
     async def _kept(self, model: Model) -> tuple[Graph, retention.Kept]:
         moves = [move for _, move in await self.store.moves(model.kind, model.name, "", 0, MOST_MOVES)]
         graph, references = await self.reader.graph(model), await self.store.references(model.kind, model.name)
+        if {each.name: each.version for each in references} != retention.led_to(moves):
+            raise _untrue(f"the references of {model.name} are not where their moves led them")
         return graph, retention.kept(model, graph, references, moves, await self.pinned(), self.wall_s())
 
     async def _remove(self, model: Model, dead: Sequence[str]) -> bool:
         if not dead:
             return False
+        await self.store.versions(model.kind, model.name, 0, MOST_VERSIONS)  # raises, where what the graph was made of is not what the commits say
         try:
             await self.store.commit(ModelChanges(gone_versions=[(model.kind, model.name, id_) for id_ in dead]))
         except Conflict as error:  # a reference leads to one of them; the next sweep looks again
@@ -130,9 +136,12 @@ class ModelCare:
     async def _live(self, survivors: Collection[str] | None) -> AsyncIterator[Collection[str]]:
         """The chunks of all manifests there are when the sweep has begun to read; or of these only."""
         digests = await self.store.manifest_digests() if survivors is None else sorted(survivors)
+        known = {digest for version in await self.store.in_state(VersionState.DAMAGED) for digest in damage.chunks_in(version.reasons)}
         for start in range(0, len(digests), AT_ONCE):
-            manifests = await self.store.manifests(digests[start : start + AT_ONCE])
-            yield {piece.digest for manifest in manifests.values() for piece in manifest.chunks()}
+            for manifest in (await self.store.manifests(digests[start : start + AT_ONCE])).values():
+                if lost := set(await self.vault.missing(manifest)) - known:
+                    raise _untrue(f"{len(lost)} chunks that versions have are not in the store, such as {sorted(lost)[0][:SHORT]}")
+                yield {piece.digest for piece in manifest.chunks()}
 
     async def _all_models(self) -> Sequence[Model]:
         return [model for kind in Kind for model in await self.store.models(ModelQuery(kind))]
@@ -243,3 +252,7 @@ class ModelCare:
             holdings = {by.principal.uid: holdings.get(by.principal.uid, Holding())}
         users = [UserHolding(names.get(uid, str(uid)), holding, self.limit_of(names.get(uid, ""))) for uid, holding in holdings.items()]
         return Usage(sorted(users, key=lambda one: one.user), await self.store.stored_bytes(), self.free_bytes())
+
+
+def _untrue(what: str) -> StorageCorrupt:
+    return StorageCorrupt(f"{what}; nothing more is removed", hint="aiosctl admin check says what is wrong; aiosctl admin check --repair")

@@ -14,7 +14,7 @@ from aiosd.errors import StorageCorrupt
 from aiosd.findings import Finding
 from aiosd.ids import JobId
 from aiosd.jobs.job import Job, Outcome, Phase
-from aiosd.storage import check, jobs, postgres, rows, schema, sqlite
+from aiosd.storage import check, jobs, model_check, postgres, rows, schema, sqlite
 from aiosd.storage.blobs.coding import Coder
 from aiosd.storage.blobs.layout import Layout
 from aiosd.storage.database import Place, place_of
@@ -97,7 +97,7 @@ def _mend(place: Place, aside: Path) -> list[Finding]:
         repair = _Repair(tx, aside, time.time())
         if place.path is not None:
             tx.execute(text("REINDEX"))
-        did = [finding for step in (_set_aside, _end_twice, _misplaced, _dangling) for finding in step(repair)]
+        did = [finding for step in (_set_aside, _end_twice, _misplaced, _dangling, _misled) for finding in step(repair)]
         if place.path is not None and (found := tx.scalar(text("PRAGMA integrity_check(1)"))) != "ok":
             raise corrupt(place.name, str(found))
     return did
@@ -180,6 +180,21 @@ def _ended(job: Job, now_s: float) -> Job:
     phase = job.phase if job.phase.ended else Phase.LOST
     reason = job.reason if job.phase.ended else _REASON
     return replace(job, phase=phase, reason=reason, stop=None, outcome=job.outcome or Outcome(now_s, reason=_REASON))
+
+
+def _misled(repair: _Repair) -> Iterator[Finding]:
+    """A reference goes to where its last move led it: moves are never changed."""
+    table, move = schema.model_reference, schema.model_move
+    for (kind, model, name), (_, last) in model_check.misled(repair.tx).items():
+        here = (table.c.kind == kind) & (table.c.model == model) & (table.c.name == name)
+        repair.tx.execute(delete(table).where(here))
+        row = repair.tx.execute(
+            select(move).where(move.c.kind == kind, move.c.model == model, move.c.reference == name).order_by(move.c.number.desc()).limit(1)
+        ).first()
+        if last and row is not None:
+            values = {"kind": kind, "model": model, "name": name, "of": row.of, "version": row.target, "moved_at_s": row.at_s, "moved_by": row.who}
+            repair.tx.execute(table.insert().values(values))
+        yield Finding(f"reference {model}:{name}", "is not what its last move made it", True, f"it is {f'at {last[1][:12]} again' if last else 'gone'}")
 
 
 def _dangling(repair: _Repair) -> Iterator[Finding]:
