@@ -52,6 +52,12 @@ def test_a_directory_comes_back_as_it_was(world: World) -> None:
         "empty": b"",
         "a/same": b"{}",
         " leading and trailing ": b"x",
+        ".hidden": b".",
+        "...": b"dots",
+        "a\nb\t\\'\"$(x)`;*?": b"quoted",
+        "e\u0301 \u00e9 \u202e": b"both forms",
+        "😀" * 63: b"252 bytes",
+        "/".join(["d" * 199] * 5) + "/" + "f" * 255: b"over 1,000 characters",
         "big": world.random(2 * MIB),
     }
     for name, data in names.items():
@@ -60,6 +66,8 @@ def test_a_directory_comes_back_as_it_was(world: World) -> None:
     tool.chmod(0o755)
     (world.files / "model/nothing/here").mkdir(parents=True)
     os.symlink("../config.json", world.files / "model/a/link.json")
+    os.link(world.files / "model/big", world.files / "model/a/second name of big")
+    names["a/second name of big"] = names["big"]
 
     async def story() -> None:
         taken = await world.take(world.files / "model")
