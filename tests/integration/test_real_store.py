@@ -8,7 +8,7 @@ import pytest
 
 from aiosd.models.version import Kind
 from tests import models_cache
-from tests.integration.storing import MIB, ME, Place, Store, a_place
+from tests.integration.storing import ME, MIB, Place, Store, a_place
 
 pytestmark = [pytest.mark.models, pytest.mark.timeout(900)]  # the first of all may have to fetch
 SECOND = "ddddocr-2"  # of ddddocr-1
