@@ -135,6 +135,22 @@ def test_a_socket_and_a_pipe_are_refused(model: Path) -> None:
         read(model, "", lambda: None)
 
 
+@pytest.mark.parametrize("to", ["/etc/shadow", "../outside", "nowhere", "link", "/proc/self/environ"])
+def test_a_link_that_leads_out_is_refused(model: Path, to: str) -> None:
+    (model.parent / "outside").write_bytes(b"secret")
+    os.symlink(to, model / "link")
+    with pytest.raises(InvalidArgument, match="'link' is a link that leads out of it, or nowhere"):
+        read(model, "", lambda: None)
+
+
+def test_a_link_to_a_directory_is_refused_and_one_within_is_followed(model: Path) -> None:
+    os.symlink("b/file", model / "link")
+    assert [file.path for file in read(model, "", lambda: None)] == ["a", "b/file", "c", "link"]
+    os.symlink("b", model / "directory")
+    with pytest.raises(InvalidArgument, match="'directory' is a link to a directory"):
+        read(model, "", lambda: None)
+
+
 def test_a_file_that_is_nothing_but_a_hole_is_refused_at_once(model: Path) -> None:
     os.truncate(model / "c", 1 << 40)
     with pytest.raises(InvalidArgument, match="'c' claims 1099511627776 bytes"):
