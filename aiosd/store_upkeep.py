@@ -1,6 +1,7 @@
 """The bytes of models beside a backup: copied there once, verified and put in place again, compared with the database."""
 
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,13 +43,19 @@ def copying(config: Config, archive: Path, copy: Path, go_on: Callable[[], None]
     if target.exists():
         raise AlreadyExists(f"{target} exists, and is no part of a backup {archive.name}", hint="remove it, or name another file", path=target)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    earlier = sorted(archive.parent.glob(f"*{_ENDING}"), key=lambda path: path.lstat().st_mtime, reverse=True)
+    earlier = sorted((path for path in archive.parent.glob(f"*{_ENDING}") if _is_ours(path)), key=lambda path: path.lstat().st_mtime, reverse=True)
     try:
         partial.mkdir(mode=PRIVATE)
         yield copy_places(Layout(Path(config.models_directory)), Layout(partial), database.places_in(copy), [Layout(path) for path in earlier], go_on)
         partial.rename(target)
     finally:
         remove_tree(str(partial))
+
+
+def _is_ours(path: Path) -> bool:
+    """What others could write to is not linked to."""
+    found = path.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
 def check_copy(config: Config, archive: Path, copy: Path) -> None:

@@ -12,6 +12,7 @@ from aiosd.errors import AlreadyExists, ConfigError, DataLoss, FailedPreconditio
 from aiosd.models.manifest import Manifest, digest_of
 from aiosd.models.ports import Taken
 from aiosd.storage.blobs.layout import STAMP_NS
+from tests.e2e.daemon import LONG
 from tests.integration.keeping import MIB, World, opened, safetensors, stored_bytes
 
 
@@ -386,6 +387,22 @@ def test_a_sparse_file_stays_sparse(world: World) -> None:
         given = await world.give(taken.manifest)
         assert given.stat().st_size == 200 * MIB
         assert given.stat().st_blocks * 512 < 10 * MIB
+
+    asyncio.run(story())
+
+
+@pytest.mark.skipif(not LONG, reason="100,000 files take a minute: AIOS_LONG_TESTS=1")
+def test_a_hundred_thousand_small_files_are_one_file_of_the_store(world: World) -> None:
+    for at in range(100_000):
+        world.write(f"many/{at % 100}/{at}", f"{at}".encode())
+
+    async def story() -> None:
+        taken = await world.take(world.files / "many")
+        assert len(taken.manifest.files) == len(world.index.rows) == 100_000
+        assert len(list(world.vault.layout.places())) == 1
+        given = await world.give(taken.manifest)
+        assert (given / "34/1234").read_bytes() == b"1234"
+        assert not await world.verify(taken.manifest)
 
     asyncio.run(story())
 
