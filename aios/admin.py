@@ -5,13 +5,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A file on the daemon's machine; `jobs` of the database are in it, and the outputs that the daemon keeps. `sha256`: of the file, hex."""
+    """A file on the daemon's machine; `jobs` of the database are in it, and the outputs that the daemon keeps. `sha256`: of the file, hex.
+
+    The bytes of models and datasets are in `path`.models: all, those that no other backup there had, and how many files were lost before.
+    """
 
     path: str
     bytes: int
     jobs: int
     took_s: float
     sha256: str
+    models_bytes: int = 0
+    models_new_bytes: int = 0
+    models_lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,18 +52,20 @@ def admin() -> None:
 
 @verb("aiosctl admin backup /var/backups/aios.tar.gz", "aiosctl admin backup --system --offline aios.tar.gz")
 @click.argument("file", type=click.Path(resolve_path=True))
+@click.option("--without-models", is_flag=True, help="Without the bytes of models and datasets.")
 @click.option("--offline", is_flag=True, help="Do not ask the daemon; also the way where none runs.")
 @_place_options
 @output_options
-def backup(file: str, place: list[str], offline: bool, shape: Shape) -> None:
+def backup(file: str, place: list[str], without_models: bool, offline: bool, shape: Shape) -> None:
     """Back everything up into a new FILE on the daemon's machine: database, the ends of runs, and the outputs that it keeps.
 
+    The bytes of models and datasets go into the directory FILE.models; what another backup beside it has, too, takes no more room.
     Nothing stops for it. Not in it: checkpoints, scratch, secrets and keys, files that jobs were told to write elsewhere.
     """
     if offline or not _daemon_answers():
-        leave(_by_itself("admin-backup", file, *place))
+        leave(_by_itself("admin-backup", file, *_models(without_models), *place))
     with session.connect(autostart=False) as client:
-        done = client.backup(file)
+        done = client.backup(file, models=not without_models)
     print_one(done, _layout, lambda d: d.path, shape)
 
 
@@ -71,20 +73,29 @@ def _layout(done: "Backup", wide: bool) -> list[str]:
     from aios.units import format_bytes
 
     rows = [("jobs", str(done.jobs)), ("size", format_bytes(done.bytes)), ("took", f"{done.took_s:.1f} s"), ("sha256", done.sha256)]
+    if done.models_bytes:
+        rows.append(("models", f"{format_bytes(done.models_bytes)}, {format_bytes(done.models_new_bytes)} of it new"))
+    if done.models_lost:
+        rows.append(("lost", f"{done.models_lost} files of the store of models are gone: aiosctl admin check"))
     return section(f"Backup {escaped(done.path)}", rows)
 
 
 @verb("sudo aiosctl admin restore --system /var/backups/aios.tar.gz", "aiosctl admin restore --force aios.tar.gz")
 @click.argument("file", type=click.Path(resolve_path=True))
 @click.option("--force", is_flag=True, help="Into a state directory that is used, too.")
+@click.option("--without-models", is_flag=True, help="Leave the bytes of models and datasets as they are there.")
 @_place_options
-def restore(file: str, force: bool, place: list[str]) -> None:
+def restore(file: str, force: bool, without_models: bool, place: list[str]) -> None:
     """Put the backup FILE in place, while no daemon runs; every digest is verified before anything is touched.
 
     Jobs that ran when it was made end as lost, or are tried again where their --retries say so; jobs that waited go on waiting.
     A state directory that is used is refused without --force, which moves what is there aside and removes nothing.
     """
-    leave(_by_itself("admin-restore", file, *(["--force"] if force else []), *place))
+    leave(_by_itself("admin-restore", file, *(["--force"] if force else []), *_models(without_models), *place))
+
+
+def _models(without: bool) -> list[str]:
+    return ["--without-models"] if without else []
 
 
 @verb("aiosctl admin check", "aiosctl admin check --repair", "sudo aiosctl admin check --system --repair --offline")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import click
 
 from aios.units import format_bytes
-from aios.versions import Garbage, Settings, UserUsage, Verified
+from aios.versions import Garbage, Settings, Usage, UserUsage, Verified
 from aiosctl.failures import FAILED, WrongUsage, leave
 from aiosctl.lazy import verb
 from aiosctl.model_describe import calls, progress_line, size
@@ -135,6 +135,11 @@ def usage(shape: Shape, kind: str) -> None:
     if shape.format in ("json", "yaml"):
         print_one(found, lambda u, wide: (), str, shape)
         return
+    print_usage(found, shape)
+
+
+def print_usage(found: Usage, shape: Shape) -> None:
+    """Users as rows, then the store as a whole."""
     print_rows(found.users, USERS, lambda u: u.user, shape)
     if shape.format != "name":
         print_lines([f"the store takes {format_bytes(found.store_bytes)}; {format_bytes(found.free_bytes)} are free"])

@@ -10,9 +10,10 @@ from aios.versions import Model, Move, Reference, Signature, Version
 from aiosctl.describe import moment, versions
 from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb
+from aiosctl.model_care import print_usage
 from aiosctl.model_describe import COLOURS, age, calls, first_line, format_of, labels, latest, metric_rows, metrics, parameters, size, tensors, version_id
 from aiosctl.options import COUNT, PAIR, output_options
-from aiosctl.output import Column, Shape, print_one, print_rows, section
+from aiosctl.output import Column, Shape, print_lines, print_one, print_rows, section
 
 MODELS: list[Column[Model]] = [
     Column("NAME", lambda m: m.name, cut=True),
@@ -71,7 +72,7 @@ MOVES: list[Column[Move]] = [
 @click.option("--author", default="", metavar="USER", help="With a version by this user.")
 @click.option("--job", default="", metavar="ID", help="With a version that this job made.")
 @click.option("--tensor", default="", metavar="NAME", help="With a tensor of this name; * and ? stand for anything.")
-@click.option("--usage", "storage", is_flag=True, help="What each takes, as it reads and as it is stored.")
+@click.option("--usage", "storage", is_flag=True, help="What each takes, as it reads and as it is stored; and its users, with their limits.")
 @output_options
 def ls(
     text: str, format_: str, metric: tuple[str, ...], label: tuple[tuple[str, str], ...], author: str, job: str, tensor: str, storage: bool, shape: Shape,
@@ -84,7 +85,11 @@ def ls(
     """
     with calls(kind) as store:
         found = store.search(text=text, format=format_, metrics=metric, labels=dict(label), author=author, job_id=job, tensor=tensor)
+        used = store.usage() if storage and shape.format in ("table", "wide") else None
     print_rows(found, STORAGE if storage else MODELS, lambda m: m.name, shape, nothing=f"no {kind}s")
+    if used is not None:
+        print_lines([""])
+        print_usage(used, shape)
 
 
 @verb("aiosctl model show digits:prod", "aiosctl model show digits@3f2a9c -o json", "aiosctl model show digits --files")

@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", nargs="?", metavar="FILE", help="of admin-backup, a new one; of admin-restore, a backup")
     parser.add_argument("--repair", action="store_true", help="of admin-check: mend what can be, and say what was done")
     parser.add_argument("--force", action="store_true", help="of admin-restore: also into a state directory that is used; what is there is moved aside")
+    parser.add_argument("--without-models", action="store_true", help="of admin-backup and admin-restore: without the bytes of models and datasets")
     parser.add_argument("--config", metavar="FILE", help="the configuration file, instead of the usual one")
     parser.add_argument("--system", action="store_true", help="the machine's daemon: /etc/aios/aiosd.toml, /var/lib/aios, /run/aios, instead of the user's own")
     parser.add_argument("--state-directory", metavar="DIR", help="instead of daemon.state_directory")
@@ -114,10 +115,14 @@ def _maintain(options: argparse.Namespace, loaded: Loaded) -> int:
     if options.file is None:
         raise ConfigError(f"{options.verb} needs the name of a file", hint=f"for example: aiosd {options.verb} /var/backups/aios.tar.gz")
     if options.verb == "admin-backup":
-        done = upkeep.write_backup(config, os.path.abspath(options.file))
+        done = upkeep.write_backup(config, os.path.abspath(options.file), models=not options.without_models)
         print(f"ok: {done.path}: {done.jobs} jobs, {done.bytes} bytes, sha256 {done.sha256}")
+        if done.models_bytes:
+            print(f"    {done.path}.models: {done.models_bytes} bytes, {done.models_new_bytes} of them new")
+        if done.models_lost:
+            print(f"    {done.models_lost} files of the store of models are gone, and not in it: aiosctl admin check")
     else:
-        manifest = upkeep.restore(config, os.path.abspath(options.file), force=options.force)
+        manifest = upkeep.restore(config, os.path.abspath(options.file), force=options.force, models=not options.without_models)
         print(f"ok: {manifest.jobs} jobs as they were on {manifest.hostname} at {_time(manifest.made_at_s)}, in {config.daemon.state_directory}")
     return DONE
 

@@ -105,7 +105,7 @@ async def _serve(loaded: Loaded, reread: Callable[[], Loaded]) -> None:
                 roots.create_task(services.disk.run(), name="disk"),
                 roots.create_task(services.learner.run(), name="learning"),
                 roots.create_task(services.pressure.run(), name="pressure"),
-                roots.create_task(services.models.care.run(), name="models"),
+                roots.create_task(services.rounds.run(), name="models"),
                 roots.create_task(services.outputs.run(), name="outputs"),
                 roots.create_task(_feed_watchdog(daemon), name="watchdog"),
             ]
@@ -151,7 +151,7 @@ async def _open(loaded: Loaded, reread: Callable[[], Loaded], closing: AsyncExit
         survey=partial(asyncio.to_thread, survey, resource_settings(config)),
         isolation=partial(_isolation, config, doors, services.bounds),
         warnings=found.warnings,
-        further_warnings=lambda: (*services.access.warnings, *services.devices.warnings, *services.pressure.warnings),
+        further_warnings=lambda: (*services.access.warnings, *services.devices.warnings, *services.pressure.warnings, *services.models.care.warnings()),
         devices=services.devices,
         pressure=services.pressure,
     )  # fmt: skip
@@ -189,7 +189,7 @@ def _server(config: Config, services: Services, node: Node, doors: Doors, entran
         NodeServicer(node),
         QueuesServicer(jobs, reader, {name: registered.summary for name, registered in POLICIES.items()}, node.schedule),
         AccessServicer(accounts, caller),
-        AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None])),
+        AdminServicer(Upkeep(config, lambda: [job for job in jobs.state.jobs.values() if job.phase.active and job.run is not None], still=doors.blobs.still)),
         SimulationServicer(simulations.opened(config.simulation, doors.journal, lambda: jobs.state)),
         ModelsServicer(services.models, jobs, services.outputs, job_calls.Submit),
     )

@@ -24,10 +24,16 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class BackedUp:
-    """A backup that is complete and on the disk. `sha256` is that of the file, hex."""
+    """A backup that is complete and on the disk. `sha256` is that of the file, hex.
+
+    The bytes of models and datasets lie beside it: all, those that no earlier backup there had, and how many files were lost before.
+    """
 
     path: str
     bytes: int
     jobs: int
     took_s: float
     sha256: str
+    models_bytes: int = 0
+    models_new_bytes: int = 0
+    models_lost: int = 0

@@ -41,6 +41,7 @@ from aiosd.models.optimize_service import ModelOptimizer
 from aiosd.models.permits import Caller
 from aiosd.models.read_service import ModelReader
 from aiosd.models.receive_service import ModelReceiver
+from aiosd.models.rounds_service import ModelRounds
 from aiosd.models.safety_service import ModelSafety
 from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
@@ -80,6 +81,7 @@ class Services:
     models: ModelServices
     lineage: JobLineage
     outputs: ModelOutputs
+    rounds: ModelRounds
 
     def use(self, config: Config) -> None:
         """Take over what a reload of the configuration changes."""
@@ -123,10 +125,11 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
     lineage = await _start_lineage(jobs, doors, models)
     outputs = _outputs(jobs, doors, models, lineage, access, people, runs)
     await outputs.start()
+    rounds = ModelRounds(models.care, config.models.scrub_days, config.models.gc_every_s, config.models.gc_grace_s)
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
     jobs.weigh = partial(_weigh, doors)
     learner = Learner(doors.journal, lambda: jobs.state.history)
-    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), runs, learner, pressure, models, lineage, outputs)
+    return Services(jobs, access, monitor, devices, bounds, _disk_watcher(config, jobs), runs, learner, pressure, models, lineage, outputs, rounds)
 
 
 async def _weigh(doors: Doors, job: Job) -> int:
@@ -149,7 +152,7 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
     reader = ModelReader(store, doors.blobs, doors.blobs.tensor_diff)
     care = ModelCare(
         store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
-        settings.gc_grace_s, settings.scrub_days,
+        settings.gc_grace_s,
     )  # fmt: skip
     models = ModelService(care)
     receiver = ModelReceiver(models)

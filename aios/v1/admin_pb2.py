@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x61ios/v1/admin.proto\x12\x07\x61ios.v1\"\x1d\n\rBackupRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\"[\n\x0e\x42\x61\x63kupResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\x0c\n\x04jobs\x18\x03 \x01(\x03\x12\x0e\n\x06took_s\x18\x04 \x01(\x01\x12\x0e\n\x06sha256\x18\x05 \x01(\t\"\x1e\n\x0c\x43heckRequest\x12\x0e\n\x06repair\x18\x01 \x01(\x08\"M\n\x07\x46inding\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0f\n\x07problem\x18\x02 \x01(\t\x12\x10\n\x08repaired\x18\x03 \x01(\x08\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\"D\n\rCheckResponse\x12\"\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x10.aios.v1.Finding\x12\x0f\n\x07\x63hecked\x18\x02 \x01(\x03\x32z\n\x05\x41\x64min\x12\x39\n\x06\x42\x61\x63kup\x12\x16.aios.v1.BackupRequest\x1a\x17.aios.v1.BackupResponse\x12\x36\n\x05\x43heck\x12\x15.aios.v1.CheckRequest\x1a\x16.aios.v1.CheckResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x61ios/v1/admin.proto\x12\x07\x61ios.v1\"5\n\rBackupRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x16\n\x0ewithout_models\x18\x02 \x01(\x08\"\xa0\x01\n\x0e\x42\x61\x63kupResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\x0c\n\x04jobs\x18\x03 \x01(\x03\x12\x0e\n\x06took_s\x18\x04 \x01(\x01\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12\x14\n\x0cmodels_bytes\x18\x06 \x01(\x03\x12\x18\n\x10models_new_bytes\x18\x07 \x01(\x03\x12\x13\n\x0bmodels_lost\x18\x08 \x01(\x03\"\x1e\n\x0c\x43heckRequest\x12\x0e\n\x06repair\x18\x01 \x01(\x08\"M\n\x07\x46inding\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0f\n\x07problem\x18\x02 \x01(\t\x12\x10\n\x08repaired\x18\x03 \x01(\x08\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\"D\n\rCheckResponse\x12\"\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x10.aios.v1.Finding\x12\x0f\n\x07\x63hecked\x18\x02 \x01(\x03\x32z\n\x05\x41\x64min\x12\x39\n\x06\x42\x61\x63kup\x12\x16.aios.v1.BackupRequest\x1a\x17.aios.v1.BackupResponse\x12\x36\n\x05\x43heck\x12\x15.aios.v1.CheckRequest\x1a\x16.aios.v1.CheckResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,15 +32,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aios.v1.admin_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BACKUPREQUEST']._serialized_start=32
-  _globals['_BACKUPREQUEST']._serialized_end=61
-  _globals['_BACKUPRESPONSE']._serialized_start=63
-  _globals['_BACKUPRESPONSE']._serialized_end=154
-  _globals['_CHECKREQUEST']._serialized_start=156
-  _globals['_CHECKREQUEST']._serialized_end=186
-  _globals['_FINDING']._serialized_start=188
-  _globals['_FINDING']._serialized_end=265
-  _globals['_CHECKRESPONSE']._serialized_start=267
-  _globals['_CHECKRESPONSE']._serialized_end=335
-  _globals['_ADMIN']._serialized_start=337
-  _globals['_ADMIN']._serialized_end=459
+  _globals['_BACKUPREQUEST']._serialized_end=85
+  _globals['_BACKUPRESPONSE']._serialized_start=88
+  _globals['_BACKUPRESPONSE']._serialized_end=248
+  _globals['_CHECKREQUEST']._serialized_start=250
+  _globals['_CHECKREQUEST']._serialized_end=280
+  _globals['_FINDING']._serialized_start=282
+  _globals['_FINDING']._serialized_end=359
+  _globals['_CHECKRESPONSE']._serialized_start=361
+  _globals['_CHECKRESPONSE']._serialized_end=429
+  _globals['_ADMIN']._serialized_start=431
+  _globals['_ADMIN']._serialized_end=553
 # @@protoc_insertion_point(module_scope)

@@ -7,24 +7,32 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class BackupRequest(_message.Message):
-    __slots__ = ("path",)
+    __slots__ = ("path", "without_models")
     PATH_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_MODELS_FIELD_NUMBER: _ClassVar[int]
     path: str
-    def __init__(self, path: _Optional[str] = ...) -> None: ...
+    without_models: bool
+    def __init__(self, path: _Optional[str] = ..., without_models: _Optional[bool] = ...) -> None: ...
 
 class BackupResponse(_message.Message):
-    __slots__ = ("path", "bytes", "jobs", "took_s", "sha256")
+    __slots__ = ("path", "bytes", "jobs", "took_s", "sha256", "models_bytes", "models_new_bytes", "models_lost")
     PATH_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     TOOK_S_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
+    MODELS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MODELS_NEW_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MODELS_LOST_FIELD_NUMBER: _ClassVar[int]
     path: str
     bytes: int
     jobs: int
     took_s: float
     sha256: str
-    def __init__(self, path: _Optional[str] = ..., bytes: _Optional[int] = ..., jobs: _Optional[int] = ..., took_s: _Optional[float] = ..., sha256: _Optional[str] = ...) -> None: ...
+    models_bytes: int
+    models_new_bytes: int
+    models_lost: int
+    def __init__(self, path: _Optional[str] = ..., bytes: _Optional[int] = ..., jobs: _Optional[int] = ..., took_s: _Optional[float] = ..., sha256: _Optional[str] = ..., models_bytes: _Optional[int] = ..., models_new_bytes: _Optional[int] = ..., models_lost: _Optional[int] = ...) -> None: ...
 
 class CheckRequest(_message.Message):
     __slots__ = ("repair",)

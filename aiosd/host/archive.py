@@ -41,6 +41,7 @@ class Manifest(msgspec.Struct, frozen=True):
     hostname: str
     jobs: int
     parts: dict[str, Part]
+    models: bool = False  # the bytes of models lie beside it
 
 
 @dataclass(slots=True)
@@ -64,10 +65,14 @@ class Writer:
         self._tar, self._given_up = tar, given_up
         self.parts: dict[str, Part] = {}
 
-    def add(self, name: str, fd: int) -> None:
-        """The open file as long as it is now: what is appended meanwhile is left out, what is cut off is filled with zeros."""
+    def go_on(self) -> None:
+        """raises    Unavailable when nobody waits for it any more"""
         if self._given_up():
             raise Unavailable("the backup was given up: whoever asked for it has gone, or the daemon stops", hint="ask again; nothing was kept of it")
+
+    def add(self, name: str, fd: int) -> None:
+        """The open file as long as it is now: what is appended meanwhile is left out, what is cut off is filled with zeros."""
+        self.go_on()
         found = os.fstat(fd)
         if stat.S_ISDIR(found.st_mode):
             self._tar.addfile(_header(name, found, tarfile.DIRTYPE))

@@ -1,6 +1,7 @@
 """A file or directory that a user named, opened as that user and as nobody else, and watched for changes while it is read.
 
-Links within a directory are followed where they stay within it. Whatever is no regular file is refused, and so is what changes.
+Links within a directory are followed where they stay within it. Whatever is no regular file is refused, and so is what changes,
+and a large file that is nothing but a hole.
 """
 
 import ctypes
@@ -20,6 +21,8 @@ _OPENAT2 = 437
 _BENEATH, _NO_MAGIC = 0x08, 0x02
 _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _DEEPEST = 100
+_HOLLOW, _HOLLOW_FROM_BYTES = 1000, 1 << 30  # anybody can make such a file of any size, and reading it would not end
+_BLOCK_BYTES = 512  # the unit of st_blocks
 _TICK_S = 0.02  # the kernel stamps changes no finer than this
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -183,6 +186,8 @@ class Tree:
     def _read(self, path: str, fd: int) -> Iterator[Found]:
         mark = _settled(fd)
         found = os.fstat(fd)
+        if found.st_size > _HOLLOW_FROM_BYTES and found.st_size > _HOLLOW * found.st_blocks * _BLOCK_BYTES:
+            raise self._refused(path, f"claims {found.st_size} bytes, of which the disk has {found.st_blocks * _BLOCK_BYTES}: it is nothing but a hole")
         yield Found(path, fd, found.st_size, bool(found.st_mode & 0o111 and found.st_nlink))  # what has no name is no program: a memfd has mode 0777
         if _mark(os.fstat(fd)) != mark:
             raise self._changed(path)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from aiosd.errors import AiosError, DiskFull
+from aiosd.errors import AiosError, DiskFull, StorageCorrupt
 from aiosd.keeper.leases import Leases
 from aiosd.models.ports import ChunkIndex, Stored, Swept
 from aiosd.storage.blobs.layout import Layout
@@ -53,8 +53,20 @@ class Sweep:
     async def _mark_bases(self) -> None:
         """A base of what is alive is alive; none is a difference itself."""
         async for places in self._places():
-            rows = await self.index.within(places)
-            await self._mark([one.base for one in rows if one.base and self._is_alive(one.digest)])
+            alive = [one for one in await self.index.within(places) if self._is_alive(one.digest)]
+            await asyncio.to_thread(self._check_there, {one.place for one in alive})
+            await self._mark([one.base for one in alive if one.base])
+
+    def _check_there(self, places: Iterable[str]) -> None:
+        """An index that is damaged would have it take for a stray what it has lost. Raises StorageCorrupt."""
+        for place in places:
+            try:
+                self.layout.path(place).lstat()
+            except (FileNotFoundError, ValueError):
+                raise StorageCorrupt(
+                    f"what versions need lies in {place} by the index, and that is not there; nothing was removed",
+                    hint="`aiosctl model verify --all` sets aside what is lost; aiosctl admin check --repair", place=place,
+                ) from None  # fmt: skip
 
     async def _places(self) -> AsyncIterator[Sequence[str]]:
         after = ""

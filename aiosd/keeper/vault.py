@@ -29,10 +29,11 @@ from aiosd.models.parcel import chunks_of
 from aiosd.models.ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
 from aiosd.models.version import Version
 from aiosd.storage.blobs.giving import Asked, Giver
-from aiosd.storage.blobs.layout import WHOLE, Layout, place_of_whole
+from aiosd.storage.blobs.layout import WHOLE, Layout, is_whole, size_of
 from aiosd.storage.blobs.reading import Lookup, Reader
 from aiosd.storage.blobs.settings import BlobSettings, coder_of, remember_key
 from aiosd.storage.blobs.staging import Staging
+from aiosd.storage.blobs.verifying import to_read
 
 log = logs.logger("aiosd.keeper")
 
@@ -42,6 +43,7 @@ _WORKER = "aiosd.keeper.worker"
 _QUICK_FILES = 200  # so many links are made in a thread of the daemon
 _PERMILLE = 1000
 _TOGETHER = 2000  # chunks in one question
+_PLACES = 1000  # that are asked for together
 
 
 @dataclass(slots=True)
@@ -230,6 +232,12 @@ class BlobVault:
             async for step in steps:
                 yield step
 
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """Nothing is swept within: whatever the index names stays where it is, as for a backup."""
+        async with self._sweeping:
+            yield
+
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         digests = {chunk.digest for chunk in manifest.chunks()}
         return sorted(digests - (await self.index.stored(digests)).keys())
@@ -263,10 +271,9 @@ class BlobVault:
     async def scrub(self, share: float) -> Sequence[str]:
         """Read back the next `share` of all that is stored, from where the last one ended. The digests that are damaged, which are set aside."""
         damaged: list[str] = []
-        for place in await asyncio.to_thread(self._next_places, share):
-            rows = await self.index.within([place])
-            whole = [one for one in rows if place_of_whole(one.digest) == place]
-            async for word in self._verified({one.digest for one in whole or rows}):
+        for place in await self._next_places(share):
+            rows = to_read(await self.index.within([place]))
+            async for word in self._verified({one.digest for one in rows}):
                 if isinstance(word, list):
                     damaged += word
             await asyncio.to_thread(self._cursor.write_text, place)
@@ -297,9 +304,15 @@ class BlobVault:
     def _cursor(self) -> Path:
         return self.layout.root / "scrubbed"
 
-    def _next_places(self, share: float) -> list[str]:
-        """From behind the last one that was read, and round."""
-        places = [(place, self.layout.path(place).lstat().st_size) for place in self.layout.places()]
+    async def _next_places(self, share: float) -> list[str]:
+        """From behind the last one that was read, and round: by the index, which knows of what is gone, too."""
+        known = list[str]()
+        while more := await self.index.places(known[-1] if known else "", _PLACES):
+            known += more
+        return await asyncio.to_thread(self._chosen, known, share)
+
+    def _chosen(self, known: Sequence[str], share: float) -> list[str]:
+        places = [(place, size_of(self.layout, place)) for place in known]
         last = self._cursor.read_text() if self._cursor.exists() else ""
         budget, chosen = share * sum(size for _, size in places), list[str]()
         for place, size in sorted(places, key=lambda one: (one[0] <= last, one[0])):
@@ -317,8 +330,8 @@ class BlobVault:
 
     async def _damaged_parts(self, rows: Sequence[Stored], lease: Lease) -> tuple[dict[str, str], Mapping[str, Stored]]:
         """Of damaged whole files: which of the chunks that are parts of them are damaged, too."""
-        wholes = {one.place for one in rows if place_of_whole(one.digest) == one.place}
-        parts = {one.digest: one for one in (await self.index.within(wholes) if wholes else ()) if place_of_whole(one.digest) != one.place}
+        wholes = {one.place for one in rows if is_whole(one)}
+        parts = {one.digest: one for one in (await self.index.within(wholes) if wholes else ()) if not is_whole(one)}
         if not parts:
             return {}, {}
         async with self._work(words.Verify(self.settings, list(parts.values()), []), lease) as said:
@@ -338,7 +351,7 @@ class BlobVault:
         standing = await asyncio.to_thread(giver.standing, manifest, asked)
         if standing is not None:
             return standing
-        if any(entry.size and (entry.digest not in known or not known[entry.digest].place.startswith(WHOLE)) for entry in manifest.files):
+        if any(entry.size and (entry.digest not in known or not is_whole(known[entry.digest])) for entry in manifest.files):
             return None
         return await asyncio.to_thread(giver.checkout, manifest, asked)
 

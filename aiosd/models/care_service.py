@@ -2,16 +2,17 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from aiosd.access.principal import Role
-from aiosd.errors import AiosError, Conflict, Denied
+from aiosd.errors import Conflict, Denied, StorageCorrupt
 from aiosd.models import damage, retention
 from aiosd.models.damage import Damage
 from aiosd.models.history import SHORT, Graph
+from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Holding, ModelChanges, ModelQuery, ModelStore, Pin, Pins, Progress, Vault
@@ -19,10 +20,10 @@ from aiosd.models.read_service import ModelReader
 from aiosd.models.version import Kind, Version, VersionState
 
 GRACE_S = 14 * 86_400.0  # what is younger is not swept
-SCRUB_EVERY_S = 3600.0
 ALL = 1000  # of a thousand
 AT_ONCE = 100  # manifests that are read together
 MOST_MOVES = MOST_VERSIONS = 1_000_000
+MOST_NAMED = 20  # versions in a warning, or in a line of the log
 
 log = structlog.get_logger("models")
 
@@ -63,8 +64,7 @@ class Usage:
 class ModelCare:
     """`limit_of`: the bytes that a user's models may take, 0 without limit; `free_bytes`: room on the store's disk.
 
-    grace_s     what is younger stays, where nothing else is said; seconds
-    scrub_days  all is read back once in so many; 0: never
+    grace_s  what is younger stays, where nothing else is said; seconds
     """
 
     store: ModelStore
@@ -75,15 +75,16 @@ class ModelCare:
     free_bytes: Callable[[], int]
     reached: Callable[[str], None]
     grace_s: float = GRACE_S
-    scrub_days: float = 0.0
     pins: list[Pins] = field(default_factory=list)
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by whoever reads what is there, and commits what follows from it
+    _damaged: list[str] = field(default_factory=list)
 
     # Garbage
 
     async def collect(self, grace_s: float, *, dry_run: bool) -> Collected:
         """Remove the versions that nothing keeps, and the bytes that no version needs and that are older than `grace_s`.
 
+        What is damaged in the database might make it take what is needed for garbage: then nothing more goes. Raises StorageCorrupt.
         Versions go first, in one transaction a model; bytes after them. Cut off anywhere, it leaves garbage that the next one finds.
         """
         removed: list[str] = []
@@ -97,6 +98,8 @@ class ModelCare:
             removed += [f"{model.name}@{id_[:SHORT]}" for id_ in found.dead if id_ in gone]
             survivors |= {node.manifest for node in graph.nodes.values() if node.id not in gone}
         self.reached("gc.1-versions")
+        if lost := survivors.difference(await self.store.manifest_digests()):
+            raise _untrue(f"{len(lost)} lists of files are not there, such as {sorted(lost)[0][:SHORT]}")
         if not dry_run:
             unused = [digest for digest in await self.store.manifest_digests() if digest not in survivors]
             await self.store.commit(ModelChanges(gone_manifests=unused))
@@ -104,6 +107,8 @@ class ModelCare:
         swept = await self.vault.sweep(self._live(survivors if dry_run else None), grace_s, dry_run=dry_run)
         self.reached("gc.3-swept")
         if not dry_run:
+            for at in range(0, len(removed), MOST_NAMED):
+                log.info("versions that nothing keeps are gone", versions=removed[at : at + MOST_NAMED])
             log.info("garbage", versions=len(removed), chunks=swept.chunks, bytes=swept.bytes, strays=swept.strays)
         return Collected(removed, swept.chunks, swept.bytes, because)
 
@@ -113,11 +118,14 @@ class ModelCare:
     async def _kept(self, model: Model) -> tuple[Graph, retention.Kept]:
         moves = [move for _, move in await self.store.moves(model.kind, model.name, "", 0, MOST_MOVES)]
         graph, references = await self.reader.graph(model), await self.store.references(model.kind, model.name)
+        if {each.name: each.version for each in references} != retention.led_to(moves):
+            raise _untrue(f"the references of {model.name} are not where their moves led them")
         return graph, retention.kept(model, graph, references, moves, await self.pinned(), self.wall_s())
 
     async def _remove(self, model: Model, dead: Sequence[str]) -> bool:
         if not dead:
             return False
+        await self.store.versions(model.kind, model.name, 0, MOST_VERSIONS)  # raises, where what the graph was made of is not what the commits say
         try:
             await self.store.commit(ModelChanges(gone_versions=[(model.kind, model.name, id_) for id_ in dead]))
         except Conflict as error:  # a reference leads to one of them; the next sweep looks again
@@ -128,9 +136,12 @@ class ModelCare:
     async def _live(self, survivors: Collection[str] | None) -> AsyncIterator[Collection[str]]:
         """The chunks of all manifests there are when the sweep has begun to read; or of these only."""
         digests = await self.store.manifest_digests() if survivors is None else sorted(survivors)
+        known = {digest for version in await self.store.in_state(VersionState.DAMAGED) for digest in damage.chunks_in(version.reasons)}
         for start in range(0, len(digests), AT_ONCE):
-            manifests = await self.store.manifests(digests[start : start + AT_ONCE])
-            yield {piece.digest for manifest in manifests.values() for piece in manifest.chunks()}
+            for manifest in (await self.store.manifests(digests[start : start + AT_ONCE])).values():
+                if lost := set(await self.vault.missing(manifest)) - known:
+                    raise _untrue(f"{len(lost)} chunks that versions have are not in the store, such as {sorted(lost)[0][:SHORT]}")
+                yield {piece.digest for piece in manifest.chunks()}
 
     async def _all_models(self) -> Sequence[Model]:
         return [model for kind in Kind for model in await self.store.models(ModelQuery(kind))]
@@ -141,19 +152,22 @@ class ModelCare:
         """Read one version back, or all there is; so many of a thousand chunks, 0: all. Ends with what is damaged, and what is whole again."""
         if everything and by.principal.role < Role.OPERATOR:
             raise Denied("verifying everything takes the role operator", hint="name a version", user=by.name)
-        looked_at = await self._all_versions() if everything else [(await self.reader.find(kind, ref, by)).version]
-        manifests = {version.commit.manifest: await self.reader.manifest(version) for version in looked_at}
+        if everything:
+            listed = {digest: manifest async for digest, manifest in self._manifests(await self.store.manifest_digests())}
+        else:
+            version = (await self.reader.find(kind, ref, by)).version
+            listed = {version.commit.manifest: await self.reader.manifest(version)}
+        manifests = [manifest for manifest in listed.values() if manifest is not None]
         bad: Sequence[str] = ()
-        async for step in self.vault.verify(list(manifests.values()), permille or ALL):
+        async for step in self.vault.verify(manifests, permille or ALL):
             if isinstance(step, Progress):
                 yield step
             else:
                 bad = step
-        found = await self.mark(bad)
+        found = [*await self._unlisted([digest for digest, manifest in listed.items() if manifest is None]), *await self.mark(bad)]
+        chunks = {chunk.digest for manifest in manifests for chunk in manifest.chunks()}
         if permille in (0, ALL):
-            whole = {chunk.digest for manifest in manifests.values() for chunk in manifest.chunks()} - set(bad)
-            found = [*found, *await self.heal(whole)]
-        chunks = {chunk.digest for manifest in manifests.values() for chunk in manifest.chunks()}
+            found += await self.heal(chunks - set(bad))
         yield Verified(found, len(chunks) * (permille or ALL) // ALL)
 
     async def mark(self, digests: Collection[str]) -> Sequence[Damage]:
@@ -163,17 +177,25 @@ class ModelCare:
         touched: dict[str, set[str]] = defaultdict(set)
         changed: list[Version] = []
         wanted = set(digests)
-        for version in await self._all_versions():
-            manifest = await self.reader.manifest(version)
-            for digest in wanted & {chunk.digest for chunk in manifest.chunks()}:
-                touched[digest].add(f"{version.model}@{version.id[:SHORT]}")
-            marked = damage.damaged(version, manifest, wanted)
-            if marked is not version:
-                changed.append(marked)
+        async for listed, manifest in self._manifests(await self.store.manifest_digests()):
+            hit = wanted & {chunk.digest for chunk in manifest.chunks()} if manifest is not None else set[str]()
+            for version in await self.store.versions_with(listed) if hit else ():
+                assert manifest is not None
+                for digest in hit:
+                    touched[digest].add(f"{version.model}@{version.id[:SHORT]}")
+                marked = damage.damaged(version, manifest, wanted)
+                if marked is not version:
+                    changed.append(marked)
         if changed:
             await self.store.commit(ModelChanges(states=changed))
+            await self.recount()
         log.error("damaged chunks", chunks=sorted(wanted), versions=sorted(set().union(*touched.values())))
         return damage.damages(wanted, touched)
+
+    async def _unlisted(self, digests: Sequence[str]) -> list[Damage]:
+        """Of lists of files that are damaged: what nobody can say the chunks of is handed out to nobody."""
+        touched = {digest: [f"{version.model}@{version.id[:SHORT]}" for version in await self.store.versions_with(digest)] for digest in digests}
+        return [Damage(digest, "its list of files in the database is damaged", tuple(sorted(names))) for digest, names in touched.items()]
 
     async def heal(self, digests: Collection[str]) -> Sequence[Damage]:
         """These chunks are whole: versions that were damaged by one of them only are usable again."""
@@ -187,26 +209,38 @@ class ModelCare:
                 changed.append(better)
         if changed:
             await self.store.commit(ModelChanges(states=changed))
+            await self.recount()
             log.info("healed chunks", chunks=sorted(touched))
         return damage.damages(touched, touched, healed=True)
 
-    async def _all_versions(self) -> Sequence[Version]:
-        return [version for model in await self._all_models() for version in await self.store.versions(model.kind, model.name, 0, MOST_VERSIONS)]
+    async def recount(self) -> None:
+        """For `warnings`, which are asked for often."""
+        self._damaged = [f"{version.model}@{version.id[:SHORT]}" for version in await self.store.in_state(VersionState.DAMAGED)]
 
-    async def run(self) -> None:
-        """Read all that is stored back once in `scrub_days`, a part each hour, and mark what is damaged."""
-        while True:
-            await asyncio.sleep(SCRUB_EVERY_S)
-            if not self.scrub_days:
-                continue
+    def warnings(self) -> tuple[str, ...]:
+        """For whoever looks at the machine: what is damaged at present."""
+        if not self._damaged:
+            return ()
+        names = ", ".join(sorted(self._damaged)[:MOST_NAMED]) + (", ..." if len(self._damaged) > MOST_NAMED else "")
+        return (f"{len(self._damaged)} stored version{'s are' if len(self._damaged) > 1 else ' is'} damaged: {names}; register or pull the same again",)
+
+    async def _manifests(self, digests: Sequence[str]) -> AsyncIterator[tuple[str, Manifest | None]]:
+        """Each with its digest; None: it is damaged itself."""
+        for start in range(0, len(digests), AT_ONCE):
+            some = digests[start : start + AT_ONCE]
             try:
-                await self.scrub(min(1.0, SCRUB_EVERY_S / (self.scrub_days * 86_400)))
-            except AiosError as error:  # as on a full disk: the next hour tries again
-                log.warning("the scrub of stored models failed", error=str(error))
+                found: Mapping[str, Manifest | None] = await self.store.manifests(some)
+            except StorageCorrupt:
+                found = {digest: await self._manifest(digest) for digest in some}
+            for digest, manifest in found.items():
+                yield digest, manifest
 
-    async def scrub(self, share: float) -> Sequence[Damage]:
-        """The next part, 0 to 1, of all that is stored."""
-        return await self.mark(await self.vault.scrub(share))
+    async def _manifest(self, digest: str) -> Manifest | None:
+        try:
+            return await self.store.manifest(digest)
+        except StorageCorrupt as error:
+            log.error("a list of files is damaged", manifest=digest, error=str(error))
+            return None
 
     # Use
 
@@ -218,3 +252,7 @@ class ModelCare:
             holdings = {by.principal.uid: holdings.get(by.principal.uid, Holding())}
         users = [UserHolding(names.get(uid, str(uid)), holding, self.limit_of(names.get(uid, ""))) for uid, holding in holdings.items()]
         return Usage(sorted(users, key=lambda one: one.user), await self.store.stored_bytes(), self.free_bytes())
+
+
+def _untrue(what: str) -> StorageCorrupt:
+    return StorageCorrupt(f"{what}; nothing more is removed", hint="aiosctl admin check says what is wrong; aiosctl admin check --repair")

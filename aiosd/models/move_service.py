@@ -216,6 +216,8 @@ class ModelMoves:
             else:
                 version = await self.reader.version(model, named)
                 gone = await self._remove_version(model, version, [pin.why for pin in pins if pin.version == version.id], force=force)
+        if self.care.warnings():
+            await self.care.recount()
         log.info("removed", model=model.name, kind=kind, what=list(gone)[:10], by=by.name)
         return gone
 

@@ -185,7 +185,7 @@ class ModelStore(Protocol):
         """What this user's registration with this key has made."""
 
     async def in_state(self, state: VersionState) -> Sequence[Version]:
-        """Of models and datasets alike."""
+        """Of models and datasets alike, those that can be read."""
 
     async def manifest_digests(self) -> Sequence[str]:
         """Of all that are kept, used or not."""
@@ -195,6 +195,9 @@ class ModelStore(Protocol):
 
     async def versions(self, kind: Kind, model: str, before: int, limit: int) -> Sequence[Version]:
         """Newest first, those with a number below `before` (0: all)."""
+
+    async def versions_with(self, manifest: str) -> Sequence[Version]:
+        """Of models and datasets alike, those that have this list of files and can be read."""
 
     async def commit_bytes(self, version_id: str) -> bytes | None: ...
 

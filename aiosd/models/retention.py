@@ -41,6 +41,14 @@ def kept(model: Model, graph: Graph, references: Sequence[Reference], moves: Seq
     return Kept(because, [node.id for node in reversed(loose) if node.id not in because])
 
 
+def led_to(moves: Sequence[Move]) -> dict[str, str]:
+    """Where each reference is by its moves, newest first; without those that were removed."""
+    last: dict[str, str] = {}
+    for move in moves:
+        last.setdefault(move.reference, move.target)
+    return {name: target for name, target in last.items() if target}
+
+
 def _left(graph: Graph, moves: Sequence[Move]) -> dict[str, float]:
     """When a reference last moved away from each version, or from one that comes after it."""
     left: dict[str, float] = {}

@@ -2,6 +2,8 @@
 
 # ruff: noqa: N802  (gRPC spells its methods with capitals)
 
+from dataclasses import asdict
+
 from aios.v1 import admin_pb2 as pb
 from aios.v1.admin_pb2_grpc import AdminServicer as Wire
 from aiosd.findings import Finding
@@ -15,8 +17,8 @@ class AdminServicer(Wire):
         self._care = care
 
     async def Backup(self, request: pb.BackupRequest, context: Context) -> pb.BackupResponse:
-        done = await self._care.backup(needed(request.path, "", "path"))
-        return pb.BackupResponse(path=done.path, bytes=done.bytes, jobs=done.jobs, took_s=done.took_s, sha256=done.sha256)
+        done = await self._care.backup(needed(request.path, "", "path"), models=not request.without_models)
+        return pb.BackupResponse(**asdict(done))
 
     async def Check(self, request: pb.CheckRequest, context: Context) -> pb.CheckResponse:
         found = await self._care.check(request.repair)

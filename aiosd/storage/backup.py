@@ -1,13 +1,19 @@
 """A consistent copy of the database while it is used, and whether a copy can be opened by this program."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 
+from sqlalchemy import create_engine
+
 from aiosd.errors import FailedPrecondition
-from aiosd.storage import database, sqlite
+from aiosd.models.ports import Stored
+from aiosd.storage import chunks, database, sqlite
 from aiosd.storage.failures import corrupt, explained
 
+_PLACES = 100  # that are read together
 _NO_COPY = "AIOS backs up SQLite only; use `pg_dump` and `pg_restore` for this database, and copy the state directory beside it"
 
 
@@ -34,6 +40,27 @@ def copy_database(url: str, to: Path) -> int:
             raise corrupt(str(path), f"a copy of it is not sound: {found}")
         (jobs,) = copy.execute("SELECT (SELECT count(*) FROM job) + (SELECT count(*) FROM finished_job)").fetchone()
     return int(jobs)
+
+
+def places_in(copy: Path) -> list[tuple[str, int]]:
+    """What the store has to have for this database: each place, and how long it is at least. Raises StorageCorrupt."""
+    with explained(str(copy), copy), closing(sqlite.connect_read_only(copy)) as connection:
+        return [(str(place), int(end)) for place, end in connection.execute("SELECT place, max(offset + stored_size) FROM chunk GROUP BY place ORDER BY place")]
+
+
+def chunks_in(copy: Path) -> Iterator[tuple[list[Stored], dict[str, Stored]]]:
+    """All chunks that this database knows, by place, each time with them and their bases by digest. Raises StorageCorrupt."""
+    engine = create_engine("sqlite://", creator=lambda: sqlite.connect_read_only(copy))
+    try:
+        with explained(str(copy), copy), engine.connect() as tx:
+            after = ""
+            while places := chunks.places(tx, after, _PLACES):
+                after = places[-1]
+                for _, group in groupby(chunks.within(tx, places), key=lambda one: one.place):
+                    rows = list(group)
+                    yield rows, chunks.stored(tx, {one.base for one in rows if one.base}) | {one.digest: one for one in rows}
+    finally:
+        engine.dispose()
 
 
 def check_copy(path: Path) -> None:

@@ -25,7 +25,7 @@ def check_database(url: str) -> list[Finding]:
     place = place_of(url)
     if place.path and not place.path.exists():
         raise NotFound(f"there is no database {place.name}", hint="is storage.url, or the state directory, the right one?", path=place.name)
-    engine = _reader(place)
+    engine = reader_of(place)
     try:
         with explained(place.name, place.path), engine.connect() as tx:
             damage = list(_damage(tx))[:_SHOWN] if place.path else []
@@ -39,7 +39,7 @@ def check_database(url: str) -> list[Finding]:
 def job_numbers(url: str) -> frozenset[int]:
     """The number of every job and array that the database has, live or ended."""
     place = place_of(url)
-    engine = _reader(place)
+    engine = reader_of(place)
     try:
         with explained(place.name, place.path), engine.connect() as tx:
             tables = (schema.job, schema.finished_job)
@@ -51,7 +51,7 @@ def job_numbers(url: str) -> frozenset[int]:
 def active_jobs(url: str) -> list[Job]:
     """The jobs that hold resources, read without opening the database for writing. Raises StorageCorrupt."""
     place = place_of(url)
-    engine = _reader(place)
+    engine = reader_of(place)
     try:
         with explained(place.name, place.path), engine.connect() as tx:
             return [job for job, _ in jobs.load_live(tx) if job.phase.active and job.run is not None]
@@ -59,7 +59,8 @@ def active_jobs(url: str) -> list[Job]:
         engine.dispose()
 
 
-def _reader(place: Place) -> Engine:
+def reader_of(place: Place) -> Engine:
+    """It is not opened for writing: a damaged one stays as it is."""
     path = place.path
     if path is None:
         return postgres.reader_engine(place.url, 1)

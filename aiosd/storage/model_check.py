@@ -3,11 +3,15 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Table, select
+from sqlalchemy import Connection, RowMapping, Table, func, select
 
 from aiosd.errors import StorageCorrupt
 from aiosd.findings import Finding
+from aiosd.models.model import RefKind
 from aiosd.storage import model_rows, model_text, schema
+
+Named = tuple[str, str, str]  # kind, model, reference
+Where = tuple[str, str] | None  # what it is, and the version; None: not there
 
 _SHOWN = 100  # of each kind
 _version = schema.model_version.c
@@ -40,9 +44,38 @@ def _leading_nowhere(tx: Connection) -> Iterator[Finding]:
     there = select(_version.id).where(_version.kind == reference.kind, _version.model == reference.model, _version.id == reference.version)
     for row in _some(tx, select(reference.model, reference.name, reference.version).where(~there.exists())):
         yield Finding(f"reference {row.model}:{row.name}", f"leads to the version {row.version[:12]}, which is not there")
+    yield from _elsewhere(tx)
     files = select(schema.manifest.c.digest).where(schema.manifest.c.digest == _version.manifest)
     for row in _some(tx, select(_version.model, _version.id, _version.manifest).where(~files.exists())):
         yield Finding(f"version {row.model}@{row.id[:12]}", f"has the list of files {row.manifest[:12]}, which is not there")
+
+
+def _elsewhere(tx: Connection) -> Iterator[Finding]:
+    """References are where, and what, their last moves made them; and each move began where the one before it had ended."""
+    for (_, model, name), (there, last) in misled(tx).items():
+        yield Finding(f"reference {model}:{name}", f"is {_shown(there)}, and its last move says that it is {_shown(last)}")
+    move, ended = schema.model_move.c, dict[Named, str]()
+    for row in tx.execute(select(schema.model_move).order_by(move.number).execution_options(yield_per=500)):
+        named = row.kind, row.model, row.reference
+        if row.source != ended.get(named, ""):
+            yield Finding(f"move {row.number} of {row.model}:{row.reference}", "does not begin where the one before it ended: one of the two is damaged")
+        if row.of not in set(RefKind):
+            yield Finding(f"move {row.number} of {row.model}:{row.reference}", f"is of a {row.of!r}, which there is not")
+        ended[named] = row.target
+
+
+def misled(tx: Connection) -> "dict[Named, tuple[Where, Where]]":
+    """By reference: where it is, and where its last move has led it; None: it is not there."""
+    reference, move = schema.model_reference, schema.model_move.c
+    last = select(func.max(move.number)).group_by(move.kind, move.model, move.reference)
+    moves = tx.execute(select(schema.model_move).where(move.number.in_(last)))
+    led: dict[Named, Where] = {(row.kind, row.model, row.reference): (row.of, row.target) for row in moves if row.target}
+    there: dict[Named, Where] = {(row.kind, row.model, row.name): (row.of, row.version) for row in tx.execute(select(reference))}
+    return {key: (there.get(key), led.get(key)) for key in sorted(there.keys() | led.keys()) if there.get(key) != led.get(key)}
+
+
+def _shown(where: "Where") -> str:
+    return f"a {where[0]} at {where[1][:12]}" if where else "not there"
 
 
 def _some(tx: Connection, question: Any) -> Iterator[Any]:

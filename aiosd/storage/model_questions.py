@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select
 
-from aiosd.errors import InvalidArgument
+from aiosd.errors import InvalidArgument, StorageCorrupt
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.ports import Holding, ModelQuery, Node, Registered, Summary, Use, UseRole
@@ -111,8 +112,21 @@ def versions(tx: Connection, kind: Kind, model: str, before: int, limit: int) ->
     return [model_rows.version(row) for row in tx.execute(question).mappings()]
 
 
+def versions_with(tx: Connection, manifest: str) -> list[Version]:
+    return _readable(tx, _row.manifest == manifest)
+
+
 def in_state(tx: Connection, state: VersionState) -> list[Version]:
-    return [model_rows.version(row) for row in tx.execute(select(schema.model_version).where(_row.state == state)).mappings()]
+    return _readable(tx, _row.state == state)
+
+
+def _readable(tx: Connection, condition: ColumnElement[bool]) -> list[Version]:
+    """A damaged row must not keep the others from being looked after; whoever asks for its version is told."""
+    found: list[Version] = []
+    for row in tx.execute(select(schema.model_version).where(condition)).mappings():
+        with suppress(StorageCorrupt):
+            found.append(model_rows.version(row))
+    return found
 
 
 def manifest_digests(tx: Connection) -> list[str]:

@@ -12,7 +12,7 @@ from aiosd.errors import StorageCorrupt
 from aiosd.models.manifest import Manifest, decode_manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, RefKind, Signature
 from aiosd.models.ports import Node, RefChange, Registered, Use, UseRole
-from aiosd.models.version import Kind, Version, VersionState, decode_commit
+from aiosd.models.version import Commit, Kind, Version, VersionState, decode_commit
 
 ModelRow: TypeAlias = dict[str, object]
 _HINT = "restore a backup, or register or pull it again; `aiosctl model verify` says what else is damaged"
@@ -31,12 +31,17 @@ def model(row: RowMapping) -> Model:
 
 
 def version_row(version: Version, body: bytes) -> ModelRow:
-    commit = version.commit
+    return _said(version.commit) | {
+        "model": version.model, "number": version.number, "id": version.id, "size": version.size, "files": version.files,
+        "stored_bytes": version.stored_bytes, "state": version.state, "reasons": json.dumps(version.reasons), "commit_body": body,
+    }  # fmt: skip
+
+
+def _said(commit: Commit) -> ModelRow:
+    """What the commit says, for the questions that are asked of all: the graph, the sweep, the search."""
     return {
-        "kind": commit.kind, "model": version.model, "number": version.number, "id": version.id, "parents": " ".join(commit.parents),
-        "manifest": commit.manifest, "author": commit.author, "created_at_s": commit.created_at_s, "format": commit.schema.format,
-        "job_id": commit.lineage.job_id, "size": version.size, "files": version.files, "stored_bytes": version.stored_bytes,
-        "state": version.state, "reasons": json.dumps(version.reasons), "commit_body": body,
+        "kind": commit.kind, "parents": " ".join(commit.parents), "manifest": commit.manifest, "author": commit.author,
+        "created_at_s": commit.created_at_s, "format": commit.schema.format, "job_id": commit.lineage.job_id,
     }  # fmt: skip
 
 
@@ -48,7 +53,7 @@ def version(row: RowMapping) -> Version:
             f"the record of version {name} does not match its id: it was changed, or is damaged", hint=_HINT, model=row["model"], version=row["id"]
         )
     try:
-        return Version(
+        found = Version(
             model=row["model"],
             number=row["number"],
             id=row["id"],
@@ -59,6 +64,9 @@ def version(row: RowMapping) -> Version:
             state=VersionState(row["state"]),
             reasons=tuple(json.loads(row["reasons"])),
         )
+        if any(row[name] != value for name, value in _said(found.commit).items()):
+            raise ValueError("what lies beside the commit says otherwise than it does")
+        return found
     except _DAMAGED as error:
         raise StorageCorrupt(f"the record of version {name} cannot be read: {error}", hint=_HINT, model=row["model"], version=row["id"]) from error
 
@@ -77,7 +85,16 @@ def node(row: Sequence[Any]) -> Node:
 
 
 def reference(row: RowMapping) -> Reference:
-    return Reference(row["name"], RefKind(row["of"]), row["version"], row["moved_at_s"], row["moved_by"])
+    return Reference(row["name"], _kind_of(row, row["name"]), row["version"], row["moved_at_s"], row["moved_by"])
+
+
+def _kind_of(row: RowMapping, name: str) -> RefKind:
+    try:
+        return RefKind(row["of"])
+    except ValueError:
+        raise StorageCorrupt(
+            f"what is kept of {row['model']}:{name} is damaged: it is called a {row['of']!r}", hint=_HINT, model=row["model"], reference=name
+        ) from None
 
 
 def reference_row(change: RefChange) -> ModelRow:
@@ -97,7 +114,7 @@ def move_row(change: RefChange, source: str) -> ModelRow:
 
 
 def move(row: RowMapping) -> Move:
-    return Move(row["reference"], RefKind(row["of"]), row["source"], row["target"], row["who"], row["at_s"], row["why"])
+    return Move(row["reference"], _kind_of(row, row["reference"]), row["source"], row["target"], row["who"], row["at_s"], row["why"])
 
 
 def signature_row(signature: Signature) -> ModelRow:

@@ -72,6 +72,9 @@ class SqlModels:
     async def versions(self, kind: Kind, model: str, before: int, limit: int) -> Sequence[Version]:
         return await self._connections.read(questions.versions, kind, model, before, limit)
 
+    async def versions_with(self, manifest: str) -> Sequence[Version]:
+        return await self._connections.read(questions.versions_with, manifest)
+
     async def commit_bytes(self, version_id: str) -> bytes | None:
         return await self._connections.read(questions.commit_bytes, version_id)
 

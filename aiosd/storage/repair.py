@@ -14,9 +14,12 @@ from aiosd.errors import StorageCorrupt
 from aiosd.findings import Finding
 from aiosd.ids import JobId
 from aiosd.jobs.job import Job, Outcome, Phase
-from aiosd.storage import check, jobs, model_text, postgres, rows, schema, sqlite
+from aiosd.storage import check, jobs, model_check, model_text, postgres, rows, schema, sqlite
+from aiosd.storage.blobs.coding import Coder
+from aiosd.storage.blobs.layout import Layout
 from aiosd.storage.database import Place, place_of
 from aiosd.storage.failures import corrupt, explained
+from aiosd.storage.store_check import Recut, StoreCheck
 
 _REASON = "the database said of it what cannot be, and was repaired"
 _BEYOND = "not touched: the file itself is damaged; restore a backup: aiosctl admin restore FILE"
@@ -57,6 +60,14 @@ def repair_database(url: str) -> list[Finding]:
     return _told(found, did, left, f"; the database as it was: {kept}" if kept else "")
 
 
+def check_store(url: str, layout: Layout, coder: Coder, recut: Recut, repair: bool) -> tuple[list[Finding], int]:
+    """The index of chunks against the files of the store, while nothing is swept; how many files it knows. Blocks. Raises StorageCorrupt."""
+    place = place_of(url)
+    with explained(place.name, place.path), _writing(place) if repair else _reading(place) as tx:
+        look = StoreCheck(tx, layout, coder, recut)
+        return look.findings(repair=repair), look.places
+
+
 def _told(found: list[Finding], did: list[Finding], left: dict[tuple[str, str], str], kept: str) -> list[Finding]:
     """Each finding with what was done about its subject, or why not (`left`); then what only came to light on the way."""
     actions = {one.subject: one.action for one in did}
@@ -86,10 +97,20 @@ def _mend(place: Place, aside: Path) -> list[Finding]:
         repair = _Repair(tx, aside, time.time())
         if place.path is not None:
             tx.execute(text("REINDEX"))
-        did = [finding for step in (_set_aside, _end_twice, _misplaced, _dangling, _search_again) for finding in step(repair)]
+        did = [finding for step in (_set_aside, _end_twice, _misplaced, _dangling, _misled, _search_again) for finding in step(repair)]
         if place.path is not None and (found := tx.scalar(text("PRAGMA integrity_check(1)"))) != "ok":
             raise corrupt(place.name, str(found))
     return did
+
+
+@contextmanager
+def _reading(place: Place) -> Iterator[Connection]:
+    engine = check.reader_of(place)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -159,6 +180,21 @@ def _ended(job: Job, now_s: float) -> Job:
     phase = job.phase if job.phase.ended else Phase.LOST
     reason = job.reason if job.phase.ended else _REASON
     return replace(job, phase=phase, reason=reason, stop=None, outcome=job.outcome or Outcome(now_s, reason=_REASON))
+
+
+def _misled(repair: _Repair) -> Iterator[Finding]:
+    """A reference goes to where its last move led it: moves are never changed."""
+    table, move = schema.model_reference, schema.model_move
+    for (kind, model, name), (_, last) in model_check.misled(repair.tx).items():
+        here = (table.c.kind == kind) & (table.c.model == model) & (table.c.name == name)
+        repair.tx.execute(delete(table).where(here))
+        row = repair.tx.execute(
+            select(move).where(move.c.kind == kind, move.c.model == model, move.c.reference == name).order_by(move.c.number.desc()).limit(1)
+        ).first()
+        if last and row is not None:
+            values = {"kind": kind, "model": model, "name": name, "of": row.of, "version": row.target, "moved_at_s": row.at_s, "moved_by": row.who}
+            repair.tx.execute(table.insert().values(values))
+        yield Finding(f"reference {model}:{name}", "is not what its last move made it", True, f"it is {f'at {last[1][:12]} again' if last else 'gone'}")
 
 
 def _dangling(repair: _Repair) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """Models in a daemon for real: killed with SIGKILL at every step of a change, nothing is lost, and no name leads to what is not there."""
 
+import os
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from aios import errors
 from aios._model_calls import StoreCalls
 from aios.versions import Settings
 from aiosd.host import faults
-from tests.e2e.daemon import LONG, Daemon
+from tests.e2e.daemon import LONG, Daemon, eventually
 
 PATIENCE_S = 60.0
 REGISTER = tuple(step for step in faults.MODEL_STEPS if step.startswith("register."))
@@ -75,6 +76,38 @@ def test_killed_at_a_step_it_goes_on_whole(daemon: Daemon, step: str) -> None:
     assert models.register("digits", second).metrics == {}
     assert Path(models.checkout("digits")).read_bytes() == b"2" * 5000
     assert daemon.client().check().sound
+
+
+def test_what_nobody_asks_for_is_done_damage_found_and_told_of_and_garbage_removed(daemon: Daemon) -> None:
+    """A bit flips on the disk, and a branch is given up: the daemon finds both by itself, and registering again heals."""
+    daemon.settings |= {"AIOSD_MODELS__SCRUB_DAYS": "0.00001", "AIOSD_MODELS__GC_EVERY_S": "1", "AIOSD_MODELS__GC_GRACE_S": "0"}
+    path = written(daemon, "m", os.urandom(2 << 20))
+    client = daemon.start().client()
+    models = client.models
+    version = models.register("digits", path)
+    lost = models.register("digits", written(daemon, "m2", b"2" * 5000), branch="try")
+    models.update("digits", Settings(keep_for=0))
+    models.remove_reference("digits:try")
+    (whole,) = (daemon.state / "models/whole").glob("*/*")
+    flip(whole, 1_000_000)
+    (warning,) = eventually(lambda: [one for one in client.node().warnings if "damaged" in one], "the damage is told of")
+    assert str(version) in warning
+    assert models.version("digits").state == "damaged"
+    with pytest.raises(errors.FailedPrecondition, match="is damaged"):
+        models.checkout("digits")
+    eventually(lambda: str(lost) in daemon.said(), "what went is in the log")
+    assert [one.id for one in models.log("digits", all=True)] == [version.id]
+    assert models.register("digits", path).state == "registered"
+    assert Path(models.checkout("digits")).read_bytes() == path.read_bytes()
+    assert not [one for one in client.node().warnings if "damaged" in one]
+
+
+def flip(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 4]))
 
 
 def test_a_restart_in_the_middle_is_survived_by_the_caller(daemon: Daemon) -> None:

@@ -187,6 +187,9 @@ class FakeModelStore:
     async def versions(self, kind: Kind, model: str, before: int, limit: int) -> Sequence[Version]:
         return [version for version in self._versions(kind, model) if not before or version.number < before][:limit]
 
+    async def versions_with(self, manifest: str) -> Sequence[Version]:
+        return [version for versions in self.all.values() for version, _ in versions.values() if version.commit.manifest == manifest]
+
     async def commit_bytes(self, version_id: str) -> bytes | None:
         found = (versions[version_id][1] for versions in self.all.values() if version_id in versions)
         body = next(found, None)

@@ -264,10 +264,10 @@ class World:
 
     # StateCare
 
-    async def backup(self, path: str) -> BackedUp:
+    async def backup(self, path: str, *, models: bool = True) -> BackedUp:
         self._maybe_fail()
-        self.note(f"backup {path}")
-        return BackedUp(path, 10, 2, 0.5, "ab" * 32)
+        self.note(f"backup {path}" + ("" if models else " without models"))
+        return BackedUp(path, 10, 2, 0.5, "ab" * 32, 5 if models else 0, 3 if models else 0)
 
     async def check(self, repair: bool) -> Checked:
         self._maybe_fail()

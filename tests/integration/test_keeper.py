@@ -12,6 +12,7 @@ from aiosd.errors import AlreadyExists, ConfigError, DataLoss, FailedPreconditio
 from aiosd.models.manifest import Manifest, digest_of
 from aiosd.models.ports import Taken
 from aiosd.storage.blobs.layout import STAMP_NS
+from tests.e2e.daemon import LONG
 from tests.integration.keeping import MIB, World, opened, safetensors, stored_bytes
 
 
@@ -52,6 +53,12 @@ def test_a_directory_comes_back_as_it_was(world: World) -> None:
         "empty": b"",
         "a/same": b"{}",
         " leading and trailing ": b"x",
+        ".hidden": b".",
+        "...": b"dots",
+        "a\nb\t\\'\"$(x)`;*?": b"quoted",
+        "e\u0301 \u00e9 \u202e": b"both forms",
+        "😀" * 63: b"252 bytes",
+        "/".join(["d" * 199] * 5) + "/" + "f" * 255: b"over 1,000 characters",
         "big": world.random(2 * MIB),
     }
     for name, data in names.items():
@@ -60,6 +67,8 @@ def test_a_directory_comes_back_as_it_was(world: World) -> None:
     tool.chmod(0o755)
     (world.files / "model/nothing/here").mkdir(parents=True)
     os.symlink("../config.json", world.files / "model/a/link.json")
+    os.link(world.files / "model/big", world.files / "model/a/second name of big")
+    names["a/second name of big"] = names["big"]
 
     async def story() -> None:
         taken = await world.take(world.files / "model")
@@ -124,8 +133,27 @@ def test_a_fine_tune_stores_what_it_changed(world: World) -> None:
         again = await world.take(moved, tuned.manifest)
         assert again.manifest == tuned.manifest
         assert not again.chunks
+        assert not await world.verify(tuned.manifest)
         for taken, path in ((half, frozen), (tuned, moved)):
             assert (await world.give(taken.manifest)).read_bytes() == path.read_bytes()
+
+    asyncio.run(story())
+
+
+def test_a_file_that_is_a_part_of_another_comes_back_as_itself(world: World) -> None:
+    """It is stored as nothing but a place within the other, and is not to be taken for all of that."""
+    data = world.random(3 * MIB)
+    large = world.write("large", data)
+
+    async def story() -> None:
+        first = await world.take(large)
+        part = max((one for one in world.index.rows.values() if one.digest != first.manifest.files[0].digest), key=lambda one: one.size)
+        small = world.write("small", data[part.offset : part.offset + part.size])
+        second = await world.take(small)
+        assert not second.chunks
+        assert (await world.give(second.manifest)).read_bytes() == small.read_bytes()
+        await world.sweep(second.manifest)
+        assert (await world.give(second.manifest, world.files / "copy")).read_bytes() == small.read_bytes()
 
     asyncio.run(story())
 
@@ -250,33 +278,19 @@ def test_damage_is_found_set_aside_and_healed(world: World) -> None:
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("bad", ["/etc/shadow", "../outside", "nowhere", "loop"])
-def test_a_link_that_leads_out_is_refused(world: World, bad: str) -> None:
-    world.write("outside", b"secret")
+def test_what_is_refused_leaves_nothing(world: World) -> None:
+    """All that is refused, and why, is in tests/unit/host/test_sources.py."""
     world.write("model/file", b"x")
-    os.symlink(bad, world.files / "model/loop")
+    os.symlink("/etc/shadow", world.files / "model/link")
 
     async def story() -> None:
-        with pytest.raises(InvalidArgument, match="'loop' is a link that leads out of it, or nowhere"):
+        with pytest.raises(InvalidArgument, match="'link' is a link that leads out of it, or nowhere"):
             await world.take(world.files / "model")
-
-    asyncio.run(story())
-    assert not list(world.vault.layout.incoming.iterdir())
-
-
-def test_what_is_no_file_is_refused(world: World) -> None:
-    world.write("model/file", b"x")
-    os.mkfifo(world.files / "model/pipe")
-
-    async def story() -> None:
-        with pytest.raises(InvalidArgument, match="'pipe' is no regular file"):
-            await world.take(world.files / "model")
-        with pytest.raises(InvalidArgument, match="neither a file nor a directory"):
-            await world.take(Path("/dev/null"))
         with pytest.raises(NotFound):
             await world.take(world.files / "nothing")
 
     asyncio.run(story())
+    assert not list(world.vault.layout.incoming.iterdir())
 
 
 def test_a_file_that_grows_while_it_is_read_is_not_registered(world: World) -> None:
@@ -379,6 +393,22 @@ def test_a_sparse_file_stays_sparse(world: World) -> None:
         given = await world.give(taken.manifest)
         assert given.stat().st_size == 200 * MIB
         assert given.stat().st_blocks * 512 < 10 * MIB
+
+    asyncio.run(story())
+
+
+@pytest.mark.skipif(not LONG, reason="100,000 files take a minute: AIOS_LONG_TESTS=1")
+def test_a_hundred_thousand_small_files_are_one_file_of_the_store(world: World) -> None:
+    for at in range(100_000):
+        world.write(f"many/{at % 100}/{at}", f"{at}".encode())
+
+    async def story() -> None:
+        taken = await world.take(world.files / "many")
+        assert len(taken.manifest.files) == len(world.index.rows) == 100_000
+        assert len(list(world.vault.layout.places())) == 1
+        given = await world.give(taken.manifest)
+        assert (given / "34/1234").read_bytes() == b"1234"
+        assert not await world.verify(taken.manifest)
 
     asyncio.run(story())
 

@@ -1,7 +1,9 @@
 """`kill -9` and a full disk at every step of taking, giving and sweeping: nothing that is known is ever missing, and what is left over goes."""
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +14,11 @@ import pytest
 
 from aiosd.errors import DiskFull, Unavailable
 from aiosd.host import faults
-from aiosd.models.manifest import Manifest
+from aiosd.models.manifest import decode_manifest
 from aiosd.storage.chunks import SqlChunks
 from aiosd.storage.journal import SqlJournal
 from tests.integration.keeping import MIB, World, opened
+from tests.integration.mounting import in_memory
 
 TAKING = [step for step in faults.BLOB_STEPS if step.startswith("take.")]
 SWEEPING = [step for step in faults.BLOB_STEPS if step.startswith("sweep.")]
@@ -34,66 +37,74 @@ def fill(world: World) -> Path:
     return world.write("model/small", b"small").parent
 
 
-@pytest.mark.parametrize("step", [*TAKING, "give.1-filled"])
-def test_a_child_that_is_killed_leaves_nothing_that_counts(world: World, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_is_killed_leaves_nothing_that_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each step of taking, then of giving what was taken after all."""
     path = fill(world)
 
     async def story() -> None:
-        monkeypatch.setenv(faults.VARIABLE, step)
-        if step in TAKING:
+        for step in TAKING:
+            monkeypatch.setenv(faults.VARIABLE, step)
             with pytest.raises(Unavailable, match="ended from outside"):
                 await world.take(path)
             assert not world.index.rows
             await world.sweep()
-            assert not list(world.vault.layout.places())
+            assert not list(world.vault.layout.places()), step
+            assert not list(world.vault.layout.incoming.iterdir()), step
         monkeypatch.delenv(faults.VARIABLE)
         taken = await world.take(path)
-        if step not in TAKING:
-            monkeypatch.setenv(faults.VARIABLE, step)
-            with pytest.raises(Unavailable):
-                await world.give(taken.manifest)
-            monkeypatch.delenv(faults.VARIABLE)
-            assert not list(world.vault.layout.checkouts.glob(f"{os.getuid()}/*"))
+        monkeypatch.setenv(faults.VARIABLE, "give.1-filled")
+        with pytest.raises(Unavailable):
+            await world.give(taken.manifest)
+        monkeypatch.delenv(faults.VARIABLE)
+        assert not list(world.vault.layout.checkouts.glob(f"{os.getuid()}/*"))
         given = await world.give(taken.manifest)
         for name in ("whole", "text", "small"):
             assert (given / name).read_bytes() == (path / name).read_bytes()
 
     asyncio.run(story())
-    assert not list(world.vault.layout.incoming.iterdir())
 
 
-@pytest.mark.parametrize("step", SWEEPING)
-def test_a_daemon_that_is_killed_while_it_sweeps_loses_nothing(tmp_path: Path, step: str) -> None:
-    """One pack is dead, one is half dead, a file nobody knows lies there; what is alive reads back at any moment."""
-    alive: list[Manifest] = []
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One pack is dead, one is half dead, a file nobody knows lies there; what is alive is in alive.json."""
+    directory = tmp_path_factory.mktemp("halved")
 
     async def begin() -> None:
-        journal = await SqlJournal.open(f"sqlite:///{tmp_path}/aiosd.db")
-        world = World(tmp_path, SqlChunks(journal))
+        journal = await SqlJournal.open(f"sqlite:///{directory}/aiosd.db")
+        world = World(directory, SqlChunks(journal))
         for at in range(5):
             world.write(f"mixed/{at}", world.random(20_000))
         world.write("kept/3", (world.files / "mixed/3").read_bytes())
         await world.take(world.files / "mixed")
         await world.take(world.write("dead", world.random(2 * MIB)))
-        alive.append((await world.take(world.files / "kept")).manifest)
+        alive = (await world.take(world.files / "kept")).manifest
+        (directory / "alive.json").write_text(f"[{alive.encode().decode()}]")
         stray = world.vault.layout.path("pack/00000000000000000000000000000000")
         stray.parent.mkdir()
         stray.write_bytes(b"left over")
         await journal.close()
 
+    asyncio.run(begin())
+    return directory
+
+
+@pytest.mark.parametrize("step", SWEEPING)
+def test_a_daemon_that_is_killed_while_it_sweeps_loses_nothing(halved: Path, tmp_path: Path, step: str) -> None:
+    """What is alive reads back at any moment, and the next sweep leaves nothing else."""
+    shutil.copytree(halved, tmp_path, dirs_exist_ok=True)
+    (alive,) = [decode_manifest(json.dumps(one).encode()) for one in json.loads((tmp_path / "alive.json").read_text())]
+
     async def end() -> None:
         journal = await SqlJournal.open(f"sqlite:///{tmp_path}/aiosd.db")
         world = World(tmp_path, SqlChunks(journal))
-        assert not await world.verify(*alive)
-        assert await world.read(alive[0], "3") == (tmp_path / "files/kept/3").read_bytes()
-        await world.sweep(*alive)
-        assert not await world.verify(*alive)
+        kept = (tmp_path / "files/kept/3").read_bytes()
+        assert await world.read(alive, "3") == kept
+        await world.sweep(alive)
+        assert await world.read(alive, "3") == kept
         (place,) = world.vault.layout.places()
         assert world.vault.layout.path(place).stat().st_size < 21_000
         await journal.close()
 
-    asyncio.run(begin())
-    (tmp_path / "alive.json").write_text("[" + ",".join(manifest.encode().decode() for manifest in alive) + "]")
     command = [sys.executable, "-m", "tests.integration.sweeping_story", str(tmp_path)]
     done = subprocess.run(command, env=os.environ | {faults.VARIABLE: step}, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -106,11 +117,7 @@ def test_a_full_disk_keeps_nothing_and_harms_nothing(world: World, size: int) ->
     """Full before anything is written, within the file that stays whole, within the pack."""
     path = fill(world)
     world.write("model/random", world.random(900_000))
-    small = world.vault.layout.root
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "aios-test", str(small)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"this machine lets nobody mount: {done.stderr.strip()}")
-    try:
+    with in_memory(world.vault.layout.root, str(size)) as small:
         world.vault.start(passable=False)
         room = os.statvfs(small)
 
@@ -126,5 +133,3 @@ def test_a_full_disk_keeps_nothing_and_harms_nothing(world: World, size: int) ->
             assert not await world.verify(taken.manifest)
 
         asyncio.run(story())
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)

@@ -205,6 +205,35 @@ def test_two_writers_of_one_branch(daemon: Daemon) -> None:
         assert client.models.register("digits", daemon.file(loser, f"{loser}.bin")).parents == (winners[0].id,)
 
 
+def test_two_writers_of_one_reference(daemon: Daemon, models: StoreCalls) -> None:
+    """Both saw prod where it is, both move it at once: one wins, the other is told both values, and prod is where the winner said."""
+    ids = [models.register("digits", daemon.file(str(n))).id for n in range(3)]
+    models.alias(f"digits@{ids[0]}", "prod")
+    together = threading.Barrier(2)
+    outcomes: dict[str, Any] = {}
+
+    def write(to: str) -> None:
+        with aios.Client(daemon.target) as client:
+            together.wait(30)
+            try:
+                outcomes[to] = client.models.alias(f"digits@{to}", "prod", expected=ids[0])
+            except errors.AiosError as error:
+                outcomes[to] = error
+
+    threads = [threading.Thread(target=write, args=(to,)) for to in ids[1:]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    (winner,) = [to for to, one in outcomes.items() if not isinstance(one, errors.AiosError)]
+    (loser,) = [one for one in outcomes.values() if isinstance(one, errors.Conflict)]
+    assert (loser.facts["expected"], loser.facts["there"]) == (ids[0], winner)
+    assert ids[0][:12] in str(loser)
+    assert winner[:12] in str(loser)
+    assert models.version("digits:prod").id == winner
+    assert [move.target for move in models.moves("digits", "prod")] == [winner, ids[0]]
+
+
 async def _hold(daemon: Daemon) -> asyncio.Event:
     daemon.world.vault.held = asyncio.Event()
     return daemon.world.vault.held
@@ -325,6 +354,10 @@ def test_the_command_line_does_it_all(daemon: Daemon, cli: Callable[..., Result]
     assert cli("model", "register", "a b", one).status == 1
     assert cli("model", "verify", "digits").out == "all is well: 1 chunks read back as they were stored\n"
     assert cli("model", "verify").status == 2
+    usage = cli("model", "ls", "--usage").out
+    assert usage.splitlines()[0].split() == ["NAME", "VERSIONS", "OWNER", "SIZE", "STORED"]
+    assert "\nUSER" in usage
+    assert usage.endswith(cli("model", "usage").out)
     assert "would go" in cli("model", "gc", "-n").out
     assert "ada" in cli("model", "usage").out
     assert cli("model", "rm", "digits").status == 1

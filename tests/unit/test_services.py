@@ -16,7 +16,7 @@ def test_a_reload_reaches_every_service() -> None:
         return SimpleNamespace(use=lambda value, *_: told.update({name: value}))
 
     access = SimpleNamespace(rules=None)
-    services = Services(named("jobs"), access, named("monitor"), named("devices"), named("bounds"), None, None, None, named("pressure"), None, None, None)  # type: ignore[arg-type]
+    services = Services(named("jobs"), access, named("monitor"), named("devices"), named("bounds"), None, None, None, named("pressure"), None, None, None, None)  # type: ignore[arg-type]
     variables = {"AIOSD_ACCESS__ADMIN_GROUPS": '["wheel"]', "AIOSD_MONITORING__PERIOD_S": "2", "AIOSD_ISOLATION__WATCHDOG_PERIOD_S": "3"}
     new = load(None, variables).config
     services.use(new)

@@ -18,7 +18,7 @@ from pathlib import Path
 from aiosd.errors import AlreadyExists, DataLoss, Denied, Exhausted, InvalidArgument, NotFound
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.storage.blobs import disk
-from aiosd.storage.blobs.layout import PRIVATE, READ_ONLY, RUNNABLE, STAMP_NS, WHOLE, Layout
+from aiosd.storage.blobs.layout import PRIVATE, READ_ONLY, RUNNABLE, STAMP_NS, Layout, is_whole
 from aiosd.storage.blobs.reading import Reader
 
 _OPEN_DIRECTORY, _USERS = 0o555, 0o500
@@ -73,7 +73,7 @@ class Giver:
         for at in range(0, len(manifest.files), _TOGETHER):
             some = manifest.files[at : at + _TOGETHER]
             known = self.reader.lookup({entry.digest for entry in some})
-            needed += sum(entry.size for entry in some if entry.digest not in known or not known[entry.digest].place.startswith(WHOLE))
+            needed += sum(entry.size for entry in some if entry.digest not in known or not is_whole(known[entry.digest]))
         return needed
 
     def checkout(self, manifest: Manifest, asked: Asked) -> str:
@@ -159,7 +159,7 @@ class Giver:
         if not entry.size:
             return None
         stored = self.reader.known({entry.digest}).get(entry.digest)
-        if stored is None or not stored.place.startswith(WHOLE):
+        if stored is None or not is_whole(stored):
             return None
         path = self.layout.path(stored.place)
         try:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiosd.models.ports import Stored
+
 WHOLE, PACK = "whole", "pack"
 READ_ONLY, RUNNABLE = 0o444, 0o555
 PRIVATE, PASSABLE = 0o700, 0o711
@@ -72,6 +74,19 @@ class Layout:
 
 def place_of_whole(digest: str) -> str:
     return f"{WHOLE}/{digest}"
+
+
+def is_whole(stored: Stored) -> bool:
+    """Whether it is all that lies in its file, and not a part of it that happens to be a file elsewhere."""
+    return stored.place == place_of_whole(stored.digest)
+
+
+def size_of(layout: Layout, place: str) -> int:
+    """Bytes of its file; 0 where it is gone."""
+    try:
+        return layout.path(place).lstat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def place_of_pack(name: str) -> str:

@@ -12,6 +12,7 @@ from aiosd.storage.blobs.disk import start_writing, write_all
 
 _FILE = b"aios pack 1\n\0\0\0\0"
 _RECORD = struct.Struct("<4sB3xQQ32s32s")
+OVERHEAD = _RECORD.size  # bytes of each chunk beside its own
 _MAGIC = b"chnk"
 _CODES = {RAW: 0, ZSTD: 1, DELTA: 2}
 _ENCRYPTED = 0x80
@@ -70,11 +71,26 @@ def scan(path: Path, place: str) -> Iterator[Stored]:
             raise StorageCorrupt(f"{path} is no pack of this version", path=str(path))
         length, at = os.fstat(file.fileno()).st_size, len(_FILE)
         while at + _RECORD.size <= length:
-            magic, code, size, stored_size, digest, base = _RECORD.unpack(os.pread(file.fileno(), _RECORD.size, at))
-            if magic != _MAGIC or code not in _NAMES:
+            one = _record(os.pread(file.fileno(), _RECORD.size, at), place, at)
+            if one is None:
                 raise StorageCorrupt(f"{path} is damaged at byte {at}", path=str(path), offset=at)
-            at += _RECORD.size
-            if at + stored_size > length:
+            at = one.offset + one.stored_size
+            if at > length:
                 return
-            yield Stored(digest.hex(), size, place, at, stored_size, _NAMES[code], base.hex() if any(base) else "")
-            at += stored_size
+            yield one
+
+
+def record_at(path: Path, place: str, offset: int) -> Stored | None:
+    """What the record says whose content begins at `offset`; None where there is none."""
+    with path.open("rb") as file:
+        at = offset - _RECORD.size
+        return _record(os.pread(file.fileno(), _RECORD.size, at), place, at) if at > 0 else None
+
+
+def _record(data: bytes, place: str, at: int) -> Stored | None:
+    if len(data) != _RECORD.size:
+        return None
+    magic, code, size, stored_size, digest, base = _RECORD.unpack(data)
+    if magic != _MAGIC or code not in _NAMES:
+        return None
+    return Stored(digest.hex(), size, place, at + _RECORD.size, stored_size, _NAMES[code], base.hex() if any(base) else "")

@@ -12,7 +12,7 @@ from aiosd.errors import AiosError
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.ports import Stored
 from aiosd.storage.blobs.cutting import pieces_at
-from aiosd.storage.blobs.layout import WHOLE
+from aiosd.storage.blobs.layout import is_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
 from aiosd.storage.blobs.worksite import Worksite
 
@@ -74,7 +74,7 @@ def parent_file(manifest: Manifest | None, path: str, site: Worksite, reader: Re
     if len(entry.chunks) > 1:
         return ParentFile(reader, site.lookup, [chunk.size for chunk in entry.chunks], [chunk.digest for chunk in entry.chunks])
     stored = site.lookup({entry.digest}).get(entry.digest)
-    if stored is None or not stored.place.startswith(WHOLE) or stored.offset:
+    if stored is None or not is_whole(stored):
         return None
     try:
         with open(site.layout.path(stored.place), "rb") as file:

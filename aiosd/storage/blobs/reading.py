@@ -93,9 +93,13 @@ class Reader:
 
     def _decoded(self, stored: Stored, base: bytes) -> bytes:
         try:
+            if not 0 <= stored.offset <= stored.offset + stored.stored_size <= os.fstat(self._open(stored.place)).st_size:
+                raise damaged(stored, "the file there is too short")
             payload = self.bytes_at(stored.place, stored.offset, stored.stored_size)
         except FileNotFoundError:
             raise damaged(stored, "it is gone") from None
+        except ValueError as error:
+            raise damaged(stored, str(error)) from None
         except OSError as error:
             raise damaged(stored, f"the disk cannot read it: {error.strerror}") from None
         if len(payload) != stored.stored_size:

@@ -6,9 +6,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blake3 import blake3
+
 from aiosd.models.ports import Stored
 from aiosd.storage.blobs.layout import PACK, WHOLE, Layout, place_of_pack, place_of_whole, settle
-from aiosd.storage.blobs.pack import PackWriter
+from aiosd.storage.blobs.pack import OVERHEAD, PackWriter, record_at
 from aiosd.storage.blobs.reading import damaged
 
 _BITS = 1 << 27  # 16 MiB, whatever the store holds: with 4 million chunks, one dead one in 6,000 is taken for alive
@@ -59,7 +61,8 @@ class Verdict:
         """Bytes that no chunk needs."""
         if any(place_of_whole(one.digest) == self.place for one in self.alive):
             return 0
-        return self.size - sum(one.stored_size for one in self.alive)
+        overhead = OVERHEAD if self.place.startswith(PACK) else 0  # else a pack of tiny chunks would be written anew each time
+        return self.size - sum(one.stored_size + overhead for one in self.alive)
 
     @property
     def freed(self) -> int:
@@ -85,14 +88,21 @@ def rewrite(layout: Layout, scratch: Path, name: str, rows: Sequence[Stored]) ->
         for one in sorted(rows, key=lambda row: (row.place, row.offset)):
             with layout.path(one.place).open("rb") as file:
                 payload = os.pread(file.fileno(), one.stored_size, one.offset)
-            if len(payload) != one.stored_size:
-                raise damaged(one, "the file there is too short")
+            if len(payload) != one.stored_size or not _is_it(layout, one, payload):
+                raise damaged(one, "what lies there is something else")
             moved.append(writer.add(one.digest, one.size, one.encoding, payload, one.base))
         writer.close()
     finally:
         writer.abandon()
     settle(writer.path, layout.path(writer.place))
     return moved
+
+
+def _is_it(layout: Layout, one: Stored, payload: bytes) -> bool:
+    """By its record in a pack, or, as a part of a whole file, by itself: an index that is damaged must not be made true."""
+    if one.place.startswith(WHOLE):
+        return blake3(payload).hexdigest() == one.digest
+    return record_at(layout.path(one.place), one.place, one.offset) == one
 
 
 def age_s(layout: Layout, place: str, now_s: float) -> float:

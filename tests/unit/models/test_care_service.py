@@ -216,11 +216,3 @@ def test_use_is_ones_own_or_everybodys(world: ModelWorld) -> None:
         ("ada", 1, 1, 2, 0), ("bob", 1, 2, 7, 50),
     ]  # fmt: skip
     assert (usage.store_bytes, usage.free_bytes) == (9, 1 << 40)
-
-
-def test_a_scrub_marks_what_it_finds(world: ModelWorld) -> None:
-    version = run(world.register("1")).version
-    (world.vault.root / next(iter(run(world.reader.manifest(version)).chunks())).digest).write_text("x")
-    (damage,) = run(world.care.scrub(0.1))
-    assert damage.versions == (f"digits@{version.id[:12]}",)
-    assert run(world.store.version(Kind.MODEL, "digits", version.id)).state is VersionState.DAMAGED
