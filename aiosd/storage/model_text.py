@@ -1,6 +1,6 @@
 """The index of words in the database, kept in the transaction of what it is about: FTS5 of SQLite, or the text search of PostgreSQL, reads it.
 
-SQLite's own triggers carry each entry over to FTS5 (see migration 0004); PostgreSQL has an index over the same words.
+SQLite's own triggers carry each entry over to FTS5 (see the migration of search); PostgreSQL has an index over the same words.
 """
 
 from collections import defaultdict
