@@ -91,7 +91,7 @@ class Version:
     manifest: str
     size: int
     files: int
-    stored_bytes: int  # what it added to the store
+    stored_bytes: int  # what it added to the store, or took over from one that is gone
     references: tuple[str, ...]
     state: str
     reasons: tuple[str, ...]

@@ -1,6 +1,6 @@
 """The index of words in the database, kept in the transaction of what it is about: FTS5 of SQLite, or the text search of PostgreSQL, reads it.
 
-SQLite's own triggers carry each entry over to FTS5 (see migration 0005); PostgreSQL has an index over the same words.
+SQLite's own triggers carry each entry over to FTS5 (see the migration of search); PostgreSQL has an index over the same words.
 """
 
 from collections import defaultdict
@@ -41,10 +41,11 @@ _QUOTED = {"sqlite": ('"{}"', '"{}"*'), "postgresql": ("'{}'", "'{}':*")}  # a w
 def put_models(tx: Connection, models: Sequence[Model]) -> None:
     """What was set anew most often is not what they are found by."""
     for model in models:
-        entry = {(model.kind.value, model.name, ""): searching.entry_of_model(model)}
-        if tx.scalar(select(_entry.words).where(*_is(*next(iter(entry))))) not in entry.values():
-            forget(tx, model.kind, model.name, [""])
-            _put(tx, entry)
+        words = searching.entry_of_model(model)
+        this = _entry.kind == model.kind, _entry.model == model.name, _entry.version == ""
+        if tx.scalar(select(_entry.words).where(*this)) != words:
+            tx.execute(delete(schema.model_text).where(*this))
+            _put(tx, {(model.kind.value, model.name, ""): words})
 
 
 def put_versions(tx: Connection, versions: Sequence[Version]) -> None:
@@ -52,7 +53,7 @@ def put_versions(tx: Connection, versions: Sequence[Version]) -> None:
 
 
 def forget(tx: Connection, kind: str, model: str, versions: Sequence[str] | None = None) -> None:
-    """All of a model, or these versions of it; "": what is said of itself."""
+    """All of a model, or these versions of it."""
     this = _entry.kind == kind, _entry.model == model
     if versions is None:
         tx.execute(delete(schema.model_text).where(*this))
@@ -64,10 +65,6 @@ def _put(tx: Connection, entries: Mapping[Name, str]) -> None:
     if entries:
         rows = [{"kind": kind, "model": model, "version": version, "words": words} for (kind, model, version), words in entries.items()]
         tx.execute(insert(schema.model_text), rows)
-
-
-def _is(kind: str, model: str, version: str) -> tuple[ColumnElement[bool], ...]:
-    return _entry.kind == kind, _entry.model == model, _entry.version == version
 
 
 def put_tensors(tx: Connection, tensors: Mapping[str, Sequence[str]]) -> None:

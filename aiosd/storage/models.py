@@ -13,7 +13,7 @@ from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, RefChange, Registered, Summary, Use
 from aiosd.models.version import Kind, Version, VersionState
-from aiosd.storage import chunks, jobs, model_rows, model_text, schema
+from aiosd.storage import chunks, jobs, model_heirs, model_rows, model_text, schema
 from aiosd.storage import model_questions as questions
 from aiosd.storage.chunks import Connections
 
@@ -184,6 +184,7 @@ def _move(tx: Connection, change: RefChange) -> None:
 def _remove(tx: Connection, changes: ModelChanges) -> None:
     for kind, model, version_id in changes.gone_versions:
         _check_unreferenced(tx, kind, model, version_id)
+        model_heirs.hand_over(tx, kind, model, version_id)
         tx.execute(delete(schema.model_version).where(_row.kind == kind, _row.model == model, _row.id == version_id))
         _forget_versions(tx, [version_id])
         model_text.forget(tx, kind, model, [version_id])

@@ -418,3 +418,38 @@ def test_what_jobs_read_and_make_is_kept_also_when_it_has_gone(bench: Bench) -> 
     assert bench.do(bench.store.made_from(one.id)) == [made]  # not what it had made before it read this, nor what others have made
     bench.commit(ModelChanges(gone_versions=[(Kind.MODEL, DIGITS.name, one.id)]))
     assert bench.do(bench.store.uses(["42"])) == [before, read, made]
+
+
+def _content(*digests: str) -> Manifest:
+    return Manifest((FileEntry("m", 1, "f" * 64, tuple(Chunk(digest, 1) for digest in digests)),))
+
+
+def test_what_a_version_brought_counts_for_whoever_still_needs_it(database: Bench) -> None:
+    """Or a quota would be stretched by removing what came first: chunks of both, parts of a whole file, what a difference is to."""
+    whole, part, both, base, delta, own = (letter * 64 for letter in "123456")
+    manifests = [_content(whole, both, base, own), _content(part, both, delta), _content("7" * 64)]
+    made = [replace(version(n, manifest=each.digest), stored_bytes=stored) for n, each, stored in zip((1, 2, 3), manifests, (1111, 5, 7), strict=True)]
+    database.commit(ModelChanges(
+        models=[DIGITS], versions=[(one, one.commit.encode()) for one in made], manifests={each.digest: each.encode() for each in manifests},
+        chunks=[Stored(whole, 9000, f"whole/{whole}", 0, 1000, "raw"), Stored(part, 1, f"whole/{whole}", 0, 700, "raw"), Stored(both, 1, "pack/a", 0, 10, "raw"),
+                Stored(base, 1, "pack/a", 10, 100, "raw"), Stored(delta, 1, "pack/b", 0, 5, "delta", base), Stored(own, 1, "pack/a", 110, 1, "raw")],
+    ))  # fmt: skip
+
+    def counted() -> dict[int, int]:
+        return {one.number: one.stored_bytes for one in database.do(database.store.versions(Kind.MODEL, DIGITS.name, 0, 9))}
+
+    database.commit(ModelChanges(gone_versions=[(Kind.MODEL, DIGITS.name, made[0].id)]))
+    assert counted() == {2: 5 + 700 + 10 + 100, 3: 7}
+    database.commit(ModelChanges(gone_versions=[(Kind.MODEL, DIGITS.name, made[1].id)]))
+    assert counted() == {3: 7}  # which needs nothing of it
+    _damage(database, "UPDATE manifest SET body = commit_body FROM model_version")
+    database.commit(ModelChanges(gone_versions=[(Kind.MODEL, DIGITS.name, made[2].id)]))
+    assert counted() == {}
+
+
+def test_the_first_of_many_versions_hands_over_to_the_next_until_the_last(database: Bench) -> None:
+    made = chain(4)
+    database.commit(changes(*[replace(one, stored_bytes=50 if one.number == 1 else 0) for one in made], chunks=[Stored("c" * 64, 3, "pack", 0, 40, "raw")]))
+    database.commit(ModelChanges(gone_versions=[(Kind.MODEL, DIGITS.name, one.id) for one in made[:3]]))
+    (left,) = database.do(database.store.versions(Kind.MODEL, DIGITS.name, 0, 9))
+    assert (left.number, left.stored_bytes) == (4, 40)

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.exc import DatabaseError
 
 from aiosd.access.audit import AuditRecord, Head, chain
@@ -13,9 +14,12 @@ from aiosd.access.ports import AccessChanges
 from aiosd.errors import AiosError
 from aiosd.jobs.job import JobSpec, RetryPolicy
 from aiosd.jobs.ports import JobFilter
-from aiosd.storage import access
+from aiosd.models.model import Model
+from aiosd.models.ports import ModelQuery
+from aiosd.models.version import Commit, Kind, Version
+from aiosd.storage import access, model_questions, model_rows, model_text, schema
 from aiosd.storage.check import check_database
-from aiosd.storage.database import open_database
+from aiosd.storage.database import Migrations, open_database
 from aiosd.storage.journal import SqlJournal
 from tests.unit.storage.conftest import Store
 from tests.unit.storage.samples import RICH_SPEC, ended, live
@@ -106,3 +110,20 @@ def test_check_says_when_the_end_of_the_trail_is_missing(store: Store) -> None:
         db.commit()
     (finding,) = check_database(store.url)
     assert "ends with record 2, and 3 were written" in finding.problem
+
+
+def test_models_of_before_are_found_by_their_words(store: Store) -> None:
+    commit = Commit(kind=Kind.MODEL, manifest="m", message="more layers")
+    version = Version(model="digits", number=7, id=commit.id, commit=commit, size=1, files=1, stored_bytes=1)
+    old = open_database(store.url, Migrations(head="0003"))
+    with old.transaction() as tx:
+        tx.execute(insert(schema.model), model_rows.model_row(Model(kind=Kind.MODEL, name="digits", owner="ada", owner_uid=1, created_at_s=1.0)))
+        tx.execute(insert(schema.model_version), model_rows.version_row(version, commit.encode()))
+        tx.execute(insert(schema.manifest), model_rows.manifest_rows({"m": b""}))
+    old.close()
+    new = open_database(store.url)
+    with new.transaction() as tx:
+        found = [model.name for text in ("dig", "LAYERS", "none") for model in model_questions.models(tx, ModelQuery(text=text))]
+        assert (found, model_questions.last_number(tx, Kind.MODEL, "digits")) == (["digits", "digits"], 7)
+        assert list(model_text.problems(tx)) == []
+    new.close()
