@@ -271,6 +271,8 @@ def test_states_change_and_are_found(bench: Bench) -> None:
     bench.commit(ModelChanges(states=[bad]))
     assert bench.do(bench.store.in_state(VersionState.DAMAGED)) == [bad]
     assert bench.do(bench.store.in_state(VersionState.REGISTERED)) == [two]
+    assert sorted(one.number for one in bench.do(bench.store.versions_with(MANIFEST.digest))) == [1, 2]
+    assert not bench.do(bench.store.versions_with("0" * 64))
 
 
 def test_a_model_goes_with_all_that_is_its_own(bench: Bench) -> None:
@@ -339,6 +341,8 @@ def test_a_row_that_is_not_what_its_id_was_made_from_is_loud(database: Bench) ->
     assert database.do(database.store.version(Kind.MODEL, DIGITS.name, two.id)) == two
     with pytest.raises(StorageCorrupt):
         database.do(database.store.versions(Kind.MODEL, DIGITS.name, 0, 9))
+    assert list(database.do(database.store.versions_with(MANIFEST.digest))) == [two]  # who looks after them goes on with the others
+    assert list(database.do(database.store.in_state(VersionState.REGISTERED))) == [two]
 
 
 @pytest.mark.parametrize("body", [b"", b"not zstd"])
@@ -363,7 +367,7 @@ def test_a_bit_that_flips_in_a_manifest_is_loud(database: Bench) -> None:
         database.do(database.store.manifest(MANIFEST.digest))
 
 
-@pytest.mark.parametrize("column", ["state", "reasons"])
+@pytest.mark.parametrize("column", ["state", "reasons", "parents", "manifest", "author", "format", "job_id"])
 def test_what_was_found_out_of_a_version_is_checked_too(database: Bench, column: str) -> None:
     database.commit(changes(version()))
     _damage(database, f"UPDATE model_version SET {column} = 'nonsense'")

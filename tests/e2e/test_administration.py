@@ -36,6 +36,8 @@ def here(words: list[str], place: Path) -> list[str]:
 def test_the_commands_do_what_they_are_shown_for(daemon: Daemon, tmp_path: Path) -> None:
     (tmp_path / "var/backups").mkdir(parents=True)
     daemon.start().client().submit(["true"]).wait()
+    (tmp_path / "model").write_bytes(b"weights" * 1000)
+    daemon.client().models.register("digits", tmp_path / "model")
     steer = {
         "start": daemon.start,
         "stop": daemon.stop,
@@ -59,6 +61,8 @@ def test_the_commands_do_what_they_are_shown_for(daemon: Daemon, tmp_path: Path)
             assert done.returncode == 0, (command, done.stdout, done.stderr)
     assert ran >= 20
     assert [job.exit_code for job in daemon.client().jobs(include_ended=True)] == [0]  # it was restored
+    assert (tmp_path / "var/backups/aios.tar.gz.models/pack").is_dir()
+    assert Path(daemon.client().models.checkout("digits")).read_bytes() == b"weights" * 1000
 
 
 def _aiosd(daemon: Daemon, *words: str) -> int:

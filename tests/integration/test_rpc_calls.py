@@ -252,9 +252,11 @@ def test_backup_and_check_convert_call_convert(tmp_path: Path) -> None:
         admin = AdminStub(channel)
         done = await admin.Backup(admin_pb2.BackupRequest(path="/b"))
         assert (done.path, done.bytes, done.jobs, done.took_s, len(done.sha256)) == ("/b", 10, 2, 0.5, 64)
+        assert (done.models_bytes, done.models_new_bytes, done.models_lost) == (5, 3, 0)
+        await admin.Backup(admin_pb2.BackupRequest(path="/c", without_models=True))
         assert (await refused(admin.Backup(admin_pb2.BackupRequest()))).code() is grpc.StatusCode.INVALID_ARGUMENT
         found = await admin.Check(admin_pb2.CheckRequest(repair=True))
         assert [(f.subject, f.problem, f.repaired, f.action) for f in found.findings] == [("job 1", "is lost", True, "done")]
         assert found.checked == 7
 
-    assert "backup /b" in with_daemon(tmp_path, talk).notes
+    assert {"backup /b", "backup /c without models"} <= set(with_daemon(tmp_path, talk).notes)

@@ -223,10 +223,14 @@ def test_admin_check_passes_words_and_status_through(cli, monkeypatch: pytest.Mo
     assert cli("admin", "check", "--offline", "--repair").status == 7
     assert cli("admin", "restore", "/b.tar.gz", "--force", "--system").status == 7
     assert cli("admin", "backup", "/b.tar.gz").status == 7  # no daemon runs here
+    assert cli("admin", "backup", "/b.tar.gz", "--without-models").status == 7
+    assert cli("admin", "restore", "/b.tar.gz", "--without-models").status == 7
     assert [words[4:] for words in called[1:]] == [
         ["admin-check", "--repair"],
         ["admin-restore", "/b.tar.gz", "--force", "--system"],
         ["admin-backup", "/b.tar.gz"],
+        ["admin-backup", "/b.tar.gz", "--without-models"],
+        ["admin-restore", "/b.tar.gz", "--without-models"],
     ]
 
 

@@ -1,10 +1,17 @@
 """What is alive and what is not: marks never forget, and a place is judged by what lies in it."""
 
 import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import pytest
+
+from aiosd.errors import DataLoss
 from aiosd.models.ports import Stored
-from aiosd.storage.blobs.pack import OVERHEAD
-from aiosd.storage.blobs.sweeping import Marks, judge
+from aiosd.storage.blobs.layout import Layout
+from aiosd.storage.blobs.pack import OVERHEAD, PackWriter
+from aiosd.storage.blobs.sweeping import Marks, judge, rewrite
 
 
 def digest(number: int) -> str:
@@ -40,3 +47,21 @@ def test_the_parts_of_a_whole_file_live_as_long_as_it_does() -> None:
     assert (alive.dead, alive.rewrite) == ([], False)
     parts = judge(place, 1000, rows, {digest(2)})
     assert ([one.digest for one in parts.alive], parts.rewrite) == ([digest(2)], True)
+
+
+@pytest.mark.parametrize("untrue", [{"offset": 5}, {"stored_size": 4}, {"size": 6}, {"encoding": "zstd"}, {"digest": "dd" * 32}, {"offset": 10_000}])
+def test_a_pack_is_written_anew_only_with_what_its_records_say(tmp_path: Path, untrue: dict[str, Any]) -> None:
+    layout = Layout(tmp_path)
+    layout.path("pack/abc").parent.mkdir(parents=True)
+    pack = PackWriter(layout.path("pack/abc"), "pack/abc")
+    one, two = pack.add("aa" * 32, 5, "raw", b"12345"), pack.add("bb" * 32, 5, "raw", b"67890")
+    pack.close()
+    for name, rows in (("first", [one, two]), ("second", [one, replace(two, **untrue)])):
+        scratch = tmp_path / name
+        scratch.mkdir()
+        if rows[1] is two:
+            assert [each.digest for each in rewrite(layout, scratch, name, rows)] == [one.digest, two.digest]
+        else:
+            with pytest.raises(DataLoss):
+                rewrite(layout, scratch, name, rows)
+    assert not layout.path("pack/second").exists()
