@@ -1,4 +1,4 @@
-"""Bundles between two daemons, by the command line: what leaves one is the same in the other, also where that one is killed on the way."""
+"""Bundles between two daemons: what leaves one is the same in the other, also where that one is killed on the way."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def said(daemon: Daemon, *words: str) -> str:
 
 
 def test_a_bundle_goes_from_daemon_to_daemon(daemon: Daemon) -> None:
-    path, data = daemon.root / "m.bin", b"weights" * 100_000
+    path, data = daemon.root / "m.bin", b"weights" * 10_000
     path.write_bytes(data)
     daemon.start()
     models = daemon.client().models
@@ -26,10 +26,8 @@ def test_a_bundle_goes_from_daemon_to_daemon(daemon: Daemon) -> None:
     second = models.register("digits", path)
     file, update = daemon.root / "x.aios", daemon.root / "y.aios"
     assert json.loads(said(daemon, "model", "export", "digits:v1", str(file), "-o", "json"))[0]["id"] == first.id
-    said(daemon, "model", "export", "digits", str(update), "--base", "digits:v1")
-    refused = daemon.aiosctl("model", "export", "digits", str(update))
-    assert refused.returncode
-    assert b"--force" in refused.stderr
+    (sent,) = models.export("digits", update, base="digits:v1")
+    assert (sent.id, sent.existed) == (second.id, False)
     with a_daemon() as other:
         other.start(fault="import.2-received")
         with aios.Client(other.target, timeout=30, autostart=False, patience=0.1) as client, pytest.raises(errors.AiosError):
@@ -38,26 +36,29 @@ def test_a_bundle_goes_from_daemon_to_daemon(daemon: Daemon) -> None:
         other.start()
         there = other.client().models
         assert not there.search()
-        refused = other.aiosctl("model", "import", str(update))
-        assert f"digits@{first.id[:12]} lacks".encode() in refused.stderr
+        with pytest.raises(errors.FailedPrecondition, match=f"digits@{first.id[:12]} lacks"):
+            there.import_(update)
         assert "registered" in said(other, "model", "import", str(file))
-        assert "here already" in said(other, "model", "import", str(file))
+        assert there.import_(file)[0].existed
         (came,) = there.import_(update)
         assert (came.id, came.parents, came.existed) == (second.id, (first.id,), False)
         assert Path(there.checkout("digits")).read_bytes() == data + b"more"
         assert [version.id for version in there.log("digits")] == [second.id, first.id]
-        said(other, "model", "export", "digits:v1", str(other.root / "hub"), "--format", "hf")
-        (made,) = there.import_(other.root / "hub", "again", format="hf")
-        assert made.metrics == {"accuracy": 0.9}
         assert other.client().check().sound
 
 
-def test_datasets_travel_too(daemon: Daemon) -> None:
+def test_datasets_travel_too_and_only_as_datasets(daemon: Daemon) -> None:
     path, file = daemon.root / "d.csv", daemon.root / "d.aios"
     path.write_bytes(b"1,2\n")
     daemon.start()
-    made = daemon.client().datasets.register("mnist", path)
-    said(daemon, "data", "export", "mnist", str(file))
+    client = daemon.client()
+    made = client.datasets.register("mnist", path, licence="CC0-1.0")
+    client.datasets.export("mnist", file)
+    with pytest.raises(errors.AlreadyExists):
+        client.datasets.export("mnist", file)
     assert made.id in said(daemon, "data", "import", str(file), "--as", "copy", "-q")
-    refused = daemon.aiosctl("model", "import", str(file))
-    assert b"aiosctl data import" in refused.stderr
+    with pytest.raises(errors.InvalidArgument, match="holds a dataset"):
+        client.models.import_(file)
+    client.datasets.export("mnist", daemon.root / "hub", format="hf")
+    (again,) = client.datasets.import_(daemon.root / "hub", "again", format="hf")
+    assert again.licence == "CC0-1.0"
