@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import floors, footprint, forecast, isolation, latency, machine, models, peers, simulation, throughput
+from benchmarks import floors, footprint, forecast, isolation, latency, machine, model_bundles, models, peers, simulation, throughput
 from benchmarks.report import aligned, seconds
 
 pytestmark = pytest.mark.slow
@@ -147,3 +147,11 @@ def test_models_are_measured_beside_their_floors(capsys: pytest.CaptureFixture[s
     } <= results.keys()
     assert results["again new"]["stored_bytes"] == 0
     assert results["register frozen"]["share"] < 0.55
+
+
+def test_bundles_are_measured_beside_a_copy(capsys: pytest.CaptureFixture[str]) -> None:
+    model_bundles.main(["--mib", "2", "-k", "1"])
+    results = found(capsys, "model_bundles")
+    ways = {f"{way} {form}" for way in ("export", "import") for form in ("bundle", "oci", "hf")}
+    assert set(results) == {"cp", "memory"} | ways
+    assert all(results[way]["took_s"] > 0 for way in ways)

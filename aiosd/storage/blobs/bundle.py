@@ -29,7 +29,7 @@ _CHUNK, _END = b"chnk", b"end\0"
 _CODES = {RAW: 0, ZSTD: 1, DELTA: 2}
 _NAMES = {code: name for name, code in _CODES.items()}
 _NOTHING = bytes(32)
-_BUFFER_BYTES, _BLOCK_BYTES = 1 << 20, 1 << 20
+_BUFFER_BYTES, _BLOCK_BYTES = 1 << 20, 4 << 20
 
 
 class Writer:
@@ -129,14 +129,14 @@ class Reader:
     def _exactly(self, length: int) -> bytes:
         if length > self._left:
             _refuse("it was cut off")
-        data = bytearray()
+        data = os.read(self._fd, length)
         while len(data) < length:
             part = os.read(self._fd, length - len(data))
             if not part:
                 _refuse("it was cut off while it was read")
             data += part
         self._left -= length
-        return bytes(data)
+        return data
 
 
 def _unpacked(packed: bytes) -> bytes:
