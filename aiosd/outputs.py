@@ -78,8 +78,14 @@ class ModelOutputs:
 
     async def settled(self, job: Job) -> None:
         """Wait until all that it has left is registered, or known not to be; of an array, what its elements have."""
-        while any(one == job.id or (one.whole == job.id and one.is_element) for one in self._open):
+        while self.registering(job):
             await self._settled.next(job.id.whole)
+
+    def registering(self, job: Job) -> bool:
+        """Whether anything that it has left is not settled yet."""
+        if not job.spec.model_outputs or (job.phase is not Phase.SUCCEEDED and job.array is None):
+            return False
+        return any(one == job.id or (one.whole == job.id and one.is_element) for one in self._open)
 
     async def again(self, job: Job) -> Sequence[str]:
         """Try once more what could not be registered: why it still cannot. Raises FailedPrecondition."""
@@ -98,8 +104,8 @@ class ModelOutputs:
     async def _note(self, job: Job) -> None:
         try:
             await self._source(job)
-        except AiosError as error:  # it is asked again when the job has ended
-            log.warning("what a job was started from is not known", job=str(job.id), error=str(error))
+        except Exception as error:  # it is asked again when the job has ended, and nothing of a user's directory may end the daemon
+            log.warning("what a job was started from is not known", job=str(job.id), exc_info=error)
 
     async def _source(self, job: Job) -> Provenance:
         """As it was when the run began, or at the first time that somebody asks. Elements of an array that begin together are asked about once."""
@@ -161,7 +167,7 @@ class ModelOutputs:
             return ""
         except AiosError as error:
             problem = str(error)
-        except Exception as error:
+        except Exception as error:  # one job's output must not end the daemon, which would meet it again at every start
             problem = "it failed in a way that was not foreseen; the daemon's log has more"
             log.error("an output could not be registered", job=str(job.id), exc_info=error)
         log.warning("an output is not registered", job=str(job.id), model=output.model, why=problem)

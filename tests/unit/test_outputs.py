@@ -246,10 +246,13 @@ def test_a_quota_a_name_that_is_taken_and_a_branch_that_moves_meanwhile_are_told
         job = await world.job(("digits", "main", "m"), wait=False)
         while not world.models.vault.taking:
             await asyncio.sleep(0)
+        assert world.outputs.registering(job)
+        assert (await world.bench.reader.wait(str(job.id), 0.01)).phase is Phase.SUCCEEDED  # as it is when the time is over
         held, world.models.vault.held = world.models.vault.held, None
         await world.models.register("others", "digits")
         held.set()
         told = await world.bench.reader.wait(str(job.id), 0.0)
+        assert not world.outputs.registering(told)
         assert "is at" in told.reason or "moved" in told.reason
         assert await world.outputs.again(told) == []  # on top of it, by hand
 
