@@ -67,6 +67,7 @@ def job_fields(job: jobs_pb2.Job) -> records.JobRecord:
         datasets_read=tuple(job.datasets_read),
         models_made=tuple(job.models_made),
         datasets_made=tuple(job.datasets_made),
+        registering=job.registering,
         redacted=job.redacted,
     )
 

@@ -12,7 +12,8 @@ _LONGEST_ASK_S = 60.0
 
 
 def awaited(channel: Channel, ref: str, timeout: float | None) -> pb.Job:
-    """The job when it has ended. Each call asks for a minute at most, so that a connection that died unnoticed is noticed.
+    """The job when it has ended, and what it left as models is settled. Each call asks for a minute at most, so that a connection that died
+    unnoticed is noticed.
 
     A daemon that was here may be away for as long as the client's patience.
     """
@@ -27,8 +28,9 @@ def awaited(channel: Channel, ref: str, timeout: float | None) -> pb.Job:
                 raise
             continue
         state = STATES.get(job.phase, State.UNKNOWN)
-        if state.ended:
+        late = time.monotonic() >= deadline
+        if state.ended and (late or not job.registering):
             return job
-        if time.monotonic() >= deadline:
+        if late:
             facts = {"job_id": job.id, "state": str(state)}
             raise Timeout(f"job {job.id} is still {state} after {timeout:g} s", hint="it goes on; wait again, or look: aiosctl why " + job.id, facts=facts)

@@ -188,6 +188,7 @@ class JobRecord:
     datasets_read: tuple[str, ...] = ()
     models_made: tuple[str, ...] = ()
     datasets_made: tuple[str, ...] = ()
+    registering: bool = False  # it has ended, and what it left as models is being registered
     redacted: bool = False  # another user's: name, command, directory, labels, outputs and reports are not shown
 
     @property

@@ -95,7 +95,7 @@ def _asked(job: JobRecord) -> list[tuple[str, str]]:
         ("preemptible", "yes" if job.preemptible else ""), ("notify", job.notify_command),
         ("secrets", ", ".join(job.secrets)), ("private /tmp", "yes" if job.private_tmp else ""), ("login", "yes" if job.login else ""),
         ("umask", f"{job.umask:03o}" if job.umask not in (None, 0o022) else ""), ("limits", describe.limits(job)),
-        ("registers", ", ".join(f"{path} as {name}" for name, path in job.model_outputs.items())),
+        ("registers", ", ".join(f"{path} as {name}" for name, path in job.model_outputs.items()) + (" (under way)" if job.registering else "")),
     ]  # fmt: skip
 
 

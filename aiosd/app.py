@@ -175,7 +175,7 @@ def _isolation(config: Config, doors: Doors, bounds: BoundsService | None, inven
 def _server(config: Config, services: Services, node: Node, doors: Doors, entrance: Entrance, accounts: Accounts) -> RpcServer:
     jobs, reader = services.jobs, node.reader
     beside = Beside(services.runs, RunInputs(doors.launcher), PtyTerminals(layout_of(config).run_file, doors.identities), services.lineage)
-    converter = JobConverter(services.runs.progress, doors.launcher.log_paths)
+    converter = JobConverter(services.runs.progress, doors.launcher.log_paths, registering=services.outputs.registering)
     job_calls = JobsServicer(
         jobs,
         reader,

@@ -111,8 +111,11 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
     secrets = Secrets(doors.vault)
     jobs = JobService(doors.journal, doors.launcher, clock, make_engine, faults.reached, secrets, doors.evidence, groups_of=people.groups_of)
     monitor = MonitorService(doors.meter, doors.reports, clock, config.monitoring.period_s)
+    models = _models(config, clock, doors, people, lambda user: limits_of(jobs.state, user).model_bytes)
+    runs, lineage = RunMeter(monitor, report_path_of), _lineage(jobs, doors, models)
+    outputs = _outputs(jobs, doors, models, lineage, access, people, runs)
     gpu_runs = GpuRuns(lambda: jobs.state)
-    for listener in (gpu_runs.on_event, RunWatcher(monitor, job_of, report_path_of)):
+    for listener in (gpu_runs.on_event, RunWatcher(monitor, job_of, report_path_of), outputs.on_event):
         doors.launcher.subscribe(listener)  # before `start`, which re-adopts what runs
     bounds = None if "memory" in doors.cells.enforcement.held else _watch_bounds(config, clock, doors, jobs, job_of)
     pressure = PressureService(KernelPressure(), jobs.hold_back, pressure_settings(config), config.monitoring.pressure_period_s)
@@ -120,10 +123,7 @@ async def start_services(config: Config, inventory: Inventory, clock: Clock, doo
     if short := pressure.begin():
         hold_back(jobs.state, HoldBack(short), clock.now())
     doors.variables.machine = lambda: jobs.state.pool.inventory
-    models = _models(config, clock, doors, people, lambda user: limits_of(jobs.state, user).model_bytes)
-    runs = RunMeter(monitor, report_path_of)
-    lineage = await _start_lineage(jobs, doors, models)
-    outputs = _outputs(jobs, doors, models, lineage, access, people, runs)
+    await lineage.start()
     await outputs.start()
     rounds = ModelRounds(models.care, config.models.scrub_days, config.models.gc_every_s, config.models.gc_grace_s)
     devices = DeviceService(doors.gpus, gpu_runs, JobHand(jobs), clock, device_settings(config))
@@ -168,13 +168,12 @@ def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-async def _start_lineage(jobs: JobService, doors: Doors, models: ModelServices) -> JobLineage:
+def _lineage(jobs: JobService, doors: Doors, models: ModelServices) -> JobLineage:
     """What jobs have to do with models, on both sides: the domains themselves do not know each other."""
     care = models.care
     lineage = JobLineage(lambda: jobs.state.jobs, care.store, care.wall_s, care.deciding)
     models.models.lineage, models.reader.reads, doors.blobs.pinned = lineage.complete, lineage.read, lineage.manifests
     care.pins.append(lineage.pins)
-    await lineage.start()
     return lineage
 
 

@@ -323,7 +323,7 @@ class ArrayProgress(_message.Message):
     def __init__(self, total: _Optional[int] = ..., pending: _Optional[int] = ..., active: _Optional[int] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., limit: _Optional[int] = ..., pending_ranges: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "spec", "user", "uid", "phase", "reason", "submitted_at_s", "eligible_at_s", "attempt", "run", "outcome", "array", "revision", "redacted", "preemptions", "rightsizing", "models_read", "datasets_read", "models_made", "datasets_made")
+    __slots__ = ("id", "spec", "user", "uid", "phase", "reason", "submitted_at_s", "eligible_at_s", "attempt", "run", "outcome", "array", "revision", "redacted", "preemptions", "rightsizing", "models_read", "datasets_read", "models_made", "datasets_made", "registering")
     ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -344,6 +344,7 @@ class Job(_message.Message):
     DATASETS_READ_FIELD_NUMBER: _ClassVar[int]
     MODELS_MADE_FIELD_NUMBER: _ClassVar[int]
     DATASETS_MADE_FIELD_NUMBER: _ClassVar[int]
+    REGISTERING_FIELD_NUMBER: _ClassVar[int]
     id: str
     spec: JobSpec
     user: str
@@ -364,7 +365,8 @@ class Job(_message.Message):
     datasets_read: _containers.RepeatedScalarFieldContainer[str]
     models_made: _containers.RepeatedScalarFieldContainer[str]
     datasets_made: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., user: _Optional[str] = ..., uid: _Optional[int] = ..., phase: _Optional[_Union[JobPhase, str]] = ..., reason: _Optional[str] = ..., submitted_at_s: _Optional[float] = ..., eligible_at_s: _Optional[float] = ..., attempt: _Optional[int] = ..., run: _Optional[_Union[Run, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., array: _Optional[_Union[ArrayProgress, _Mapping]] = ..., revision: _Optional[int] = ..., redacted: _Optional[bool] = ..., preemptions: _Optional[int] = ..., rightsizing: _Optional[str] = ..., models_read: _Optional[_Iterable[str]] = ..., datasets_read: _Optional[_Iterable[str]] = ..., models_made: _Optional[_Iterable[str]] = ..., datasets_made: _Optional[_Iterable[str]] = ...) -> None: ...
+    registering: bool
+    def __init__(self, id: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., user: _Optional[str] = ..., uid: _Optional[int] = ..., phase: _Optional[_Union[JobPhase, str]] = ..., reason: _Optional[str] = ..., submitted_at_s: _Optional[float] = ..., eligible_at_s: _Optional[float] = ..., attempt: _Optional[int] = ..., run: _Optional[_Union[Run, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., array: _Optional[_Union[ArrayProgress, _Mapping]] = ..., revision: _Optional[int] = ..., redacted: _Optional[bool] = ..., preemptions: _Optional[int] = ..., rightsizing: _Optional[str] = ..., models_read: _Optional[_Iterable[str]] = ..., datasets_read: _Optional[_Iterable[str]] = ..., models_made: _Optional[_Iterable[str]] = ..., datasets_made: _Optional[_Iterable[str]] = ..., registering: _Optional[bool] = ...) -> None: ...
 
 class SubmitJobsRequest(_message.Message):
     __slots__ = ("specs", "idempotency_key", "environment")

@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
@@ -85,7 +86,8 @@ def _said(words: list[str], environment: Mapping[str, str], owner: Identity | No
     assert process.stdout is not None
     with process.stdout as out:
         said = _read(out.fileno())
-    os.killpg(process.pid, signal.SIGKILL)  # its leader is not reaped yet, so the number is still its own
+    with suppress(ProcessLookupError):  # its leader is not reaped yet, so the number is still its own; perhaps nobody is left to be killed
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     return said.decode(errors="replace")
 

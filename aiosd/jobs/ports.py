@@ -98,6 +98,12 @@ class OutputBook(Protocol):
     async def settle(self, due: DueOutput) -> None:
         """Forget it where it has no error; else it was tried in vain, and stays until somebody asks for it again."""
 
+    async def source(self, job_id: JobId, attempt: int) -> str:
+        """What was noted when this attempt began; "": nothing was."""
+
+    async def note(self, job_id: JobId, attempt: int, source: str) -> None:
+        """In place of what was noted of an attempt before; forgotten when nothing of the job is, or will be, due."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launched:

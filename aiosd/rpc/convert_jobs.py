@@ -202,12 +202,14 @@ def no_paths(_: Job) -> tuple[str, str]:
 class JobConverter:
     """Jobs as answers. What a record does not hold is asked for: what a job last reported, where its output is kept.
 
+    registering  whether what a job left as models is not settled yet
     hides  whether a job is shown without what is private to its user; None: all is shown
     """
 
     progress_of: ProgressReader = nothing_reported
     log_paths_of: Callable[[Job], tuple[str, str]] = no_paths
     hides: Callable[[Job], bool] | None = None
+    registering: Callable[[Job], bool] = lambda job: False
 
     def to_job(self, job: Job, *, with_environment: bool = False) -> pb.Job:
         if self.hides is not None and self.hides(job):
@@ -228,6 +230,7 @@ class JobConverter:
             revision=job.revision,
             preemptions=job.preemptions,
             rightsizing=printable(job.rightsizing),
+            registering=self.registering(job),
         )
 
     def _to_run(self, job: Job, run: Run) -> pb.Run:

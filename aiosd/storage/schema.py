@@ -84,6 +84,16 @@ job_output = Table(
     Column("error", Text, nullable=False),
 )
 
+# What the directory of such a job said of its code when its run began; forgotten with what is due. `body`: JSON.
+job_source = Table(
+    "job_source",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("attempt", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
 # Submissions that were answered, so that a repeated one gets the same jobs; forgotten after a day.
 submission = Table(
     "submission",

@@ -132,8 +132,9 @@ def test_what_is_left_is_read_as_the_jobs_user_and_is_theirs() -> None:
     code = """
 import aios
 client = aios.Client(sys.argv[3], timeout=60.0, autostart=False)
-job = client.submit("echo weights > mine; git init -q . && touch x && git add x && git -c user.name=a -c user.email=a@b commit -q -m 1; id -u",
-                    cwd=sys.argv[4], env={"PATH": os.environ["PATH"]}, inherit_env=False, model_outputs={"mine": "mine", "secret": "/etc/shadow"})
+os.chdir(sys.argv[4])
+os.system("git init -q . && touch x && git add x && git -c user.name=a -c user.email=a@b commit -q -m 1")
+job = client.submit("echo weights > mine", env={"PATH": os.environ["PATH"]}, inherit_env=False, model_outputs={"mine": "mine", "secret": "/etc/shadow"})
 print(json.dumps([job.id, client.wait(job.id).reason, client.models.version("mine").author, client.models.version("mine").lineage.git_branch]))
 """
     with everybodys() as daemon, open_directory() as directory:

@@ -35,6 +35,13 @@ class FakeBook:
 
     rows: dict[tuple[JobId, int], DueOutput] = field(default_factory=dict)
     failure: Exception | None = None
+    noted: dict[tuple[JobId, int], str] = field(default_factory=dict)
+
+    async def source(self, job_id: JobId, attempt: int) -> str:
+        return self.noted.get((job_id, attempt), "")
+
+    async def note(self, job_id: JobId, attempt: int, source: str) -> None:
+        self.noted[job_id, attempt] = source
 
     def ended(self, job: Job) -> None:
         self.rows.update({(job.id, place): DueOutput(job.id, place) for place in range(len(job.spec.model_outputs))})
@@ -61,7 +68,8 @@ class World:
     steps: Counter[str] = field(default_factory=Counter)
     die_at: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    callers: list[Caller] = field(default_factory=list)
+    commit: str = "c0de"  # of the directory, as it is now
+    looks: int = 0
 
     def __post_init__(self) -> None:
         self.wire()
@@ -71,12 +79,17 @@ class World:
         lineage = JobLineage(lambda: self.bench.service.state.jobs, self.models.store, lambda: 5.0, self.models.care.deciding)
         self.models.models.lineage = lineage.complete
         self.outputs = ModelOutputs(
-            self.bench.service, self.book, self.models.models, lineage, self.caller_of, lambda job: Provenance("c0de", "main", "", True, "3.11", {"a": "1"}),
+            self.bench.service, self.book, self.models.models, lineage, self.caller_of, self.look,
             self.metrics_of, expanded, self.reached,
         )  # fmt: skip
         self.bench.service.left_models = self.left
         self.bench.reader.settled = self.outputs.settled
+        self.bench.launcher.subscribe(self.outputs.on_event)
         return self.outputs
+
+    def look(self, job: Job) -> Provenance:
+        self.looks += 1
+        return Provenance(self.commit, "main", "", True, "3.11", {"a": "1"})
 
     def left(self, job: Job) -> None:
         if job.phase is Phase.SUCCEEDED and job.array is None:
@@ -89,7 +102,6 @@ class World:
             raise Killed
 
     def caller_of(self, owner: Owner, origin: str) -> Caller:
-        self.callers.append(ADA)
         assert origin.startswith("job ")
         return ADA
 
@@ -154,6 +166,26 @@ def test_what_has_succeeded_is_registered_with_all_that_is_known_of_it(tmp_path:
     play(tmp_path, scenario)
 
 
+def test_the_code_is_that_of_the_beginning_also_for_the_next_daemon(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        world.write("m", "weights")
+        job = await world.bench.submit(replace(draft("python", model_outputs=(("digits", "main", "m"),)), cwd=str(world.directory)))
+        await world.bench.settled()
+        launched = world.bench.launcher.launches[-1]
+        async with running(world):
+            world.bench.launcher.started(launched)
+            while not world.book.noted:
+                await asyncio.sleep(0)
+        world.commit = "later"
+        world.wire()
+        async with running(world):
+            world.bench.launcher.ended(launched, world.bench.launcher.exit(0))
+            await world.bench.reader.wait(str(job.id), 0.0)
+        assert (await world.log("digits"))[0].commit.lineage.git_commit == "c0de"
+
+    play(tmp_path, scenario, serve=False)
+
+
 def test_who_has_not_succeeded_leaves_nothing(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         world.write("m", "weights")
@@ -214,10 +246,13 @@ def test_a_quota_a_name_that_is_taken_and_a_branch_that_moves_meanwhile_are_told
         job = await world.job(("digits", "main", "m"), wait=False)
         while not world.models.vault.taking:
             await asyncio.sleep(0)
+        assert world.outputs.registering(job)
+        assert (await world.bench.reader.wait(str(job.id), 0.01)).phase is Phase.SUCCEEDED  # as it is when the time is over
         held, world.models.vault.held = world.models.vault.held, None
         await world.models.register("others", "digits")
         held.set()
         told = await world.bench.reader.wait(str(job.id), 0.0)
+        assert not world.outputs.registering(told)
         assert "is at" in told.reason or "moved" in told.reason
         assert await world.outputs.again(told) == []  # on top of it, by hand
 
@@ -236,6 +271,7 @@ def test_elements_of_an_array_each_leave_their_own_one_after_another(tmp_path: P
             world.bench.launcher.ended(job, world.bench.launcher.exit(0))
         assert (await world.bench.reader.wait(str(array.id), 0.0)).phase is Phase.SUCCEEDED
         assert {version.commit.lineage.job_id for version in await world.log("digits")} == {"1.0", "1.1", "1.2"}
+        assert world.looks == 1
         assert await world.models.at("try-1", "one-1-2") == (await world.log("one-1-2"))[0].id
 
     play(tmp_path, scenario)

@@ -114,6 +114,7 @@ def test_a_job_message_has_no_field_that_nobody_thought_of() -> None:
         "models_read",
         "datasets_read",
         "models_made",
-        "datasets_made",  # of another user: not told
+        "datasets_made",
+        "registering",  # of another user: not told
     }
     assert {field.name for field in pb.Job.DESCRIPTOR.fields} == thought_of

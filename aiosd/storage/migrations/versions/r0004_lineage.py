@@ -16,6 +16,13 @@ def upgrade() -> None:
         sa.Column("error", sa.Text, nullable=False),
     )
     op.create_table(
+        "job_source",
+        sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("idx", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("attempt", sa.BigInteger, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+    )
+    op.create_table(
         "model_use",
         sa.Column("job_id", sa.Text, primary_key=True),
         sa.Column("role", sa.Text, primary_key=True),
