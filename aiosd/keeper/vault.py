@@ -14,7 +14,6 @@ from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
 from aiosd.host.bywork import Work, working
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
-from aiosd.keeper.examining import rescan
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
@@ -121,6 +120,8 @@ class BlobVault:
         return sorted(digests - (await self.index.stored(digests)).keys())
 
     async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
+        from aiosd.keeper.examining import rescan  # and with it every reader, which only the children need else
+
         ourselves = Source("", os.geteuid(), os.getegid(), "")
         paths = [step async for step in self.give(manifest, ourselves) if isinstance(step, str)]
         return await asyncio.to_thread(rescan, paths[-1], manifest)
