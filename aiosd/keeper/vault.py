@@ -16,7 +16,6 @@ from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
 from aiosd.host.bywork import Work, working
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
-from aiosd.keeper.examining import rescan
 from aiosd.keeper.handing import each, some
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
@@ -60,8 +59,8 @@ class BlobVault:
     _slots: asyncio.Semaphore = field(init=False)
     _giving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _compared: Collection[str] = ()
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _looked_at: Collection[str] = ()
     _under_way: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -184,31 +183,35 @@ class BlobVault:
                 reader.close()
 
     async def tensor_diff(self, a: Manifest, b: Manifest) -> TensorDiff:
-        """Implements TensorDiffs, one at a time: both are handed out to the daemon itself, and read by a process with limits."""
-        mine = Source("", os.geteuid(), os.getegid(), "")
-        async with self._comparing:
-            self._compared = a.digest, b.digest
-            try:
-                before, after = [await self._given(manifest, mine) for manifest in (a, b)]
-                with self.leases.held() as lease:
-                    async with self._work(words.Compare(self.settings, before, after), lease) as said:
-                        async for word in said:
-                            if isinstance(word, words.Compared):
-                                return word.found
-            finally:
-                self._compared = ()
+        """Implements TensorDiffs: both are read by a process with limits."""
+        async with self._laid_out(a, b) as (before, after):
+            with self.leases.held() as lease:
+                async with self._work(words.Compare(self.settings, before, after), lease) as said:
+                    async for word in said:
+                        if isinstance(word, words.Compared):
+                            return word.found
         raise RuntimeError("a child has compared two versions, and not said what it found")
 
-    async def _given(self, manifest: Manifest, to: Source) -> str:
-        async with aclosing(self.give(manifest, to)) as steps:
-            async for step in steps:
-                if isinstance(step, str):
-                    return step
-        raise RuntimeError("a child has put a version together, and not said where")
+    async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
+        from aiosd.keeper.examining import rescan  # and with it every reader, which only the children need else
+
+        async with self._laid_out(manifest) as (path,):
+            return await asyncio.to_thread(rescan, path, manifest)
+
+    @asynccontextmanager
+    async def _laid_out(self, *manifests: Manifest) -> AsyncIterator[Sequence[str]]:
+        """Handed out to the daemon itself, for one question at a time; they stay until it is answered."""
+        mine = Source("", os.geteuid(), os.getegid(), "")
+        async with self._looking:
+            self._looked_at = [each.digest for each in manifests]
+            try:
+                yield [step for each in manifests async for step in self.give(each, mine) if isinstance(step, str)]
+            finally:
+                self._looked_at = ()
 
     def _pinned(self) -> list[str]:
         """Whose checkouts must stay."""
-        return [*self.pinned(), *self._compared]
+        return [*self.pinned(), *self._looked_at]
 
     async def chunks(self, wanted: Sequence[tuple[Chunk, int]]) -> AsyncIterator[tuple[Chunk, int, bytes]]:
         with self.leases.held() as lease:
@@ -241,11 +244,6 @@ class BlobVault:
     async def missing(self, manifest: Manifest) -> Sequence[str]:
         digests = {chunk.digest for chunk in manifest.chunks()}
         return sorted(digests - (await self.index.stored(digests)).keys())
-
-    async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
-        ourselves = Source("", os.geteuid(), os.getegid(), "")
-        paths = [step async for step in self.give(manifest, ourselves) if isinstance(step, str)]
-        return await asyncio.to_thread(rescan, paths[-1], manifest)
 
     async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:
         async with self._sweeping:

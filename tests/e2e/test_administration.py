@@ -22,7 +22,10 @@ NOT_HERE = (
     "/opt/aios/bin/pip install ",
     "ln -s /opt/aios/",
     "cp ",
-)  # they would need a package index, a place of the machine, or a migration
+    "(umask ",
+    "systemd-creds ",
+    "systemctl edit ",
+)  # they would need a package index, a place of the machine, systemd, or a migration
 
 
 def here(words: list[str], place: Path) -> list[str]:

@@ -186,7 +186,7 @@ def item_bytes(made: object) -> int:
 
     Objects are where its letter says so; what is set up to have some after all is not known.
     """
-    if not (isinstance(made, Made) and made.made_by == "numpy.dtype" and isinstance(letters := made.arg(0), str)):
+    if not (isinstance(made, Made) and made.made_by == "numpy.dtype" and isinstance(letters := made.arg(0), str) and letters):
         return -1
     state = made.state if isinstance(made.state, tuple) else (3, "|", None, None, None, -1, -1, 0)
     if len(state) < 8 or type(state[7]) is not int or state[7] & _HAS_OBJECTS:

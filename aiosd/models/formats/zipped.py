@@ -54,7 +54,8 @@ def members(region: Region) -> Mapping[str, Member]:
 
 def refuse_escape(name: str, mode: int = 0) -> None:
     """Raises Harmful for a member of an archive that would lie elsewhere, or be no file, when it is unpacked."""
-    if name.startswith("/") or "\\" in name or "\0" in name or ".." in name.split("/") or name[1:2] == ":":
+    parts = name.replace("\\", "/").split("/")  # to some the one is as good as the other
+    if not parts[0] or ".." in parts or "\0" in name or (parts[0].endswith(":") and len(parts[0]) == 2):
         raise Harmful(f"member {shown(name)} leads out of the archive")
     kind = stat.S_IFMT(mode)
     if kind and kind not in (stat.S_IFREG, stat.S_IFDIR):

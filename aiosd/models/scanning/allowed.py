@@ -36,7 +36,8 @@ _NAMES: Mapping[str, str] = {
     "joblib.numpy_pickle": "NumpyArrayWrapper", "scipy.sparse": _SPARSE,
     **{f"scipy.sparse.{module}": _SPARSE for module in ("_csr", "_csc", "_coo", "_bsr", "_dia", "_lil", "_dok", "csr", "csc", "coo")},
     "torch": f"Tensor Size device Generator strided {_DTYPES} {' '.join(f'{one}Storage' for one in _STORAGES.split())}",
-    "torch.storage": "UntypedStorage TypedStorage", "torch.nn.parameter": "Parameter Buffer UninitializedParameter", "torch.serialization": "_get_layout",
+    "torch.storage": "UntypedStorage TypedStorage", "torch.torch_version": "TorchVersion",
+    "torch.nn.parameter": "Parameter Buffer UninitializedParameter", "torch.serialization": "_get_layout",
     "torch._utils": (
         "_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_parameter _rebuild_parameter_with_state _rebuild_qtensor "
         "_rebuild_sparse_tensor _rebuild_meta_tensor_no_storage"

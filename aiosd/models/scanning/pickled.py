@@ -123,4 +123,5 @@ def _is_wrapper(value: object) -> bool:
 
 def _is_plain(dtype: object) -> bool:
     """Whether numpy, having built it, sees objects in it exactly where its letter says so; else what follows is not what it seems."""
-    return item_bytes(dtype) >= 0 or (isinstance(dtype, Made) and dtype.made_by == "numpy.dtype" and str(dtype.arg(0)).startswith("O"))
+    letters = dtype.arg(0) if isinstance(dtype, Made) and dtype.made_by == "numpy.dtype" else None
+    return item_bytes(dtype) >= 0 or (isinstance(letters, str) and letters.startswith("O"))

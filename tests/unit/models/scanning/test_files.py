@@ -152,7 +152,7 @@ def test_archives_that_cannot_be_read_are_told() -> None:
 # Made to do harm to whoever unpacks them: not taken at all
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a/../../b", "C:evil", "..\\evil"])
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "a/../../b", "C:/evil", "..\\evil", "\\evil"])
 def test_members_that_lead_out_are_refused(name: str) -> None:
     with pytest.raises(Harmful, match="leads out"):
         look(zip_of({name: b"1"}))
@@ -255,6 +255,15 @@ def test_an_array_that_is_opcodes_to_pickle_is_told() -> None:
     code = b"cposix\nsystem\n(Vtrue\ntR."
     data = joblib_dump([Wrapped(np.frombuffer(code.ljust(32), np.uint8), align=False)])
     assert whats(data, "m.joblib") == ["without joblib it would call posix.system"]
+
+
+def test_records_and_texts_of_joblib_are_passed_and_those_with_objects_are_not() -> None:
+    """Trees of scikit-learn are records, names of classes are texts."""
+    records = np.zeros(3, [("a", "<f8"), ("b", "<i4", (2,)), ("c", [("d", "u1")])])
+    for array in (records, np.array(["a", "bcd"]), np.array([b"a"]), np.zeros(2, bool), np.zeros((), "<f4")):
+        assert whats(joblib_dump([Wrapped(array, align=False), Wrapped(np.ones(2))]), "m.joblib") == []
+    hidden = joblib_dump([Wrapped(np.zeros(1, [("a", "<f8"), ("b", object)]), align=False)])
+    assert "describes an array in a way that joblib does not" in whats(hidden, "m.joblib")[0]
 
 
 def test_an_array_that_is_described_oddly_is_told() -> None:
