@@ -97,6 +97,15 @@ def memory(pid: int) -> dict[str, int]:
     return {"rss": sizes["Rss"], "pss": sizes["Pss"], "private": sizes["Private_Clean"] + sizes["Private_Dirty"]}
 
 
+def peak(pid: int) -> int:
+    """The most memory, in bytes, that a process has had since it began its program; 0 when it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM")), 0)
+
+
 def children(pid: int) -> list[int]:
     try:
         return [int(child) for thread in _threads(pid) for child in (thread / "children").read_text().split()]

@@ -1,19 +1,23 @@
-"""Registering, storing and handing out models, each beside its floor in the same run: a copy, a pass of BLAKE3, SHA-256."""
+"""Registering, storing and handing out models, each beside its floor in the same run: a copy, a pass of BLAKE3, SHA-256.
+
+The floor of a registration is the quicker of `cp` with a pass of BLAKE3 after it, and both in one pass, synchronised. Rounds take turns. What
+is as good as the machine allows is told by the time; what it costs those who compute beside it by the processor time of all processes.
+"""
 
 import asyncio
 import hashlib
-import json
 import os
-import random
 import resource
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from blake3 import blake3
 
@@ -23,13 +27,44 @@ from aiosd.models.ports import Source, Taken
 from aiosd.storage.blobs.settings import BlobSettings
 from aiosd.storage.chunks import SqlChunks
 from aiosd.storage.journal import SqlJournal
-from benchmarks import machine, model_peers, options
+from benchmarks import machine, model_turns, options
+from benchmarks.model_files import BLOCK_BYTES, small_files, variants, written
 from benchmarks.report import Report, mebibytes, seconds
 
-_DESCRIPTION = "Time and room of each way to register a model, beside a copy and a hash; checkouts; how late the daemon's loop is meanwhile."
-_BLOCK_BYTES = 8 << 20
-_TICK_S = 0.002
-_LAYERS = 32
+_DESCRIPTION = "Time and room of each way to register a model, beside a copy and a hash; checkouts; how late the scheduler's turns are meanwhile."
+_COLUMNS = ("took", "CPU", "of floor", "by CPU", "stored", "aim", "")
+_OF_FLOOR, _STARTS_S, _GIVEN_S, _FIRST_S, _MEMORY_BYTES = 1.5, 0.5, 0.02, 0.1, 300e6
+_ROOM = {"in place": 0.02, "frozen": 0.51, "scattered": 0.05}  # of the file, at most
+_INSERTED_BYTES = 4 << 20  # the 1 MiB that is new, and 3 MiB
+_LOOK_S = 0.02
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Timed(Generic[T]):
+    """`cpu_s`: of this process and of those that it has waited for."""
+
+    wall_s: float
+    cpu_s: float
+    made: T
+
+
+def _cpu_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def timed(act: Callable[[], T]) -> Timed[T]:
+    began_s, before_s = time.perf_counter(), _cpu_s()
+    made = act()
+    return Timed(time.perf_counter() - began_s, _cpu_s() - before_s, made)
+
+
+async def awaited(act: Awaitable[T]) -> Timed[T]:
+    began_s, before_s = time.perf_counter(), _cpu_s()
+    made = await act
+    return Timed(time.perf_counter() - began_s, _cpu_s() - before_s, made)
 
 
 @dataclass(slots=True)
@@ -38,24 +73,21 @@ class Shop:
 
     vault: BlobVault
     index: SqlChunks
-    bytes_there: int = 0
 
-    async def take(self, path: Path, base: Manifest | None = None) -> tuple[float, Taken]:
+    async def take(self, path: Path, base: Manifest | None = None) -> Taken:
         """Until it is committed."""
-        began_s = time.perf_counter()
         async with aclosing(self.vault.take(Source(str(path), os.getuid(), os.getgid(), "bench"), base)) as words:
             async for word in words:
                 if isinstance(word, Taken):
                     await self.index.commit(word.chunks, ())
-                    return time.perf_counter() - began_s, word
+                    return word
         raise RuntimeError(f"{path} was not taken")
 
-    async def give(self, manifest: Manifest) -> tuple[float, Path]:
-        began_s = time.perf_counter()
+    async def give(self, manifest: Manifest) -> Path:
         async with aclosing(self.vault.give(manifest, Source("", os.getuid(), os.getgid(), "bench"))) as words:
             async for word in words:
                 if isinstance(word, str):
-                    return time.perf_counter() - began_s, Path(word)
+                    return Path(word)
         raise RuntimeError("nothing was given")
 
     async def forget(self) -> None:
@@ -85,7 +117,7 @@ def floors(path: Path, target: Path) -> Mapping[str, Callable[[], object]]:
 
     def through(update: Callable[[bytes], object], copy: bool) -> None:
         with path.open("rb", buffering=0) as source, target.open("wb", buffering=0) if copy else open(os.devnull, "wb") as sink:
-            while data := source.read(_BLOCK_BYTES):
+            while data := source.read(BLOCK_BYTES):
                 update(data)
                 if copy:
                     sink.write(data)
@@ -102,207 +134,166 @@ def floors(path: Path, target: Path) -> Mapping[str, Callable[[], object]]:
     }
 
 
-def add_floors(report: Report, path: Path, target: Path, rounds: int) -> float:
-    """The time of a copy plus that of a pass of BLAKE3: what a registration is measured by."""
-    found: dict[str, float] = {}
-    for name, act in floors(path, target).items():
-        times = []
-        for _ in range(rounds):
-            began_s = time.perf_counter()
-            try:
-                act()
-            except subprocess.CalledProcessError:
-                break
-            times.append(time.perf_counter() - began_s)
-            target.unlink(missing_ok=True)
-        if not times:
-            report.note(f"{name}: this file system cannot")
-            continue
-        found[name] = min(times)
-        report.add(name, name, [seconds(found[name]), "", ""], took_s=found[name])
-    return found["cp, synchronised"] + found["BLAKE3"]
-
-
 @dataclass(slots=True)
-class Variant:
-    """A file that is registered after `parent`, by the name of a variant."""
+class Bench:
+    """The rounds of everything that is done to one file, by name; `floor` is what a registration is measured by."""
 
-    what: str
-    make: Callable[[], Iterator[bytes]]
-    suffix: str = ""
-    parent: str = ""
+    report: Report
+    rounds: dict[str, list[Timed[object]]] = field(default_factory=dict)
 
+    def keep(self, name: str, took: Timed[T]) -> Timed[T]:
+        self.rounds.setdefault(name, []).append(took)  # type: ignore[arg-type]  # nobody looks at what was made
+        return took
 
-def variants(size: int) -> Mapping[str, Variant]:
-    """Of the sizes and changes that the issue names. Random bytes from a fixed seed, made a block at a time."""
-    seed, part = 1, size // 100
+    def least_s(self, *names: str) -> float:
+        return sum(min(one.wall_s for one in self.rounds[name]) for name in names)
 
-    def plain() -> Iterator[bytes]:
-        chance = random.Random(seed)
-        for at in range(0, size, _BLOCK_BYTES):
-            yield chance.randbytes(min(_BLOCK_BYTES, size - at))
+    def cpu_s(self, *names: str) -> float:
+        return sum(machine.median([one.cpu_s for one in self.rounds[name]]) for name in names)
 
-    def in_place() -> Iterator[bytes]:
-        """One hundredth, from a third on, is other."""
-        at, other = 0, random.Random(2)
-        for block in plain():
-            begin, end = max(size // 3 - at, 0), min(size // 3 + part - at, len(block))
-            yield block[:begin] + other.randbytes(end - begin) + block[end:] if begin < end else block
-            at += len(block)
+    @property
+    def floor(self) -> Sequence[str]:
+        return min([("cp, synchronised", "BLAKE3"), ("copy and BLAKE3 in one pass",)], key=lambda names: self.least_s(*names))
 
-    def inserted() -> Iterator[bytes]:
-        yield random.Random(3).randbytes(1 << 20)
-        yield from plain()
+    def add(self, name: str, what: str, stored_bytes: int | None = None, size: int = 0, aim: str = "", met: bool | None = None) -> None:
+        """A line of what has been kept under this name."""
+        wall_s, cpu_s = self.least_s(name), self.cpu_s(name)
+        of_floor, by_cpu = wall_s / self.least_s(*self.floor), cpu_s / self.cpu_s(*self.floor)
+        room = "" if stored_bytes is None else mebibytes(stored_bytes) + (f" = {stored_bytes / size:.1%}" if size else "")
+        self.report.add(
+            name, what, [seconds(wall_s), seconds(cpu_s), f"{of_floor:.2f} x", f"{by_cpu:.2f} x", room, aim, _verdict(met)],
+            took_s=wall_s, median_s=machine.median([one.wall_s for one in self.rounds[name]]), cpu_s=cpu_s, of_floor=of_floor, by_cpu=by_cpu,
+            stored_bytes=stored_bytes, met=met,
+        )  # fmt: skip
 
-    def tensors(change: Callable[[int, bytes], bytes]) -> Iterator[bytes]:
-        layer = size // _LAYERS // 4 * 4
-        header = {f"layer.{at:02}": {"dtype": "F32", "shape": [layer // 4], "data_offsets": [at * layer, (at + 1) * layer]} for at in range(_LAYERS)}
-        text = json.dumps(header).encode()
-        yield len(text).to_bytes(8, "little") + text
-        yield from (change(at, weights(layer, at)) for at in range(_LAYERS))
-
-    return {
-        "new": Variant("a new file", plain),
-        "in place": Variant("1 % changed in place", in_place, parent="new"),
-        "inserted": Variant("1 MiB inserted at the front", inserted, parent="new"),
-        "tensors": Variant("a new file of tensors", lambda: tensors(lambda at, data: data), ".safetensors"),
-        "frozen": Variant(
-            "half of its tensors frozen", lambda: tensors(lambda at, data: data if at % 2 else weights(len(data), 100 + at)), ".safetensors", "tensors"
-        ),
-        "scattered": Variant("1 % of single bytes scattered", lambda: tensors(_scattered), ".safetensors", "tensors"),
-        "moved": Variant("all weights moved by 1e-3", lambda: tensors(_moved), ".safetensors", "tensors"),
-    }
+    def line(self, key: str, what: str, took: Timed[T], aim: str = "", met: bool | None = None, stored: str = "") -> T:
+        """A line of what is done once."""
+        self.report.add(
+            key, what, [seconds(took.wall_s), seconds(took.cpu_s), "", "", stored, aim, _verdict(met)], took_s=took.wall_s, cpu_s=took.cpu_s, met=met
+        )
+        return took.made
 
 
-def weights(size: int, seed: int) -> bytes:
-    import numpy as np
-
-    return np.random.default_rng(seed).standard_normal(size // 4, dtype=np.float32).tobytes()
+def _verdict(met: bool | None) -> str:
+    return "" if met is None else "met" if met else "NOT met"
 
 
-def _half(at: int, data: bytes) -> bytes:
-    return data if at % 2 else weights(len(data), 100 + at)
+async def add_new(bench: Bench, keeper: Shop, directory: Path, size: int, rounds: int) -> None:
+    """Floors and registrations in turn, each from an empty store."""
+    with written(directory, "new", variants(size)["new"]) as path:
+        cannot = set[str]()
+        for _ in range(rounds):
+            for name, act in floors(path, directory / "target").items():
+                try:
+                    bench.keep(name, timed(act))
+                except subprocess.CalledProcessError:
+                    cannot.add(name)
+                (directory / "target").unlink(missing_ok=True)
+            taken = bench.keep("register new", await awaited(keeper.take(path))).made
+            again = bench.keep("again new", await awaited(keeper.take(path, taken.manifest))).made
+            await keeper.forget()
+    for name in floors(path, path):
+        if name not in cannot:
+            bench.add(name, name)
+    for name in cannot:
+        bench.report.note(f"{name}: this file system cannot")
+    ratio = bench.least_s("register new") / bench.least_s(*bench.floor)
+    bench.add("register new", "register a new file", taken.stored_bytes, size, f"<= {_OF_FLOOR} x", ratio <= _OF_FLOOR)
+    least_s = bench.least_s("BLAKE3") + _STARTS_S
+    met = not again.stored_bytes and bench.least_s("again new") <= least_s
+    bench.add("again new", "  the same once more", again.stored_bytes, 0, f"0, BLAKE3 + {_STARTS_S:g} s", met)
 
 
-def _scattered(at: int, data: bytes) -> bytes:
-    import numpy as np
-
-    chance, changed = np.random.default_rng(1000 + at), np.frombuffer(data, np.uint8).copy()
-    where = chance.integers(0, len(changed), len(changed) // 100)
-    changed[where] = chance.integers(0, 256, len(where), dtype=np.uint8)
-    return changed.tobytes()
-
-
-def _moved(at: int, data: bytes) -> bytes:
-    import numpy as np
-
-    old = np.frombuffer(data, np.float32)
-    return (old * (1 + 1e-3 * np.random.default_rng(2000 + at).standard_normal(len(old), dtype=np.float32))).astype(np.float32).tobytes()
-
-
-@contextmanager
-def written(directory: Path, name: str, variant: Variant) -> Iterator[Path]:
-    """On the disk, and in the page cache."""
-    path = directory / f"{name.replace(' ', '-')}{variant.suffix}"
-    with path.open("wb") as file:
-        for block in variant.make():
-            file.write(block)
-        os.fsync(file.fileno())
-    yield path
-    path.unlink()
-
-
-async def add_registrations(report: Report, bench: Shop, directory: Path, size: int, floor_s: float) -> dict[str, Manifest]:
+async def add_versions(bench: Bench, keeper: Shop, directory: Path, size: int) -> dict[str, Manifest]:
     manifests: dict[str, Manifest] = {}
     for name, variant in variants(size).items():
         with written(directory, name, variant) as path:
-            took_s, taken = await bench.take(path, manifests.get(variant.parent))
+            key = f"register {name}"
+            taken = bench.keep(key, await awaited(keeper.take(path, manifests.get(variant.parent)))).made
             manifests[name] = taken.manifest
-            stored = taken.stored_bytes
-            share = stored / taken.manifest.size
-            report.add(f"register {name}", f"register {variant.what}", [seconds(took_s), f"{took_s / floor_s:.2f} x", f"{mebibytes(stored)} = {share:.1%}"],
-                       took_s=took_s, of_floor=took_s / floor_s, stored_bytes=stored, share=share)  # fmt: skip
-            if not variant.parent:
-                took_s, again = await bench.take(path, taken.manifest)
-                report.add(f"again {name}", "  the same once more", [seconds(took_s), f"{took_s / floor_s:.2f} x", mebibytes(again.stored_bytes)],
-                           took_s=took_s, of_floor=took_s / floor_s, stored_bytes=again.stored_bytes)  # fmt: skip
+            stored, most = taken.stored_bytes, _ROOM.get(name)
+            aim, met = (f"<= {most:.0%}", stored <= most * size) if most else ("", None)
+            if name == "inserted":
+                aim, met = "<= 3 MiB more", stored <= _INSERTED_BYTES
+            if name != "new":
+                bench.add(key, f"register {variant.what}", stored, size, aim, met)
     return manifests
 
 
-async def add_checkouts(report: Report, bench: Shop, manifests: Mapping[str, Manifest]) -> None:
-    for name, what in (("new", "check out a whole file"), ("scattered", "check out one that is put together")):
-        for key, text in ((f"give {name}", what), (f"give {name} again", "  once more")):
-            took_s, path = await bench.give(manifests[name])
-            report.add(key, text, [seconds(took_s), "", ""], took_s=took_s)
-        if path.stat().st_size != manifests[name].size:
-            raise RuntimeError(f"{path} is not what was registered")
-    began_s = time.perf_counter()
-    async with aclosing(bench.vault.read(manifests["scattered"], manifests["scattered"].files[0].path, 0)) as pieces:  # type: ignore[type-var]
-        await anext(pieces)
-    took_s = time.perf_counter() - began_s
-    report.add("first byte", "first byte of one in pieces", [seconds(took_s), "", ""], took_s=took_s)
+async def add_checkouts(bench: Bench, keeper: Shop, manifests: Mapping[str, Manifest]) -> None:
+    whole = await awaited(keeper.give(manifests["new"]))
+    bench.line("give new", "check out a whole file", whole, f"<= {seconds(_GIVEN_S)}", whole.wall_s <= _GIVEN_S)
+    bench.line("give scattered", "check out one that is put together", await awaited(keeper.give(manifests["scattered"])))
+    bench.line("give again", "  once more", await awaited(keeper.give(manifests["scattered"])))
+
+    async def first() -> bytes:
+        manifest = manifests["scattered"]
+        async with aclosing(keeper.vault.read(manifest, manifest.files[0].path, 0)) as pieces:  # type: ignore[type-var]
+            return await anext(pieces)
+
+    byte = await awaited(first())
+    bench.line("first byte", "first byte of one in pieces", byte, f"<= {seconds(_FIRST_S)}", byte.wall_s <= _FIRST_S)
 
 
-async def add_small_files(report: Report, bench: Shop, directory: Path, count: int) -> None:
-    tree = directory / "small"
-    for at in range(count):
-        path = tree / str(at // 1000) / str(at)
-        if at % 1000 == 0:
-            path.parent.mkdir(parents=True)
-        path.write_bytes(f"file {at}\n".encode() * 20)
-    took_s, taken = await bench.take(tree)
-    report.add("small", f"register {count:,} small files", [seconds(took_s), "", mebibytes(taken.stored_bytes)], took_s=took_s, files=count)
-    shutil.rmtree(tree)
+async def add_small_files(bench: Bench, keeper: Shop, tree: Path, count: int) -> None:
+    first = await awaited(keeper.take(tree))
+    taken = bench.line("small", f"register {count:,} small files", first, stored=mebibytes(first.made.stored_bytes))
+    bench.line("small again", "  the same once more", await awaited(keeper.take(tree, taken.manifest)))
+    bench.line("small give", "  check them out", await awaited(keeper.give(taken.manifest)))
+    bench.line("small give again", "  once more", await awaited(keeper.give(taken.manifest)))
 
 
-async def add_waiting(report: Report, bench: Shop, directory: Path, size: int) -> None:
-    """How late the daemon's event loop is, on which every turn of the scheduler runs: alone, and while a registration works."""
+@contextmanager
+def watched() -> Iterator[Callable[[], int]]:
+    """The most memory, in bytes, that any process of the keeper has had: each says so itself, since what wait4 says counts its parent, too."""
+    most, over = 0, threading.Event()
 
-    async def ticks(work: Awaitable[object]) -> list[float]:
-        late, working = [], asyncio.ensure_future(work)
-        while not working.done():
-            began_s = time.perf_counter()
-            await asyncio.sleep(_TICK_S)
-            late.append(time.perf_counter() - began_s - _TICK_S)
-        await working
-        return late
+    def look() -> None:
+        nonlocal most
+        while not over.wait(_LOOK_S):
+            for child in machine.children(os.getpid()):
+                most = max(most, machine.peak(child))
 
-    variant = Variant("another", lambda: (random.Random(9).randbytes(_BLOCK_BYTES) for _ in range(size // _BLOCK_BYTES)))
-    with written(directory, "another", variant) as path:
-        alone = await ticks(asyncio.sleep(3.0))
-        busy = await ticks(bench.take(path))
-    for key, what, late in (("loop alone", "the loop is late, alone", alone), ("loop busy", "  while a registration runs", busy)):
-        shown = [seconds(machine.median(late)), f"p99 {seconds(machine.percentile(late, 99))}", f"most {seconds(max(late))}"]
-        report.add(key, what, shown, p50_s=machine.median(late), p99_s=machine.percentile(late, 99), most_s=max(late))
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield lambda: most
+    finally:
+        over.set()
+        watcher.join()
 
 
-async def measure(report: Report, directory: Path, chosen_mib: int, files: int, rounds: int) -> None:
-    size = chosen_mib << 20
-    async with shop(directory) as bench:
-        with written(directory, "floor", variants(size)["new"]) as path:
-            floor_s = add_floors(report, path, directory / "target", rounds)
-        manifests = await add_registrations(report, bench, directory, size, floor_s)
-        await add_checkouts(report, bench, manifests)
-        await bench.forget()
-        await add_waiting(report, bench, directory, size)
-        await add_small_files(report, bench, directory, files)
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
-    report.add("memory", "the most memory of a child", ["", "", mebibytes(most)], memory_bytes=most)
+async def measure(report: Report, directory: Path, size: int, tree: Path, files: int, rounds: int) -> None:
+    bench = Bench(report)
+    with watched() as most:
+        async with shop(directory) as keeper:
+            await add_new(bench, keeper, directory, size, rounds)
+            manifests = await add_versions(bench, keeper, directory, size)
+            await add_checkouts(bench, keeper, manifests)
+            await keeper.forget()
+            await add_small_files(bench, keeper, tree, files)
+    add_memory(report, "memory", "the most memory of a child", most())
+
+
+def add_memory(report: Report, key: str, what: str, most: int) -> None:
+    report.add(key, what, ["", "", "", "", mebibytes(most), "< 300 MB", _verdict(most < _MEMORY_BYTES)], memory_bytes=most, met=most < _MEMORY_BYTES)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = options.parser("models", _DESCRIPTION)
     parser.add_argument("--mib", type=options.count, default=1024, metavar="N", help="size of each file in MiB (default: 1024)")
     parser.add_argument("--files", type=options.count, default=100_000, metavar="N", help="small files of a directory (default: 100,000)")
-    parser.add_argument("-k", type=options.count, default=3, metavar="K", help="rounds of each floor, of which the best counts (default: 3)")
-    parser.add_argument("--peers", action="store_true", help="install MLflow and DVC into an environment of their own, and do the same with them")
+    parser.add_argument("-k", type=options.count, default=3, metavar="K", help="rounds of floors and registrations; the best time, the median CPU (default: 3)")
     chosen = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(dir=chosen.directory, prefix="aios-models-") as made:
-        directory = Path(made)
-        report = Report("models", machine.facts(directory, chosen.wait_quiet) | {"MiB": chosen.mib}, ("took", "of copy + BLAKE3", "stored"))
-        asyncio.run(measure(report, directory, chosen.mib, chosen.files, chosen.k))
-        if chosen.peers:
-            model_peers.add(report, directory, [variants(chosen.mib << 20)[name].make for name in ("new", "in place")])
+        directory, size = Path(made), chosen.mib << 20
+        report = Report("models", machine.facts(directory, chosen.wait_quiet) | {"MiB": chosen.mib}, _COLUMNS)
+        tree = small_files(directory, chosen.files)
+        asyncio.run(measure(report, directory, size, tree, chosen.files, chosen.k))
+        shutil.rmtree(directory / "models", ignore_errors=True)
+        with written(directory, "new", variants(size)["new"]) as path:
+            peak = model_turns.add(report, directory, {"1 GiB" if chosen.mib == 1024 else f"{chosen.mib} MiB": path, f"{chosen.files:,} files": tree})
+        add_memory(report, "memory of the daemon", "the most memory of the daemon", peak)
         subprocess.run(["chmod", "-R", "u+w", made], check=False)
     report.show()
 

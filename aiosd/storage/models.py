@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 from sqlalchemy import Connection, Insert, Table, and_, bindparam, delete, exists, insert, select, update
@@ -19,6 +20,7 @@ from aiosd.storage.chunks import Connections
 
 REQUESTS_S = 2 * 86_400.0  # how long the key of a registration is remembered
 _CHUNK = 500  # values in one statement
+_AT_ONCE = 1000  # chunks in one transaction: some 30 ms
 
 
 class SqlModels:
@@ -28,7 +30,14 @@ class SqlModels:
         self._connections = connections
 
     async def commit(self, changes: ModelChanges) -> None:
-        await self._connections.write(save, changes)
+        """One transaction. Of very many new chunks most come before it, a few at a time, for the transactions of the scheduler wait behind it.
+
+        Rows that are left when somebody is killed between are of what no version has: the sweep finds them as it finds the bytes.
+        """
+        early, rest = changes.chunks[:-_AT_ONCE], changes.chunks[-_AT_ONCE:]
+        for start in range(0, len(early), _AT_ONCE):
+            await self._connections.write(chunks.save, early[start : start + _AT_ONCE])
+        await self._connections.write(save, replace(changes, chunks=rest))
 
     async def models(self, query: ModelQuery) -> Sequence[Model]:
         return await self._connections.read(questions.models, query)

@@ -304,6 +304,16 @@ def test_chunks_are_remembered_with_the_version(bench: Bench) -> None:
     assert bench.do(bench.store.stored_bytes()) == 5
 
 
+def test_very_many_chunks_are_all_remembered_and_a_conflict_keeps_the_version_out(bench: Bench) -> None:
+    many = [Stored(f"{at:064x}", 1, "pack", at, 1, "raw") for at in range(2500)]
+    lost = version(2)
+    with pytest.raises(Conflict):
+        bench.commit(changes(lost, chunks=many, references=[to("main", lost.id, expected="f" * 64)]))
+    assert bench.do(bench.store.version(Kind.MODEL, DIGITS.name, lost.id)) is None
+    bench.commit(changes(version(), chunks=many))
+    assert bench.do(bench.store.stored_bytes()) == len(many)
+
+
 def _request(made: Version, key: str = "k", at_s: float = 1.0) -> Registered:
     return Registered(7, key, Kind.MODEL, made.model, made.id, at_s)
 
