@@ -100,8 +100,11 @@ def test_a_version_is_the_same_on_both_sides(pair: Pair) -> None:
     more = pair.ours.push("vision/digits", pair.other())
     assert (more.chunks_sent, more.chunks_had) == (1, 41)
     assert more.version.parents == (made.id,)
-    back = pair.ours.pull("vision/digits", pair.other(), name="back")
-    assert (back.chunks_sent, back.version.id) == (0, more.version.id)
+    told = pair.here.aiosctl("model", "pull", "vision/digits", "--from", pair.there.target, "--as", "back")
+    assert (told.returncode, told.stderr) == (0, b"")
+    assert told.stdout.decode() == f"back@{more.version.id[:12]} is version 1 here: 0 of 42 chunks sent, {told.stdout.decode().partition('sent, ')[2]}"
+    told = pair.here.aiosctl("model", "push", "back", "--to", pair.there.target, "--as", "vision/digits", "-q")
+    assert (told.stdout.decode(), told.stderr) == (f"vision/digits@{more.version.id[:12]}\n", b"")
     assert same(pair.ours.checkout("back"), root)
 
 
