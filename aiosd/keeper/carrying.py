@@ -21,7 +21,7 @@ from aiosd.storage.blobs import bundle as files
 from aiosd.storage.blobs.coding import ENCRYPTED, RAW, WIDTHS, Coder
 from aiosd.storage.blobs.layout import PRIVATE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Reader
-from aiosd.storage.blobs.receiving import Base, Receiver
+from aiosd.storage.blobs.receiving import Origin, Receiver
 from aiosd.storage.blobs.settings import coder_of
 from aiosd.storage.blobs.worksite import Worksite
 
@@ -112,7 +112,7 @@ def _receive_bundle(receiver: Receiver, request: words.Receive) -> None:
 
 def _receive_packed(receiver: Receiver, record: files.Record, payload: bytes) -> None:
     """A difference is kept as one, where what it is one to is none."""
-    base = receiver.base(record.base, payload[0] if payload and payload[0] in WIDTHS else 1) if record.base else Base()
+    base = receiver.base(record.base, payload[0] if payload and payload[0] in WIDTHS else 1) if record.base else Origin()
     try:
         data = Coder().decode(record.encoding, payload, record.size, record.digest, base.content)
     except StorageCorrupt as error:

@@ -55,8 +55,7 @@ def read_card(text: str) -> Said:
     tags = [tag for tag in _list(given.get(_TAGS)) if isinstance(tag, str)]
     if tags:
         labels[_TAGS] = ", ".join(tags)
-    licence = given.get("license", given.get("licence", ""))
-    licence = ", ".join(str(one) for one in _list(licence)) if licence else ""
+    licence = ", ".join(one for one in _list(given.get("license", given.get("licence"))) if isinstance(one, str))
     return Said(licence[:1000], body.strip()[:MOST_CARD], "", dict(list(labels.items())[:MOST_LABELS]), dict(list(_metrics(given).items())[:MOST_METRICS]))
 
 

@@ -161,9 +161,9 @@ def said(found: Manifest, config_data: bytes) -> Said:
     labels = {name: value for name in ("family", "version", "vendor", "revision") if isinstance(value := descriptor.get(name), str) and value}
     ours = found.annotations
     return Said(
-        licence=", ".join(str(one) for one in licences) if isinstance(licences, list) else "",
+        licence=", ".join(one for one in licences if isinstance(one, str))[:1000] if isinstance(licences, list) else "",
         card=ours.get(f"{_OURS}card", ""),
-        description=str(descriptor.get("description") or "")[:1000],
+        description=description[:1000] if isinstance(description := descriptor.get("description"), str) else "",
         labels={**labels, **{name: value for name, value in _values(ours.get(f"{_OURS}labels", "")).items() if isinstance(value, str)}},
         metrics={name: float(value) for name, value in _values(ours.get(f"{_OURS}metrics", "")).items() if _is_number(value)},
     )

@@ -26,7 +26,7 @@ _PASSABLE = 0o755
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class Origin:
     """A chunk that is here, to which another came as a difference of numbers of so many bytes. `root`: it is no difference itself."""
 
     digest: str = ""
@@ -89,7 +89,7 @@ class Receiver:
             if blake3(data).hexdigest() != part.digest or len(data) != part.size:
                 raise _other(part.digest)
             if known is None and self.site.coder.key:
-                self._keep(part.digest, data, Base())
+                self._keep(part.digest, data, Origin())
             elif known is None:
                 self._remember(Stored(part.digest, part.size, place, part.offset, part.size, RAW))
         self._borrowed.add(part.digest)
@@ -104,12 +104,12 @@ class Receiver:
             return self._reader.bytes_at(one.place, part.offset, part.size)
         return self._reader.chunk(one, stored)[part.offset : part.offset + part.size]
 
-    def base(self, digest: str, width: int) -> Base:
+    def base(self, digest: str, width: int) -> Origin:
         """What another is a difference to. Raises FailedPrecondition where that is not of what is had."""
         known = self._lookup([digest])
         if digest not in known or digest not in self.had | self._borrowed:
             raise FailedPrecondition(f"something of it is a difference to the chunk {digest}, which no version here has", hint="have all of it sent")
-        return Base(digest, self._reader.chunk(known[digest], known), width, root=not known[digest].base and digest not in self._mine)
+        return Origin(digest, self._reader.chunk(known[digest], known), width, root=not known[digest].base and digest not in self._mine)
 
     def _found(self, digests: Collection[str]) -> set[str]:
         asked = list(digests)
@@ -124,7 +124,7 @@ class Receiver:
             )
         return self._awaited[digest]
 
-    def receive(self, digest: str, pieces: Iterable[bytes | memoryview], base: Base | None = None) -> None:
+    def receive(self, digest: str, pieces: Iterable[bytes | memoryview], base: Origin | None = None) -> None:
         """All bytes of one chunk. Raises InvalidArgument when they are others than its name says, OSError (a full disk)."""
         size = self.expected(digest)
         if not self.site.coder.key and (size > MOST_AT_ONCE or (digest in self._names and size >= self.site.sizes.whole)):
@@ -134,7 +134,7 @@ class Receiver:
             if blake3(data).hexdigest() != digest:
                 raise _other(digest)
             if digest not in self._there:
-                self._keep(digest, data, base or Base())
+                self._keep(digest, data, base or Origin())
         del self._awaited[digest]
         self.done += size
         self.site.report(self.done, self.stored)
@@ -179,7 +179,7 @@ class Receiver:
             if part.digest not in known and part.digest not in self._mine and part.digest not in self._awaited:
                 self._remember(part)
 
-    def _keep(self, digest: str, data: bytes, base: Base) -> None:
+    def _keep(self, digest: str, data: bytes, base: Origin) -> None:
         encoding, payload = self.site.coder.encode(data, digest, base.content if base.root else b"", base.width)
         if self._pack is None:
             self._pack = PackWriter(self.site.scratch / "pack", place_of_pack(self.site.name))
