@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aios import _convert_models
 from aios._channel import Channel
 from aios._chunks import Held
-from aios._transfer import Feed, batches, patiently
+from aios._transfer import Feed, batches, left_s, patiently
 from aios.errors import Conflict, NotFound, Unavailable
 from aios.versions import OnProgress, Progress, Transfer, Version
 
@@ -51,7 +51,7 @@ class Way:
         if missing:
             feed = Feed(self._requests(missing, sizes, on_progress, deadline))
             try:
-                self.target.upload("Models/SendChunks", iter(feed), pb.SendChunksResponse, None)
+                self.target.upload("Models/SendChunks", iter(feed), pb.SendChunksResponse, left_s(deadline))
             finally:
                 feed.check()
         version = self.held.version
