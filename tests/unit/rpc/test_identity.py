@@ -78,7 +78,7 @@ def refused(context: Context, kind: type[AiosError], **options: bool) -> AiosErr
 
 
 def test_a_pass_is_whom_the_kernel_saw() -> None:
-    assert who(Context(pass_of(1000))) == Principal(1000, 1000, "ada", Role.OPERATOR, "socket", "pid 7")
+    assert who(Context(pass_of(1000))) == Principal(1000, 1000, "ada", Role.OPERATOR, "socket", "pid 7", 7)
     assert who(Context(pass_of(1001))).role is Role.USER
     assert who(Context(pass_of(4242))).name == "4242"
 
