@@ -1,7 +1,6 @@
 """The calls of the client that concern models and datasets, as `client.models` and `client.datasets`."""
 
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -74,6 +73,7 @@ class StoreCalls(TransferCalls, OptimizeCalls, SafetyCalls):
 
         from aios import _convert_models, _source
         from aios._provenance import environment
+        from aios._transfer import left_s
         from aios.v1 import models_pb2 as pb
 
         deadline = self._deadline(timeout)
@@ -83,8 +83,7 @@ class StoreCalls(TransferCalls, OptimizeCalls, SafetyCalls):
             allow_flagged=allow_flagged, job_id=self._job_id, environment=environment(), idempotency_key=uuid4().hex,
         )  # fmt: skip
         _source.name_in(request, path, self._channel, on_progress, deadline, upload=self._is_remote if upload is None else upload)
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        last = self._followed("Register", request, pb.RegisterResponse, on_progress, left, lambda answer: answer.HasField("version"))
+        last = self._followed("Register", request, pb.RegisterResponse, on_progress, left_s(deadline), lambda answer: answer.HasField("version"))
         return _convert_models.version(last.version, existed=last.existed)
 
     def checkout(

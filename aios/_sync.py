@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aios import _convert_models
 from aios._channel import Channel
 from aios._chunks import Held
-from aios._transfer import Feed, batches, patiently
+from aios._transfer import Feed, batches, left_s, patiently
 from aios.errors import Conflict, NotFound, Unavailable
 from aios.versions import OnProgress, Progress, Transfer, Version
 
@@ -30,6 +30,7 @@ class Way:
     model: str
     branch: str
     tags: tuple[str, ...] = ()
+    there: "pb.Version | None" = None  # where the branch is at this version already, and only chunks may be missing
     ancestry: tuple[str, ...] = ()
     sent: set[str] = field(default_factory=set)
     bytes_sent: int = 0
@@ -45,10 +46,12 @@ class Way:
         from aios.v1 import models_pb2 as pb
 
         missing = list(self._missing([self.held.version.id, self.held.version.manifest, *self.ancestry, *sizes], deadline))
+        if self.there is not None and not any(digest in sizes for digest, _ in missing):
+            return _convert_models.version(self.there, existed=True)
         if missing:
             feed = Feed(self._requests(missing, sizes, on_progress, deadline))
             try:
-                self.target.upload("Models/SendChunks", iter(feed), pb.SendChunksResponse, None)
+                self.target.upload("Models/SendChunks", iter(feed), pb.SendChunksResponse, left_s(deadline))
             finally:
                 feed.check()
         version = self.held.version
@@ -95,9 +98,11 @@ def way(held: Held, target: Channel, ref: str, name: str, branch: str) -> Way:
     tags = (named,) if kinds.get(named) == "tag" else ()
     made = Way(held, target, name or version.model, branch or (named if kinds.get(named) == "branch" else MAIN), tags)
     tip = next((one.version for one in _references(target, made.model, version.kind) if one.name == made.branch), "")
-    if tip and tip != version.id:
+    if tip == version.id and not tags:
+        made.there = _found(target, made.model, version)
+    elif tip:
         made.ancestry = _between(held, version.id, tip) or _between(held, tip, version.id) or ()
-        if not made.ancestry and tip not in version.parents and not _has(target, made.model, version):
+        if not made.ancestry and tip not in version.parents and _found(target, made.model, version) is None:
             raise Conflict(
                 f"{made.model}:{made.branch} is at {tip[:12]} over there, and {version.model}@{version.id[:12]} does not come after that",
                 hint="bring that one here and merge, or bring yours to a branch of its own: --branch NAME", facts={"there": tip, "expected": version.id},
@@ -135,11 +140,10 @@ def _references(channel: Channel, model: str, kind: "pb.StoreKind") -> "list[pb.
         return []
 
 
-def _has(channel: Channel, model: str, version: "pb.Version") -> bool:
+def _found(channel: Channel, model: str, version: "pb.Version") -> "pb.Version | None":
     from aios.v1 import models_pb2 as pb
 
     try:
-        channel.unary("Models/GetVersion", pb.GetVersionRequest(ref=f"{model}@{version.id}", kind=version.kind), pb.Version)
+        return channel.unary("Models/GetVersion", pb.GetVersionRequest(ref=f"{model}@{version.id}", kind=version.kind), pb.Version)
     except NotFound:
-        return False
-    return True
+        return None

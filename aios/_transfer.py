@@ -29,6 +29,11 @@ def batches(pieces: "Iterable[pb.Piece]") -> "Iterator[list[pb.Piece]]":
         yield batch
 
 
+def left_s(deadline: float | None) -> float | None:
+    """Until the deadline on the monotonic clock; seconds, None: there is none."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
 def patiently(channel: Channel, deadline: float | None, moved: Callable[[], int], work: Callable[[], Answer]) -> Answer:
     """What `work` answers. After a break it begins again, and asks what is there; given up when nothing has `moved` for the client's patience.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aios._channel import Channel
-from aios._transfer import PIECE_BYTES, Feed, batches, patiently
+from aios._transfer import PIECE_BYTES, Feed, batches, left_s, patiently
 from aios.errors import Denied, FailedPrecondition, InvalidArgument, NotFound
 from aios.versions import OnProgress, Progress
 
@@ -77,7 +77,7 @@ class Upload:
             have = {piece.name: piece.size for answer in answers for piece in answer.have}
             feed = Feed(self._requests(upload, have, on_progress))
             try:
-                channel.upload("Models/Upload", iter(feed), pb.UploadResponse, None)
+                channel.upload("Models/Upload", iter(feed), pb.UploadResponse, left_s(deadline))
             finally:
                 feed.check()
 

@@ -18,7 +18,7 @@ from aiosd.models.transfer_ports import Piece
 from aiosd.models.upload_service import Uploads
 from aiosd.models.version import Kind
 
-MOST_RECORD = 128 << 20  # bytes of a commit or a list of files
+MOST_RECORDS = 64 << 20  # bytes of a list of files, or of the commits that show what comes after what
 MOST_COMPARED = 1000  # lists of files that are looked at for what need not be sent
 AT_ONCE = 50
 
@@ -93,12 +93,13 @@ class Transfers:
 
     async def receive(self, arriving: Arriving, by: Caller) -> AsyncIterator[Progress | Landed]:
         """Make a version of what was sent, and lead the branch forward to it; see ModelReceiver.receive."""
-        body = await self._record(arriving.version, by)
+        (body,) = await self._records([arriving.version], by)
         commit = await asyncio.to_thread(read_commit, body, arriving.kind)
-        listed = await self._record(commit.manifest, by)
+        (listed,) = await self._records([commit.manifest], by)
+        ancestry = await self._records(arriving.ancestry, by)
         chunks = chunks_of([await asyncio.to_thread(read_manifest, listed)])
         parcel = Parcel(
-            model=arriving.model, kind=arriving.kind, manifests=(listed,), ancestry=tuple([await self._record(id_, by) for id_ in arriving.ancestry]),
+            model=arriving.model, kind=arriving.kind, manifests=(listed,), ancestry=tuple(ancestry),
             versions=(Sent(body, arriving.branch, arriving.tags, arriving.flags, arriving.signatures),),
         )  # fmt: skip
         lengths = await self.uploads.stage.lengths(by.principal.uid, chunks)
@@ -112,13 +113,18 @@ class Transfers:
         await self.uploads.stage.drop(by.principal.uid, chunks=[*chunks, arriving.version, commit.manifest, *arriving.ancestry])
         yield landed  # last: whoever has it may hang up
 
-    async def _record(self, digest: str, by: Caller) -> bytes:
-        body = bytearray()
-        async for data in self.uploads.stage.read(by.principal.uid, digest):
-            body += data
-            if len(body) > MOST_RECORD:
-                raise InvalidArgument(f"{digest} has more than {MOST_RECORD} bytes, and is a commit or a list of files", digest=digest)
-        return bytes(body)
+    async def _records(self, digests: Sequence[str], by: Caller) -> Sequence[bytes]:
+        """What was sent under these names. Raises NotFound, InvalidArgument for more than goes into memory."""
+        bodies, left = list[bytes](), MOST_RECORDS
+        for digest in digests:
+            body = bytearray()
+            async for data in self.uploads.stage.read(by.principal.uid, digest):
+                left -= len(data)
+                if left < 0:
+                    raise InvalidArgument(f"commits and lists of files may have {MOST_RECORDS} bytes, and {digest} has more", digest=digest)
+                body += data
+            bodies.append(bytes(body))
+        return bodies
 
     async def _feed(self, digests: Sequence[str], by: Caller) -> AsyncIterator[tuple[str, bytes]]:
         for digest in digests:

@@ -308,6 +308,13 @@ class FakeVault:
     async def read(self, manifest: Manifest, file: str, offset: int) -> AsyncIterator[bytes]:
         yield self._read(next(entry for entry in manifest.files if entry.path == file))[offset:]
 
+    async def chunks(self, wanted: Sequence[tuple[Chunk, int]]) -> AsyncIterator[tuple[Chunk, int, bytes]]:
+        for chunk, offset in wanted:
+            yield chunk, offset, self._place(chunk.digest).read_bytes()[offset:]
+
+    async def there(self, digests: Collection[str]) -> Mapping[str, str]:
+        return {digest: "" for digest in digests if self._place(digest).exists()}
+
     async def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
         bad: set[str] = set()
         for manifest in manifests:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import floors, footprint, forecast, isolation, latency, machine, model_bundles, models, peers, simulation, throughput
+from benchmarks import floors, footprint, forecast, isolation, latency, machine, model_bundles, model_transfer, models, peers, simulation, throughput
 from benchmarks.report import aligned, seconds
 
 pytestmark = pytest.mark.slow
@@ -147,3 +147,12 @@ def test_bundles_are_measured_beside_a_copy(capsys: pytest.CaptureFixture[str]) 
     ways = {f"{way} {form}" for way in ("export", "import") for form in ("bundle", "oci", "hf")}
     assert set(results) == {"cp", "memory"} | ways
     assert all(results[way]["took_s"] > 0 for way in ways)
+
+
+def test_model_transfer_sends_what_is_new_beside_its_floors(capsys: pytest.CaptureFixture[str]) -> None:
+    model_transfer.main(["--mib", "16"])
+    results = found(capsys, "model_transfer")
+    assert {"cp", "bare_stream", "register", "push", "push_again", "push_1_percent", "upload", "download"} == results.keys()
+    assert results["push"]["sent_bytes"] >= 16 << 20
+    assert results["push_again"]["sent_bytes"] == 0
+    assert results["push_1_percent"]["sent_bytes"] < 3 << 20

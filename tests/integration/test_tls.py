@@ -18,6 +18,7 @@ from aiosd.host.certificates import make_authority, make_client
 from aiosd.rpc.auth import Gate
 from aiosd.rpc.identity import Callers
 from aiosd.rpc.server import Listening, RpcServer, SecurePort
+from tests.fakes.model_world import ModelWorld
 from tests.fakes.rpc_world import World, servicers_of
 
 KEY = b"k" * 32
@@ -59,11 +60,11 @@ def port(tls: Path, address: str = "127.0.0.1:0", *, ask: bool = False) -> Secur
     return SecurePort(address=address, key=(tls / "server.key").read_bytes(), certificate=(tls / "server.pem").read_bytes(), client_authority=authority)
 
 
-def with_ports(directory: Path, tls: Path, talk: Callable[[int, int], None]) -> None:
+def with_ports(directory: Path, tls: Path, talk: Callable[[int, int], None], serving: World | None = None) -> None:
     """`talk` runs in a thread, as an SDK's caller does; it gets the ports for tokens and for certificates."""
 
     async def main() -> None:
-        machine, world = Machine(), World()
+        machine, world = Machine(), serving or World()
         callers = Callers(Passes(KEY, 60.0), machine, machine, machine.person(os.getuid(), 0), everyone=True)
         listening = Listening(socket_path=str(directory / "s"), secure=(port(tls), port(tls, ask=True)))
         server = RpcServer(servicers_of(world), listening, Gate(callers))
@@ -99,6 +100,27 @@ def test_a_token_over_tls_is_its_user(tmp_path: Path, tls: Path, monkeypatch: py
                 assert client.job("42").id == "42"
 
     with_ports(tmp_path, tls, talk)
+
+
+def test_a_model_goes_to_a_machine_elsewhere_and_comes_back(tmp_path: Path, tls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the target says decides: over a host and port bytes are sent, and fetched into the cache."""
+    monkeypatch.setenv("AIOS_TLS_CA", str(tls / "ca.pem"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "m.bin").write_bytes(b"weights" * 1000)
+
+    def talk(tokens: int, certificates: int) -> None:
+        with aios.Client(f"127.0.0.1:{tokens}", timeout=20, token="aios_good") as client:
+            made = client.models.register("digits", tmp_path / "m.bin")
+            assert (made.author, made.size) == ("ada", 7000)
+            path = Path(client.models.checkout("digits"))
+            assert path.read_bytes() == b"weights" * 1000
+            assert path.is_relative_to(tmp_path / "cache")
+            assert client.models.register("digits", tmp_path / "m.bin").existed
+            with pytest.raises(errors.InvalidArgument, match="a process of this machine"), (tmp_path / "m.bin").open("rb") as file:
+                client.models.register("digits", file, upload=False)
+        assert not [file for file in (tmp_path / "staged").rglob("*") if file.is_file()]
+
+    with_ports(tmp_path, tls, talk, World(models=ModelWorld(tmp_path)))
 
 
 def test_a_pass_of_this_machine_is_worth_nothing_over_the_network(tmp_path: Path, tls: Path, monkeypatch: pytest.MonkeyPatch) -> None:

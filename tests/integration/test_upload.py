@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import grpc
@@ -14,6 +16,9 @@ from aios import errors
 from aios._model_calls import StoreCalls
 from aios.v1 import models_pb2 as pb
 from aios.versions import Progress
+from aiosd.errors import Denied
+from aiosd.host.identities import Identity
+from aiosd.host.sources import Tree
 from tests.e2e.daemon import Daemon, a_daemon
 
 MIB = 1 << 20
@@ -180,3 +185,23 @@ def test_a_file_that_changes_while_it_is_sent_is_told(models: StoreCalls, tmp_pa
         models.register("changes", path, upload=True, on_progress=change)
     with pytest.raises(errors.NotFound):
         models.get("changes")
+
+
+@pytest.mark.root
+def test_only_what_the_user_may_read_is_read_of_the_users_processes(tmp_path: Path) -> None:
+    """As uid 65534: another user's process, one of its own with a file that it was handed and may not open, and one that it may."""
+    nobody = Identity(65534, 65534, (65534,), "nobody")
+    secret, shared = tmp_path / "secret", tmp_path / "shared"
+    for path, mode in ((secret, 0o600), (shared, 0o644)):
+        path.write_text("content")
+        path.chmod(mode)
+    with secret.open() as file, pytest.raises(Denied):
+        Tree("m", nobody, (os.getpid(), file.fileno())).open()
+    for path, may in ((secret, False), (shared, True)):
+        with path.open() as file, subprocess.Popen(["sleep", "60"], stdin=file, user=65534, group=65534) as process:
+            try:
+                tree = Tree("m", nobody, (process.pid, 0))
+                with closing(tree), nullcontext() if may else pytest.raises(Denied):
+                    assert tree.open() == 7
+            finally:
+                process.kill()
