@@ -15,9 +15,9 @@ from aiosd.models.findings import ScanFinding, Severity
 from aiosd.models.formats import registry
 from aiosd.models.formats.directory import tensor_names
 from aiosd.models.manifest import Manifest
-from aiosd.models.ports import Examined
 from aiosd.models.reading import Unreadable
 from aiosd.models.searching import kept_names
+from aiosd.models.vault import Examined
 
 _NOBODY = 65534
 MOST_CHANGES = 5000  # of tensors, in one answer

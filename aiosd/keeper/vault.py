@@ -25,7 +25,7 @@ from aiosd.models.findings import ScanFinding
 from aiosd.models.layouts import Form
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
-from aiosd.models.ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
+from aiosd.models.vault import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
 from aiosd.models.version import Version
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, is_whole, size_of

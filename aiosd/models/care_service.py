@@ -15,8 +15,9 @@ from aiosd.models.history import SHORT, Graph
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Holding, ModelChanges, ModelQuery, ModelStore, Pin, Pins, Progress, Vault
+from aiosd.models.ports import Holding, ModelChanges, ModelQuery, ModelStore, Pin, Pins
 from aiosd.models.read_service import ModelReader
+from aiosd.models.vault import Progress, Vault
 from aiosd.models.version import Kind, Version, VersionState
 
 GRACE_S = 14 * 86_400.0  # what is younger is not swept

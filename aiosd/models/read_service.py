@@ -12,8 +12,9 @@ from aiosd.models.history import SHORT, Graph
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
 from aiosd.models.model import Model, ModelRole, Move, Reference, RefKind, Signature
 from aiosd.models.permits import Caller
-from aiosd.models.ports import ModelQuery, ModelStore, Progress, Reads, Source, Summary, TensorDiffs, Vault
+from aiosd.models.ports import ModelQuery, ModelStore, Reads, Summary
 from aiosd.models.references import MAIN, Ref, parse_ref
+from aiosd.models.vault import Progress, Source, TensorDiffs, Vault
 from aiosd.models.version import Kind, Version, VersionState
 
 PAGE = 100

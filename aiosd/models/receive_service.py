@@ -14,9 +14,10 @@ from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, RefKind
 from aiosd.models.parcel import Opened, Parcel, chunks_of, opened
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Delivery, Examined, ModelChanges, Progress, Received, RefChange, Source, Stored, new_bytes
+from aiosd.models.ports import ModelChanges, RefChange
 from aiosd.models.references import MAIN
 from aiosd.models.service import ModelService, closing
+from aiosd.models.vault import Delivery, Examined, Progress, Received, Source, Stored, new_bytes
 from aiosd.models.version import Version, VersionState
 
 log = structlog.get_logger("models")

@@ -13,11 +13,11 @@ from aiosd.models.manifest import digest_of
 from aiosd.models.model import Model, Reference, RefKind
 from aiosd.models.parcel import MOST_VERSIONS, Parcel, Sent, chunks_of, packed, unpacked
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Progress, Source
 from aiosd.models.read_service import Found, ModelReader, check_usable
 from aiosd.models.receive_service import Landed, ModelReceiver
 from aiosd.models.references import MAIN, parse_ref
 from aiosd.models.service import closing
+from aiosd.models.vault import Progress, Source
 from aiosd.models.version import Kind, Version, VersionState
 
 MOST_ANCESTRY = 1000  # commits that come along to show what comes after what

@@ -17,9 +17,10 @@ from aiosd.models.layouts import completed
 from aiosd.models.manifest import Manifest, contents_of
 from aiosd.models.model import Model, ModelRole, Move, RefKind
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Lineages, ModelChanges, Progress, Received, RefChange, Registered, Source, Taken, Use, UseRole
+from aiosd.models.ports import Lineages, ModelChanges, RefChange, Registered, Use, UseRole
 from aiosd.models.read_service import ModelReader
 from aiosd.models.references import parse_inside
+from aiosd.models.vault import Progress, Received, Source, Taken
 from aiosd.models.version import Kind, Lineage, Version, VersionState
 
 Step = TypeVar("Step")

@@ -11,11 +11,12 @@ from aiosd.models.manifest import Chunk
 from aiosd.models.model import Model, ModelRole, Signature
 from aiosd.models.parcel import Parcel, Sent, chunks_of, is_digest, read_commit, read_manifest
 from aiosd.models.permits import Caller
-from aiosd.models.ports import ModelQuery, Progress
+from aiosd.models.ports import ModelQuery
 from aiosd.models.read_service import ModelReader
 from aiosd.models.receive_service import Landed, ModelReceiver
 from aiosd.models.transfer_ports import Piece
 from aiosd.models.upload_service import Uploads
+from aiosd.models.vault import Progress
 from aiosd.models.version import Kind
 
 MOST_RECORDS = 64 << 20  # bytes of a list of files, or of the commits that show what comes after what

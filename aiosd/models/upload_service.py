@@ -8,9 +8,9 @@ from aiosd.errors import FailedPrecondition, InvalidArgument, NotFound
 from aiosd.models.draft import Draft
 from aiosd.models.manifest import check_path
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Progress, Source
 from aiosd.models.service import ModelService, Registration
 from aiosd.models.transfer_ports import Piece, Stage
+from aiosd.models.vault import Progress, Source
 
 _UPLOAD = re.compile(r"[0-9a-f]{32}")
 

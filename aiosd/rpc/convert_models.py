@@ -15,11 +15,12 @@ from aiosd.models.manifest import FileEntry, check_path
 from aiosd.models.model import Move, Reference, RefKind, Signature
 from aiosd.models.move_service import Wish
 from aiosd.models.permits import role_named, visibility_named
-from aiosd.models.ports import ModelQuery, Progress, Source
+from aiosd.models.ports import ModelQuery
 from aiosd.models.read_service import ModelView, VersionView
 from aiosd.models.references import MAIN
 from aiosd.models.settings import ModelChange
 from aiosd.models.transfer_service import Arriving
+from aiosd.models.vault import Progress, Source
 from aiosd.models.version import Kind, Lineage, Schema, Tensor, Version
 from aiosd.rpc.fields import amount, few, needed, pairs, printable, seconds, text, texts
 from aiosd.rpc.limits import CHOICES, NAME, PATH, REASON, TEXT

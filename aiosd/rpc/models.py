@@ -12,12 +12,12 @@ from aiosd.models.history import strategy_of
 from aiosd.models.move_service import ModelMoves
 from aiosd.models.optimize_service import ModelOptimizer
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Progress
 from aiosd.models.read_service import MOST_A_PAGE, ModelReader
 from aiosd.models.safety_service import ModelSafety
 from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
 from aiosd.models.transfer_service import Transfers
+from aiosd.models.vault import Progress
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc import slices
 from aiosd.rpc.auth import caller, check_owner

@@ -13,7 +13,8 @@ from aiosd.errors import StorageCorrupt
 from aiosd.findings import Finding
 from aiosd.models import damage
 from aiosd.models.manifest import Manifest
-from aiosd.models.ports import ModelChanges, Stored
+from aiosd.models.ports import ModelChanges
+from aiosd.models.vault import Stored
 from aiosd.models.version import Version
 from aiosd.storage import chunks, model_questions, models, schema
 from aiosd.storage.blobs.coding import RAW, Coder

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from aiosd.errors import AlreadyExists, Conflict, InvalidArgument, StorageCorrupt
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.model import Model, ModelRole, Move, RefKind, Signature, Visibility
-from aiosd.models.ports import Holding, ModelChanges, ModelQuery, RefChange, Registered, Stored, Use, UseRole
+from aiosd.models.ports import Holding, ModelChanges, ModelQuery, RefChange, Registered, Use, UseRole
+from aiosd.models.vault import Stored
 from aiosd.models.version import Commit, Kind, Lineage, Schema, Tensor, Version, VersionState
 from aiosd.storage.journal import SqlJournal
 from aiosd.storage.models import SqlModels

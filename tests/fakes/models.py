@@ -11,7 +11,8 @@ from aiosd.models.findings import ScanFinding
 from aiosd.models.history import conflict
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, decode_manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, Signature
-from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, Progress, RefChange, Registered, Source, Stored, Summary, Swept, Taken, Use, UseRole
+from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, RefChange, Registered, Summary, Use, UseRole
+from aiosd.models.vault import Progress, Source, Stored, Swept, Taken
 from aiosd.models.version import Kind, Schema, Version, VersionState, decode_commit
 
 Named = tuple[Kind, str]

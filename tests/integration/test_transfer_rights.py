@@ -15,12 +15,12 @@ from aiosd.models.draft import Draft
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, digest_of
 from aiosd.models.model import ModelRole, Visibility
 from aiosd.models.permits import Caller
-from aiosd.models.ports import Source
 from aiosd.models.receive_service import Landed
 from aiosd.models.service import Registration
 from aiosd.models.settings import ModelChange
 from aiosd.models.transfer_ports import Piece
 from aiosd.models.transfer_service import Arriving, Transfers
+from aiosd.models.vault import Source
 from aiosd.models.version import Commit, Kind, VersionState
 from aiosd.storage.blobs.settings import BlobSettings
 from aiosd.storage.chunks import SqlChunks

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiosd.models.ports import Stored
+from aiosd.models.vault import Stored
 
 WHOLE, PACK = "whole", "pack"
 READ_ONLY, RUNNABLE = 0o444, 0o555

@@ -12,8 +12,9 @@ from aiosd.errors import AlreadyExists, Conflict, Denied, DiskFull, Exhausted, F
 from aiosd.models.draft import Draft
 from aiosd.models.model import ModelRole, RefKind, Visibility
 from aiosd.models.permits import Caller
-from aiosd.models.ports import ModelQuery, Progress
+from aiosd.models.ports import ModelQuery
 from aiosd.models.settings import ModelChange
+from aiosd.models.vault import Progress
 from aiosd.models.version import Kind, Lineage, VersionState
 from tests.fakes.model_world import ADA, BOB, EVE, ROOT, ModelWorld
 from tests.fakes.models import FakeModelStore
