@@ -13,7 +13,7 @@ from aiosd.errors import AlreadyExists, NotFound, StorageCorrupt
 from aiosd.findings import Finding
 from aiosd.host.directories import remove_tree
 from aiosd.keeper.examining import boundaries
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage import backup as database
 from aiosd.storage.blobs.copying import Copied, copy_places
 from aiosd.storage.blobs.cutting import Sizes, pieces_at, windows

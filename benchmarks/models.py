@@ -23,7 +23,7 @@ from blake3 import blake3
 
 from aiosd.keeper.vault import BlobVault
 from aiosd.models.manifest import Manifest
-from aiosd.models.vault import Source, Taken
+from aiosd.models.vault_ports import Source, Taken
 from aiosd.storage.blobs.settings import BlobSettings
 from aiosd.storage.chunks import SqlChunks
 from aiosd.storage.journal import SqlJournal

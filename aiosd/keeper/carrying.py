@@ -16,7 +16,7 @@ from aiosd.keeper.examining import boundaries, examine
 from aiosd.keeper.line import Line, identity_of
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
-from aiosd.models.vault import Examined, Received, Source, Stored
+from aiosd.models.vault_ports import Examined, Received, Source, Stored
 from aiosd.storage.blobs import bundle as files
 from aiosd.storage.blobs.coding import ENCRYPTED, RAW, WIDTHS, Coder
 from aiosd.storage.blobs.layout import PRIVATE, Layout, place_of_whole

@@ -17,7 +17,7 @@ from aiosd.models.formats.directory import tensor_names
 from aiosd.models.manifest import Manifest
 from aiosd.models.reading import Unreadable
 from aiosd.models.searching import kept_names
-from aiosd.models.vault import Examined
+from aiosd.models.vault_ports import Examined
 
 _NOBODY = 65534
 MOST_CHANGES = 5000  # of tensors, in one answer

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from aiosd.host.identities import Identity, look_up
 from aiosd.jobs.job import Owner
 from aiosd.keeper import words
-from aiosd.models.vault import Source, Stored
+from aiosd.models.vault_ports import Source, Stored
 
 _SAID_S = 0.2  # between two reports of progress
 _ASKED_AT_ONCE = 2000

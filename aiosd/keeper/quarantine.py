@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage.blobs.layout import Layout
 
 

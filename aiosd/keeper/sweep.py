@@ -9,7 +9,7 @@ from itertools import groupby
 
 from aiosd.errors import AiosError, DiskFull, StorageCorrupt
 from aiosd.keeper.leases import Leases
-from aiosd.models.vault import ChunkIndex, Stored, Swept
+from aiosd.models.vault_ports import ChunkIndex, Stored, Swept
 from aiosd.storage.blobs.layout import Layout
 from aiosd.storage.blobs.sweeping import Marks, Verdict, age_s, judge
 

@@ -17,7 +17,7 @@ from aiosd.host.sources import HubTree, Tree
 from aiosd.models import modelpack
 from aiosd.models.layouts import README, Form, read_card
 from aiosd.models.manifest import MOST_NAME, MOST_PATH
-from aiosd.models.vault import Said, Source
+from aiosd.models.vault_ports import Said, Source
 from aiosd.storage.blobs import disk
 
 _BLOB = re.compile(r"(?:\./)?(oci-layout|index\.json|blobs/sha256/[0-9a-f]{64})")

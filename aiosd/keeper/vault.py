@@ -13,9 +13,9 @@ from msgspec import structs
 
 from aiosd import logs
 from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
-from aiosd.host.bywork import Work, working
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
+from aiosd.keeper.children import Children
 from aiosd.keeper.handing import each, some
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
@@ -25,7 +25,7 @@ from aiosd.models.findings import ScanFinding
 from aiosd.models.layouts import Form
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
-from aiosd.models.vault import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
+from aiosd.models.vault_ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
 from aiosd.models.version import Version
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, is_whole, size_of
@@ -36,9 +36,7 @@ from aiosd.storage.blobs.verifying import to_read
 
 log = logs.logger("aiosd.keeper")
 
-Feed = AsyncIterator[tuple[str, bytes]]
 
-_WORKER = "aiosd.keeper.worker"
 _QUICK_FILES = 200  # so many links are made in a thread of the daemon
 _PERMILLE = 1000
 _TOGETHER = 2000  # chunks in one question
@@ -62,10 +60,12 @@ class BlobVault:
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _looked_at: Collection[str] = ()
     _under_way: set[str] = field(default_factory=set)
+    _children: Children = field(init=False)
 
     def __post_init__(self) -> None:
         self.layout = Layout(Path(self.settings.directory))
         self._slots = asyncio.Semaphore(self.settings.at_once)
+        self._children = Children(self.index, self.gate)
 
     def start(self, *, passable: bool) -> None:
         """Make the directories; remove what registrations that were cut off have left. Blocks. Raises StorageUnwritable, ConfigError (of the key)."""
@@ -89,7 +89,7 @@ class BlobVault:
         async with self._scratch() as name, self._slots:
             with self.leases.held() as lease:
                 batches: list[words.Batch] = []
-                async with self._work(words.Take(self.settings, source, name, base), lease) as said:
+                async with self._children.work(words.Take(self.settings, source, name, base), lease) as said:
                     async for word in said:
                         if isinstance(word, words.Batch):
                             batches.append(word)
@@ -109,7 +109,7 @@ class BlobVault:
                 self.settings, name, source, list(delivery.manifests), list(delivery.examined), set(delivery.had), list(delivery.parts), delivery.head
             )
             with self.leases.held() as lease:
-                async with self._work(request, lease, delivery.feed) as said:
+                async with self._children.work(request, lease, delivery.feed) as said:
                     async for word in said:
                         if isinstance(word, words.Got):
                             lease.add({one.digest for one in word.received.chunks})
@@ -122,7 +122,7 @@ class BlobVault:
 
     async def head(self, source: Source) -> bytes:
         with self.leases.held() as lease:
-            async with self._work(words.Peek(self.settings, source), lease) as said:
+            async with self._children.work(words.Peek(self.settings, source), lease) as said:
                 async for word in said:
                     if isinstance(word, words.Head):
                         return word.data
@@ -141,7 +141,7 @@ class BlobVault:
     async def bundle(self, to: Source, head: bytes, manifests: Sequence[Manifest], had: Collection[str], *, replace: bool) -> AsyncIterator[Progress | str]:
         async with self._slots:
             with self.leases.held() as lease:
-                async with self._work(words.Bundle(self.settings, to, head, list(manifests), set(had), replace), lease) as said:
+                async with self._children.work(words.Bundle(self.settings, to, head, list(manifests), set(had), replace), lease) as said:
                     async for word in said:
                         yield word.path if isinstance(word, words.Gave) else _progress(word)
 
@@ -149,7 +149,7 @@ class BlobVault:
         request = words.Lay(self.settings, to, Form(to.form), manifest, version.commit, version.model, tag, replace)
         async with self._slots:
             with self.leases.held() as lease:
-                async with self._work(request, lease) as said:
+                async with self._children.work(request, lease) as said:
                     async for word in said:
                         yield word.path if isinstance(word, words.Gave) else _progress(word)
 
@@ -162,7 +162,7 @@ class BlobVault:
                         yield path
                         return
                 await stack.enter_async_context(self._slots)
-                async with self._work(words.Give(self.settings, manifest, to, self._pinned()), lease) as said:
+                async with self._children.work(words.Give(self.settings, manifest, to, self._pinned()), lease) as said:
                     async for word in said:
                         yield word.path if isinstance(word, words.Gave) else _progress(word)
 
@@ -171,7 +171,7 @@ class BlobVault:
         if not 0 <= offset <= entry.size:
             raise InvalidArgument(f"'{file}' has {entry.size} bytes, and none at {offset}", file=file, size=entry.size)
         with self.leases.held() as lease:
-            known = await self._stored({entry.digest, *(chunk.digest for chunk in entry.chunks)}, lease)
+            known = await self._children.stored({entry.digest, *(chunk.digest for chunk in entry.chunks)}, lease)
             reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
             try:
                 begin, pieces = _from(entry, offset, reader)
@@ -186,7 +186,7 @@ class BlobVault:
         """Implements TensorDiffs: both are read by a process with limits."""
         async with self._laid_out(a, b) as (before, after):
             with self.leases.held() as lease:
-                async with self._work(words.Compare(self.settings, before, after), lease) as said:
+                async with self._children.work(words.Compare(self.settings, before, after), lease) as said:
                     async for word in said:
                         if isinstance(word, words.Compared):
                             return word.found
@@ -215,7 +215,7 @@ class BlobVault:
 
     async def chunks(self, wanted: Sequence[tuple[Chunk, int]]) -> AsyncIterator[tuple[Chunk, int, bytes]]:
         with self.leases.held() as lease:
-            known = await self._stored({chunk.digest for chunk, _ in wanted}, lease)
+            known = await self._children.stored({chunk.digest for chunk, _ in wanted}, lease)
             reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
             try:
                 pieces = each(wanted, reader)
@@ -282,11 +282,11 @@ class BlobVault:
         missing, damaged = set[str](), dict[str, str]()
         async with self._slots:
             with self.leases.held() as lease:
-                known = await self._stored(digests, lease)
+                known = await self._children.stored(digests, lease)
                 missing = set(digests) - known.keys()
                 rows = sorted((known[digest] for digest in set(digests) & known.keys()), key=lambda one: (one.place, one.offset))
                 bases = [one for digest, one in known.items() if digest not in digests]
-                async with self._work(words.Verify(self.settings, rows, bases), lease) as said:
+                async with self._children.work(words.Verify(self.settings, rows, bases), lease) as said:
                     async for word in said:
                         if isinstance(word, words.Verified):
                             damaged.update(word.damaged)
@@ -332,7 +332,7 @@ class BlobVault:
         parts = {one.digest: one for one in (await self.index.within(wholes) if wholes else ()) if not is_whole(one)}
         if not parts:
             return {}, {}
-        async with self._work(words.Verify(self.settings, list(parts.values()), []), lease) as said:
+        async with self._children.work(words.Verify(self.settings, list(parts.values()), []), lease) as said:
             async for word in said:
                 if isinstance(word, words.Verified):
                     return dict(word.damaged), parts
@@ -342,10 +342,10 @@ class BlobVault:
         """Where it stands already, or links are all there is to do."""
         if len(manifest.files) > _QUICK_FILES:
             return None
-        known = await self._stored({entry.digest for entry in manifest.files}, lease)
+        known = await self._children.stored({entry.digest for entry in manifest.files}, lease)
         asked = Asked(to.uid, to.gid, to.uid == os.geteuid() or os.geteuid() != 0)
         reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
-        giver = Giver(self.layout, reader, self.settings.cache_bytes, remove_tree, frozenset(self.pinned()))
+        giver = Giver(self.layout, reader, self.settings.cache_bytes, remove_tree, self._pinned())
         standing = await asyncio.to_thread(giver.standing, manifest, asked)
         if standing is not None:
             return standing
@@ -356,45 +356,11 @@ class BlobVault:
     async def _rewrite(self, rows: Sequence[Stored]) -> Sequence[Stored]:
         async with self._scratch() as name, self._slots:
             with self.leases.held() as lease:
-                async with self._work(words.Rewrite(self.settings, name, list(rows)), lease) as said:
+                async with self._children.work(words.Rewrite(self.settings, name, list(rows)), lease) as said:
                     async for word in said:
                         if isinstance(word, words.Rewrote):
                             return word.moved
         raise RuntimeError("a child has written a pack anew, and not said where")
-
-    @asynccontextmanager
-    async def _work(self, request: words.Request, lease: Lease, feed: Feed | None = None) -> AsyncIterator[AsyncIterator[words.Said]]:
-        """What a child says that does this; it is gone at the end of the block. `feed`: what it asks for piece by piece."""
-        async with working(_WORKER, patient=isinstance(request, words.Verify | words.Rewrite)) as work:
-            await work.send(words.encode(request))
-            async with aclosing(self._heard(work, lease, feed)) as said:
-                yield said
-
-    async def _heard(self, work: Work, lease: Lease, feed: Feed | None) -> AsyncGenerator[words.Said, None]:
-        """Without its questions, which are answered. Raises the error that it says."""
-        async with aclosing(work.frames()) as frames:
-            async for frame in frames:
-                word = words.decode_said(frame)
-                if isinstance(word, words.Failed):
-                    raise words.error_of(word)
-                if isinstance(word, words.Ask):
-                    await self._answer(work, word, lease)
-                elif isinstance(word, words.More):
-                    assert feed is not None
-                    piece = await anext(feed, None)
-                    await work.send(words.encode(words.Piece(*(piece or ("", b"")))))
-                else:
-                    yield word
-
-    async def _answer(self, work: Work, word: words.Ask, lease: Lease) -> None:
-        await work.send(words.encode(words.Answer(list((await self._stored(word.digests, lease)).values()))))
-
-    async def _stored(self, digests: Collection[str], lease: Lease) -> Mapping[str, Stored]:
-        async with self.gate:
-            lease.add(digests)
-            known = await self.index.stored(digests)
-            lease.add(known.keys())
-        return known
 
     @asynccontextmanager
     async def _scratch(self) -> AsyncIterator[str]:

@@ -10,7 +10,7 @@ from aiosd.errors import AiosError
 from aiosd.models.diff import TensorDiff
 from aiosd.models.layouts import Form
 from aiosd.models.manifest import FileEntry, Manifest
-from aiosd.models.vault import Part, Received, Source, Stored, Taken
+from aiosd.models.vault_ports import Part, Received, Source, Stored, Taken
 from aiosd.models.version import Commit
 from aiosd.storage.blobs.settings import BlobSettings
 

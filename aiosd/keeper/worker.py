@@ -16,7 +16,7 @@ from aiosd.keeper.examining import boundaries, differences, examine
 from aiosd.keeper.line import Line, identity_of
 from aiosd.keeper.unpacking import unpacked
 from aiosd.models.manifest import Manifest
-from aiosd.models.vault import Taken
+from aiosd.models.vault_ports import Taken
 from aiosd.storage.blobs.disk import explained
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import PRIVATE, Layout

@@ -17,7 +17,7 @@ from aiosd.models.model import Model
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Holding, ModelChanges, ModelQuery, ModelStore, Pin, Pins
 from aiosd.models.read_service import ModelReader
-from aiosd.models.vault import Progress, Vault
+from aiosd.models.vault_ports import Progress, Vault
 from aiosd.models.version import Kind, Version, VersionState
 
 GRACE_S = 14 * 86_400.0  # what is younger is not swept

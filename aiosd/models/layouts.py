@@ -8,7 +8,7 @@ from typing import Any
 
 from aiosd.errors import InvalidArgument
 from aiosd.models.draft import MOST_CARD, MOST_LABELS, MOST_METRICS, Draft
-from aiosd.models.vault import Said
+from aiosd.models.vault_ports import Said
 from aiosd.models.version import Commit
 
 README = "README.md"

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from aiosd.errors import InvalidArgument
-from aiosd.models.vault import Said
+from aiosd.models.vault_ports import Said
 from aiosd.models.version import Commit
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from aiosd.models.draft import Draft
 from aiosd.models.history import SHORT
 from aiosd.models.manifest import DIGEST_LETTERS, Chunk, FileEntry, Manifest, decode_manifest, digest_of, path_problem
 from aiosd.models.model import Signature
-from aiosd.models.vault import Part
+from aiosd.models.vault_ports import Part
 from aiosd.models.version import Commit, Kind, decode_commit
 
 MOST_VERSIONS = 10_000  # in one parcel

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from aiosd.access.principal import Principal
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, Signature
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.models.version import Kind, Lineage, Version, VersionState
 
 

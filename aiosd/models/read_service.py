@@ -14,7 +14,7 @@ from aiosd.models.model import Model, ModelRole, Move, Reference, RefKind, Signa
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelQuery, ModelStore, Reads, Summary
 from aiosd.models.references import MAIN, Ref, parse_ref
-from aiosd.models.vault import Progress, Source, TensorDiffs, Vault
+from aiosd.models.vault_ports import Progress, Source, TensorDiffs, Vault
 from aiosd.models.version import Kind, Version, VersionState
 
 PAGE = 100

@@ -17,7 +17,7 @@ from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelChanges, RefChange
 from aiosd.models.references import MAIN
 from aiosd.models.service import ModelService, closing
-from aiosd.models.vault import Delivery, Examined, Progress, Received, Source, Stored, new_bytes
+from aiosd.models.vault_ports import Delivery, Examined, Progress, Received, Source, Stored, new_bytes
 from aiosd.models.version import Version, VersionState
 
 log = structlog.get_logger("models")

@@ -17,7 +17,7 @@ from aiosd.models.read_service import Found, ModelReader, check_usable
 from aiosd.models.receive_service import Landed, ModelReceiver
 from aiosd.models.references import MAIN, parse_ref
 from aiosd.models.service import closing
-from aiosd.models.vault import Progress, Source
+from aiosd.models.vault_ports import Progress, Source
 from aiosd.models.version import Kind, Version, VersionState
 
 MOST_ANCESTRY = 1000  # commits that come along to show what comes after what

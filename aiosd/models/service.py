@@ -20,7 +20,7 @@ from aiosd.models.permits import Caller
 from aiosd.models.ports import Lineages, ModelChanges, RefChange, Registered, Use, UseRole
 from aiosd.models.read_service import ModelReader
 from aiosd.models.references import parse_inside
-from aiosd.models.vault import Progress, Received, Source, Taken
+from aiosd.models.vault_ports import Progress, Received, Source, Taken
 from aiosd.models.version import Kind, Lineage, Version, VersionState
 
 Step = TypeVar("Step")

@@ -16,7 +16,7 @@ from aiosd.models.read_service import ModelReader
 from aiosd.models.receive_service import Landed, ModelReceiver
 from aiosd.models.transfer_ports import Piece
 from aiosd.models.upload_service import Uploads
-from aiosd.models.vault import Progress
+from aiosd.models.vault_ports import Progress
 from aiosd.models.version import Kind
 
 MOST_RECORDS = 64 << 20  # bytes of a list of files, or of the commits that show what comes after what

@@ -10,7 +10,7 @@ from aiosd.models.manifest import check_path
 from aiosd.models.permits import Caller
 from aiosd.models.service import ModelService, Registration
 from aiosd.models.transfer_ports import Piece, Stage
-from aiosd.models.vault import Progress, Source
+from aiosd.models.vault_ports import Progress, Source
 
 _UPLOAD = re.compile(r"[0-9a-f]{32}")
 

@@ -20,7 +20,7 @@ from aiosd.models.read_service import ModelView, VersionView
 from aiosd.models.references import MAIN
 from aiosd.models.settings import ModelChange
 from aiosd.models.transfer_service import Arriving
-from aiosd.models.vault import Progress, Source
+from aiosd.models.vault_ports import Progress, Source
 from aiosd.models.version import Kind, Lineage, Schema, Tensor, Version
 from aiosd.rpc.fields import amount, few, needed, pairs, printable, seconds, text, texts
 from aiosd.rpc.limits import CHOICES, NAME, PATH, REASON, TEXT

@@ -17,7 +17,7 @@ from aiosd.models.safety_service import ModelSafety
 from aiosd.models.send_service import ModelSender
 from aiosd.models.service import ModelService
 from aiosd.models.transfer_service import Transfers
-from aiosd.models.vault import Progress
+from aiosd.models.vault_ports import Progress
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc import slices
 from aiosd.rpc.auth import caller, check_owner

@@ -8,7 +8,7 @@ from aios.v1 import models_pb2 as pb
 from aios.v1.models_pb2_grpc import ModelsServicer as Wire
 from aiosd.models.layouts import form_named
 from aiosd.models.send_service import Export, Import
-from aiosd.models.vault import Progress
+from aiosd.models.vault_ports import Progress
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc.context import Context
 from aiosd.rpc.fields import needed, text, texts

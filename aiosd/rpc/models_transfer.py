@@ -9,7 +9,7 @@ from aios.v1 import models_pb2 as pb
 from aios.v1.models_pb2_grpc import ModelsServicer as Wire
 from aiosd.errors import InvalidArgument
 from aiosd.models.transfer_ports import Piece
-from aiosd.models.vault import Progress
+from aiosd.models.vault_ports import Progress
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc.auth import current
 from aiosd.rpc.context import Context

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import create_engine
 
 from aiosd.errors import FailedPrecondition
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage import chunks, database, sqlite
 from aiosd.storage.failures import corrupt, explained
 

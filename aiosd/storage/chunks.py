@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from sqlalchemy import Connection, Insert, RowMapping, and_, bindparam, delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage import schema
 
 _AT_ONCE = 500  # values in one statement, rows in one execution

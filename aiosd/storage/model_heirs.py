@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from aiosd.errors import StorageCorrupt
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.models.version import Kind
 from aiosd.storage import chunks, model_rows, schema
 

@@ -14,7 +14,7 @@ from aiosd.findings import Finding
 from aiosd.models import damage
 from aiosd.models.manifest import Manifest
 from aiosd.models.ports import ModelChanges
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.models.version import Version
 from aiosd.storage import chunks, model_questions, models, schema
 from aiosd.storage.blobs.coding import RAW, Coder

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage.chunks import SqlChunks
 from aiosd.storage.journal import SqlJournal
 from tests import postgres

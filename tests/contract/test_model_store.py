@@ -13,7 +13,7 @@ from aiosd.errors import AlreadyExists, Conflict, InvalidArgument, StorageCorrup
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.model import Model, ModelRole, Move, RefKind, Signature, Visibility
 from aiosd.models.ports import Holding, ModelChanges, ModelQuery, RefChange, Registered, Use, UseRole
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.models.version import Commit, Kind, Lineage, Schema, Tensor, Version, VersionState
 from aiosd.storage.journal import SqlJournal
 from aiosd.storage.models import SqlModels

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 
 
 class FakeChunks:

@@ -12,7 +12,7 @@ from aiosd.models.history import conflict
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, decode_manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, RefChange, Registered, Summary, Use, UseRole
-from aiosd.models.vault import Progress, Source, Stored, Swept, Taken
+from aiosd.models.vault_ports import Progress, Source, Stored, Swept, Taken
 from aiosd.models.version import Kind, Schema, Version, VersionState, decode_commit
 
 Named = tuple[Kind, str]

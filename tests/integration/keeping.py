@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from aiosd.keeper.vault import BlobVault
 from aiosd.models.manifest import Manifest
-from aiosd.models.vault import Source, Taken
+from aiosd.models.vault_ports import Source, Taken
 from aiosd.storage.blobs.settings import BlobSettings
 from tests.fakes.chunks import FakeChunks
 

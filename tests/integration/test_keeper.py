@@ -10,7 +10,7 @@ import pytest
 
 from aiosd.errors import AlreadyExists, ConfigError, DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from aiosd.models.manifest import Manifest, digest_of
-from aiosd.models.vault import Taken
+from aiosd.models.vault_ports import Taken
 from aiosd.storage.blobs.layout import STAMP_NS
 from tests.e2e.daemon import LONG
 from tests.integration.keeping import MIB, World, opened, safetensors, stored_bytes

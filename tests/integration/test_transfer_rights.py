@@ -20,7 +20,7 @@ from aiosd.models.service import Registration
 from aiosd.models.settings import ModelChange
 from aiosd.models.transfer_ports import Piece
 from aiosd.models.transfer_service import Arriving, Transfers
-from aiosd.models.vault import Source
+from aiosd.models.vault_ports import Source
 from aiosd.models.version import Commit, Kind, VersionState
 from aiosd.storage.blobs.settings import BlobSettings
 from aiosd.storage.chunks import SqlChunks

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 
 WHOLE, PACK = "whole", "pack"
 READ_ONLY, RUNNABLE = 0o444, 0o555

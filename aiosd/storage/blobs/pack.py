@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aiosd.errors import StorageCorrupt
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage.blobs.coding import DELTA, ENCRYPTED, RAW, ZSTD
 from aiosd.storage.blobs.disk import start_writing, write_all
 

@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from aiosd.errors import AiosError
 from aiosd.models.manifest import FileEntry, Manifest
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage.blobs.cutting import pieces_at
 from aiosd.storage.blobs.layout import is_whole
 from aiosd.storage.blobs.reading import Lookup, Reader

@@ -9,7 +9,7 @@ from blake3 import blake3
 
 from aiosd.errors import DataLoss, StorageCorrupt
 from aiosd.models.manifest import Chunk, FileEntry
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage.blobs.coding import RAW, Coder
 from aiosd.storage.blobs.layout import WHOLE, Layout
 

@@ -11,7 +11,7 @@ from blake3 import blake3
 from aiosd.errors import FailedPrecondition, InvalidArgument
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
-from aiosd.models.vault import Part, Stored
+from aiosd.models.vault_ports import Part, Stored
 from aiosd.storage.blobs import disk
 from aiosd.storage.blobs.coding import DELTA, RAW
 from aiosd.storage.blobs.cutting import pieces_at, windows

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage.blobs.layout import PACK, WHOLE, Layout, place_of_pack, place_of_whole, settle
 from aiosd.storage.blobs.pack import OVERHEAD, PackWriter, record_at
 from aiosd.storage.blobs.reading import damaged

@@ -16,7 +16,7 @@ from blake3 import blake3
 from msgspec import structs
 
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage.blobs import disk
 from aiosd.storage.blobs.coding import RAW
 from aiosd.storage.blobs.cutting import Boundaries, blocks, joined, pieces_at, read_exactly, windows

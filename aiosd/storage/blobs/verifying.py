@@ -5,7 +5,7 @@ from typing import Protocol
 
 from aiosd.errors import DataLoss
 from aiosd.models.manifest import Chunk, FileEntry
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage.blobs.coding import Coder
 from aiosd.storage.blobs.layout import Layout, is_whole
 from aiosd.storage.blobs.reading import Reader

@@ -4,7 +4,7 @@ import pytest
 
 from aiosd.keeper import words
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
-from aiosd.models.vault import Stored, Taken
+from aiosd.models.vault_ports import Stored, Taken
 from aiosd.models.version import Schema
 
 MOST_BYTES = 1 << 20

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from aiosd.errors import InvalidArgument
 from aiosd.models.draft import Draft
 from aiosd.models.layouts import Form, completed, form_named, read_card, written_card
-from aiosd.models.vault import Said
+from aiosd.models.vault_ports import Said
 from aiosd.models.version import Commit, Kind
 
 CARD = """---

@@ -14,7 +14,7 @@ from aiosd.models.model import ModelRole, RefKind, Visibility
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelQuery
 from aiosd.models.settings import ModelChange
-from aiosd.models.vault import Progress
+from aiosd.models.vault_ports import Progress
 from aiosd.models.version import Kind, Lineage, VersionState
 from tests.fakes.model_world import ADA, BOB, EVE, ROOT, ModelWorld
 from tests.fakes.models import FakeModelStore

@@ -14,7 +14,7 @@ from aiosd.errors import FailedPrecondition, InvalidArgument
 from aiosd.keeper import carrying, words
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, digest_of
 from aiosd.models.parcel import Parcel, Sent, opened, packed, unpacked
-from aiosd.models.vault import Source, Stored
+from aiosd.models.vault_ports import Source, Stored
 from aiosd.models.version import Commit, Kind
 from aiosd.storage.blobs import bundle
 from aiosd.storage.blobs.coding import Coder

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aiosd.errors import DataLoss
-from aiosd.models.vault import Stored
+from aiosd.models.vault_ports import Stored
 from aiosd.storage.blobs.layout import Layout
 from aiosd.storage.blobs.pack import OVERHEAD, PackWriter
 from aiosd.storage.blobs.sweeping import Marks, judge, rewrite
