@@ -15,6 +15,7 @@ from aiosd.models.version import Kind, VersionState
 from aiosd.storage.blobs import bundle
 from tests.integration.carrying import ME, MIB, Side, between, some_files
 from tests.integration.keeping import safetensors
+from tests.unit.storage.blobs.test_bundle import taken
 
 
 def test_a_bundle_brings_the_same_version(tmp_path: Path) -> None:
@@ -206,9 +207,11 @@ def test_a_bundle_that_is_damaged_or_made_to_do_harm_is_refused(tmp_path: Path) 
             "names one that did not come|is not written|no digest": rewritten(foreign) + body + end,
         }
         for why, data in wrong.items():
-            bad.write_bytes(data)
             with pytest.raises(InvalidArgument, match=why):
-                await there.import_(bad)
+                taken(data)
+        bad.write_bytes(wrong["are not those"])
+        with pytest.raises(InvalidArgument, match="are not those"):
+            await there.import_(bad)
         bad.unlink()
         with pytest.raises(NotFound):
             await there.import_(bad)

@@ -14,6 +14,9 @@ import pytest
 import yaml
 
 from aiosd.errors import AlreadyExists, InvalidArgument, NotFound
+from aiosd.keeper.unpacking import unpacked
+from aiosd.models.layouts import Form
+from aiosd.models.ports import Source
 from aiosd.models.version import Kind
 from tests.integration.carrying import Side, between, some_files
 
@@ -264,14 +267,24 @@ def test_a_layout_that_is_damaged_or_made_to_do_harm_is_refused(tmp_path: Path) 
         ("larger than it is", cut),
     ]
 
+    def take(path: Path) -> None:
+        """As a child does."""
+        scratch = tmp_path / f"scratch{next(number)}"
+        scratch.mkdir()
+        with unpacked(Source(str(path), os.getuid(), os.getgid(), "me", Form.OCI), None, scratch):
+            pytest.fail(f"{path} was taken")
+
+    for why, path in wrong:
+        with pytest.raises(InvalidArgument, match=why):
+            take(path)
+    with pytest.raises(NotFound, match="there is no 'blobs/sha256"):
+        take(gone.finish())
+    with pytest.raises(NotFound, match="oci-layout"):
+        take(tmp_path)
+
     async def story(here: Side, there: Side) -> None:
-        for why, path in wrong:
-            with pytest.raises(InvalidArgument, match=why):
-                await here.import_(path, form="oci", model="digits")
-        with pytest.raises(NotFound, match="there is no 'blobs/sha256"):
-            await here.import_(gone.finish(), form="oci", model="digits")
-        with pytest.raises(NotFound, match="oci-layout"):
-            await here.import_(tmp_path, form="oci", model="digits")
+        with pytest.raises(InvalidArgument, match="not what its digest says"):
+            await here.import_(flipped.root, form="oci", model="digits")
         assert not await here.places()
         assert not list(here.vault.layout.incoming.iterdir())
         assert await here.store.model(Kind.MODEL, "digits") is None
