@@ -311,7 +311,9 @@ class ModelsConfig(Section, frozen=True, kw_only=True):
     upload_bytes: Annotated[int, whole("what one user may have on its way here, uploaded or pushed and not yet registered; bytes", 0, EXABYTE)] = 100 << 30
     upload_keep_s: Annotated[float, seconds("how long it stays when nobody goes on with it; seconds")] = 24 * 3600.0
     gc_grace_s: Annotated[float, seconds("what nobody needs stays for so long, and so does a checkout that nobody asks for; seconds")] = 14 * 24 * 3600.0
-    gc_every_s: Annotated[float, seconds("what nothing keeps is removed by itself once in so long; 0: only when `aiosctl model gc` is called")] = 24 * 3600.0
+    gc_every_s: Annotated[float, seconds("what nothing keeps is removed by itself once in so many seconds; 0: only when `aiosctl model gc` is called")] = (
+        24 * 3600.0
+    )
     scrub_days: Annotated[float, number("all that is stored is read back and compared once in so many days, little by little; 0: never", 0, 10_000)] = 30.0
 
 

@@ -1,11 +1,11 @@
 """What is alive and what is not: marks never forget, and a place is judged by what lies in it."""
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from aiosd.errors import DataLoss
 from aiosd.models.vault_ports import Stored
