@@ -245,10 +245,13 @@ class Reserved(RuleBasedStateMachine):
         except AiosError:
             reply = self.world.do()
             reply = None
+        self.note()
+        return reply
+
+    def note(self) -> None:
         for one in self.world.engine.state.jobs.values():
             if one.run is not None:
                 self.began.setdefault(one.run_key, self.world.engine.state.next_reservation)
-        return reply
 
     @rule(
         owner=st.sampled_from([ALICE, BOB, CAROL]),
@@ -342,6 +345,8 @@ class Reserved(RuleBasedStateMachine):
     @invariant()
     def nothing_that_could_start_was_left_waiting(self) -> None:
         if hasattr(self, "world"):
+            self.world.settle()
+            self.note()
             engine = self.world.engine
             engine.state.dirty = True
             engine.dispatch(self.world.now)
