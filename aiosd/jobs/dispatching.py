@@ -41,8 +41,15 @@ def _start_what_can(state: State, now: Instant) -> None:
         kept = any(wait.kind is not WaitKind.RESOURCES for wait in plan.waits.values())
         limiting.look_again(state, plan.waits if kept else {}, now)  # looks at them all, and there may be a thousand
         preempting.look_again(state, now)
-        state.order_check_at_s = now.steady_s + ORDER_CHECK_S if kept and plan.starts else None
+        follows = plan.starts and (kept or (plan.waits and _room_may_be_made(state)))
+        state.order_check_at_s = now.steady_s + ORDER_CHECK_S if follows else None
         state.dirty = (plan.more and bool(plan.starts)) or at_once
+
+
+def _room_may_be_made(state: State) -> bool:
+    """Whether anybody may take the place of a run: then who is first matters for those, too, who do not fit."""
+    asked_for = any(queue.preempts for queue in state.queues.values()) or any(qos.preempts for qos in state.settings.scheduling.qos.values())
+    return asked_for or any(state.jobs[job_id].spec.preemptible for job_id in state.shares)
 
 
 def check(state: State, now: Instant) -> None:

@@ -1,6 +1,6 @@
 """The engine looks again by itself where what it started may have changed who goes first."""
 
-from aiosd.jobs.actions import SetPolicy
+from aiosd.jobs.actions import QueueChange, SetPolicy, SetQueue
 from aiosd.jobs.dispatching import ORDER_CHECK_S
 from aiosd.jobs.draft import RequestDraft
 from aiosd.jobs.job import Job, Owner
@@ -10,8 +10,8 @@ from tests.unit.jobs.world import ALICE, BOB, World, draft, machine
 CAROL = Owner(1002, 1002, "carol")
 
 
-def submit(world: World, owner: Owner, cpus: int, limit_s: float = 0.0) -> Job:
-    (job,) = world.submit(draft("a", request=RequestDraft(1000 * cpus), time_limit_s=limit_s, grace_s=0.0), owner=owner)
+def submit(world: World, owner: Owner, cpus: int, limit_s: float = 0.0, **fields: object) -> Job:
+    (job,) = world.submit(draft("a", request=RequestDraft(1000 * cpus), time_limit_s=limit_s, grace_s=0.0, **fields), owner=owner)
     return job
 
 
@@ -44,6 +44,20 @@ def test_fair_counts_who_passed_by_its_own_job_and_then_others_go_first() -> Non
     assert begun(world) == [1, 4]
     world.wait(ORDER_CHECK_S)
     assert begun(world) == [1, 4, bobs.id.number], "alice has more than bob"
+
+
+def test_who_is_first_then_may_take_the_place_of_what_started() -> None:
+    world = World(inventory=machine(1))
+    world.do(SetPolicy("priority"))
+    world.do(SetQueue("high", QueueChange(preempts=("default",))))
+    first = submit(world, CAROL, 1)
+    started = submit(world, ALICE, 1, priority=2, preemptible=True)
+    submit(world, ALICE, 1)
+    bobs = submit(world, BOB, 1, queue="high")
+    world.finish(first.id)
+    assert begun(world) == [1, 2] and not world.signals, "another of alice's is ahead of bob's"
+    world.wait(ORDER_CHECK_S)
+    assert world.engine.state.jobs[started.id].made_room_for == bobs.id
 
 
 def test_what_starts_nobody_is_not_looked_at_again() -> None:
