@@ -11,7 +11,9 @@ from aiosd.jobs.job import Run
 from aiosd.jobs.placing import place
 from aiosd.jobs.staging import open_line, recall, stage
 from aiosd.jobs.state import State
-from aiosd.scheduling.policy import Snapshot, Start
+from aiosd.scheduling.policy import Snapshot, Start, WaitKind
+
+ORDER_CHECK_S = 1.0  # in between others may start or end, and each makes a pass anyway
 
 
 def dispatch(state: State, now: Instant) -> None:
@@ -36,9 +38,30 @@ def _start_what_can(state: State, now: Instant) -> None:
         at_once = preempting.carry_out(state, plan, now)
         state.waits, state.planned = plan.waits, {planned.job_id: planned for planned in plan.reservations}
         state.passes, state.starts = state.passes + 1, state.starts + len(plan.starts)
-        limiting.look_again(state, plan.waits, now)
+        kept = any(wait.kind is not WaitKind.RESOURCES for wait in plan.waits.values())
+        limiting.look_again(state, plan.waits if kept else {}, now)  # looks at them all, and there may be a thousand
         preempting.look_again(state, now)
+        follows = plan.starts and (kept or (plan.waits and _room_may_be_made(state)))
+        state.order_check_at_s = now.steady_s + ORDER_CHECK_S if follows else None
         state.dirty = (plan.more and bool(plan.starts)) or at_once
+
+
+def _room_may_be_made(state: State) -> bool:
+    """Whether anybody may take the place of a run: then who is first matters for those, too, who do not fit."""
+    asked_for = any(queue.preempts for queue in state.queues.values()) or any(qos.preempts for qos in state.settings.scheduling.qos.values())
+    return asked_for or any(state.jobs[job_id].spec.preemptible for job_id in state.shares)
+
+
+def check(state: State, now: Instant) -> None:
+    """Whether it is time to look again: the last pass started somebody, kept somebody else, and nothing has happened since.
+
+    Who starts is charged for it, so somebody may be first now who was kept behind another, or by what a limit withholds for another.
+    A second pass at once would cost as much as the first, after nearly every start.
+    """
+    due_s = state.order_check_at_s
+    if due_s is not None and now.steady_s >= due_s:
+        state.order_check_at_s = None
+        state.dirty = True
 
 
 def look(state: State, now: Instant) -> Snapshot:

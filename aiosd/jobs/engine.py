@@ -155,6 +155,7 @@ class Engine:
         reserving.expire(self.state, now)
         guarding.check(self.state, now)
         preempting.check(self.state, now)
+        dispatching.check(self.state, now)
         dispatching.dispatch(self.state, now)
         if now.steady_s - self._ledger_saved_s >= LEDGER_PERIOD_S and self.state.actions:
             self._ledger_saved_s = now.steady_s
@@ -178,7 +179,7 @@ class Engine:
     def _checks_at_s(self) -> tuple[float | None, ...]:
         state = self.state
         tried_again_s = state.fault.retry_at_s if state.standing_in and state.fault is not None else None
-        return state.staging.check_at_s, state.holdings.check_at_s, state.preempt_check_at_s, tried_again_s
+        return state.staging.check_at_s, state.holdings.check_at_s, state.preempt_check_at_s, state.order_check_at_s, tried_again_s
 
     def hand_over(self, ended: JobId, attempt: int, durable_revision: int) -> Job | None:
         """Who is staged behind this run, to be launched at once; None where nobody is, or not yet remembered for good."""

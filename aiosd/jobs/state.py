@@ -67,6 +67,7 @@ class State:
     promises: dict[JobId, Promise] = field(default_factory=dict)  # to those for whom others make room
     unkept: dict[JobId, float] = field(default_factory=dict)  # promises that came to nothing, and until when they are not made again; steady
     preempt_check_at_s: float | None = None  # steady; when a run that could not be preempted can
+    order_check_at_s: float | None = None  # steady; what the last pass started may have let others go first
     seen: dict[JobId, Seen] = field(default_factory=dict)  # runs, as of the last pass that asked for them
     waits: Mapping[ClassKey, Wait] = field(default_factory=dict)
     planned: Mapping[JobId, Planned] = field(default_factory=dict)  # starts that backfill expects, as of the last pass

@@ -79,8 +79,10 @@ class Lanes:
 
     def at(self, now_s: float) -> Sequence[SortedLane]:
         """The lanes in which anybody waits."""
+        for key in self._changed:  # all before any comes in: one may take the place of another, whose oldest job it has got
+            self._leave(key)
         for key, job_class in self._changed.items():
-            self._settle(key, job_class, now_s)
+            self._enter(key, job_class, now_s)
         self._changed.clear()
         while self._expiring and self._expiring[0][0] <= now_s:
             at_s, _, key = heappop(self._expiring)
@@ -88,19 +90,24 @@ class Lanes:
                 del self._alarms[key]
             place = self._places.get(key)
             if place is not None:
-                self._settle(key, self._lanes[lane_of(key)].classes[place], now_s)
+                job_class = self._lanes[lane_of(key)].classes[place]
+                self._leave(key)
+                self._enter(key, job_class, now_s)
         return list(self._lanes.values())
 
     def rank_of(self, job_class: JobClass, now_s: float) -> Rank:
         """Where a class would stand in its lane, were it there."""
         return self._within(job_class, self._rules, now_s)[0]
 
-    def _settle(self, key: ClassKey, job_class: JobClass, now_s: float) -> None:
-        """Out of its old place, and into the one that it has now."""
+    def _leave(self, key: ClassKey) -> None:
+        """Out of its old place."""
         old = self._places.pop(key, None)
+        if old is not None:
+            self._lanes[lane_of(key)].drop(old)
+
+    def _enter(self, key: ClassKey, job_class: JobClass, now_s: float) -> None:
+        """Into the one that it has now."""
         lane = self._lanes.get(lane_of(key))
-        if old is not None and lane is not None:
-            lane.drop(old)
         if job_class.count > 0:
             if lane is None:
                 lane = self._lanes[lane_of(key)] = SortedLane(lane_of(key))

@@ -63,3 +63,16 @@ def test_who_is_ahead_costs_little_however_many_wait() -> None:
         backlog.put(JobId(number), LOW, Entry(1, 0.0))
     assert backlog.classes[LOW].several == {}, "only arrays are summed up"
     assert backlog.ahead_of(JobId(20_000), 3, by_age) == ([JobId(19_999), JobId(19_998), JobId(19_997)], 19_999)
+
+
+def test_a_class_may_take_the_place_of_another_that_is_gone() -> None:
+    """Lower numbers are older: the oldest of the one comes to the other, after that has changed itself."""
+    backlog = Backlog()
+    for number, key in ((7, LOW), (5, HIGH)):
+        backlog.put(JobId(number), key, Entry(1, 0.0))
+    assert [lane.count for lane in backlog.lanes.at(0.0)] == [2]
+    for number in (7, 5):
+        backlog.put(JobId(number), LOW, Entry(1, 0.0))
+    assert [lane.count for lane in backlog.lanes.at(0.0)] == [2]
+    backlog.drop(JobId(5))
+    assert [lane.count for lane in backlog.lanes.at(0.0)] == [1]

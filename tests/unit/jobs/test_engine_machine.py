@@ -42,7 +42,6 @@ NUMBERS = st.integers(3, 18)
 INDICES = st.integers(-1, 4)
 KINDS = st.sampled_from(["after", "after-ok", "after-any", "after-failed"])
 THEN = st.sampled_from(["a turn", "nothing", "in the middle of a turn"])
-AS_THEY_STOOD = {"fair_share": 0.0}  # with it priority counts shares as of the beginning of a pass: what starts lets another pass start others
 AHEAD = st.sampled_from([0.0, 0.0, 0.0, 3.0, 40.0])
 
 
@@ -72,7 +71,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.world = Bookkeeper(inventory=machine(3))
         self.boot = 1
         self.reservations: dict[str, str] = {}  # as the settings have them
-        self.do(SetPolicy(policy, weights=AS_THEY_STOOD))
+        self.do(SetPolicy(policy))
         self.do(SetQueue("high", QueueChange(preempts=("default",))))
         for cpus in (1, 2, 3):  # runs of these classes are known to be short
             self.submit(draft("a", request=RequestDraft(cpu_millis=1000 * cpus)))
@@ -359,6 +358,7 @@ class EngineMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_that_could_start_was_left_waiting(self) -> None:
         if hasattr(self, "world"):
+            self.world.settle()
             engine = self.world.engine
             engine.state.dirty = True
             engine.dispatch(self.world.now)

@@ -245,10 +245,13 @@ class Reserved(RuleBasedStateMachine):
         except AiosError:
             reply = self.world.do()
             reply = None
+        self.note()
+        return reply
+
+    def note(self) -> None:
         for one in self.world.engine.state.jobs.values():
             if one.run is not None:
                 self.began.setdefault(one.run_key, self.world.engine.state.next_reservation)
-        return reply
 
     @rule(
         owner=st.sampled_from([ALICE, BOB, CAROL]),
@@ -342,6 +345,8 @@ class Reserved(RuleBasedStateMachine):
     @invariant()
     def nothing_that_could_start_was_left_waiting(self) -> None:
         if hasattr(self, "world"):
+            self.world.settle()
+            self.note()
             engine = self.world.engine
             engine.state.dirty = True
             engine.dispatch(self.world.now)
@@ -392,3 +397,13 @@ def test_a_held_job_is_told_that_it_is_held() -> None:
     (held_job,) = w.submit(job(), owner=BOB)
     w.steer(Steer.HOLD, held_job.id)
     assert w.engine.why(held_job.id, w.now).kind is WhyKind.HELD
+
+
+def test_who_counted_as_different_while_there_was_a_reservation_starts_when_it_is_gone() -> None:
+    """Without any, two jobs that differ in their time limits are of one class: the older one takes its place in the line along."""
+    w = world(2)
+    kept = reserve(w, gpus(2000), 0.0)
+    older, newer = w.submit(job(limit_s=50.0), job(), owner=CAROL)
+    w.do(UpdateJob(older.id, JobChange(time_limit_s=20.0)))  # and so it is the last to be put anew
+    w.do(Unreserve(kept.id))
+    assert [len(held(w, one)) for one in (older, newer)] == [1, 1]

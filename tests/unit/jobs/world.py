@@ -102,6 +102,13 @@ class World:
         self.now = Instant(self.now.wall_s + seconds, self.now.steady_s + seconds)
         self.do()
 
+    def settle(self) -> None:
+        """What the engine does by itself a little later, at once: it looks again where what it started may have changed who goes first."""
+        state = self.engine.state
+        while state.order_check_at_s is not None:
+            state.order_check_at_s, state.dirty = None, True
+            self.do()
+
     def phase(self, number: int, index: int = -1) -> str:
         job_id = JobId(number, index)
         return str((self.ended.get(job_id) or self.engine.state.job(job_id)).phase)
