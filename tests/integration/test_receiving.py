@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from aiosd.errors import AiosError, Conflict, Exhausted, FailedPrecondition, InvalidArgument
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, digest_of
@@ -157,19 +158,19 @@ def parcel_of(manifest: Manifest, **commit: object) -> Parcel:
 
 ONE = Manifest((FILE,))
 WRONG_PARCELS = {
-    "leads out": parcel_of(Manifest((replace(FILE, path="../a"),))),
-    "leads out of": parcel_of(Manifest((replace(FILE, path="/etc/passwd"),))),
+    "leads out": parcel_of(Manifest((structs.replace(FILE, path="../a"),))),
+    "leads out of": parcel_of(Manifest((structs.replace(FILE, path="/etc/passwd"),))),
     "which leads": parcel_of(Manifest((FILE,), ("x/./y",))),
-    "longer than": parcel_of(Manifest((replace(FILE, path="a" * 300),))),
-    "twice": parcel_of(Manifest((FILE, replace(FILE, path="a/b")))),
+    "longer than": parcel_of(Manifest((structs.replace(FILE, path="a" * 300),))),
+    "twice": parcel_of(Manifest((FILE, structs.replace(FILE, path="a/b")))),
     "names 'a path' twice": parcel_of(Manifest((FILE, FILE))),
-    "one file": parcel_of(Manifest((FILE, replace(FILE, path="b")), single=True)),
-    "without a digest": parcel_of(Manifest((replace(FILE, chunks=(Chunk("../../x", 700),)),))),
-    "or without bytes": parcel_of(Manifest((replace(FILE, size=-5, chunks=(Chunk(GOOD.digest, -5),)),))),
-    "its chunks have others": parcel_of(Manifest((replace(FILE, size=1 << 60),))),
-    "digest of another file": parcel_of(Manifest((replace(FILE, digest="0" * 64),))),
-    "two sizes": parcel_of(Manifest((FILE, FileEntry("b", 699, GOOD.digest, (replace(GOOD, size=699),))))),
-    "a version names one that did not come": replace(parcel_of(ONE), manifests=(Manifest((replace(FILE, path="b"),)).encode(),)),
+    "one file": parcel_of(Manifest((FILE, structs.replace(FILE, path="b")), single=True)),
+    "without a digest": parcel_of(Manifest((structs.replace(FILE, chunks=(Chunk("../../x", 700),)),))),
+    "or without bytes": parcel_of(Manifest((structs.replace(FILE, size=-5, chunks=(Chunk(GOOD.digest, -5),)),))),
+    "its chunks have others": parcel_of(Manifest((structs.replace(FILE, size=1 << 60),))),
+    "digest of another file": parcel_of(Manifest((structs.replace(FILE, digest="0" * 64),))),
+    "two sizes": parcel_of(Manifest((FILE, FileEntry("b", 699, GOOD.digest, (structs.replace(GOOD, size=699),))))),
+    "a version names one that did not come": replace(parcel_of(ONE), manifests=(Manifest((structs.replace(FILE, path="b"),)).encode(),)),
     "its version .* says dataset": replace(parcel_of(ONE), versions=(Sent(Commit(kind=Kind.DATASET, manifest=ONE.digest).encode()),)),
     "not written as versions are": replace(parcel_of(ONE), versions=(Sent(parcel_of(ONE).versions[0].commit + b" "),)),
     "not written as they are": replace(parcel_of(ONE), manifests=(ONE.encode() + b"\n",)),
