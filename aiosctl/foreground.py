@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _FIRST_WORD_S = 1.0  # silence before we say that it waits
 _NEXT_WORD_S = 5.0
-_LONG_S = 3600.0
-_ASK_S = 0.1  # how late a signal at the question may be noticed
+_NOTICE_S = 1.0  # how late a signal may be noticed that comes just before a wait begins, as that wakes nobody
+_ASK_S = 0.1  # the same at the question
 STDIN = 0
 
 
@@ -83,7 +83,7 @@ class Foreground:
                 self._say_why()
 
     def _patience_s(self) -> float:
-        return _LONG_S if self._look_at is None else max(0.0, self._look_at - monotonic())
+        return _NOTICE_S if self._look_at is None else min(_NOTICE_S, max(0.0, self._look_at - monotonic()))
 
     def _say_why(self) -> None:
         """One line on the terminal when the job waits, and another when the reason has changed."""

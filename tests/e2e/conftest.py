@@ -1,11 +1,16 @@
 """What the tests with real processes get: a daemon of their own, running."""
 
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import aios
+from aiosctl.cli import root
+from aiosctl.failures import guarded
 from tests.e2e.daemon import Daemon, a_daemon
+
+Aiosctl = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
 @pytest.fixture
@@ -26,3 +31,16 @@ def shared() -> Iterator[Daemon]:
 def client(shared: Daemon) -> Iterator[aios.Client]:
     with aios.Client(shared.target, timeout=60.0, autostart=False) as client:
         yield client
+
+
+@pytest.fixture
+def aiosctl(monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Aiosctl:
+    """As `Daemon.aiosctl`, and in this process: for tests of many commands, each of which would take its while to start."""
+
+    def call(daemon: Daemon, *words: str) -> "subprocess.CompletedProcess[bytes]":
+        monkeypatch.chdir(daemon.root)
+        status = guarded(lambda: root.main(args=["--target", daemon.target, *words], prog_name="aiosctl", standalone_mode=False))
+        told = capsysbinary.readouterr()
+        return subprocess.CompletedProcess(words, status, told.out, told.err)
+
+    return call

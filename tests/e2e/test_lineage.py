@@ -14,6 +14,7 @@ import aios
 from aios.errors import Exhausted, FailedPrecondition
 from aiosd.host import faults
 from tests.arch.source import ROOT
+from tests.e2e.conftest import Aiosctl
 from tests.e2e.daemon import LONG, Daemon, eventually
 from tests.e2e.test_access import ADA, BOB, SDK, everybodys
 from tests.fakes.other_user import open_directory, run_as
@@ -55,8 +56,8 @@ def test_a_training_leaves_models_that_know_where_they_come_from(daemon: Daemon,
     ended = client.wait(job.id)
     assert (ended.state, ended.exit_code) == (aios.State.SUCCEEDED, 0)
     assert ended.reason.startswith("not registered: no/such as moons: there is no ")
-    (made,) = client.models.log("moons", all=True)
-    (inner,) = client.models.log("by-hand", all=True)
+    made, inner = client.models.version("moons"), client.models.version("by-hand")
+    assert [len(list(client.models.log(name, all=True))) for name in ("moons", "by-hand")] == [1, 1]
     assert made.metrics["accuracy"] > 0.9
     assert dict(made.labels) == {"team": "vision"}
     for version in (made, inner):
@@ -100,30 +101,30 @@ def test_what_a_job_reads_stays_for_as_long_as_it_runs_also_across_a_restart(dae
     assert client.job(job.id).datasets_read == (f"two-moons@{data.id}",)  # it is known for good
 
 
-def test_it_reads_well_on_the_command_line(daemon: Daemon, work: Path) -> None:
+def test_it_reads_well_on_the_command_line(daemon: Daemon, work: Path, aiosctl: Aiosctl) -> None:
     daemon.start()
-    assert daemon.aiosctl("data", "register", "two-moons", "work/moons.npz").returncode == 0
+    assert aiosctl(daemon, "data", "register", "two-moons", "work/moons.npz").returncode == 0
     done = daemon.aiosctl(
         "run", "-C", "work", "--model-output", "moons=model.npz", "--model-output", "other=gone", "--", sys.executable, "train.py", "two-moons"
     )
     assert (done.returncode, done.stdout[:9]) == (0, b"accuracy ")
     assert b"job 1 succeeded: not registered: gone as other: there is no " in done.stderr
-    assert daemon.aiosctl("wait", "1").stdout.startswith(b"1  succeeded  not registered: gone as other")
-    job = daemon.aiosctl("show", "1").stdout.decode()
+    assert aiosctl(daemon, "wait", "1").stdout.startswith(b"1  succeeded  not registered: gone as other")
+    job = aiosctl(daemon, "show", "1").stdout.decode()
     assert "two-moons@" in job and "model.npz as moons, gone as other" in job
-    shown = daemon.aiosctl("model", "show", "moons").stdout.decode()
+    shown = aiosctl(daemon, "model", "show", "moons").stdout.decode()
     assert "job 1" in shown and "two-moons@" in shown and "train.py two-moons" in shown
-    assert "moons@" in daemon.aiosctl("data", "show", "two-moons").stdout.decode().partition("used by")[2]
-    assert [model["name"] for model in json.loads(daemon.aiosctl("model", "ls", "--job", "1", "-o", "json").stdout)] == ["moons"]
+    assert "moons@" in aiosctl(daemon, "data", "show", "two-moons").stdout.decode().partition("used by")[2]
+    assert [model["name"] for model in json.loads(aiosctl(daemon, "model", "ls", "--job", "1", "-o", "json").stdout)] == ["moons"]
     (work / "gone").write_text("late")
-    again = daemon.aiosctl("model", "outputs", "1")
+    again = aiosctl(daemon, "model", "outputs", "1")
     assert (again.returncode, again.stdout) == (0, b"all that job 1 has left is registered\n")
     directives = daemon.root / "job.sh"
     directives.write_text("#!/bin/sh\n#AIOS --model-output scripted=work/model.npz\ntrue\n")
-    script = daemon.aiosctl("submit", str(directives))
+    script = aiosctl(daemon, "submit", str(directives))
     assert script.returncode == 0, script.stderr
-    daemon.aiosctl("wait", "2")
-    assert "job 2" in daemon.aiosctl("model", "show", "scripted").stdout.decode()
+    aiosctl(daemon, "wait", "2")
+    assert "job 2" in aiosctl(daemon, "model", "show", "scripted").stdout.decode()
 
 
 @pytest.mark.root

@@ -225,7 +225,7 @@ def test_sweeps_beside_registrations_of_the_same_bytes_lose_nothing(world: World
     alive: dict[int, Manifest] = {}
 
     async def keep_taking(who: int) -> None:
-        for turn in range(3):
+        for turn in range(10 if LONG else 2):
             alive.pop(who, None)
             pause, remember = partial(asyncio.sleep, world.chance.random() / 20), partial(_remember, alive, who)
             taken = await world.take(paths[(who + turn) % 2], meanwhile=pause, committed=remember)
@@ -295,7 +295,7 @@ def test_what_is_refused_leaves_nothing(world: World) -> None:
 
 def test_a_file_that_grows_while_it_is_read_is_not_registered(world: World) -> None:
     """The child is slow enough here: it is told of a file that another process never stops writing to."""
-    path = world.write("model", world.random(4 * MIB))
+    path = world.write("model", world.random(16 * MIB))
 
     async def story() -> None:
         writing = True
@@ -370,7 +370,8 @@ def test_work_that_nobody_waits_for_any_more_is_given_up(world: World) -> None:
     async def story() -> None:
         words = world.vault.take(world.me(path), None)
         waiting = asyncio.ensure_future(anext(words))
-        await asyncio.wait({waiting}, timeout=0.5)
+        while not (waiting.done() or any(world.vault.layout.incoming.iterdir())):
+            await asyncio.sleep(0.005)
         waiting.cancel()
         await asyncio.wait({waiting})
         await words.aclose()

@@ -98,7 +98,7 @@ def test_stdin_is_fed_only_with_i(cli, fake, monkeypatch: pytest.MonkeyPatch) ->
     fed = Event()
 
     def chunks() -> Iterator[LogChunk]:
-        assert fed.wait(10)
+        assert fed.wait(30)
         yield ended()
 
     fake.chunks = chunks()
@@ -135,7 +135,7 @@ class Signalled(FakeClient):
         yield LogChunk(Output.STDOUT, 0, b"running\n")
         for number, done in zip(self.numbers, self.cancelled, strict=True):
             os.kill(os.getpid(), number)
-            assert done.wait(10)
+            assert done.wait(30)
         yield ended(State.CANCELLED, exit_code=None, signal=15, reason="cancelled")
 
     def cancel(self, *refs: str, **options: object) -> None:
@@ -214,17 +214,17 @@ def test_logs_give_the_status_only_when_asked(cli, fake) -> None:  # type: ignor
 
 def test_a_feed_gives_items_pokes_errors_and_the_end() -> None:
     feed = Feed([1, 2]).start()
-    assert (feed.next(5), feed.next(5)) == (1, 2)
+    assert (feed.next(30), feed.next(30)) == (1, 2)
     with pytest.raises(Ended):
-        feed.next(5)
+        feed.next(30)
     feed.poke()
-    assert feed.next(5) is None
+    assert feed.next(30) is None
 
     def broken() -> Iterator[int]:
         yield 1
         raise ValueError("cut")
 
-    batches = Feed(broken()).start().batches(5)
+    batches = Feed(broken()).start().batches(30)
     assert next(batches) == [1]
     with pytest.raises(ValueError, match="cut"):
         next(batches)
@@ -239,5 +239,5 @@ def test_a_feed_reads_ahead_only_so_far() -> None:
             yield number
 
     feed = Feed(numbers()).start()
-    assert feed.next(5) == 0
+    assert feed.next(30) == 0
     assert len(taken) < 200

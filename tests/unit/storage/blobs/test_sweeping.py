@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from msgspec import structs
 
 from aiosd.errors import DataLoss
 from aiosd.models.vault_ports import Stored
@@ -56,7 +56,7 @@ def test_a_pack_is_written_anew_only_with_what_its_records_say(tmp_path: Path, u
     pack = PackWriter(layout.path("pack/abc"), "pack/abc")
     one, two = pack.add("aa" * 32, 5, "raw", b"12345"), pack.add("bb" * 32, 5, "raw", b"67890")
     pack.close()
-    for name, rows in (("first", [one, two]), ("second", [one, replace(two, **untrue)])):
+    for name, rows in (("first", [one, two]), ("second", [one, structs.replace(two, **untrue)])):
         scratch = tmp_path / name
         scratch.mkdir()
         if rows[1] is two:
