@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aiosd.access.principal import Principal, Role
-from aiosd.errors import Denied, FailedPrecondition, NotFound
+from aiosd.errors import Denied, FailedPrecondition, NotFound, StorageCorrupt
 from aiosd.jobs.actions import Submit
 from aiosd.jobs.billing import gpu_seconds
 from aiosd.jobs.draft import RequestDraft, RetryDraft
@@ -101,6 +101,26 @@ def test_the_next_daemon_knows_what_is_pinned(tmp_path: Path) -> None:
         await again.start()
         assert await again.pins() == [Pin(Kind.MODEL, "digits", lost.id, "job 1")]
         assert again.manifests() == {lost.commit.manifest}
+
+    play(tmp_path, scenario)
+
+
+def test_a_damaged_version_that_a_job_has_read_keeps_no_daemon_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(world: World) -> None:
+        first, lost = await world.loose()
+        await world.running()
+        for version in (first, lost):
+            await world.models.checkout(f"digits@{version.id}", job_id="1")
+        picked = world.models.store.picked
+
+        async def damaged(kind: Kind, wanted: Any) -> Any:
+            if any(id_ == first.id for _, id_ in wanted):
+                raise StorageCorrupt("damaged")
+            return await picked(kind, wanted)
+
+        monkeypatch.setattr(world.models.store, "picked", damaged)
+        await world.wire().start()
+        assert await world.lineage.pins() == [Pin(Kind.MODEL, "digits", lost.id, "job 1")]
 
     play(tmp_path, scenario)
 
