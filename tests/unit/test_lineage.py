@@ -195,10 +195,15 @@ def test_what_is_removed_between_finding_and_reading_is_not_handed_out(tmp_path:
 def test_a_model_that_came_out_the_same_again_is_made_by_that_job_too(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         first = (await world.models.register("1")).version
-        await world.running()
-        again = await world.models.register("1", lineage=GIVEN)
-        assert (again.existed, again.version.id) == (True, first.id)
-        assert [(use.job_id, use.version) for use in await world.models.store.uses(["1"])] == [("1", first.id)]
+        await world.models.register("data", "mnist", kind=Kind.DATASET)
+        for job_id in ("1", "2"):
+            job = await world.running()
+            [step async for step in world.models.reader.checkout(Kind.DATASET, "mnist", ADA, job_id=job_id)]
+            again = await world.models.register("1", lineage=replace(GIVEN, job_id=job_id))
+            assert (again.existed, again.version.id) == (True, first.id)
+            assert [use.version for use in await world.models.store.uses([job_id]) if use.role is UseRole.MADE] == [first.id]
+            await world.ended(job)
+        assert (await world.models.reader.show(Kind.DATASET, "mnist", ADA)).used_by == [f"digits@{first.id[:12]}"]  # once
 
     play(tmp_path, scenario)
 
