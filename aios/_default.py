@@ -12,6 +12,7 @@ from aios.client import Client
 if TYPE_CHECKING:
     from typing import Concatenate
 
+C = TypeVar("C")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -27,25 +28,27 @@ def default_client() -> Client:
         return _clients[0]
 
 
-def _of_default(call: "Callable[Concatenate[Client, P], R]") -> "Callable[P, R]":
+def calling(call: "Callable[Concatenate[C, P], R]", of: "Callable[[], C]") -> "Callable[P, R]":
+    """The method `call` as a function: `of` is asked for its object each time."""
+
     def function(*args: P.args, **kwargs: P.kwargs) -> R:
-        return call(default_client(), *args, **kwargs)
+        return call(of(), *args, **kwargs)
 
     function.__name__ = function.__qualname__ = call.__name__
     function.__doc__ = call.__doc__
     return function
 
 
-submit = _of_default(JobCalls.submit)
-submit_many = _of_default(JobCalls.submit_many)
-job = _of_default(JobCalls.job)
-jobs = _of_default(JobCalls.jobs)
-watch = _of_default(JobCalls.watch)
-wait = _of_default(JobCalls.wait)
-cancel = _of_default(JobCalls.cancel)
-why = _of_default(JobCalls.why)
-attach = _of_default(JobCalls.attach)
-queues = _of_default(QueueCalls.queues)
-queue = _of_default(QueueCalls.queue)
-policy = _of_default(QueueCalls.policy)
-node = _of_default(NodeCalls.node)
+submit = calling(JobCalls.submit, default_client)
+submit_many = calling(JobCalls.submit_many, default_client)
+job = calling(JobCalls.job, default_client)
+jobs = calling(JobCalls.jobs, default_client)
+watch = calling(JobCalls.watch, default_client)
+wait = calling(JobCalls.wait, default_client)
+cancel = calling(JobCalls.cancel, default_client)
+why = calling(JobCalls.why, default_client)
+attach = calling(JobCalls.attach, default_client)
+queues = calling(QueueCalls.queues, default_client)
+queue = calling(QueueCalls.queue, default_client)
+policy = calling(QueueCalls.policy, default_client)
+node = calling(NodeCalls.node, default_client)

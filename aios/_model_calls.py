@@ -20,16 +20,12 @@ _PAGE = 500
 _READING_S = 3600.0
 
 
-class StoreCalls(TransferCalls, OptimizeCalls, SafetyCalls):
+class StoreCalls(TransferCalls, SafetyCalls):
     """The calls about models, or about datasets: `kind` says which. A `ref` names a version: "digits", "digits:prod", "digits@abc123",
     "digits:main~2", "digits:^1.2". `expected` is the version that a branch must be at; where it is elsewhere, Conflict names both.
 
     timeout  seconds of one call; what reads or copies has none unless one is given
     """
-
-    def __init__(self, channel: "Channel", job: JobOf, kind: str = MODEL) -> None:
-        super().__init__(channel, kind)
-        self._job = job
 
     # Versions
 
@@ -256,6 +252,7 @@ class StoreCalls(TransferCalls, OptimizeCalls, SafetyCalls):
                 return found
 
     def get(self, name: str, *, timeout: float | None = None) -> Model:
+        """What is set for a name, its references, and its latest version."""
         from aios import _convert_models
         from aios.v1 import models_pb2 as pb
 
@@ -311,18 +308,26 @@ class StoreCalls(TransferCalls, OptimizeCalls, SafetyCalls):
 
         return _convert_models.usage(self._channel.unary("Models/Usage", pb.ModelUsageRequest(), pb.ModelUsageResponse, timeout))
 
+    @property
+    def _job_id(self) -> str:
+        """The job that this process runs in, where it is one of the daemon that is asked; "": none."""
+        here = "AIOS_RUN_KEY" in os.environ and os.environ.get("AIOS_TARGET") == str(self._channel.target)
+        return os.environ.get("AIOS_JOB_ID", "") if here else ""
+
+
+class ModelCalls(StoreCalls, OptimizeCalls):
+    """With what there is of models alone."""
+
+    def __init__(self, channel: "Channel", job: JobOf) -> None:
+        super().__init__(channel, MODEL)
+        self._job = job
+
     def register_outputs(self, job: str, *, timeout: float | None = None) -> tuple[str, ...]:
         """Try again to register what a job that has succeeded was to leave as models: why it still cannot be; empty when all of it is there."""
         from aios.v1 import models_pb2 as pb
 
         request, allowed = pb.RegisterOutputsRequest(job_id=job), 86_400.0 if timeout is None else timeout
         return tuple(self._channel.unary("Models/RegisterOutputs", request, pb.RegisterOutputsResponse, allowed).problems)
-
-    @property
-    def _job_id(self) -> str:
-        """The job that this process runs in, where it is one of the daemon that is asked; "": none."""
-        here = "AIOS_RUN_KEY" in os.environ and os.environ.get("AIOS_TARGET") == str(self._channel.target)
-        return os.environ.get("AIOS_JOB_ID", "") if here else ""
 
 
 def _reference_in(ref: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import grpc
 
-    from aios._model_calls import StoreCalls
+    from aios._model_calls import ModelCalls, StoreCalls
     from aios.errors import AiosError
 
 
@@ -63,12 +63,11 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminC
         )
 
     @property
-    def models(self) -> "StoreCalls":
+    def models(self) -> "ModelCalls":
         """The calls about models."""
-        from aios._model_calls import StoreCalls
-        from aios.versions import MODEL
+        from aios._model_calls import ModelCalls
 
-        return StoreCalls(self._channel, self._job, MODEL)
+        return ModelCalls(self._channel, self._job)
 
     @property
     def datasets(self) -> "StoreCalls":
@@ -76,7 +75,7 @@ class Client(JobCalls, QueueCalls, NodeCalls, IdentityCalls, AccessCalls, AdminC
         from aios._model_calls import StoreCalls
         from aios.versions import DATASET
 
-        return StoreCalls(self._channel, self._job, DATASET)
+        return StoreCalls(self._channel, DATASET)
 
     @property
     def target(self) -> str:

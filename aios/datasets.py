@@ -1,60 +1,42 @@
-"""Datasets, kept as models are: registered, versioned, verified; the functions of a default client."""
+"""Datasets, kept as models are: registered, versioned, verified; the functions of `aios.models` for datasets, `aios.datasets.checkout("mnist:clean")`.
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+They are scanned and signed as models are, for a dataset may hold pickles, too.
+"""
 
-from aios.versions import Model, OnProgress, Reference, Version
-
-if TYPE_CHECKING:
-    from aios._model_calls import StoreCalls
+from aios._default import calling, default_client
+from aios._model_calls import StoreCalls
 
 
-def _calls() -> "StoreCalls":
-    from aios._default import default_client
-
+def _calls() -> StoreCalls:
     return default_client().datasets
 
 
-def register(
-    name: str, path: str, *, branch: str = "main", message: str = "", labels: Mapping[str, str] | None = None, licence: str = "", card: str = "",
-    description: str = "", tags: Sequence[str] = (), expected: str = "", visibility: str = "",
-    on_progress: OnProgress | None = None, timeout: float | None = None,
-) -> Version:  # fmt: skip
-    """Register the file or directory at `path` as the next version on `branch`."""
-    return _calls().register(
-        name, path, branch=branch, message=message, labels=labels, licence=licence, card=card, description=description, tags=tags,
-        expected=expected, visibility=visibility, on_progress=on_progress, timeout=timeout,
-    )  # fmt: skip
-
-
-def checkout(ref: str, to: str = "", *, timeout: float | None = None) -> str:
-    """A verified, read-only path of what `ref` names ("mnist:v2"); with `to` a copy of one's own there."""
-    return _calls().checkout(ref, to, timeout=timeout)
-
-
-def export(refs: str | Sequence[str], path: str, *, base: str = "", history: bool = False, replace: bool = False) -> tuple[Version, ...]:
-    """Write versions to a bundle at `path`; see `StoreCalls.export`."""
-    return _calls().export(refs, path, base=base, history=history, replace=replace)
-
-
-def import_(path: str, name: str = "", *, format: str = "bundle", branch: str = "") -> tuple[Version, ...]:
-    """Take a bundle (or "oci", "hf") that lies at `path`; see `StoreCalls.import_`."""
-    return _calls().import_(path, name, format=format, branch=branch)
-
-
-def datasets(*, text: str = "") -> list[Model]:
-    """Those that may be read, by name."""
-    return _calls().search(text=text)
-
-
-def version(ref: str, *, listing: bool = False) -> Version:
-    return _calls().version(ref, listing=listing)
-
-
-def versions(ref: str, *, all: bool = False) -> Iterator[Version]:
-    """A version and those before it, newest first; `all`: every one of the dataset."""
-    return _calls().log(ref, all=all)
-
-
-def references(name: str, of: str = "") -> list[Reference]:
-    return _calls().references(name, of)
+register = calling(StoreCalls.register, _calls)
+checkout = calling(StoreCalls.checkout, _calls)
+push = calling(StoreCalls.push, _calls)
+pull = calling(StoreCalls.pull, _calls)
+export = calling(StoreCalls.export, _calls)
+import_ = calling(StoreCalls.import_, _calls)
+datasets = calling(StoreCalls.search, _calls)
+dataset = calling(StoreCalls.get, _calls)
+version = calling(StoreCalls.version, _calls)
+versions = calling(StoreCalls.log, _calls)
+diff = calling(StoreCalls.diff, _calls)
+references = calling(StoreCalls.references, _calls)
+moves = calling(StoreCalls.moves, _calls)
+branch = calling(StoreCalls.branch, _calls)
+tag = calling(StoreCalls.tag, _calls)
+alias = calling(StoreCalls.alias, _calls)
+remove_reference = calling(StoreCalls.remove_reference, _calls)
+rollback = calling(StoreCalls.rollback, _calls)
+merge = calling(StoreCalls.merge, _calls)
+revert = calling(StoreCalls.revert, _calls)
+update = calling(StoreCalls.update, _calls)
+remove = calling(StoreCalls.remove, _calls)
+verify = calling(StoreCalls.verify, _calls)
+collect_garbage = calling(StoreCalls.collect_garbage, _calls)
+usage = calling(StoreCalls.usage, _calls)
+scan = calling(StoreCalls.scan, _calls)
+allow = calling(StoreCalls.allow, _calls)
+sign = calling(StoreCalls.sign, _calls)
+verify_signature = calling(StoreCalls.verify_signature, _calls)

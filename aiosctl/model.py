@@ -10,7 +10,6 @@ from aiosctl.lazy import Nouns, Verb
 
 COMMON = {
     "register": ("aiosctl.model_versions:register", "Register a file or directory as the next version"),
-    "outputs": ("aiosctl.model_versions:outputs", "Register what a job has left, where that failed"),
     "ls": ("aiosctl.model_list:ls", "List what there is, or what is asked for"),
     "show": ("aiosctl.model_list:show", "Show all about a version, or about a name"),
     "log": ("aiosctl.model_list:log", "Versions, newest first; --refs: every move of the references"),
@@ -38,6 +37,7 @@ COMMON = {
 }
 OF_MODELS = {
     "optimize": ("aiosctl.model_optimize:optimize", "Make it smaller or faster by a job, and measure both"),
+    "outputs": ("aiosctl.model_versions:outputs", "Register what a job has left, where that failed"),
 }
 SECTIONS = {"register": "Versions", "branch": "References", "set": "Care", "optimize": "Jobs"}
 

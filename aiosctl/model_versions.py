@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from aiosctl import session
 from aiosctl.failures import FAILED, leave, tell
 from aiosctl.lazy import verb
 from aiosctl.model_describe import calls, format_of, metrics, progress_line, version_id
@@ -91,8 +92,8 @@ def checkout(ref: str, to: str, allow_flagged: bool, download: bool | None, kind
 @click.argument("job")
 def outputs(job: str, kind: str) -> None:
     """Try again to register what JOB was to leave as models (--model-output), where that failed when it had succeeded."""
-    with calls(kind) as store:
-        problems = store.register_outputs(job)
+    with session.connect() as client:
+        problems = client.models.register_outputs(job)
     for problem in problems:
         tell(problem, "")
     if not problems:

@@ -10,6 +10,7 @@ from aiosd.ids import JobId, parse_job_id
 from aiosd.jobs.billing import gpu_seconds
 from aiosd.jobs.job import Job
 from aiosd.models.ports import ModelChanges, ModelStore, Pin, Use, UseRole
+from aiosd.models.read_service import readable
 from aiosd.models.version import Kind, Lineage, Version
 
 
@@ -24,11 +25,11 @@ class JobLineage:
     _pinned: dict[JobId, dict[Pin, str]] = field(default_factory=dict)  # each with the digest of its manifest
 
     async def start(self) -> None:
-        """What was read by jobs that have not ended stays, whoever was told of it by a daemon before."""
+        """What was read by jobs that have not ended stays, whoever was told of it by a daemon before. Of a model with a damaged version nothing goes anyway."""
         begun = {str(job_id): job_id for job_id, job in self.live().items() if job.attempt}
         read = [use for use in await self.store.uses(begun) if use.role is UseRole.READ]
         for kind in Kind:
-            found = await self.store.picked(kind, {(use.model, use.version) for use in read if use.kind is kind})
+            found = await readable(self.store, kind, {(use.model, use.version) for use in read if use.kind is kind})
             for use in read:
                 if use.kind is kind and (use.model, use.version) in found:
                     self._pin(begun[use.job_id], found[use.model, use.version])

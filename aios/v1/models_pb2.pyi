@@ -27,12 +27,6 @@ class Tensor(_message.Message):
     shape: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ...) -> None: ...
 
-class TensorSet(_message.Message):
-    __slots__ = ("tensors",)
-    TENSORS_FIELD_NUMBER: _ClassVar[int]
-    tensors: _containers.RepeatedCompositeFieldContainer[Tensor]
-    def __init__(self, tensors: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ...) -> None: ...
-
 class Schema(_message.Message):
     __slots__ = ("format", "framework", "opset", "inputs", "outputs", "parameters", "metadata", "tensors", "notes")
     class MetadataEntry(_message.Message):
@@ -63,18 +57,16 @@ class Schema(_message.Message):
     def __init__(self, format: _Optional[str] = ..., framework: _Optional[str] = ..., opset: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., parameters: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., tensors: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class File(_message.Message):
-    __slots__ = ("path", "size", "digest", "executable", "link")
+    __slots__ = ("path", "size", "digest", "executable")
     PATH_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     EXECUTABLE_FIELD_NUMBER: _ClassVar[int]
-    LINK_FIELD_NUMBER: _ClassVar[int]
     path: str
     size: int
     digest: str
     executable: bool
-    link: str
-    def __init__(self, path: _Optional[str] = ..., size: _Optional[int] = ..., digest: _Optional[str] = ..., executable: _Optional[bool] = ..., link: _Optional[str] = ...) -> None: ...
+    def __init__(self, path: _Optional[str] = ..., size: _Optional[int] = ..., digest: _Optional[str] = ..., executable: _Optional[bool] = ...) -> None: ...
 
 class Lineage(_message.Message):
     __slots__ = ("job_id", "command", "cwd", "git_commit", "git_branch", "git_remote", "git_dirty", "python", "packages", "models", "datasets", "gpu_hours", "host")
@@ -684,16 +676,14 @@ class CheckoutRequest(_message.Message):
     def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., job_id: _Optional[str] = ..., to: _Optional[str] = ..., allow_flagged: _Optional[bool] = ...) -> None: ...
 
 class CheckoutResponse(_message.Message):
-    __slots__ = ("progress", "path", "version", "how")
+    __slots__ = ("progress", "path", "version")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
-    HOW_FIELD_NUMBER: _ClassVar[int]
     progress: TransferProgress
     path: str
     version: Version
-    how: str
-    def __init__(self, progress: _Optional[_Union[TransferProgress, _Mapping]] = ..., path: _Optional[str] = ..., version: _Optional[_Union[Version, _Mapping]] = ..., how: _Optional[str] = ...) -> None: ...
+    def __init__(self, progress: _Optional[_Union[TransferProgress, _Mapping]] = ..., path: _Optional[str] = ..., version: _Optional[_Union[Version, _Mapping]] = ...) -> None: ...
 
 class VerifyRequest(_message.Message):
     __slots__ = ("ref", "kind", "sample_permille", "all")
@@ -848,20 +838,16 @@ class ImportRequest(_message.Message):
     def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., model: _Optional[str] = ..., format: _Optional[str] = ..., branch: _Optional[str] = ...) -> None: ...
 
 class TransferResponse(_message.Message):
-    __slots__ = ("progress", "versions", "path", "chunks_sent", "chunks_had", "new_versions")
+    __slots__ = ("progress", "versions", "path", "new_versions")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
-    CHUNKS_SENT_FIELD_NUMBER: _ClassVar[int]
-    CHUNKS_HAD_FIELD_NUMBER: _ClassVar[int]
     NEW_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     progress: TransferProgress
     versions: _containers.RepeatedCompositeFieldContainer[Version]
     path: str
-    chunks_sent: int
-    chunks_had: int
     new_versions: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, progress: _Optional[_Union[TransferProgress, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[Version, _Mapping]]] = ..., path: _Optional[str] = ..., chunks_sent: _Optional[int] = ..., chunks_had: _Optional[int] = ..., new_versions: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, progress: _Optional[_Union[TransferProgress, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[Version, _Mapping]]] = ..., path: _Optional[str] = ..., new_versions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FetchChunksRequest(_message.Message):
     __slots__ = ("ref", "kind", "chunks", "allow_flagged")

@@ -228,7 +228,7 @@ class ModelsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Set(self, request, context):
-        """description, card, licence, visibility, rules of retention
+        """what is set for a name: who may use it, whose signatures count, how long versions are kept
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

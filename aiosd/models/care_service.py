@@ -3,17 +3,17 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from aiosd.access.principal import Role
 from aiosd.errors import Conflict, Denied, StorageCorrupt
-from aiosd.models import damage, retention
+from aiosd.models import damage, permits, retention
 from aiosd.models.damage import Damage
 from aiosd.models.history import SHORT, Graph
 from aiosd.models.manifest import Manifest
-from aiosd.models.model import Model
+from aiosd.models.model import Model, ModelRole
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Holding, ModelChanges, ModelQuery, ModelStore, Pin, Pins
 from aiosd.models.read_service import ModelReader
@@ -24,7 +24,7 @@ GRACE_S = 14 * 86_400.0  # what is younger is not swept
 ALL = 1000  # of a thousand
 AT_ONCE = 100  # manifests that are read together
 MOST_MOVES = MOST_VERSIONS = 1_000_000
-MOST_NAMED = 20  # versions in a warning, or in a line of the log
+MOST_NAMED = 20  # versions in a line of the log
 
 log = structlog.get_logger("models")
 
@@ -78,7 +78,7 @@ class ModelCare:
     grace_s: float = GRACE_S
     pins: list[Pins] = field(default_factory=list)
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by whoever reads what is there, and commits what follows from it
-    _damaged: list[str] = field(default_factory=list)
+    _damaged: int = 0
 
     # Garbage
 
@@ -169,7 +169,14 @@ class ModelCare:
         chunks = {chunk.digest for manifest in manifests for chunk in manifest.chunks()}
         if permille in (0, ALL):
             found += await self.heal(chunks - set(bad))
-        yield Verified(found, len(chunks) * (permille or ALL) // ALL)
+        yield Verified(await self._told(found, by), len(chunks) * (permille or ALL) // ALL)
+
+    async def _told(self, found: Sequence[Damage], by: Caller) -> Sequence[Damage]:
+        """Without the names of what the caller may not read, which may have the same chunks."""
+        if by.principal.role >= Role.OPERATOR or not found:
+            return found
+        hidden = {model.name for model in await self._all_models() if permits.role_of(model, by) < ModelRole.READER}
+        return [replace(one, versions=tuple(name for name in one.versions if name.partition("@")[0] not in hidden)) for one in found]
 
     async def mark(self, digests: Collection[str]) -> Sequence[Damage]:
         """These chunks do not read back: the versions that have one are damaged, and say so."""
@@ -216,14 +223,14 @@ class ModelCare:
 
     async def recount(self) -> None:
         """For `warnings`, which are asked for often."""
-        self._damaged = [f"{version.model}@{version.id[:SHORT]}" for version in await self.store.in_state(VersionState.DAMAGED)]
+        self._damaged = len(await self.store.in_state(VersionState.DAMAGED))
 
     def warnings(self) -> tuple[str, ...]:
-        """For whoever looks at the machine: what is damaged at present."""
+        """For whoever looks at the machine: that something is damaged at present. Who may not read a model is not told its name."""
         if not self._damaged:
             return ()
-        names = ", ".join(sorted(self._damaged)[:MOST_NAMED]) + (", ..." if len(self._damaged) > MOST_NAMED else "")
-        return (f"{len(self._damaged)} stored version{'s are' if len(self._damaged) > 1 else ' is'} damaged: {names}; register or pull the same again",)
+        what = f"{self._damaged} stored version{'s are' if self._damaged > 1 else ' is'} damaged"
+        return (f"{what}: register or pull the same again; an operator learns which by `aiosctl model verify --all`",)
 
     async def _manifests(self, digests: Sequence[str]) -> AsyncIterator[tuple[str, Manifest | None]]:
         """Each with its digest; None: it is damaged itself."""

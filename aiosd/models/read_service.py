@@ -1,9 +1,12 @@
 """What looks at models: finds versions by their references, lists, compares, and hands out what was registered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
+from typing import TypeAlias
 
 from aiosd.access.principal import Principal, Role
 from aiosd.errors import Denied, FailedPrecondition, InvalidArgument, NotFound, StorageCorrupt
@@ -21,6 +24,9 @@ PAGE = 100
 MOST_A_PAGE = 10_000
 MOST_USED_BY = 100
 MOST_REMEMBERED = 100_000  # versions in the graphs that are kept in memory: some 50 MB
+
+Named: TypeAlias = Collection[tuple[str, str]]  # versions by model and whole id
+Picked: TypeAlias = Mapping[tuple[str, str], Version]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +153,16 @@ class ModelReader:
         if after:
             seen = _behind(after, seen, by_name=not query.text)
         page = seen[: limit or PAGE]
-        return await self._views(query.kind, page), page[-1].name if len(page) < len(seen) else ""
+        return await self._views(query.kind, page, partial(readable, self.store)), page[-1].name if len(page) < len(seen) else ""
 
     async def view(self, kind: Kind, name: str, by: Caller) -> ModelView:
-        return (await self._views(kind, [await self.model(kind, name, by)]))[0]
+        """Raises StorageCorrupt where its latest version cannot be read; in a list it is left out."""
+        return (await self._views(kind, [await self.model(kind, name, by)], self.store.picked))[0]
 
-    async def _views(self, kind: Kind, models: Sequence[Model]) -> Sequence[ModelView]:
+    async def _views(self, kind: Kind, models: Sequence[Model], pick: Callable[[Kind, Named], Awaitable[Picked]]) -> Sequence[ModelView]:
         summaries = await self.store.summaries(kind, [model.name for model in models])
         latest = {(name, id_) for name, summary in summaries.items() if (id_ := _latest(summary))}
-        versions = await self.store.picked(kind, latest)
+        versions = await pick(kind, latest)
         views = []
         for model in models:
             summary = summaries.get(model.name, Summary())
@@ -184,13 +191,15 @@ class ModelReader:
         )
 
     async def _used_by(self, version: Version, by: Caller) -> Sequence[str]:
-        """Of what the caller may read, and what is still there."""
-        found: list[str] = []
-        for use in (await self.store.made_from(version.id))[:MOST_USED_BY]:
+        """Of what the caller may read, and what is still there, each once: several jobs may have made the same."""
+        found: dict[str, None] = {}
+        for use in await self.store.made_from(version.id):
             model = await self.store.model(use.kind, use.model)
-            if model is not None and permits.role_of(model, by) >= ModelRole.READER and await self.store.version(use.kind, use.model, use.version) is not None:
-                found.append(f"{use.model}@{use.version[:SHORT]}")
-        return found
+            if model is not None and permits.role_of(model, by) >= ModelRole.READER and use.version in (await self.graph(model)).nodes:
+                found[f"{use.model}@{use.version[:SHORT]}"] = None
+            if len(found) == MOST_USED_BY:
+                break
+        return list(found)
 
     async def references(self, kind: Kind, name: str, by: Caller, of: RefKind | None = None) -> Sequence[Reference]:
         model = await self.model(kind, name, by)
@@ -256,6 +265,18 @@ class ModelReader:
             if await asyncio.to_thread(signing.is_right, key, one.signature, found.version, manifest):
                 return True
         return False
+
+
+async def readable(store: ModelStore, kind: Kind, wanted: Named) -> Picked:
+    """As ModelStore.picked, but for those that are damaged: one of them hides none of the others, and whoever asks for it is told."""
+    try:
+        return await store.picked(kind, wanted)
+    except StorageCorrupt:
+        found: dict[tuple[str, str], Version] = {}
+        for one in wanted:
+            with suppress(StorageCorrupt):
+                found |= await store.picked(kind, [one])
+        return found
 
 
 def check_usable(version: Version, by: Caller, role: ModelRole, *, allow_flagged: bool) -> None:

@@ -11,7 +11,7 @@ from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import version_of
 from aiosd.models.history import SHORT
 from aiosd.models.manifest import Manifest
-from aiosd.models.model import Model, Move, Reference, RefKind
+from aiosd.models.model import Model, Move, Reference, RefKind, Signature
 from aiosd.models.parcel import Opened, Parcel, chunks_of, opened
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelChanges, RefChange
@@ -116,7 +116,7 @@ class ModelReceiver:
             model = await self._model_for(came, by)
             versions, changes = await self._decided(came, model, by)
             new = _counted([_flagged(version, received.examined) for version in versions], came.manifests, received.chunks)
-            signed = [replace(one, signed_by=by.name, version=version.id) for version in new for one in came.sent[version.id].signatures]
+            signed = await self._signed(came, by)
             await store.commit(ModelChanges(
                 models=[] if await store.model(kind, model.name) else [model], versions=[(version, came.sent[version.id].commit) for version in new],
                 chunks=received.chunks, manifests={version.commit.manifest: came.manifests[version.commit.manifest].encode() for version in new},
@@ -127,6 +127,14 @@ class ModelReceiver:
         await self.care.heal([chunk.digest for chunk in received.chunks])
         found = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
         return Landed([found[model.name, id_] for id_ in came.commits], frozenset(version.id for version in new))
+
+    async def _signed(self, came: Opened, by: Caller) -> list[Signature]:
+        """Those that are not here. Nobody can check what comes without its key, so it takes the place of none: the same version may be in other models."""
+        signed = list[Signature]()
+        for id_, sent in came.sent.items():
+            there = {one.key_id for one in await self.care.store.signatures(id_)} if sent.signatures else set[str]()
+            signed += [replace(one, signed_by=by.name, version=id_) for one in sent.signatures if one.key_id not in there]
+        return signed
 
 
 def _redirected(came: Opened, branch: str) -> Opened:

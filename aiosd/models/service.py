@@ -147,6 +147,8 @@ class ModelService:
     async def _commit_taken(self, draft: Draft, taken: Taken, tip: str, parents: Sequence[str], by: Caller) -> Registration:
         store = self.care.store
         async with self.care.deciding:
+            if (answered := await self.answered(draft, by)) is not None:  # the same call came twice, and the other was faster
+                return answered
             model = await self.model_for(draft, by)
             there = await self._tip(draft)
             if there != tip:
@@ -162,7 +164,7 @@ class ModelService:
             if draft.allow_flagged and version.state is VersionState.FLAGGED:
                 version = permits.allowed(version, by, _AT_REGISTRATION)
             moves = [RefChange(model.kind, model.name, Move(draft.branch, RefKind.BRANCH, tip, version.id, by.name, now_s, headline(draft.message)), tip)]
-            moves += [RefChange(model.kind, model.name, Move(tag, RefKind.TAG, "", version.id, by.name, now_s, "registered"), "") for tag in draft.tags]
+            moves += _tags(draft, version, by, now_s)
             await store.commit(ModelChanges(
                 models=[model] if not await store.model(model.kind, model.name) else [], versions=[(version, commit.encode())], chunks=taken.chunks,
                 manifests={commit.manifest: taken.manifest.encode()}, tensors={commit.manifest: taken.tensors}, references=moves,
@@ -174,10 +176,10 @@ class ModelService:
         return Registration(version, existed=False)
 
     async def _again(self, draft: Draft, parent: Version, taken: Taken, by: Caller, now_s: float) -> None:
-        """The same content once more: what of it was lost is there again."""
+        """The same content once more, maybe with a tag: what of it was lost is there again."""
         changes = ModelChanges(
-            chunks=taken.chunks, tensors={parent.commit.manifest: taken.tensors}, requests=self._request(draft, parent, by, now_s),
-            uses=_made(draft, parent, now_s),
+            chunks=taken.chunks, tensors={parent.commit.manifest: taken.tensors}, references=_tags(draft, parent, by, now_s),
+            requests=self._request(draft, parent, by, now_s), uses=_made(draft, parent, now_s),
             states=[permits.allowed(parent, by, _AT_REGISTRATION)] if draft.allow_flagged and parent.state is VersionState.FLAGGED else [],
         )  # fmt: skip
         await self.care.store.commit(changes)
@@ -191,6 +193,10 @@ class ModelService:
         if found is None:
             raise NotFound(f"{model} has no version {id_[:SHORT]}", hint=f"`aiosctl model log --all {model}` lists them", model=model, version=id_)
         return found
+
+
+def _tags(draft: Draft, version: Version, by: Caller, now_s: float) -> list[RefChange]:
+    return [RefChange(draft.kind, draft.model, Move(tag, RefKind.TAG, "", version.id, by.name, now_s, "registered"), "") for tag in draft.tags]
 
 
 def _made(draft: Draft, version: Version, now_s: float) -> Sequence[Use]:

@@ -22,13 +22,14 @@ _use = schema.model_use.c
 
 
 def models(tx: Connection, query: ModelQuery) -> list[Model]:
+    """Sorted here: the pages of a list are cut by the names, and a database sorts by its own alphabet."""
     table = schema.model.c
-    question = select(schema.model).where(table.kind == query.kind).order_by(table.name)
+    question = select(schema.model).where(table.kind == query.kind)
     wanted = list(_of_version(tx, query))
     if wanted:  # all of them of one and the same version
         question = question.where(exists().where(_row.kind == table.kind, _row.model == table.name, *wanted))
     if not query.text:
-        return [model_rows.model(row) for row in tx.execute(question).mappings()]
+        return sorted((model_rows.model(row) for row in tx.execute(question).mappings()), key=lambda model: model.name)
     ranks = model_text.ranks(tx, query.kind, terms(query.text))
     names = sorted(ranks)
     parts = (names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK))
@@ -37,15 +38,16 @@ def models(tx: Connection, query: ModelQuery) -> list[Model]:
 
 
 def _of_version(tx: Connection, query: ModelQuery) -> Iterator[ColumnElement[bool]]:
-    for column, value in ((_row.format, query.format), (_row.author, query.author), (_row.job_id, query.job_id)):
+    for column, value in ((_row.format, query.format), (_row.author, query.author)):
         if value:
             yield column == value
+    if query.job_id:  # by what jobs of this machine have made: what came from another one names a job of that
+        yield _row.id.in_(select(_use.version).where(_use.job_id == query.job_id, _use.role == UseRole.MADE, _use.kind == query.kind))
     labels, metrics = schema.model_label.c, schema.model_metric.c
     for name, text in query.labels.items():
         yield _row.id.in_(select(labels.version).where(labels.name == name, labels.value == text))
     for name, operator, number in query.metrics:
         yield _row.id.in_(select(metrics.version).where(metrics.name == name, _compared(metrics.value, operator, number)))
-
     if query.tensor:
         yield model_text.with_tensor(tx, query.tensor)
 

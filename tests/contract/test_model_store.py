@@ -246,7 +246,8 @@ def test_a_question_is_about_one_and_the_same_version(bench: Bench) -> None:
     other = replace(DIGITS, name="other", description="x_y")
     one = version(1, metrics={"accuracy": 0.95}, labels={"team": "a"})
     two = version(2, metrics={"accuracy": 0.5}, labels={"team": "b"}, author="bob")
-    bench.commit(changes(one, two, models=[DIGITS, other, replace(DIGITS, kind=Kind.DATASET)]))
+    made = Use("2", UseRole.MADE, Kind.MODEL, DIGITS.name, one.id, 1.0)
+    bench.commit(changes(one, two, models=[DIGITS, other, replace(DIGITS, kind=Kind.DATASET)], uses=[made, replace(made, job_id="3", role=UseRole.READ)]))
 
     def names(**query: Any) -> list[str]:
         return [model.name for model in bench.do(bench.store.models(ModelQuery(**query)))]
@@ -262,6 +263,8 @@ def test_a_question_is_about_one_and_the_same_version(bench: Bench) -> None:
     assert names(metrics=(("accuracy", ">", 0.9),), labels={"team": "b"}) == []
     assert names(metrics=(("accuracy", "<=", 0.5),), author="bob") == [DIGITS.name]
     assert names(job_id="2") == [DIGITS.name]
+    assert names(job_id="2", labels={"team": "b"}) == []
+    assert names(job_id="1") == []  # as the version says: it may come from another machine
     assert names(job_id="3") == []
 
 

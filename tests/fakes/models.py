@@ -114,6 +114,9 @@ class FakeModelStore:
             return True
         versions = [version for version, _ in self.all.get((model.kind, model.name), {}).values()]
         like = searching.tensor_matcher(query.tensor)
+        if query.job_id:
+            made = {use.version for use in self.used.values() if (use.job_id, use.role) == (query.job_id, UseRole.MADE)}
+            versions = [version for version in versions if version.id in made]
         return any(_fits(version, query) and (not query.tensor or like(self.tensors.get(version.commit.manifest, ()))) for version in versions)
 
     def _rank(self, model: Model, wanted: Sequence[str]) -> int | None:
@@ -238,7 +241,6 @@ def _fits(version: Version, query: ModelQuery) -> bool:
     return (
         query.format in ("", commit.schema.format)
         and query.author in ("", commit.author)
-        and query.job_id in ("", commit.lineage.job_id)
         and all(commit.labels.get(name) == value for name, value in query.labels.items())
         and all(name in commit.metrics and compared[operator](float(commit.metrics[name]), value) for name, operator, value in query.metrics)
     )

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from aiosd import upkeep
-from aiosd.errors import AiosError
+from aiosd.errors import AiosError, StorageCorrupt
 from aiosd.models.model import RefKind
 from aiosd.models.move_service import Wish
+from aiosd.models.ports import ModelQuery
 from aiosd.models.settings import ModelChange
 from aiosd.models.version import Kind
 from tests.integration.storing import ME, Store, a_place
@@ -92,6 +93,22 @@ def test_a_bit_that_flips_is_an_error_or_changes_nothing_that_is_read(filled: Pa
             (place.state / f"aiosd.db{ending}").unlink(missing_ok=True)
         (place.state / "aiosd.db").write_bytes(sound)
         assert place.use(readings) == CONTENTS  # nothing that was needed has gone
+
+
+def test_a_damaged_version_hides_no_model_from_the_list(filled: Path, tmp_path: Path) -> None:
+    shutil.copytree(filled, tmp_path / "state")
+    with a_place(tmp_path / "state") as place:
+        (tmp_path / "m").write_bytes(b"3" * 100)
+        place.use(lambda store: store.register(tmp_path / "m", "letters"))
+        place.sql("UPDATE model_version SET commit_body = ? WHERE model = 'digits'", b"{}")
+
+        async def listed(store: Store) -> dict[str, bool]:
+            views, _ = await store.care.reader.list(ModelQuery(), ME, "", 0)
+            with pytest.raises(StorageCorrupt, match="does not match its id"):
+                await store.care.reader.view(Kind.MODEL, "digits", ME)
+            return {view.model.name: view.latest is not None for view in views}
+
+        assert place.use(listed) == {"digits": False, "letters": True}
 
 
 UNSEEN = {  # in the middle of a model's body is a number, or a name, as the clock has it

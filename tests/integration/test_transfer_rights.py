@@ -13,8 +13,9 @@ from aiosd.keeper.stage import BlobStage
 from aiosd.keeper.vault import BlobVault
 from aiosd.models.draft import Draft
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, digest_of
-from aiosd.models.model import ModelRole, Visibility
+from aiosd.models.model import ModelRole, Signature, Visibility
 from aiosd.models.permits import Caller
+from aiosd.models.ports import ModelChanges
 from aiosd.models.receive_service import Landed
 from aiosd.models.service import Registration
 from aiosd.models.settings import ModelChange
@@ -246,5 +247,22 @@ def test_what_nobody_goes_on_with_is_removed(tmp_path: Path) -> None:
         await world.send(b"new")
         assert [path.name for path in tmp_path.glob("models/staged/*/*/*")] == [digest_of(b"new")]
         assert staging.tidy(EVE.principal.uid) == 3 + 4096
+
+    run(tmp_path, story)
+
+
+def test_a_signature_that_comes_takes_the_place_of_none(tmp_path: Path) -> None:
+    """The same version may be in the model of somebody else, who relies on the one that is there; new ones are kept, also of what is here already."""
+
+    async def story(world: World) -> None:
+        version = (await world.own(SECRET, "ada", visibility=Visibility.EVERYONE)).version
+        right = Signature(version.id, "1" * 64, "of-a-test", b"right", 1.0, "ada")
+        await world.store.commit(ModelChanges(signatures=[right]))
+        manifest = await world.reader.manifest(version)
+        other = replace(right, key_id="2" * 64)
+        for signatures in ((replace(right, signature=b"forged"),), (other,)):
+            await world.send(version.commit.encode(), manifest.encode(), SECRET)
+            await world.receive(version.commit, signatures=signatures)
+        assert await world.store.signatures(version.id) == [right, replace(other, signed_by="eve")]
 
     run(tmp_path, story)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aiosd.access.principal import Principal, Role
-from aiosd.errors import Denied, FailedPrecondition, NotFound
+from aiosd.errors import Denied, FailedPrecondition, NotFound, StorageCorrupt
 from aiosd.jobs.actions import Submit
 from aiosd.jobs.billing import gpu_seconds
 from aiosd.jobs.draft import RequestDraft, RetryDraft
@@ -105,6 +105,26 @@ def test_the_next_daemon_knows_what_is_pinned(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
+def test_a_damaged_version_that_a_job_has_read_keeps_no_daemon_from_starting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(world: World) -> None:
+        first, lost = await world.loose()
+        await world.running()
+        for version in (first, lost):
+            await world.models.checkout(f"digits@{version.id}", job_id="1")
+        picked = world.models.store.picked
+
+        async def damaged(kind: Kind, wanted: Any) -> Any:
+            if any(id_ == first.id for _, id_ in wanted):
+                raise StorageCorrupt("damaged")
+            return await picked(kind, wanted)
+
+        monkeypatch.setattr(world.models.store, "picked", damaged)
+        await world.wire().start()
+        assert await world.lineage.pins() == [Pin(Kind.MODEL, "digits", lost.id, "job 1")]
+
+    play(tmp_path, scenario)
+
+
 @pytest.mark.parametrize(("job_id", "by"), [("1", BOB), ("7", ADA), ("1.3", ADA), ("x", ADA), ("2", ADA)])
 def test_nobody_speaks_for_a_job_that_is_not_theirs_or_does_not_run(tmp_path: Path, job_id: str, by: Any) -> None:
     async def scenario(world: World) -> None:
@@ -175,10 +195,15 @@ def test_what_is_removed_between_finding_and_reading_is_not_handed_out(tmp_path:
 def test_a_model_that_came_out_the_same_again_is_made_by_that_job_too(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         first = (await world.models.register("1")).version
-        await world.running()
-        again = await world.models.register("1", lineage=GIVEN)
-        assert (again.existed, again.version.id) == (True, first.id)
-        assert [(use.job_id, use.version) for use in await world.models.store.uses(["1"])] == [("1", first.id)]
+        await world.models.register("data", "mnist", kind=Kind.DATASET)
+        for job_id in ("1", "2"):
+            job = await world.running()
+            [step async for step in world.models.reader.checkout(Kind.DATASET, "mnist", ADA, job_id=job_id)]
+            again = await world.models.register("1", lineage=replace(GIVEN, job_id=job_id))
+            assert (again.existed, again.version.id) == (True, first.id)
+            assert [use.version for use in await world.models.store.uses([job_id]) if use.role is UseRole.MADE] == [first.id]
+            await world.ended(job)
+        assert (await world.models.reader.show(Kind.DATASET, "mnist", ADA)).used_by == [f"digits@{first.id[:12]}"]  # once
 
     play(tmp_path, scenario)
 

@@ -175,6 +175,8 @@ def test_damage_touches_every_version_that_has_it_and_heals(world: ModelWorld) -
     assert list(verify(world).damaged) == []
     (world.vault.root / chunk).write_text("x")
     (damage,) = verify(world).damaged
+    assert damage.versions == (f"digits@{one.id[:12]}",)  # that of bob is private
+    (damage,) = verify(world, by=ROOT).damaged
     assert damage.versions == (f"copy@{copy.id[:12]}", f"digits@{one.id[:12]}")
     states = [run(world.store.version(Kind.MODEL, each.model, each.id)).state for each in (one, copy, other)]
     assert states == [VersionState.DAMAGED, VersionState.DAMAGED, VersionState.REGISTERED]

@@ -83,6 +83,31 @@ def test_a_repeated_call_is_answered_as_the_first(world: ModelWorld) -> None:
     assert run(world.register("9", model="elsewhere", by=BOB, key="k")).version.number == 1  # keys are a user's own
 
 
+def test_a_call_that_comes_again_while_the_first_still_reads_is_answered_as_that(world: ModelWorld) -> None:
+    """As of a client whose connection broke: neither a conflict with itself, nor a second version."""
+
+    async def twice() -> Any:
+        world.vault.held = asyncio.Event()
+        slow = asyncio.ensure_future(world.register("1", key="k", tags=("v1",)))
+        async with asyncio.timeout(10):
+            while not world.vault.taking:
+                await asyncio.sleep(0)
+        held, world.vault.held = world.vault.held, None
+        again = await world.register("1", key="k", tags=("v1",))
+        held.set()
+        return again, await slow
+
+    again, first = run(twice())
+    assert (again.existed, first.existed, first.version.id) == (False, True, again.version.id)
+
+
+def test_the_same_again_with_a_tag_is_tagged(world: ModelWorld) -> None:
+    first = run(world.register("1")).version
+    again = run(world.register("1", tags=("v1", "v1.0")))
+    assert (again.existed, run(world.at("v1")), run(world.at("v1.0"))) == (True, first.id, first.id)
+    assert [move.who for _, move in run(world.store.moves(Kind.MODEL, "digits", "v1", 0, 9))] == ["ada"]
+
+
 def test_what_the_client_cannot_know_it_does_not_say(world: ModelWorld) -> None:
     lineage = Lineage(job_id="7", command=("rm",), models=("x@1",), gpu_hours=9.0, git_commit="abc", python="3.13", packages={"numpy": "2"})
     commit = run(world.register("1", lineage=lineage)).version.commit
