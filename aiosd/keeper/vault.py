@@ -4,15 +4,13 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from msgspec import structs
-
 from aiosd import logs
-from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
+from aiosd.errors import StorageUnwritable
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
 from aiosd.keeper.children import Children
@@ -23,7 +21,7 @@ from aiosd.keeper.sweep import Sweep
 from aiosd.models.diff import TensorDiff
 from aiosd.models.findings import ScanFinding
 from aiosd.models.layouts import Form
-from aiosd.models.manifest import Chunk, FileEntry, Manifest
+from aiosd.models.manifest import Chunk, Manifest
 from aiosd.models.parcel import chunks_of
 from aiosd.models.vault_ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
 from aiosd.models.version import Version
@@ -35,7 +33,6 @@ from aiosd.storage.blobs.staging import Staging
 from aiosd.storage.blobs.verifying import to_read
 
 log = logs.logger("aiosd.keeper")
-
 
 _QUICK_FILES = 200  # so many links are made in a thread of the daemon
 _PERMILLE = 1000
@@ -165,22 +162,6 @@ class BlobVault:
                 async with self._children.work(words.Give(self.settings, manifest, to, self._pinned()), lease) as said:
                     async for word in said:
                         yield word.path if isinstance(word, words.Gave) else _progress(word)
-
-    async def read(self, manifest: Manifest, file: str, offset: int) -> AsyncIterator[bytes]:
-        entry = _entry(manifest, file)
-        if not 0 <= offset <= entry.size:
-            raise InvalidArgument(f"'{file}' has {entry.size} bytes, and none at {offset}", file=file, size=entry.size)
-        with self.leases.held() as lease:
-            known = await self._children.stored({entry.digest, *(chunk.digest for chunk in entry.chunks)}, lease)
-            reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
-            try:
-                begin, pieces = _from(entry, offset, reader)
-                while (data := await asyncio.to_thread(next, pieces, None)) is not None:
-                    if begin + len(data) > offset:
-                        yield data[max(0, offset - begin) :]
-                    begin += len(data)
-            finally:
-                reader.close()
 
     async def tensor_diff(self, a: Manifest, b: Manifest) -> TensorDiff:
         """Implements TensorDiffs: both are read by a process with limits."""
@@ -376,22 +357,6 @@ class BlobVault:
 def _progress(word: words.Said) -> Progress:
     assert isinstance(word, words.Advance)
     return Progress(word.done, word.total, word.stored)
-
-
-def _entry(manifest: Manifest, file: str) -> FileEntry:
-    entry = next((entry for entry in manifest.files if entry.path == file), None)
-    if entry is None:
-        raise NotFound(f"there is no file '{file}' in this version", hint="`show` lists its files", file=file)
-    return entry
-
-
-def _from(entry: FileEntry, offset: int, reader: Reader) -> tuple[int, Iterator[bytes]]:
-    """Where its pieces begin that have this offset, and those pieces. Of a whole file all are read, for only all of them have a name."""
-    begin = first = 0
-    while first < len(entry.chunks) and entry.chunks[first].digest != entry.digest and begin + entry.chunks[first].size <= offset:
-        begin += entry.chunks[first].size
-        first += 1
-    return begin, reader.file(structs.replace(entry, chunks=entry.chunks[first:]))
 
 
 def _sampled(digest: str, permille: int) -> bool:

@@ -13,7 +13,7 @@ from aiosd.config import Config, DaemonConfig
 from aiosd.errors import DataLoss, FailedPrecondition, NotFound, StorageCorrupt, Unavailable
 from aiosd.findings import Finding
 from aiosd.models.version import Kind
-from tests.integration.keeping import safetensors
+from tests.integration.keeping import read_file, safetensors
 from tests.integration.storing import ME, MIB, Place, Store, a_place, flip
 
 CHANCE = random.Random(11)
@@ -220,7 +220,7 @@ def read(place: Place) -> dict[str, bool]:
         for ref, data in CONTENTS.items():
             manifest = await store.care.reader.manifest((await store.care.reader.find(Kind.MODEL, ref, ME)).version)
             try:
-                assert b"".join([part async for part in store.vault.read(manifest, manifest.files[0].path, 0)]) == data
+                assert await read_file(store.vault, manifest, manifest.files[0].path) == data
                 found[ref] = True
             except DataLoss:
                 found[ref] = False
