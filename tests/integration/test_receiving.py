@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from aiosd.errors import AiosError, Conflict, Exhausted, FailedPrecondition, InvalidArgument
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, digest_of
 from aiosd.models.parcel import Parcel, Sent
-from aiosd.models.version import Commit, Kind
-from tests.integration.carrying import Side, between, some_files
+from aiosd.models.version import Commit, Kind, VersionState
+from tests.integration.carrying import ME, Side, between, some_files
 
 
 async def sent(*pieces: tuple[str, bytes]) -> AsyncIterator[tuple[str, bytes]]:
@@ -55,6 +56,29 @@ def test_only_what_is_missing_needs_to_come(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgument, match="did not come"):  # what another model has is not what came
             await there.receive(await here.parcel(second, model="other"), feed=here.pieces(second, without=first))
         assert await there.store.model(Kind.MODEL, "other") is None
+
+    between(tmp_path, story)
+
+
+def test_what_is_removed_while_it_comes_again_is_not_taken_unseen(tmp_path: Path) -> None:
+    """It was here, so nobody looks into what comes; then it is gone, and would be new."""
+    path = tmp_path / "m.pkl"
+    path.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+
+    async def story(here: Side, there: Side) -> None:
+        made = await here.register(path)
+        parcel = await here.parcel(made)
+        first = await there.receive(parcel, feed=here.pieces(made))
+        assert first.versions[0].state is VersionState.FLAGGED
+
+        async def slowly() -> AsyncIterator[tuple[str, bytes]]:
+            await there.moves.remove(Kind.MODEL, "digits", ME, force=True)
+            async for piece in here.pieces(made):
+                yield piece
+
+        with pytest.raises(Conflict, match="nobody has looked into it"):
+            await there.receive(parcel, feed=slowly())
+        assert await there.store.model(Kind.MODEL, "digits") is None
 
     between(tmp_path, story)
 
@@ -157,19 +181,19 @@ def parcel_of(manifest: Manifest, **commit: object) -> Parcel:
 
 ONE = Manifest((FILE,))
 WRONG_PARCELS = {
-    "leads out": parcel_of(Manifest((replace(FILE, path="../a"),))),
-    "leads out of": parcel_of(Manifest((replace(FILE, path="/etc/passwd"),))),
+    "leads out": parcel_of(Manifest((structs.replace(FILE, path="../a"),))),
+    "leads out of": parcel_of(Manifest((structs.replace(FILE, path="/etc/passwd"),))),
     "which leads": parcel_of(Manifest((FILE,), ("x/./y",))),
-    "longer than": parcel_of(Manifest((replace(FILE, path="a" * 300),))),
-    "twice": parcel_of(Manifest((FILE, replace(FILE, path="a/b")))),
+    "longer than": parcel_of(Manifest((structs.replace(FILE, path="a" * 300),))),
+    "twice": parcel_of(Manifest((FILE, structs.replace(FILE, path="a/b")))),
     "names 'a path' twice": parcel_of(Manifest((FILE, FILE))),
-    "one file": parcel_of(Manifest((FILE, replace(FILE, path="b")), single=True)),
-    "without a digest": parcel_of(Manifest((replace(FILE, chunks=(Chunk("../../x", 700),)),))),
-    "or without bytes": parcel_of(Manifest((replace(FILE, size=-5, chunks=(Chunk(GOOD.digest, -5),)),))),
-    "its chunks have others": parcel_of(Manifest((replace(FILE, size=1 << 60),))),
-    "digest of another file": parcel_of(Manifest((replace(FILE, digest="0" * 64),))),
-    "two sizes": parcel_of(Manifest((FILE, FileEntry("b", 699, GOOD.digest, (replace(GOOD, size=699),))))),
-    "a version names one that did not come": replace(parcel_of(ONE), manifests=(Manifest((replace(FILE, path="b"),)).encode(),)),
+    "one file": parcel_of(Manifest((FILE, structs.replace(FILE, path="b")), single=True)),
+    "without a digest": parcel_of(Manifest((structs.replace(FILE, chunks=(Chunk("../../x", 700),)),))),
+    "or without bytes": parcel_of(Manifest((structs.replace(FILE, size=-5, chunks=(Chunk(GOOD.digest, -5),)),))),
+    "its chunks have others": parcel_of(Manifest((structs.replace(FILE, size=1 << 60),))),
+    "digest of another file": parcel_of(Manifest((structs.replace(FILE, digest="0" * 64),))),
+    "two sizes": parcel_of(Manifest((FILE, FileEntry("b", 699, GOOD.digest, (structs.replace(GOOD, size=699),))))),
+    "a version names one that did not come": replace(parcel_of(ONE), manifests=(Manifest((structs.replace(FILE, path="b"),)).encode(),)),
     "its version .* says dataset": replace(parcel_of(ONE), versions=(Sent(Commit(kind=Kind.DATASET, manifest=ONE.digest).encode()),)),
     "not written as versions are": replace(parcel_of(ONE), versions=(Sent(parcel_of(ONE).versions[0].commit + b" "),)),
     "not written as they are": replace(parcel_of(ONE), manifests=(ONE.encode() + b"\n",)),
