@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from aiosd import upkeep
-from aiosd.config import Config, DaemonConfig
-from aiosd.errors import DataLoss, FailedPrecondition, NotFound, StorageCorrupt, Unavailable
+from aiosd.config import Config, DaemonConfig, ModelsConfig
+from aiosd.errors import ConfigError, DataLoss, FailedPrecondition, NotFound, StorageCorrupt, Unavailable
 from aiosd.findings import Finding
 from aiosd.models.version import Kind
 from tests.integration.keeping import read_file, safetensors
@@ -120,6 +121,27 @@ def test_a_damaged_backup_changes_nothing_and_models_can_be_left_out(place: Plac
     assert all(one.repaired for one in problems(restored, repair=True))
     restored.use(lambda store: store.verify())
     check_whole(restored)
+
+
+def test_a_backup_knows_its_key(tmp_path: Path) -> None:
+    """Else a store that comes back would take the next key for its own, and all that lies there for damaged."""
+    (tmp_path / "file").write_bytes(b"secret" * 1000)
+    keys = {name: tmp_path / name for name in ("right", "wrong")}
+    for at, key in enumerate(keys.values()):
+        key.write_text(f"{at}f" * 32)
+        key.chmod(0o600)
+    with a_place(tmp_path / "state", encryption_key_file=str(keys["right"])) as place:
+        place.use(lambda store: store.register(tmp_path / "file", "whole"))
+        upkeep.write_backup(place.config, str(tmp_path / "b.tar.gz"))
+    with a_place(tmp_path / "taken", encryption_key_file=str(keys["wrong"])) as other:
+        with pytest.raises(ConfigError, match=r"is not the one .*b.tar.gz.models is encrypted with"):
+            upkeep.restore(other.config, str(tmp_path / "b.tar.gz"), force=True)
+        other.use(lambda store: store.verify())  # its own store has another key
+        right = structs.replace(other.config, models=ModelsConfig(encryption_key_file=str(keys["right"])))
+        upkeep.restore(right, str(tmp_path / "b.tar.gz"), force=True)
+        assert Place(right).use(lambda store: store.checkout("whole")).read_bytes() == b"secret" * 1000
+        with pytest.raises(ConfigError, match="is not the one"):
+            other.use(lambda store: store.verify())
 
 
 def test_nothing_is_left_of_a_backup_that_is_given_up(place: Place, tmp_path: Path) -> None:
