@@ -1,6 +1,6 @@
 """What a child does with versions that come from another store, or go to one."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +26,7 @@ from aiosd.storage.blobs.settings import coder_of
 from aiosd.storage.blobs.worksite import Worksite
 
 _TOGETHER = 500  # chunks that are looked up at once
+_MOST_NAMES_BYTES = 256 << 20  # of the tensors of all that comes together
 
 
 def peek(request: words.Peek) -> bytes:
@@ -89,8 +90,22 @@ def receive(request: words.Receive, line: Line) -> Received:
             for digest, pieces in groupby(line.pieces(), key=lambda piece: piece[0]):
                 receiver.receive(digest, (data for _, data in pieces))
         receiver.complete()
-        examined = {manifest.digest: _examined(receiver, manifest, request.source) for manifest in request.manifests if manifest.digest in request.examined}
+        unseen = set(request.examined)
+        examined = within_reason(
+            (digest, _examined(receiver, each, request.source))
+            for each in request.manifests
+            if (digest := each.digest) in unseen
+        )
         return Received(receiver.finish(), examined)
+
+
+def within_reason(examined: Iterable[tuple[str, Examined]], most: int = _MOST_NAMES_BYTES) -> Mapping[str, Examined]:
+    """As many names of tensors as go into one commit; the versions behind those are found by all else."""
+    kept = dict[str, Examined]()
+    for digest, found in examined:
+        most -= sum(map(len, found.tensors))
+        kept[digest] = found if most >= 0 else found._replace(tensors=())
+    return kept
 
 
 def _receive_bundle(receiver: Receiver, request: words.Receive) -> None:

@@ -8,12 +8,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from aiosd import logs
 from aiosd.errors import StorageUnwritable
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
-from aiosd.keeper.children import Children
+from aiosd.keeper.children import Children, Feed
 from aiosd.keeper.handing import each, some
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
@@ -31,6 +32,8 @@ from aiosd.storage.blobs.reading import Lookup, Reader
 from aiosd.storage.blobs.settings import BlobSettings, coder_of, remember_key
 from aiosd.storage.blobs.staging import Staging
 from aiosd.storage.blobs.verifying import to_read
+
+Came = TypeVar("Came", Taken, Received)
 
 log = logs.logger("aiosd.keeper")
 
@@ -82,48 +85,39 @@ class BlobVault:
     def _staging(self) -> Staging:
         return Staging(self.layout.staged, self.settings.staged_s)
 
-    async def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
+    def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
+        return self._brought(lambda name: words.Take(self.settings, source, name, base), Taken)
+
+    def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
+        def work(name: str) -> words.Receive:
+            manifests, had = list(delivery.manifests), set(delivery.had)
+            return words.Receive(self.settings, name, source, manifests, list(delivery.examined), had, list(delivery.parts), delivery.head)
+
+        return self._brought(work, Received, delivery.feed)
+
+    async def _brought(self, work: Callable[[str], words.Request], kind: type[Came], feed: Feed | None = None) -> AsyncGenerator[Progress | Came, None]:
+        """What a child brings into the store, in a scratch directory of this name; it is in use until the iterator is closed."""
         async with self._scratch() as name, self._slots:
             with self.leases.held() as lease:
                 batches: list[words.Batch] = []
-                async with self._children.work(words.Take(self.settings, source, name, base), lease) as said:
+                async with self._children.work(work(name), lease, feed) as said:
                     async for word in said:
                         if isinstance(word, words.Batch):
                             batches.append(word)
                             lease.add({one.digest for one in word.chunks})
-                        elif isinstance(word, words.Took):
-                            taken = words.together(batches, word)
+                        elif isinstance(word, words.Took | words.Got):
+                            made = words.together(batches, word)
+                            assert isinstance(made, kind)
                             try:
-                                yield taken
+                                yield made
                             finally:
-                                await self._healed(taken.chunks)
-                        else:
-                            yield _progress(word)
-
-    async def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
-        async with self._scratch() as name, self._slots:
-            request = words.Receive(
-                self.settings, name, source, list(delivery.manifests), list(delivery.examined), set(delivery.had), list(delivery.parts), delivery.head
-            )
-            with self.leases.held() as lease:
-                async with self._children.work(request, lease, delivery.feed) as said:
-                    async for word in said:
-                        if isinstance(word, words.Got):
-                            lease.add({one.digest for one in word.received.chunks})
-                            try:
-                                yield word.received
-                            finally:
-                                await self._healed(word.received.chunks)
+                                await self._healed(made.chunks)
                         else:
                             yield _progress(word)
 
     async def head(self, source: Source) -> bytes:
         with self.leases.held() as lease:
-            async with self._children.work(words.Peek(self.settings, source), lease) as said:
-                async for word in said:
-                    if isinstance(word, words.Head):
-                        return word.data
-        raise RuntimeError("a child has looked at a bundle, and not said what it saw")
+            return (await self._children.answer(words.Peek(self.settings, source), words.Head, lease)).data
 
     async def parts(self, manifests: Sequence[Manifest], base: Sequence[Manifest]) -> Sequence[Part]:
         wholes, found = chunks_of(base).keys(), dict[str, Part]()
@@ -135,15 +129,13 @@ class BlobVault:
                     found[one.digest] = Part(one.digest, one.size, of, one.offset)
         return list(found.values())
 
-    async def bundle(self, to: Source, head: bytes, manifests: Sequence[Manifest], had: Collection[str], *, replace: bool) -> AsyncIterator[Progress | str]:
-        async with self._slots:
-            with self.leases.held() as lease:
-                async with self._children.work(words.Bundle(self.settings, to, head, list(manifests), set(had), replace), lease) as said:
-                    async for word in said:
-                        yield word.path if isinstance(word, words.Gave) else _progress(word)
+    def bundle(self, to: Source, head: bytes, manifests: Sequence[Manifest], had: Collection[str], *, replace: bool) -> AsyncIterator[Progress | str]:
+        return self._written(words.Bundle(self.settings, to, head, list(manifests), set(had), replace))
 
-    async def lay(self, to: Source, version: Version, manifest: Manifest, tag: str, *, replace: bool) -> AsyncIterator[Progress | str]:
-        request = words.Lay(self.settings, to, Form(to.form), manifest, version.commit, version.model, tag, replace)
+    def lay(self, to: Source, version: Version, manifest: Manifest, tag: str, *, replace: bool) -> AsyncIterator[Progress | str]:
+        return self._written(words.Lay(self.settings, to, Form(to.form), manifest, version.commit, version.model, tag, replace))
+
+    async def _written(self, request: words.Bundle | words.Lay) -> AsyncGenerator[Progress | str, None]:
         async with self._slots:
             with self.leases.held() as lease:
                 async with self._children.work(request, lease) as said:
@@ -167,17 +159,12 @@ class BlobVault:
         """Implements TensorDiffs: both are read by a process with limits."""
         async with self._laid_out(a, b) as (before, after):
             with self.leases.held() as lease:
-                async with self._children.work(words.Compare(self.settings, before, after), lease) as said:
-                    async for word in said:
-                        if isinstance(word, words.Compared):
-                            return word.found
-        raise RuntimeError("a child has compared two versions, and not said what it found")
+                return (await self._children.answer(words.Compare(self.settings, before, after), words.Compared, lease)).found
 
     async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
-        from aiosd.keeper.examining import rescan  # and with it every reader, which only the children need else
-
         async with self._laid_out(manifest) as (path,):
-            return await asyncio.to_thread(rescan, path, manifest)
+            with self.leases.held() as lease:
+                return (await self._children.answer(words.Examine(self.settings, path, manifest), words.Findings, lease)).found
 
     @asynccontextmanager
     async def _laid_out(self, *manifests: Manifest) -> AsyncIterator[Sequence[str]]:
@@ -313,11 +300,8 @@ class BlobVault:
         parts = {one.digest: one for one in (await self.index.within(wholes) if wholes else ()) if not is_whole(one)}
         if not parts:
             return {}, {}
-        async with self._children.work(words.Verify(self.settings, list(parts.values()), []), lease) as said:
-            async for word in said:
-                if isinstance(word, words.Verified):
-                    return dict(word.damaged), parts
-        raise RuntimeError("a child has read back what was stored, and not said what it found")
+        verified = await self._children.answer(words.Verify(self.settings, list(parts.values()), []), words.Verified, lease)
+        return dict(verified.damaged), parts
 
     async def _quick(self, manifest: Manifest, to: Source, lease: Lease) -> str | None:
         """Where it stands already, or links are all there is to do."""
@@ -337,11 +321,7 @@ class BlobVault:
     async def _rewrite(self, rows: Sequence[Stored]) -> Sequence[Stored]:
         async with self._scratch() as name, self._slots:
             with self.leases.held() as lease:
-                async with self._children.work(words.Rewrite(self.settings, name, list(rows)), lease) as said:
-                    async for word in said:
-                        if isinstance(word, words.Rewrote):
-                            return word.moved
-        raise RuntimeError("a child has written a pack anew, and not said where")
+                return (await self._children.answer(words.Rewrite(self.settings, name, list(rows)), words.Rewrote, lease)).moved
 
     @asynccontextmanager
     async def _scratch(self) -> AsyncIterator[str]:
