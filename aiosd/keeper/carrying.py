@@ -12,9 +12,9 @@ from aiosd.host import faults
 from aiosd.host.sources import Tree
 from aiosd.host.targets import writing
 from aiosd.keeper import words
-from aiosd.keeper.examining import boundaries, examine
+from aiosd.keeper.examining import boundaries, examine_copy
 from aiosd.keeper.line import Line, identity_of
-from aiosd.models.manifest import Chunk, FileEntry, Manifest
+from aiosd.models.manifest import Chunk, FileEntry
 from aiosd.models.parcel import chunks_of
 from aiosd.models.vault_ports import Examined, Received, Source, Stored
 from aiosd.storage.blobs import bundle as files
@@ -92,7 +92,7 @@ def receive(request: words.Receive, line: Line) -> Received:
         receiver.complete()
         unseen = set(request.examined)
         examined = within_reason(
-            (digest, _examined(receiver, each, request.source))
+            (digest, examine_copy(str(receiver.lay_out(each)), each, identity_of(request.source)))
             for each in request.manifests
             if (digest := each.digest) in unseen
         )
@@ -133,14 +133,6 @@ def _receive_packed(receiver: Receiver, record: files.Record, payload: bytes) ->
     except StorageCorrupt as error:
         raise InvalidArgument(f"the bundle cannot be read: {error}", hint="have it exported or copied again; nothing was kept of it") from None
     receiver.receive(record.digest, [data], base)
-
-
-def _examined(receiver: Receiver, manifest: Manifest, source: Source) -> Examined:
-    """As when it is registered. Raises InvalidArgument for what is refused."""
-    tree = Tree(str(receiver.lay_out(manifest)), None)
-    with closing(tree):
-        tree.open()
-        return examine(tree, manifest, identity_of(source))
 
 
 def _opened(source: Source) -> Tree:

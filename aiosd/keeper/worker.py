@@ -12,7 +12,7 @@ from aiosd.host import faults
 from aiosd.host.acting import acting_as
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import carrying, laying, words
-from aiosd.keeper.examining import boundaries, differences, examine, rescan
+from aiosd.keeper.examining import boundaries, differences, examine, examine_copy, rescan
 from aiosd.keeper.line import Line, identity_of
 from aiosd.keeper.unpacking import unpacked
 from aiosd.models.manifest import Manifest
@@ -85,7 +85,7 @@ def _take(request: words.Take, line: Line) -> Taken:
         with closing(taker):
             files = taker.take(tree.files())
             manifest = Manifest(tuple(files), tuple(tree.empty_directories), tree.single)
-            examined = examine(tree, manifest, identity)
+            examined = examine(tree, manifest, identity) if tree.steady else examine_copy(str(taker.lay_out(manifest)), manifest, identity)
             tree.check()
             return Taken(manifest, taker.finish(), *examined, said)
 
