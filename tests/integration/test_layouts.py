@@ -16,7 +16,7 @@ import yaml
 from aiosd.errors import AlreadyExists, InvalidArgument, NotFound
 from aiosd.keeper.unpacking import unpacked
 from aiosd.models.layouts import Form
-from aiosd.models.ports import Source
+from aiosd.models.vault_ports import Source
 from aiosd.models.version import Kind
 from tests.integration.carrying import Side, between, some_files
 
