@@ -15,7 +15,7 @@ from aiosd.errors import StorageUnwritable
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
 from aiosd.keeper.children import Children, Feed
-from aiosd.keeper.handing import each, some
+from aiosd.keeper.handing import each, some, to_its_end
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
@@ -187,7 +187,7 @@ class BlobVault:
             reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
             try:
                 pieces = each(wanted, reader)
-                while read := await asyncio.to_thread(some, pieces):
+                while read := await to_its_end(some, pieces):
                     for piece in read:
                         yield piece
             finally:
@@ -311,12 +311,11 @@ class BlobVault:
         asked = Asked(to.uid, to.gid, to.uid == os.geteuid() or os.geteuid() != 0)
         reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
         giver = Giver(self.layout, reader, self.settings.cache_bytes, remove_tree, self._pinned())
-        standing = await asyncio.to_thread(giver.standing, manifest, asked)
-        if standing is not None:
-            return standing
-        if any(entry.size and (entry.digest not in known or not is_whole(known[entry.digest])) for entry in manifest.files):
-            return None
-        return await asyncio.to_thread(giver.checkout, manifest, asked)
+        is_quick = all(not entry.size or (entry.digest in known and is_whole(known[entry.digest])) for entry in manifest.files)
+        try:
+            return await to_its_end(giver.checkout if is_quick else giver.standing, manifest, asked)
+        finally:
+            reader.close()  # which has files open where one had been touched
 
     async def _rewrite(self, rows: Sequence[Stored]) -> Sequence[Stored]:
         async with self._scratch() as name, self._slots:

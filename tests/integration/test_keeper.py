@@ -247,6 +247,21 @@ def test_sweeps_beside_registrations_of_the_same_bytes_lose_nothing(world: World
     asyncio.run(story())
 
 
+def test_a_file_that_was_touched_is_read_once_and_stays_open_nowhere(world: World) -> None:
+    path = world.write("whole", world.random(2 * MIB))
+
+    async def story() -> None:
+        taken = await world.take(path)
+        stored = world.vault.layout.path(f"whole/{taken.manifest.files[0].digest}")
+        os.utime(stored, (5, 5))
+        assert (await world.give(taken.manifest)).read_bytes() == path.read_bytes()
+        assert stored.stat().st_mtime_ns == STAMP_NS
+        held = [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+        assert str(stored) not in held
+
+    asyncio.run(story())
+
+
 def test_damage_is_found_set_aside_and_healed(world: World) -> None:
     whole, small = world.write("whole", world.random(2 * MIB)), world.write("small/a", world.random(50_000))
 
