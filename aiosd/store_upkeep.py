@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec import structs
+
 from aiosd.config import Config
 from aiosd.domain_settings import blob_settings
 from aiosd.errors import AlreadyExists, NotFound, StorageCorrupt
@@ -59,11 +61,12 @@ def _is_ours(path: Path) -> bool:
 
 
 def check_copy(config: Config, archive: Path, copy: Path) -> None:
-    """Read back all that the database `copy` names from beside its archive. Raises NotFound, StorageCorrupt."""
+    """Read back all that the database `copy` names from beside its archive. Raises NotFound, StorageCorrupt, ConfigError (another key than theirs)."""
     if not beside(archive).is_dir():
         raise NotFound(f"there is no {beside(archive)}, where the models of this backup are", hint="put it there, or leave them out: --without-models")
     known: dict[str, Stored] = {}
-    reader = Reader(Layout(beside(archive)), coder_of(blob_settings(config)), lambda _: known)
+    settings = structs.replace(blob_settings(config), directory=str(beside(archive)))
+    reader = Reader(Layout(beside(archive)), coder_of(settings), lambda _: known)
     bad: list[tuple[str, str]] = []
     try:
         for rows, known in database.chunks_in(copy):

@@ -22,6 +22,7 @@ def main(program: str, patient: bool) -> None:
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)  # the daemon went before it could be heard
+    signal.signal(signal.SIGIO, signal.SIG_IGN)  # which a lease that is broken sends; see sources.py
     os.nice(_NICEST if patient else _NICE)
     libc.syscall(_IOPRIO_SET, _WHO_PROCESS, 0, _IDLE if patient else _BEST_EFFORT_LAST)  # where the disk's scheduler knows it
     with suppress(OSError, ValueError):

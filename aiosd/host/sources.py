@@ -6,6 +6,7 @@ and a large file that is nothing but a hole.
 
 import ctypes
 import errno
+import fcntl
 import os
 import stat
 import time
@@ -23,6 +24,7 @@ _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _DEEPEST = 100
 _HOLLOW, _HOLLOW_FROM_BYTES = 1000, 1 << 30  # anybody can make such a file of any size, and reading it would not end
 _BLOCK_BYTES = 512  # the unit of st_blocks
+_TIMELY, _STATFS_BYTES = (0xEF53, 0x58465342, 0x9123683E), 256  # ext4, XFS and btrfs: the first write to a mapped page changes the times
 _TICK_S = 0.02  # the kernel stamps changes no finer than this
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -49,12 +51,15 @@ class Tree:
     """What lies at `path`, as `identity` (None: the daemon's own user) may read it. `files` is gone through once; then `check`.
 
     descriptor  of another process of that user (its pid, and its number there), which is read instead; `path` is what it is called
+    steady      whether who looks there again before `check`, and follows no links, sees what was read: not where one was followed, where somebody has a
+                file mapped, or where a file system does not tell of changes
     """
 
     path: str
     identity: Identity | None
     descriptor: tuple[int, int] | None = None
     single: bool = False
+    steady: bool = True
     empty_directories: list[str] = field(default_factory=list)
     _root: int = -1
     _seen: list[tuple[str, Mark]] = field(default_factory=list)
@@ -156,6 +161,7 @@ class Tree:
         with self._explained(path), acting_as(self.identity):
             kind = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
             if stat.S_ISLNK(kind):
+                self.steady = False
                 opened = self._open_link(path)
             elif stat.S_ISREG(kind) or stat.S_ISDIR(kind):
                 opened = os.open(name, _FILE | os.O_NOFOLLOW, dir_fd=fd)
@@ -188,10 +194,24 @@ class Tree:
         found = os.fstat(fd)
         if found.st_size > _HOLLOW_FROM_BYTES and found.st_size > _HOLLOW * found.st_blocks * _BLOCK_BYTES:
             raise self._refused(path, f"claims {found.st_size} bytes, of which the disk has {found.st_blocks * _BLOCK_BYTES}: it is nothing but a hole")
+        self.steady = self.steady and self._tells(fd)
         yield Found(path, fd, found.st_size, bool(found.st_mode & 0o111 and found.st_nlink))  # what has no name is no program: a memfd has mode 0777
         if _mark(os.fstat(fd)) != mark:
             raise self._changed(path)
         self._seen.append((path, mark))
+
+    def _tells(self, fd: int) -> bool:
+        """Whether a change from now on shows in its times. What is mapped already can be written to without that; the kernel leases no such file."""
+        about = ctypes.create_string_buffer(_STATFS_BYTES)
+        if _libc.fstatfs(fd, about) or ctypes.c_long.from_buffer(about).value not in _TIMELY:
+            return False
+        try:
+            with acting_as(self.identity):
+                fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+                fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except OSError:
+            return False
+        return True
 
     def _check_name(self, path: str) -> None:
         try:

@@ -1,6 +1,6 @@
 """What a child does with versions that come from another store, or go to one."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from contextlib import closing
 from itertools import groupby
 from pathlib import Path
@@ -12,9 +12,9 @@ from aiosd.host import faults
 from aiosd.host.sources import Tree
 from aiosd.host.targets import writing
 from aiosd.keeper import words
-from aiosd.keeper.examining import boundaries, examine
+from aiosd.keeper.examining import boundaries, examine_copy
 from aiosd.keeper.line import Line, identity_of
-from aiosd.models.manifest import Chunk, FileEntry, Manifest
+from aiosd.models.manifest import Chunk, FileEntry
 from aiosd.models.parcel import chunks_of
 from aiosd.models.vault_ports import Examined, Received, Source, Stored
 from aiosd.storage.blobs import bundle as files
@@ -26,6 +26,7 @@ from aiosd.storage.blobs.settings import coder_of
 from aiosd.storage.blobs.worksite import Worksite
 
 _TOGETHER = 500  # chunks that are looked up at once
+_MOST_NAMES_BYTES = 256 << 20  # of the tensors of all that comes together
 
 
 def peek(request: words.Peek) -> bytes:
@@ -89,8 +90,22 @@ def receive(request: words.Receive, line: Line) -> Received:
             for digest, pieces in groupby(line.pieces(), key=lambda piece: piece[0]):
                 receiver.receive(digest, (data for _, data in pieces))
         receiver.complete()
-        examined = {manifest.digest: _examined(receiver, manifest, request.source) for manifest in request.manifests if manifest.digest in request.examined}
+        unseen = set(request.examined)
+        examined = within_reason(
+            (digest, examine_copy(str(receiver.lay_out(each)), each, identity_of(request.source)))
+            for each in request.manifests
+            if (digest := each.digest) in unseen
+        )
         return Received(receiver.finish(), examined)
+
+
+def within_reason(examined: Iterable[tuple[str, Examined]], most: int = _MOST_NAMES_BYTES) -> Mapping[str, Examined]:
+    """As many names of tensors as go into one commit; the versions behind those are found by all else."""
+    kept = dict[str, Examined]()
+    for digest, found in examined:
+        most -= sum(map(len, found.tensors))
+        kept[digest] = found if most >= 0 else found._replace(tensors=())
+    return kept
 
 
 def _receive_bundle(receiver: Receiver, request: words.Receive) -> None:
@@ -118,14 +133,6 @@ def _receive_packed(receiver: Receiver, record: files.Record, payload: bytes) ->
     except StorageCorrupt as error:
         raise InvalidArgument(f"the bundle cannot be read: {error}", hint="have it exported or copied again; nothing was kept of it") from None
     receiver.receive(record.digest, [data], base)
-
-
-def _examined(receiver: Receiver, manifest: Manifest, source: Source) -> Examined:
-    """As when it is registered. Raises InvalidArgument for what is refused."""
-    tree = Tree(str(receiver.lay_out(manifest)), None)
-    with closing(tree):
-        tree.open()
-        return examine(tree, manifest, identity_of(source))
 
 
 def _opened(source: Source) -> Tree:

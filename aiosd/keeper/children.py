@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from aiosd.host.bywork import Work, working
 from aiosd.keeper import words
 from aiosd.keeper.leases import Lease
 from aiosd.models.vault_ports import ChunkIndex, Stored
 
+Answered = TypeVar("Answered", bound=words.Word)
 Feed = AsyncIterator[tuple[str, bytes]]
 _WORKER = "aiosd.keeper.worker"
 
@@ -28,6 +30,14 @@ class Children:
             await work.send(words.encode(request))
             async with aclosing(self._heard(work, lease, feed)) as said:
                 yield said
+
+    async def answer(self, request: words.Request, kind: type[Answered], lease: Lease) -> Answered:
+        """The one word that a child says when it has done this, whatever it says of its progress."""
+        async with self.work(request, lease) as said:
+            async for word in said:
+                if isinstance(word, kind):
+                    return word
+        raise RuntimeError(f"a child was to {type(request).__name__.lower()}, and has not said what came of it")
 
     async def _heard(self, work: Work, lease: Lease, feed: Feed | None) -> AsyncGenerator[words.Said, None]:
         """Without its questions, which are answered. Raises the error that it says."""

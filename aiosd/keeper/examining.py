@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -34,7 +34,7 @@ def boundaries(path: str, file: BinaryIO) -> Sequence[int] | None:
 def examine(tree: Tree, manifest: Manifest, identity: Identity | None) -> Examined:
     """What was taken, in a process with limits, as the user: the schema, why the version is to be flagged, and the names of its tensors.
 
-    It looks at the user's files, after they were read and before they are checked for changes: what it sees is what was taken.
+    It looks at the user's files, after they were read and before they are checked for changes: what it sees is what was taken, if these changes show.
     raises    InvalidArgument for a file that is not what it says it is
     """
     as_user = (identity.uid, identity.gid) if identity is not None and identity.uid else None
@@ -46,6 +46,14 @@ def examine(tree: Tree, manifest: Manifest, identity: Identity | None) -> Examin
     kept = kept_names(names)
     left = (f"of its {len(names)} tensors the first {len(kept)} can be searched for by name",) if len(kept) < len(names) else ()
     return Examined(replace(found.schema, notes=(*found.schema.notes, *left)), list(map(str, found.findings)), kept)
+
+
+def examine_copy(path: str, manifest: Manifest, identity: Identity | None) -> Examined:
+    """The same of what lies in a place of our own, as it is kept."""
+    tree = Tree(path, None)
+    with closing(tree):
+        tree.open()
+        return examine(tree, manifest, identity)
 
 
 def rescan(path: str, manifest: Manifest) -> Sequence[ScanFinding]:

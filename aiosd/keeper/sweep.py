@@ -149,9 +149,10 @@ class Sweep:
         """Files that the index does not know: of registrations that were cut off, or were never remembered."""
         for places in _parts(await asyncio.to_thread(lambda: list(self.layout.places()))):
             async with self.gate:
+                written = set(under_way)  # before the index is asked: what is no longer under way then is known, or is a stray
                 known = {one.place for one in await self.index.within(places)}
                 old = await asyncio.to_thread(self._old, [place for place in places if place not in known])
-                stray = [place for place in old if place.partition("/")[2] not in under_way and place.partition("/")[2] not in self.leases]
+                stray = [place for place in old if place.partition("/")[2] not in written and place.partition("/")[2] not in self.leases]
                 self.strays += len(stray)
                 if self.dry_run:
                     continue

@@ -4,26 +4,25 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from msgspec import structs
+from typing import TypeVar
 
 from aiosd import logs
-from aiosd.errors import InvalidArgument, NotFound, StorageUnwritable
+from aiosd.errors import StorageUnwritable
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
-from aiosd.keeper.children import Children
-from aiosd.keeper.handing import each, some
+from aiosd.keeper.children import Children, Feed
+from aiosd.keeper.handing import each, some, to_its_end
 from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import forget, noted, set_aside
 from aiosd.keeper.sweep import Sweep
 from aiosd.models.diff import TensorDiff
 from aiosd.models.findings import ScanFinding
 from aiosd.models.layouts import Form
-from aiosd.models.manifest import Chunk, FileEntry, Manifest
+from aiosd.models.manifest import Chunk, Manifest
 from aiosd.models.parcel import chunks_of
 from aiosd.models.vault_ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
 from aiosd.models.version import Version
@@ -34,8 +33,9 @@ from aiosd.storage.blobs.settings import BlobSettings, coder_of, remember_key
 from aiosd.storage.blobs.staging import Staging
 from aiosd.storage.blobs.verifying import to_read
 
-log = logs.logger("aiosd.keeper")
+Came = TypeVar("Came", Taken, Received)
 
+log = logs.logger("aiosd.keeper")
 
 _QUICK_FILES = 200  # so many links are made in a thread of the daemon
 _PERMILLE = 1000
@@ -85,48 +85,39 @@ class BlobVault:
     def _staging(self) -> Staging:
         return Staging(self.layout.staged, self.settings.staged_s)
 
-    async def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
+    def take(self, source: Source, base: Manifest | None) -> AsyncIterator[Progress | Taken]:
+        return self._brought(lambda name: words.Take(self.settings, source, name, base), Taken)
+
+    def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
+        def work(name: str) -> words.Receive:
+            manifests, had = list(delivery.manifests), set(delivery.had)
+            return words.Receive(self.settings, name, source, manifests, list(delivery.examined), had, list(delivery.parts), delivery.head)
+
+        return self._brought(work, Received, delivery.feed)
+
+    async def _brought(self, work: Callable[[str], words.Request], kind: type[Came], feed: Feed | None = None) -> AsyncGenerator[Progress | Came, None]:
+        """What a child brings into the store, in a scratch directory of this name; it is in use until the iterator is closed."""
         async with self._scratch() as name, self._slots:
             with self.leases.held() as lease:
                 batches: list[words.Batch] = []
-                async with self._children.work(words.Take(self.settings, source, name, base), lease) as said:
+                async with self._children.work(work(name), lease, feed) as said:
                     async for word in said:
                         if isinstance(word, words.Batch):
                             batches.append(word)
                             lease.add({one.digest for one in word.chunks})
-                        elif isinstance(word, words.Took):
-                            taken = words.together(batches, word)
+                        elif isinstance(word, words.Took | words.Got):
+                            made = words.together(batches, word)
+                            assert isinstance(made, kind)
                             try:
-                                yield taken
+                                yield made
                             finally:
-                                await self._healed(taken.chunks)
-                        else:
-                            yield _progress(word)
-
-    async def receive(self, source: Source, delivery: Delivery) -> AsyncIterator[Progress | Received]:
-        async with self._scratch() as name, self._slots:
-            request = words.Receive(
-                self.settings, name, source, list(delivery.manifests), list(delivery.examined), set(delivery.had), list(delivery.parts), delivery.head
-            )
-            with self.leases.held() as lease:
-                async with self._children.work(request, lease, delivery.feed) as said:
-                    async for word in said:
-                        if isinstance(word, words.Got):
-                            lease.add({one.digest for one in word.received.chunks})
-                            try:
-                                yield word.received
-                            finally:
-                                await self._healed(word.received.chunks)
+                                await self._healed(made.chunks)
                         else:
                             yield _progress(word)
 
     async def head(self, source: Source) -> bytes:
         with self.leases.held() as lease:
-            async with self._children.work(words.Peek(self.settings, source), lease) as said:
-                async for word in said:
-                    if isinstance(word, words.Head):
-                        return word.data
-        raise RuntimeError("a child has looked at a bundle, and not said what it saw")
+            return (await self._children.answer(words.Peek(self.settings, source), words.Head, lease)).data
 
     async def parts(self, manifests: Sequence[Manifest], base: Sequence[Manifest]) -> Sequence[Part]:
         wholes, found = chunks_of(base).keys(), dict[str, Part]()
@@ -138,15 +129,13 @@ class BlobVault:
                     found[one.digest] = Part(one.digest, one.size, of, one.offset)
         return list(found.values())
 
-    async def bundle(self, to: Source, head: bytes, manifests: Sequence[Manifest], had: Collection[str], *, replace: bool) -> AsyncIterator[Progress | str]:
-        async with self._slots:
-            with self.leases.held() as lease:
-                async with self._children.work(words.Bundle(self.settings, to, head, list(manifests), set(had), replace), lease) as said:
-                    async for word in said:
-                        yield word.path if isinstance(word, words.Gave) else _progress(word)
+    def bundle(self, to: Source, head: bytes, manifests: Sequence[Manifest], had: Collection[str], *, replace: bool) -> AsyncIterator[Progress | str]:
+        return self._written(words.Bundle(self.settings, to, head, list(manifests), set(had), replace))
 
-    async def lay(self, to: Source, version: Version, manifest: Manifest, tag: str, *, replace: bool) -> AsyncIterator[Progress | str]:
-        request = words.Lay(self.settings, to, Form(to.form), manifest, version.commit, version.model, tag, replace)
+    def lay(self, to: Source, version: Version, manifest: Manifest, tag: str, *, replace: bool) -> AsyncIterator[Progress | str]:
+        return self._written(words.Lay(self.settings, to, Form(to.form), manifest, version.commit, version.model, tag, replace))
+
+    async def _written(self, request: words.Bundle | words.Lay) -> AsyncGenerator[Progress | str, None]:
         async with self._slots:
             with self.leases.held() as lease:
                 async with self._children.work(request, lease) as said:
@@ -166,37 +155,16 @@ class BlobVault:
                     async for word in said:
                         yield word.path if isinstance(word, words.Gave) else _progress(word)
 
-    async def read(self, manifest: Manifest, file: str, offset: int) -> AsyncIterator[bytes]:
-        entry = _entry(manifest, file)
-        if not 0 <= offset <= entry.size:
-            raise InvalidArgument(f"'{file}' has {entry.size} bytes, and none at {offset}", file=file, size=entry.size)
-        with self.leases.held() as lease:
-            known = await self._children.stored({entry.digest, *(chunk.digest for chunk in entry.chunks)}, lease)
-            reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
-            try:
-                begin, pieces = _from(entry, offset, reader)
-                while (data := await asyncio.to_thread(next, pieces, None)) is not None:
-                    if begin + len(data) > offset:
-                        yield data[max(0, offset - begin) :]
-                    begin += len(data)
-            finally:
-                reader.close()
-
     async def tensor_diff(self, a: Manifest, b: Manifest) -> TensorDiff:
         """Implements TensorDiffs: both are read by a process with limits."""
         async with self._laid_out(a, b) as (before, after):
             with self.leases.held() as lease:
-                async with self._children.work(words.Compare(self.settings, before, after), lease) as said:
-                    async for word in said:
-                        if isinstance(word, words.Compared):
-                            return word.found
-        raise RuntimeError("a child has compared two versions, and not said what it found")
+                return (await self._children.answer(words.Compare(self.settings, before, after), words.Compared, lease)).found
 
     async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
-        from aiosd.keeper.examining import rescan  # and with it every reader, which only the children need else
-
         async with self._laid_out(manifest) as (path,):
-            return await asyncio.to_thread(rescan, path, manifest)
+            with self.leases.held() as lease:
+                return (await self._children.answer(words.Examine(self.settings, path, manifest), words.Findings, lease)).found
 
     @asynccontextmanager
     async def _laid_out(self, *manifests: Manifest) -> AsyncIterator[Sequence[str]]:
@@ -219,7 +187,7 @@ class BlobVault:
             reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
             try:
                 pieces = each(wanted, reader)
-                while read := await asyncio.to_thread(some, pieces):
+                while read := await to_its_end(some, pieces):
                     for piece in read:
                         yield piece
             finally:
@@ -332,11 +300,8 @@ class BlobVault:
         parts = {one.digest: one for one in (await self.index.within(wholes) if wholes else ()) if not is_whole(one)}
         if not parts:
             return {}, {}
-        async with self._children.work(words.Verify(self.settings, list(parts.values()), []), lease) as said:
-            async for word in said:
-                if isinstance(word, words.Verified):
-                    return dict(word.damaged), parts
-        raise RuntimeError("a child has read back what was stored, and not said what it found")
+        verified = await self._children.answer(words.Verify(self.settings, list(parts.values()), []), words.Verified, lease)
+        return dict(verified.damaged), parts
 
     async def _quick(self, manifest: Manifest, to: Source, lease: Lease) -> str | None:
         """Where it stands already, or links are all there is to do."""
@@ -346,21 +311,16 @@ class BlobVault:
         asked = Asked(to.uid, to.gid, to.uid == os.geteuid() or os.geteuid() != 0)
         reader = Reader(self.layout, coder_of(self.settings), _lookup(known))
         giver = Giver(self.layout, reader, self.settings.cache_bytes, remove_tree, self._pinned())
-        standing = await asyncio.to_thread(giver.standing, manifest, asked)
-        if standing is not None:
-            return standing
-        if any(entry.size and (entry.digest not in known or not is_whole(known[entry.digest])) for entry in manifest.files):
-            return None
-        return await asyncio.to_thread(giver.checkout, manifest, asked)
+        is_quick = all(not entry.size or (entry.digest in known and is_whole(known[entry.digest])) for entry in manifest.files)
+        try:
+            return await to_its_end(giver.checkout if is_quick else giver.standing, manifest, asked)
+        finally:
+            reader.close()  # which has files open where one had been touched
 
     async def _rewrite(self, rows: Sequence[Stored]) -> Sequence[Stored]:
         async with self._scratch() as name, self._slots:
             with self.leases.held() as lease:
-                async with self._children.work(words.Rewrite(self.settings, name, list(rows)), lease) as said:
-                    async for word in said:
-                        if isinstance(word, words.Rewrote):
-                            return word.moved
-        raise RuntimeError("a child has written a pack anew, and not said where")
+                return (await self._children.answer(words.Rewrite(self.settings, name, list(rows)), words.Rewrote, lease)).moved
 
     @asynccontextmanager
     async def _scratch(self) -> AsyncIterator[str]:
@@ -376,22 +336,6 @@ class BlobVault:
 def _progress(word: words.Said) -> Progress:
     assert isinstance(word, words.Advance)
     return Progress(word.done, word.total, word.stored)
-
-
-def _entry(manifest: Manifest, file: str) -> FileEntry:
-    entry = next((entry for entry in manifest.files if entry.path == file), None)
-    if entry is None:
-        raise NotFound(f"there is no file '{file}' in this version", hint="`show` lists its files", file=file)
-    return entry
-
-
-def _from(entry: FileEntry, offset: int, reader: Reader) -> tuple[int, Iterator[bytes]]:
-    """Where its pieces begin that have this offset, and those pieces. Of a whole file all are read, for only all of them have a name."""
-    begin = first = 0
-    while first < len(entry.chunks) and entry.chunks[first].digest != entry.digest and begin + entry.chunks[first].size <= offset:
-        begin += entry.chunks[first].size
-        first += 1
-    return begin, reader.file(structs.replace(entry, chunks=entry.chunks[first:]))
 
 
 def _sampled(digest: str, permille: int) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 from aiosd import errors
 from aiosd.errors import AiosError
 from aiosd.models.diff import TensorDiff
+from aiosd.models.findings import ScanFinding
 from aiosd.models.layouts import Form
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.vault_ports import Part, Received, Source, Stored, Taken
@@ -54,6 +55,14 @@ class Compare(Word, frozen=True, tag=True):
     settings: BlobSettings
     before: str
     after: str
+
+
+class Examine(Word, frozen=True, tag=True):
+    """A checkout of this manifest."""
+
+    settings: BlobSettings
+    path: str
+    manifest: Manifest
 
 
 class Receive(Word, frozen=True, tag=True):
@@ -122,7 +131,7 @@ class Advance(Word, frozen=True, tag=True):
 
 
 class Batch(Word, frozen=True, tag=True):
-    """Of what was taken: the daemon has other things to do between two of them."""
+    """Of what was taken or received: the daemon has other things to do between two of them."""
 
     files: list[FileEntry]
     chunks: list[Stored]
@@ -139,6 +148,8 @@ class Head(Word, frozen=True, tag=True):
 
 
 class Got(Word, frozen=True, tag=True):
+    """`received` without what the batches have said."""
+
     received: Received
 
 
@@ -158,6 +169,10 @@ class Compared(Word, frozen=True, tag=True):
     found: TensorDiff
 
 
+class Findings(Word, frozen=True, tag=True):
+    found: list[ScanFinding]
+
+
 class Failed(Word, frozen=True, tag=True):
     """An error for the caller."""
 
@@ -169,8 +184,8 @@ class Failed(Word, frozen=True, tag=True):
 
 _AT_ONCE = 1000  # files or chunks in one batch
 
-Request = Take | Give | Verify | Rewrite | Receive | Bundle | Lay | Peek | Compare
-Said = Ask | More | Advance | Batch | Took | Head | Got | Gave | Verified | Rewrote | Compared | Failed
+Request = Take | Give | Verify | Rewrite | Receive | Bundle | Lay | Peek | Compare | Examine
+Said = Ask | More | Advance | Batch | Took | Head | Got | Gave | Verified | Rewrote | Compared | Findings | Failed
 _encoder = msgspec.msgpack.Encoder()
 _requests, _said = msgspec.msgpack.Decoder(Request), msgspec.msgpack.Decoder(Said)
 _answers, _pieces = msgspec.msgpack.Decoder(Answer), msgspec.msgpack.Decoder(Piece)
@@ -196,16 +211,19 @@ def decode_piece(frame: bytes) -> Piece:
     return _pieces.decode(frame)
 
 
-def in_batches(taken: Taken) -> Iterator[Batch | Took]:
-    files, chunks = taken.manifest.files, taken.chunks
+def in_batches(made: Taken | Received) -> Iterator[Batch | Took | Got]:
+    files, chunks = made.manifest.files if isinstance(made, Taken) else (), made.chunks
     for at in range(0, max(len(files), len(chunks)), _AT_ONCE):
         yield Batch(list(files[at : at + _AT_ONCE]), list(chunks[at : at + _AT_ONCE]))
-    yield Took(replace(taken, manifest=replace(taken.manifest, files=()), chunks=()))
+    yield Took(replace(made, manifest=replace(made.manifest, files=()), chunks=())) if isinstance(made, Taken) else Got(replace(made, chunks=()))
 
 
-def together(batches: Sequence[Batch], took: Took) -> Taken:
-    manifest = replace(took.taken.manifest, files=tuple(file for batch in batches for file in batch.files))
-    return replace(took.taken, manifest=manifest, chunks=[chunk for batch in batches for chunk in batch.chunks])
+def together(batches: Sequence[Batch], last: Took | Got) -> Taken | Received:
+    chunks = [chunk for batch in batches for chunk in batch.chunks]
+    if isinstance(last, Got):
+        return replace(last.received, chunks=chunks)
+    manifest = replace(last.taken.manifest, files=tuple(file for batch in batches for file in batch.files))
+    return replace(last.taken, manifest=manifest, chunks=chunks)
 
 
 def failed(error: AiosError) -> Failed:

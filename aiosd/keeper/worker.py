@@ -12,7 +12,7 @@ from aiosd.host import faults
 from aiosd.host.acting import acting_as
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import carrying, laying, words
-from aiosd.keeper.examining import boundaries, differences, examine
+from aiosd.keeper.examining import boundaries, differences, examine, examine_copy, rescan
 from aiosd.keeper.line import Line, identity_of
 from aiosd.keeper.unpacking import unpacked
 from aiosd.models.manifest import Manifest
@@ -43,15 +43,13 @@ def main() -> None:
 
 
 def _done(request: words.Request, line: Line) -> words.Word:
-    if isinstance(request, words.Take):
-        *batches, took = words.in_batches(_take(request, line))
+    if isinstance(request, words.Take | words.Receive):
+        *batches, last = words.in_batches(_take(request, line) if isinstance(request, words.Take) else carrying.receive(request, line))
         for batch in batches:
             line.say(batch)
-        return took
+        return last
     if isinstance(request, words.Give):
         return words.Gave(_give(request, line))
-    if isinstance(request, words.Receive):
-        return words.Got(carrying.receive(request, line))
     if isinstance(request, words.Bundle):
         return words.Gave(carrying.bundle(request, line))
     if isinstance(request, words.Lay):
@@ -60,6 +58,8 @@ def _done(request: words.Request, line: Line) -> words.Word:
         return words.Head(carrying.peek(request))
     if isinstance(request, words.Compare):
         return words.Compared(differences(request.before, request.after))
+    if isinstance(request, words.Examine):
+        return words.Findings(list(rescan(request.path, request.manifest)))
     layout = Layout(Path(request.settings.directory))
     if isinstance(request, words.Rewrite):
         scratch = layout.incoming / request.name
@@ -85,7 +85,7 @@ def _take(request: words.Take, line: Line) -> Taken:
         with closing(taker):
             files = taker.take(tree.files())
             manifest = Manifest(tuple(files), tuple(tree.empty_directories), tree.single)
-            examined = examine(tree, manifest, identity)
+            examined = examine(tree, manifest, identity) if tree.steady else examine_copy(str(taker.lay_out(manifest)), manifest, identity)
             tree.check()
             return Taken(manifest, taker.finish(), *examined, said)
 

@@ -115,6 +115,11 @@ class ModelReceiver:
         async with self.care.deciding:
             model = await self._model_for(came, by)
             versions, changes = await self._decided(came, model, by)
+            if unseen := [version for version in versions if version.commit.manifest not in received.examined]:
+                raise Conflict(
+                    f"{model.name}@{unseen[0].id[:SHORT]} was here when it came, and was removed meanwhile: nobody has looked into it", hint="send it again",
+                    model=model.name, version=unseen[0].id,
+                )  # fmt: skip
             new = _counted([_flagged(version, received.examined) for version in versions], came.manifests, received.chunks)
             signed = await self._signed(came, by)
             await store.commit(ModelChanges(
@@ -169,8 +174,7 @@ def _moves(came: Opened, model: str, id_: str, there: Mapping[str, Reference], g
 
 def _flagged(version: Version, examined: Mapping[str, Examined]) -> Version:
     """What is flagged where it comes from stays so, and what is found in it here is added; nobody's permission travels."""
-    found = examined.get(version.commit.manifest)
-    reasons = dict.fromkeys((*version.reasons, *(found.findings if found is not None else ())))
+    reasons = dict.fromkeys((*version.reasons, *examined[version.commit.manifest].findings))
     return replace(version, reasons=tuple(reasons), state=VersionState.FLAGGED if reasons else VersionState.REGISTERED)
 
 

@@ -194,9 +194,6 @@ class Vault(Protocol):
         raises  DataLoss, AlreadyExists (there is something at `to.path`), Denied, NotFound, Exhausted, DiskFull
         """
 
-    def read(self, manifest: Manifest, file: str, offset: int) -> AsyncIterator[bytes]:
-        """Bytes of one file from `offset`, verified. Raises DataLoss, NotFound (no such file), InvalidArgument."""
-
     def chunks(self, wanted: Sequence[tuple[Chunk, int]]) -> AsyncIterator[tuple[Chunk, int, bytes]]:
         """These chunks one after another, each from its offset: pieces of them with where they begin, verified. Raises DataLoss."""
 

@@ -308,9 +308,6 @@ class FakeVault:
             raise DataLoss(f"{entry.path} does not read back", digest=entry.digest)
         return data
 
-    async def read(self, manifest: Manifest, file: str, offset: int) -> AsyncIterator[bytes]:
-        yield self._read(next(entry for entry in manifest.files if entry.path == file))[offset:]
-
     async def chunks(self, wanted: Sequence[tuple[Chunk, int]]) -> AsyncIterator[tuple[Chunk, int, bytes]]:
         for chunk, offset in wanted:
             yield chunk, offset, self._place(chunk.digest).read_bytes()[offset:]

@@ -25,6 +25,7 @@ from aiosd.storage.blobs.settings import BlobSettings
 from aiosd.storage.chunks import SqlChunks
 from aiosd.storage.journal import SqlJournal
 from aiosd.storage.models import SqlModels
+from tests.integration.keeping import read_file
 
 MIB = 1 << 20
 ME = Caller(Principal(os.getuid(), os.getgid(), "me", Role.USER), frozenset)
@@ -78,7 +79,7 @@ class Side:
         for version in versions:
             manifest = await self.reader.manifest(version)
             for entry in manifest.files:
-                data = b"".join([part async for part in self.vault.read(manifest, entry.path, 0)])
+                data = await read_file(self.vault, manifest, entry.path)
                 for chunk in entry.chunks:
                     mine, data = data[: chunk.size], data[chunk.size :]
                     if chunk.digest not in left_out:

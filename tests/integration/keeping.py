@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from aiosd.keeper.vault import BlobVault
 from aiosd.models.manifest import Manifest
-from aiosd.models.vault_ports import Source, Taken
+from aiosd.models.vault_ports import Source, Taken, Vault
 from aiosd.storage.blobs.settings import BlobSettings
 from tests.fakes.chunks import FakeChunks
 
@@ -58,8 +58,8 @@ class World:
                     return Path(word)
         raise AssertionError("nothing was given")
 
-    async def read(self, manifest: Manifest, file: str, offset: int = 0) -> bytes:
-        return b"".join([data async for data in self.vault.read(manifest, file, offset)])
+    async def read(self, manifest: Manifest, file: str) -> bytes:
+        return await read_file(self.vault, manifest, file)
 
     async def verify(self, *manifests: Manifest) -> list[str]:
         last = [word async for word in self.vault.verify(manifests, 1000)][-1]
@@ -82,6 +82,12 @@ class World:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return path
+
+
+async def read_file(vault: Vault, manifest: Manifest, file: str) -> bytes:
+    """Chunk by chunk, each verified."""
+    (entry,) = (entry for entry in manifest.files if entry.path == file)
+    return b"".join([data async for _, _, data in vault.chunks([(chunk, 0) for chunk in entry.chunks])])
 
 
 @contextmanager

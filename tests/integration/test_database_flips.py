@@ -14,6 +14,7 @@ from aiosd.models.move_service import Wish
 from aiosd.models.ports import ModelQuery
 from aiosd.models.settings import ModelChange
 from aiosd.models.version import Kind
+from tests.integration.keeping import read_file
 from tests.integration.storing import ME, Store, a_place
 
 CONTENTS = {"digits~1": b"1" * 5000, "digits": b"2" * 5000, "digits:prod": b"1" * 5000, "digits:v2": b"2" * 5000}
@@ -63,7 +64,7 @@ async def readings(store: Store) -> dict[str, bytes | AiosError]:
     for ref in CONTENTS:
         try:
             manifest = await store.care.reader.manifest((await store.care.reader.find(Kind.MODEL, ref, ME)).version)
-            found[ref] = b"".join([part async for part in store.vault.read(manifest, "m", 0)])
+            found[ref] = await read_file(store.vault, manifest, "m")
         except AiosError as error:
             found[ref] = error
     return found

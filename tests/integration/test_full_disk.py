@@ -21,7 +21,7 @@ from aiosd.storage.blobs.coding import Coder
 from aiosd.storage.blobs.cutting import Sizes
 from aiosd.storage.blobs.taking import Taker
 from aiosd.storage.blobs.worksite import Worksite
-from tests.integration.keeping import MIB, World
+from tests.integration.keeping import MIB, World, read_file
 from tests.integration.mounting import in_memory
 from tests.integration.storing import ME, Place, Store, a_place
 
@@ -102,7 +102,7 @@ async def check_whole(store: Store) -> set[str]:
         version = (await store.care.reader.find(Kind.MODEL, f"digits:{reference.name}", ME)).version
         manifest = await store.care.reader.manifest(version)
         assert not await store.vault.missing(manifest)
-        data = b"".join([part async for part in store.vault.read(manifest, manifest.files[0].path, 0)])
+        data = await read_file(store.vault, manifest, manifest.files[0].path)
         assert data == {"old": OLD, "new": NEW}[manifest.files[0].path]
     return {reference.name for reference in references}
 

@@ -10,8 +10,8 @@ from msgspec import structs
 from aiosd.errors import AiosError, Conflict, Exhausted, FailedPrecondition, InvalidArgument
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, digest_of
 from aiosd.models.parcel import Parcel, Sent
-from aiosd.models.version import Commit, Kind
-from tests.integration.carrying import Side, between, some_files
+from aiosd.models.version import Commit, Kind, VersionState
+from tests.integration.carrying import ME, Side, between, some_files
 
 
 async def sent(*pieces: tuple[str, bytes]) -> AsyncIterator[tuple[str, bytes]]:
@@ -56,6 +56,29 @@ def test_only_what_is_missing_needs_to_come(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgument, match="did not come"):  # what another model has is not what came
             await there.receive(await here.parcel(second, model="other"), feed=here.pieces(second, without=first))
         assert await there.store.model(Kind.MODEL, "other") is None
+
+    between(tmp_path, story)
+
+
+def test_what_is_removed_while_it_comes_again_is_not_taken_unseen(tmp_path: Path) -> None:
+    """It was here, so nobody looks into what comes; then it is gone, and would be new."""
+    path = tmp_path / "m.pkl"
+    path.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+
+    async def story(here: Side, there: Side) -> None:
+        made = await here.register(path)
+        parcel = await here.parcel(made)
+        first = await there.receive(parcel, feed=here.pieces(made))
+        assert first.versions[0].state is VersionState.FLAGGED
+
+        async def slowly() -> AsyncIterator[tuple[str, bytes]]:
+            await there.moves.remove(Kind.MODEL, "digits", ME, force=True)
+            async for piece in here.pieces(made):
+                yield piece
+
+        with pytest.raises(Conflict, match="nobody has looked into it"):
+            await there.receive(parcel, feed=slowly())
+        assert await there.store.model(Kind.MODEL, "digits") is None
 
     between(tmp_path, story)
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from aiosd import upkeep
-from aiosd.config import Config, DaemonConfig
-from aiosd.errors import DataLoss, FailedPrecondition, NotFound, StorageCorrupt, Unavailable
+from aiosd.config import Config, DaemonConfig, ModelsConfig
+from aiosd.errors import ConfigError, DataLoss, FailedPrecondition, NotFound, StorageCorrupt, Unavailable
 from aiosd.findings import Finding
 from aiosd.models.version import Kind
-from tests.integration.keeping import safetensors
+from tests.integration.keeping import read_file, safetensors
 from tests.integration.storing import ME, MIB, Place, Store, a_place, flip
 
 CHANCE = random.Random(11)
@@ -122,6 +123,27 @@ def test_a_damaged_backup_changes_nothing_and_models_can_be_left_out(place: Plac
     check_whole(restored)
 
 
+def test_a_backup_knows_its_key(tmp_path: Path) -> None:
+    """Else a store that comes back would take the next key for its own, and all that lies there for damaged."""
+    (tmp_path / "file").write_bytes(b"secret" * 1000)
+    keys = {name: tmp_path / name for name in ("right", "wrong")}
+    for at, key in enumerate(keys.values()):
+        key.write_text(f"{at}f" * 32)
+        key.chmod(0o600)
+    with a_place(tmp_path / "state", encryption_key_file=str(keys["right"])) as place:
+        place.use(lambda store: store.register(tmp_path / "file", "whole"))
+        upkeep.write_backup(place.config, str(tmp_path / "b.tar.gz"))
+    with a_place(tmp_path / "taken", encryption_key_file=str(keys["wrong"])) as other:
+        with pytest.raises(ConfigError, match=r"is not the one .*b.tar.gz.models is encrypted with"):
+            upkeep.restore(other.config, str(tmp_path / "b.tar.gz"), force=True)
+        other.use(lambda store: store.verify())  # its own store has another key
+        right = structs.replace(other.config, models=ModelsConfig(encryption_key_file=str(keys["right"])))
+        upkeep.restore(right, str(tmp_path / "b.tar.gz"), force=True)
+        assert Place(right).use(lambda store: store.checkout("whole")).read_bytes() == b"secret" * 1000
+        with pytest.raises(ConfigError, match="is not the one"):
+            other.use(lambda store: store.verify())
+
+
 def test_nothing_is_left_of_a_backup_that_is_given_up(place: Place, tmp_path: Path) -> None:
     before = sorted(path.name for path in tmp_path.iterdir())
     asked = iter(range(1000))
@@ -220,7 +242,7 @@ def read(place: Place) -> dict[str, bool]:
         for ref, data in CONTENTS.items():
             manifest = await store.care.reader.manifest((await store.care.reader.find(Kind.MODEL, ref, ME)).version)
             try:
-                assert b"".join([part async for part in store.vault.read(manifest, manifest.files[0].path, 0)]) == data
+                assert await read_file(store.vault, manifest, manifest.files[0].path) == data
                 found[ref] = True
             except DataLoss:
                 found[ref] = False

@@ -24,7 +24,7 @@ class Copied:
 def copy_places(
     source: Layout, target: Layout, places: Iterable[tuple[str, int]], earlier: Sequence[Layout] = (), go_on: Callable[[], None] = lambda: None
 ) -> Copied:
-    """Each place with the bytes that it has at least. What an `earlier` copy has is a link to that; all else a clone, or a copy.
+    """Each place with the bytes that it has at least, and which key they are under. What an `earlier` copy has is a link to that; all else a clone, or a copy.
 
     go_on    called before each file; what it raises ends the work
     raises   OSError (a full disk)
@@ -49,6 +49,8 @@ def copy_places(
             done.new_bytes += size
         done.files += 1
         done.bytes += size
+    if source.proof.exists():
+        _copy(source.proof, target.proof)
     for directory in {target.root, *touched, *(path.parent for path in touched)}:
         synchronise(directory)
     return done

@@ -4,7 +4,6 @@ import ctypes
 import errno
 import fcntl
 import os
-from contextlib import suppress
 
 from aiosd.errors import AiosError, DiskFull, StorageUnwritable
 
@@ -50,11 +49,6 @@ def start_writing(fd: int) -> None:
     """Have the kernel begin to write what is dirty, so that the synchronisation at the end has less to wait for. A hint: never fails."""
     if _sync_file_range is not None:
         _sync_file_range(fd, 0, 0, _WRITE)
-
-
-def read_ahead(fd: int) -> None:
-    with suppress(OSError):
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
 
 
 def explained(error: OSError, directory: str) -> AiosError:

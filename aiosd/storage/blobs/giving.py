@@ -64,7 +64,7 @@ class Giver:
             return None
         if asked.mine and not _untouched(path, manifest):
             return None
-        os.utime(path)
+        os.utime(path, follow_symlinks=False)  # its directory is the user's, who may have put anything else there since
         return self._handed(path, manifest)
 
     def _to_put_together(self, manifest: Manifest) -> int:
@@ -91,7 +91,7 @@ class Giver:
             self._own_directory(final.parent, asked)
             self.remove(str(final))
             os.rename(making, final)
-        except OSError:
+        except BaseException:
             self.remove(str(making))
             raise
         return self._handed(final, manifest)
@@ -107,20 +107,21 @@ class Giver:
                 if os.path.lexists(target):
                     raise AlreadyExists(f"there is something at {path} already", hint="name a path where there is nothing", path=path)
                 making.mkdir(mode=0o755)
-            for file, entry in self._tree(making, manifest, asked.acting):
+            try:
+                for file, entry in self._tree(making, manifest, asked.acting):
+                    with asked.acting():
+                        fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o777 if entry.executable else 0o666)
+                    self._write(fd, entry)
                 with asked.acting():
-                    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o777 if entry.executable else 0o666)
-                self._write(fd, entry)
-            with asked.acting():
-                _put_in_place(making, target, manifest)
+                    _put_in_place(making, target, manifest)
+            except BaseException:
+                with asked.acting(), suppress(OSError):
+                    shutil.rmtree(making)
+                raise
         except FileNotFoundError:
             raise NotFound(f"there is no directory {target.parent}", path=path) from None
         except PermissionError:
             raise Denied(f"user {asked.uid} may not write to {target.parent}", path=path) from None
-        except BaseException:
-            with asked.acting(), suppress(OSError):
-                shutil.rmtree(making)
-            raise
         return path
 
     def trim(self, unused_s: float) -> None:
@@ -257,10 +258,10 @@ class Giver:
             return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
 
     def _drop_unlinked(self) -> None:
-        """What is put together, and handed out to nobody any more."""
+        """What is put together, and handed out to nobody any more; and what somebody who died has begun: one at a time puts anything together."""
         with os.scandir(self.layout.assembled) as entries:
             for entry in entries:
-                if entry.stat(follow_symlinks=False).st_nlink == 1 and not entry.name.startswith(_MAKING):
+                if entry.stat(follow_symlinks=False).st_nlink == 1:
                     os.unlink(entry.path)
 
     def _checkouts(self) -> Iterator[tuple[Path, float, str]]:
@@ -268,7 +269,8 @@ class Giver:
         for user in self.layout.checkouts.iterdir():
             if user.name.isdigit():
                 for path in user.iterdir():
-                    yield path, path.lstat().st_mtime, path.name
+                    with suppress(FileNotFoundError):  # the user has renamed or removed it meanwhile
+                        yield path, path.lstat().st_mtime, path.name
 
 
 def _untouched(path: Path, manifest: Manifest) -> bool:

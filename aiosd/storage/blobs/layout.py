@@ -7,6 +7,7 @@ assembled/<digest>       a file put together from chunks; a cache
 checkouts/<uid>/<id>/    what was handed out: hard links, or reflinks, to the above
 quarantine/<digest>      what is known of a damaged chunk
 staged/<uid>/            what is on its way here from elsewhere
+key-proof                something known, encrypted: where there is a key, no other is ever tried
 """
 
 import os
@@ -48,6 +49,10 @@ class Layout:
     def staged(self) -> Path:
         return self.root / "staged"
 
+    @property
+    def proof(self) -> Path:
+        return self.root / "key-proof"
+
     def path(self, place: str) -> Path:
         """Of a pack or whole file, as the index names it. Raises ValueError for what names none."""
         kind, _, name = place.partition("/")
@@ -70,6 +75,7 @@ class Layout:
         ):  # fmt: skip
             path.mkdir(mode=mode, parents=True, exist_ok=True)
             path.chmod(mode)
+        synchronise(self.root)
 
 
 def place_of_whole(digest: str) -> str:

@@ -9,20 +9,20 @@ from pathlib import Path
 from blake3 import blake3
 
 from aiosd.errors import FailedPrecondition, InvalidArgument
-from aiosd.models.manifest import FileEntry, Manifest
+from aiosd.models.manifest import Manifest
 from aiosd.models.parcel import chunks_of
 from aiosd.models.vault_ports import Part, Stored
 from aiosd.storage.blobs import disk
 from aiosd.storage.blobs.coding import DELTA, RAW
 from aiosd.storage.blobs.cutting import pieces_at, windows
-from aiosd.storage.blobs.layout import READ_ONLY, STAMP_NS, Layout, place_of_pack, place_of_whole, settle
+from aiosd.storage.blobs.layout import READ_ONLY, STAMP_NS, place_of_pack, place_of_whole, settle
 from aiosd.storage.blobs.pack import PackWriter
 from aiosd.storage.blobs.reading import Reader
+from aiosd.storage.blobs.unnamed import laid_out, other_bytes
 from aiosd.storage.blobs.worksite import Worksite
 
 MOST_AT_ONCE = 256 << 20  # bytes of a chunk in memory; in a store that is encrypted, where nothing is whole, there is no larger one
 _ASKED_AT_ONCE = 2000
-_PASSABLE = 0o755
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Receiver:
         if known is None or known.place != place:
             data = self._read_part(part)
             if blake3(data).hexdigest() != part.digest or len(data) != part.size:
-                raise _other(part.digest)
+                raise other_bytes(part.digest)
             if known is None and self.site.coder.key:
                 self._keep(part.digest, data, Origin())
             elif known is None:
@@ -132,7 +132,7 @@ class Receiver:
         else:
             data = b"".join(_exactly(digest, size, pieces))
             if blake3(data).hexdigest() != digest:
-                raise _other(digest)
+                raise other_bytes(digest)
             if digest not in self._there:
                 self._keep(digest, data, base or Origin())
         del self._awaited[digest]
@@ -150,7 +150,7 @@ class Receiver:
                     disk.write_sparse(fd, piece)
                 hashing.result()
             if hasher.hexdigest() != digest:
-                raise _other(digest)
+                raise other_bytes(digest)
             if not is_known:
                 os.ftruncate(fd, size)
                 disk.start_writing(fd)
@@ -213,24 +213,8 @@ class Receiver:
         return self.new
 
     def lay_out(self, manifest: Manifest) -> Path:
-        """The files as they were registered, for whoever examines them, when all is complete: links where they are whole.
-
-        The path of the one, or of their directory. Raises InvalidArgument for a file that is not what its digest says, DataLoss, OSError (a full disk).
-        """
-        unnamed = {place_of_whole(digest): path for path, digest in self._wholes}
-        if self._pack is not None:
-            unnamed[self._pack.place] = self._pack.path
-        reader = Reader(_Scratch(self.site.layout.root, unnamed), self.site.coder, self._lookup)
-        root = self.site.scratch / manifest.digest
-        root.mkdir(mode=_PASSABLE)
-        try:
-            for path in (*manifest.empty_directories, *(entry.path.rpartition("/")[0] for entry in manifest.files)):
-                (root / path).mkdir(mode=_PASSABLE, parents=True, exist_ok=True)
-            for entry in manifest.files:
-                _lay(entry, root / entry.path, reader)
-        finally:
-            reader.close()
-        return root / manifest.files[0].path if manifest.single else root
+        """The files as they were registered; see laid_out. When all is complete."""
+        return laid_out(manifest, self.site, self._lookup, self._wholes, self._pack)
 
     def close(self) -> None:
         self._thread.shutdown()
@@ -245,35 +229,6 @@ class Receiver:
         return {**self.site.lookup([digest for digest in asked if digest not in mine]), **mine}
 
 
-@dataclass(frozen=True, slots=True)
-class _Scratch(Layout):
-    """A store in which some places do not have their names yet."""
-
-    unnamed: Mapping[str, Path]
-
-    def path(self, place: str) -> Path:
-        return self.unnamed.get(place) or Layout.path(self, place)
-
-
-def _lay(entry: FileEntry, path: Path, reader: Reader) -> None:
-    """One chunk of the file's own name has been compared with it; of several the whole is compared here."""
-    if entry.chunks and entry.chunks[0].digest == entry.digest:
-        stored = reader.find(entry.chunks)[entry.digest]
-        if stored.place == place_of_whole(entry.digest):
-            os.link(reader.layout.path(stored.place), path)
-            return
-    hasher, fd = blake3(), os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, READ_ONLY)
-    try:
-        for data in reader.file(entry):
-            hasher.update(data)
-            disk.write_sparse(fd, data)
-        os.ftruncate(fd, entry.size)
-    finally:
-        os.close(fd)
-    if hasher.hexdigest() != entry.digest:
-        raise _other(entry.digest)
-
-
 def _exactly(digest: str, size: int, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
     """Never more than was said, however much comes."""
     left = size
@@ -283,11 +238,4 @@ def _exactly(digest: str, size: int, pieces: Iterable[bytes | memoryview]) -> It
             break
         yield piece
     if left:
-        raise _other(digest)
-
-
-def _other(digest: str) -> InvalidArgument:
-    return InvalidArgument(
-        f"the bytes of the chunk {digest} are not those that its name stands for",
-        hint="it was damaged on its way, or made to do harm: have it sent again; nothing was kept", digest=digest,
-    )  # fmt: skip
+        raise other_bytes(digest)

@@ -8,8 +8,9 @@ import msgspec
 from aiosd.errors import ConfigError
 from aiosd.storage.blobs.coding import Coder, read_key
 from aiosd.storage.blobs.cutting import Sizes
+from aiosd.storage.blobs.layout import Layout, synchronise
 
-_PROOF, _PROVEN = "key-proof", bytes(32)  # a file of the store, and what it reads as; where a chunk has its digest, this has zeros
+_PROVEN = bytes(32)  # what the proof reads as; where a chunk has its digest, this has zeros
 _OTHERS, _ALL_OTHERS = 0o007, 0o077
 
 
@@ -35,7 +36,7 @@ def coder_of(settings: BlobSettings) -> Coder:
 
     With another key all that is stored would look damaged, and be set aside: so it is never tried.
     """
-    coder, proof = Coder(compress=settings.compress), Path(settings.directory, _PROOF)
+    coder, proof = Coder(compress=settings.compress), Layout(Path(settings.directory)).proof
     if settings.key_file:
         coder = Coder(_key(settings), os.urandom, settings.compress)
     try:
@@ -57,13 +58,14 @@ def coder_of(settings: BlobSettings) -> Coder:
 
 def remember_key(settings: BlobSettings) -> None:
     """Of a store that has none yet: from now on no other counts. Raises OSError."""
-    coder, proof = coder_of(settings), Path(settings.directory, _PROOF)
+    coder, proof = coder_of(settings), Layout(Path(settings.directory)).proof
     if coder.key and not proof.exists():
         temporary = proof.with_suffix(".new")
         temporary.write_bytes(coder.encode(_PROVEN, _PROVEN.hex(), squeeze=False)[1])
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, proof)
+        synchronise(proof.parent)
 
 
 def _key(settings: BlobSettings) -> bytes:

@@ -9,7 +9,9 @@ Nobody but the daemon can enter; what lies below is readable, so that it can be 
 import os
 import shutil
 import stat
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,7 +24,7 @@ from aiosd.models.transfer_ports import Piece
 from aiosd.storage.blobs.disk import write_all
 
 FILES, CHUNKS = "files", "chunks"
-FILE_COST = 4096  # what a file counts beside its bytes, so that many small ones are bounded, too
+FILE_COST = 4096  # what a file or directory counts beside its bytes, so that many small ones are bounded, too
 _PART = ".part"
 _FILE, _PROGRAM, _DIRECTORY = 0o644, 0o755, 0o755
 _BLOCK = 4 << 20
@@ -34,10 +36,13 @@ class Staging:
 
     root: Path
     keep_s: float
+    _rooms: "defaultdict[int, Room]" = field(default_factory=lambda: defaultdict(Room))
 
     def of(self, uid: int, limit: int) -> "Arrivals":
-        """For one call of this user, who may have `limit` bytes here: what is too old is removed first."""
-        return Arrivals(self.root / str(uid), limit - self.tidy(uid))
+        """For one call of this user, who may have `limit` bytes here, in all calls together: what is too old is removed first."""
+        room = self._rooms[uid]
+        room.left = limit - self.tidy(uid)
+        return Arrivals(self.root / str(uid), room)
 
     def upload(self, uid: int, upload: str) -> Path:
         return self.root / str(uid) / FILES / upload
@@ -81,7 +86,7 @@ class Staging:
             if upload.stat(follow_symlinks=False).st_mtime < before_s:
                 shutil.rmtree(upload.path, ignore_errors=True)
             else:
-                used += sum(size + FILE_COST for _, size in self.uploaded(uid, upload.name))
+                used += FILE_COST + sum(size + FILE_COST for _, size in self.uploaded(uid, upload.name))
         for chunk in _entries(self.root / str(uid) / CHUNKS):
             with suppress(FileNotFoundError):
                 found = chunk.stat(follow_symlinks=False)
@@ -97,21 +102,40 @@ class Staging:
 
 
 @dataclass(slots=True)
+class Room:
+    """Bytes that a user may still have here, whichever of the calls under way they come by."""
+
+    left: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, grown: int) -> None:
+        """Raises Exhausted."""
+        with self._lock:
+            if grown > self.left:
+                raise Exhausted(
+                    "there is no room for more of what you send: all that is on its way here from you may take models.upload_bytes, and what your models may",
+                    hint="what nobody goes on with is removed after models.upload_keep_s; remove versions, or ask an admin for more", room=self.left,
+                )  # fmt: skip
+            self.left -= grown
+
+
+@dataclass(slots=True)
 class Arrivals:
-    """What comes in one call. `room`: bytes that this user may still have here."""
+    """What comes in one call."""
 
     place: Path
-    room: int
+    room: Room
     _hashers: dict[str, blake3] = field(default_factory=dict)  # of the chunks that have begun, as far as they have come
 
     def files(self, upload: str, pieces: Sequence[Piece]) -> None:
         """Raises InvalidArgument for a piece that does not go on from what is there, Exhausted."""
         root = self.place / FILES / upload
-        _make(root)
+        _make(root.parent)
+        _make(root, self.room)
         for piece in pieces:
             path = root / piece.name
             try:
-                _make(path if piece.name.endswith("/") else path.parent)
+                _make(path if piece.name.endswith("/") else path.parent, self.room)
                 if not piece.name.endswith("/"):
                     self._write(path, piece, _PROGRAM if piece.executable else _FILE)
             except (NotADirectoryError, IsADirectoryError, FileExistsError):
@@ -142,32 +166,22 @@ class Arrivals:
 
     def _write(self, path: Path, piece: Piece, mode: int) -> int:
         """At its place; where it ends. What came twice is written twice, and nothing is left out between."""
+        end, there = piece.offset + len(piece.data), _length(path)
+        if piece.offset > there or end > piece.size:
+            raise InvalidArgument(
+                f"bytes {piece.offset} to {end} of '{piece.name}' do not follow what is there: {there} bytes of {piece.size}",
+                hint="ask how much is there, and go on from that", file=piece.name, have=there,
+            )  # fmt: skip
+        self.room.take(max(0, end - there) + (0 if there else FILE_COST))
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
-            found = os.fstat(fd)
-            if piece.offset > found.st_size or piece.offset + len(piece.data) > piece.size:
-                raise InvalidArgument(
-                    f"bytes {piece.offset} to {piece.offset + len(piece.data)} of '{piece.name}' do not follow what is there: "
-                    f"{found.st_size} bytes of {piece.size}",
-                    hint="ask how much is there, and go on from that", file=piece.name, have=found.st_size,
-                )  # fmt: skip
-            end = piece.offset + len(piece.data)
-            self._take_room(max(0, end - found.st_size) + (0 if found.st_size else FILE_COST))
-            if found.st_mode & 0o777 != mode:
+            if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
                 os.fchmod(fd, mode)  # whatever the umask is
             os.lseek(fd, piece.offset, os.SEEK_SET)
             write_all(fd, piece.data)
             return end
         finally:
             os.close(fd)
-
-    def _take_room(self, grown: int) -> None:
-        if grown > self.room:
-            raise Exhausted(
-                "there is no room for more of what you send: all that is on its way here from you may take models.upload_bytes, and what your models may",
-                hint="what nobody goes on with is removed after models.upload_keep_s; remove versions, or ask an admin for more", room=self.room,
-            )  # fmt: skip
-        self.room -= grown
 
 
 def _hashed(path: Path, length: int) -> blake3:
@@ -179,17 +193,24 @@ def _hashed(path: Path, length: int) -> blake3:
     return hasher
 
 
-def _make(path: Path) -> None:
-    """With its parents, for all to read, whatever the umask is."""
+def _make(path: Path, room: Room | None = None) -> None:
+    """With its parents, for all to read, whatever the umask is. Raises FileExistsError, NotADirectoryError, Exhausted."""
+    if path.is_dir():
+        return
+    if not path.parent.exists():
+        _make(path.parent, room)
+    if room is not None:
+        room.take(FILE_COST)
+    path.mkdir(exist_ok=True)
+    path.chmod(_DIRECTORY)
+
+
+def _length(path: Path) -> int:
     try:
-        os.mkdir(path)
-        path.chmod(_DIRECTORY)
+        found = path.lstat()
     except FileNotFoundError:
-        _make(path.parent)
-        _make(path)
-    except FileExistsError:
-        if not stat.S_ISDIR(path.lstat().st_mode):
-            raise
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def _entries(directory: Path) -> Iterator["os.DirEntry[str]"]:

@@ -26,6 +26,7 @@ from aiosd.storage.blobs.pack import PackWriter
 from aiosd.storage.blobs.parents import parent_file
 from aiosd.storage.blobs.reading import Reader
 from aiosd.storage.blobs.sampling import Plan, plan_for
+from aiosd.storage.blobs.unnamed import laid_out
 from aiosd.storage.blobs.worksite import Readable, Worksite
 
 _BATCH_BYTES, _BATCH_FILES = 4 << 20, 1000
@@ -95,8 +96,7 @@ class Taker:
     def finish(self) -> Sequence[Stored]:
         """All that is new lies durably under its name. Until it is remembered it is garbage."""
         self.site.reached("take.3-written")
-        while self._synchronising:
-            self._synchronising.popleft().result()
+        self._synchronise_all()
         self.site.reached("take.4-synced")
         for path, digest in self._wholes:
             settle(path, self.site.layout.path(place_of_whole(digest)))
@@ -105,6 +105,11 @@ class Taker:
             settle(self._pack.path, self.site.layout.path(self._pack.place))
         self.site.reached("take.6-named")
         return self.new
+
+    def lay_out(self, manifest: Manifest) -> Path:
+        """The files as they were taken; see laid_out. When all are."""
+        self._synchronise_all()
+        return laid_out(manifest, self.site, self._known, self._wholes, self._pack)
 
     def close(self) -> None:
         self._synchroniser.shutdown(cancel_futures=True)
@@ -242,6 +247,10 @@ class Taker:
     def _meanwhile(self, synchronise: Callable[[], None]) -> None:
         self._synchronising.append(self._synchroniser.submit(synchronise))
         if len(self._synchronising) > _SYNCHRONISING:
+            self._synchronising.popleft().result()
+
+    def _synchronise_all(self) -> None:
+        while self._synchronising:
             self._synchronising.popleft().result()
 
     def _advance(self, count: int) -> None:

@@ -1,7 +1,9 @@
 """What a user named is read as it was when it was named, or refused: whatever changes, is swapped or is no file is told."""
 
+import mmap
 import os
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -170,3 +172,23 @@ def test_names_that_are_no_text_are_refused(model: Path) -> None:
     Path(os.fsdecode(os.fsencode(model) + b"/\xff")).touch()
     with pytest.raises(InvalidArgument, match="not UTF-8"):
         read(model, "", lambda: None)
+
+
+def test_what_may_be_another_when_it_is_looked_at_is_told(model: Path) -> None:
+    kind = subprocess.run(["stat", "-f", "-c", "%T", str(model)], capture_output=True, text=True, check=True).stdout.strip()
+
+    def steady() -> bool:
+        with closing(Tree(str(model), None)) as tree:
+            tree.open()
+            assert len(list(tree.files())) >= 3
+            tree.check()
+            return tree.steady
+
+    assert steady() == (kind in ("ext2/ext3", "xfs", "btrfs"))
+    os.symlink("a", model / "d")
+    assert not steady()  # who looks at it follows no links
+    (model / "d").unlink()
+    with (model / "c").open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        file.close()
+        mapped[0:1] = b"x"
+        assert not steady()

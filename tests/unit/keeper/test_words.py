@@ -3,8 +3,9 @@
 import pytest
 
 from aiosd.keeper import words
+from aiosd.keeper.carrying import within_reason
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
-from aiosd.models.vault_ports import Stored, Taken
+from aiosd.models.vault_ports import Examined, Received, Stored, Taken
 from aiosd.models.version import Schema
 
 MOST_BYTES = 1 << 20
@@ -29,3 +30,17 @@ def test_what_was_taken_comes_through_in_batches(files: int, chunks: int) -> Non
     *batches, took = [words.decode_said(frame) for frame in frames]
     assert isinstance(took, words.Took)
     assert words.together([batch for batch in batches if isinstance(batch, words.Batch)], took) == said
+
+
+def test_what_was_received_does_so_too() -> None:
+    said = Received(taken(0, 5000).chunks, {"a" * 64: Examined(Schema("onnx"), ["why"], ["encoder.weight"])})
+    frames = [words.encode(word) for word in words.in_batches(said)]
+    assert max(map(len, frames)) < MOST_BYTES
+    *batches, got = [words.decode_said(frame) for frame in frames]
+    assert isinstance(got, words.Got)
+    assert words.together([batch for batch in batches if isinstance(batch, words.Batch)], got) == said
+
+
+def test_of_too_many_names_of_tensors_the_first_are_kept() -> None:
+    examined = ((name, Examined(Schema(), (), [name * 100])) for name in "abc")
+    assert [found.tensors for found in within_reason(examined, 250).values()] == [["a" * 100], ["b" * 100], ()]
