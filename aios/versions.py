@@ -62,7 +62,7 @@ class StoredFile:
 class Signature:
     key_id: str
     format: str
-    signature: bytes
+    signature: bytes = field(repr=False)
     signed_at_s: float
     signed_by: str
 

@@ -149,6 +149,9 @@ def print_usage(found: Usage, shape: Shape) -> None:
 @click.argument("ref")
 @click.option("-f", "--force", is_flag=True, help="Also a whole name with its versions, or a version within a history.")
 def rm(ref: str, force: bool, kind: str) -> None:
-    """Remove a version of a model that nothing leads to, or with --force all of a name. Its bytes go with the next gc."""
+    """Remove a version of a model that nothing leads to, or with --force all of a name.
+
+    Its bytes go when nothing has needed them for models.gc_grace_s (14 days), or at once with `aiosctl model gc --grace 0s`.
+    """
     with calls(kind) as store:
         print_lines(f"{escaped(name)} is gone" for name in store.remove(ref, force=force))
