@@ -38,7 +38,7 @@ class OptimizeCalls:
 
         quantize   "int8" (calibrated where there are samples), "int8-dynamic" or "fp16"
         prune      the part of the weights, the smallest, that becomes 0
-        calibrate  samples: a version of a dataset ("mnist:clean"), or a path ("./samples.npz") to a .npz file with an array for each input,
+        calibrate  samples: a version of a dataset ("mnist:clean"), or the path of a .npz file ("samples.npz") with an array for each input,
                    and `labels` where the accuracy is to be measured; without: random samples
         gates      what it must be worth to come onto the branch: "accuracy>=-0.5%", "latency<=0.8x", "size<=20M", "agreement>=0.99"
         raises     FailedPrecondition: its format cannot be optimised, or the daemon has no such package, which the hint names
@@ -57,5 +57,5 @@ class OptimizeCalls:
 
 
 def _absolute(data: str) -> str:
-    """A path begins as no name of a dataset does."""
-    return os.path.abspath(os.path.expanduser(data)) if data.startswith(("/", ".", "~")) else data
+    """A path begins as no name of a dataset does, or ends as the file would."""
+    return os.path.abspath(os.path.expanduser(data)) if data.startswith(("/", ".", "~")) or data.endswith(".npz") else data

@@ -43,7 +43,7 @@ class Lineage:
     git_remote: str
     git_dirty: bool
     python: str
-    packages: Mapping[str, str]
+    packages: Mapping[str, str] = field(repr=False)
     models: tuple[str, ...]
     datasets: tuple[str, ...]
     gpu_hours: float
@@ -62,7 +62,7 @@ class StoredFile:
 class Signature:
     key_id: str
     format: str
-    signature: bytes
+    signature: bytes = field(repr=False)
     signed_at_s: float
     signed_by: str
 
@@ -85,10 +85,10 @@ class Version:
     metrics: Mapping[str, float]
     labels: Mapping[str, str]
     licence: str
-    card: str
-    schema: Schema
-    lineage: Lineage
-    manifest: str
+    card: str = field(repr=False)  # what is long is left out where a person looks at one in Python
+    schema: Schema = field(repr=False)
+    lineage: Lineage = field(repr=False)
+    manifest: str = field(repr=False)
     size: int
     files: int
     stored_bytes: int  # what it added to the store, or took over from one that is gone
@@ -96,8 +96,8 @@ class Version:
     state: str
     reasons: tuple[str, ...]
     signatures: tuple[Signature, ...]
-    listing: tuple[StoredFile, ...]  # where it was asked for
-    used_by: tuple[str, ...] = ()  # "digits@0123456789ab": what jobs have made that have read it; of a version that was asked for by itself
+    listing: tuple[StoredFile, ...] = field(repr=False)  # where it was asked for
+    used_by: tuple[str, ...] = field(default=(), repr=False)  # "digits@0123456789ab": what jobs have made of it; where one version was asked for
     existed: bool = False  # of a registration: the branch was at just this already
 
     def __str__(self) -> str:

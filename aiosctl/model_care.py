@@ -8,7 +8,7 @@ from aios.units import format_bytes
 from aios.versions import Garbage, Settings, Usage, UserUsage, Verified
 from aiosctl.failures import FAILED, WrongUsage, leave
 from aiosctl.lazy import verb
-from aiosctl.model_describe import calls, progress_line, size
+from aiosctl.model_describe import calls, many, progress_line, size
 from aiosctl.options import COUNT, PAIR, Value, output_options
 from aiosctl.output import Column, Shape, escaped, print_lines, print_one, print_rows
 
@@ -90,7 +90,7 @@ def _verified(found: Verified, wide: bool) -> Iterator[str]:
     for damage in found.healed:
         yield f"healed: chunk {damage.digest[:12]} of {escaped(', '.join(damage.versions))}"
     if found.sound:
-        yield f"all is well: {found.chunks} chunks read back as they were stored"
+        yield f"all is well: {many(found.chunks, 'chunk')} read back as stored"
 
 
 @verb("aiosctl model gc --dry-run", "aiosctl model gc", "aiosctl model gc --grace 0s")
@@ -108,10 +108,10 @@ def gc(dry_run: bool, grace: float | None, shape: Shape, kind: str) -> None:
 
 
 def _garbage(found: Garbage, dry_run: bool, wide: bool) -> Iterator[str]:
-    verb_ = "would go" if dry_run else "are gone"
+    verb_ = "would go" if dry_run else "went"
     for name in found.removed if dry_run or wide else ():
         yield escaped(name)
-    yield f"{len(found.removed)} versions and {found.chunks} chunks {verb_}: {format_bytes(found.bytes)}"
+    yield f"{many(len(found.removed), 'version')} and {many(found.chunks, 'chunk')} {verb_}: {format_bytes(found.bytes)}"
     for why in found.kept_because if dry_run or wide else ():
         yield f"  kept: {escaped(why)}"
 
@@ -149,6 +149,9 @@ def print_usage(found: Usage, shape: Shape) -> None:
 @click.argument("ref")
 @click.option("-f", "--force", is_flag=True, help="Also a whole name with its versions, or a version within a history.")
 def rm(ref: str, force: bool, kind: str) -> None:
-    """Remove a version of a model that nothing leads to, or with --force all of a name. Its bytes go with the next gc."""
+    """Remove a version of a model that nothing leads to, or with --force all of a name.
+
+    Its bytes go when nothing has needed them for models.gc_grace_s (14 days), or at once with `aiosctl model gc --grace 0s`.
+    """
     with calls(kind) as store:
         print_lines(f"{escaped(name)} is gone" for name in store.remove(ref, force=force))

@@ -14,7 +14,7 @@ from aiosctl.output import Column, Shape, print_rows
 VERSIONS: list[Column[Version]] = [
     Column("MODEL", lambda v: v.model, cut=True),
     Column("VERSION", lambda v: version_id(v.id)),
-    Column("NUMBER", lambda v: str(v.number)),
+    Column("NUMBER", lambda v: str(v.number), right=True),
     Column("FORMAT", lambda v: format_of(v.schema)),
     Column("SIZE", lambda v: size(v.size)),
     Column("STATE", lambda v: "here already" if v.existed else v.state),

@@ -56,6 +56,11 @@ def first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
 
 
+def many(count: int, thing: str) -> str:
+    """`1 chunk`, `2 chunks`."""
+    return f"{count} {thing}{'s' if count != 1 else ''}"
+
+
 def version_id(id: str) -> str:
     return id[:SHORT]
 

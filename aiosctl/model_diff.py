@@ -12,6 +12,8 @@ from aiosctl.options import output_options
 from aiosctl.output import Column, Shape, escaped, heading, print_one, section, table
 
 SHOWN = 50  # tensors, on a screen
+PACKAGES_SHOWN = 10
+_PACKAGE = "lineage.packages."
 
 
 @verb("aiosctl model diff digits:prod digits:main", "aiosctl model diff digits~1 digits", "aiosctl model diff digits:prod @3f2a9c --tensors")
@@ -28,14 +30,20 @@ def diff(a: str, b: str, tensors: bool, shape: Shape, kind: str) -> None:
     print_one(found, _layout, lambda d: f"{d.a} {d.b}", shape)
 
 
+GROUPS = (("metrics.", "Metrics"), ("schema.", "Schema"), (_PACKAGE, "Packages"), ("", "Said of it"))  # how what changed begins
+
+
 def _layout(diff: Diff, wide: bool) -> Iterator[str]:
     yield f"{escaped(str(diff.a))} -> {escaped(str(diff.b))}"
     groups: dict[str, list[Change]] = {}
     for change in diff.changes:
-        head = "metrics" if change.what.startswith("metrics.") else "schema" if change.what.startswith("schema.") else "other"
-        groups.setdefault(head, []).append(change)
-    for head, title in (("metrics", "Metrics"), ("schema", "Schema"), ("other", "Said of it")):
-        yield from section(title, [(change.what.removeprefix(f"{head}."), _values(change)) for change in groups.get(head, [])])
+        groups.setdefault(next((head for head, _ in GROUPS if change.what.startswith(head)), ""), []).append(change)
+    for head, title in GROUPS:
+        shown = groups.get(head, [])
+        if head == _PACKAGE and len(shown) > PACKAGES_SHOWN and not wide:
+            yield from section(title, [("in all", f"{len(shown)} differ; -o wide lists them")])
+        else:
+            yield from section(title, [(change.what.removeprefix(head), _values(change)) for change in shown])
     yield from section("Files", [(one.path, f"{one.change}  {_sizes(one.size_a, one.size_b)}") for one in diff.files])
     yield from _tensors(diff, len(diff.tensors) if wide else SHOWN)
     if not (diff.changes or diff.files):

@@ -11,15 +11,21 @@ from aiosctl.describe import moment, versions
 from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb
 from aiosctl.model_care import print_usage
-from aiosctl.model_describe import COLOURS, age, calls, first_line, format_of, labels, latest, metric_rows, metrics, parameters, size, tensors, version_id
+from aiosctl.model_describe import COLOURS, age, calls, first_line, format_of, labels, latest, many, metric_rows, metrics, parameters, size, tensors, version_id
 from aiosctl.options import COUNT, PAIR, output_options
 from aiosctl.output import Column, Shape, print_lines, print_one, print_rows, section
+
+
+def _format(version: Version) -> str:
+    """`pickle, flagged`: what is wrong with it is seen in a list, too."""
+    return ", ".join(word for word in (version.schema.format, version.state if version.state in COLOURS else "") if word)
+
 
 MODELS: list[Column[Model]] = [
     Column("NAME", lambda m: m.name, cut=True),
     Column("VERSIONS", lambda m: str(m.versions), right=True),
     Column("LATEST", lambda m: latest(m, lambda v: version_id(v.id))),
-    Column("FORMAT", lambda m: latest(m, lambda v: v.schema.format)),
+    Column("FORMAT", lambda m: latest(m, _format), colour=lambda m: COLOURS.get(m.latest.state, "") if m.latest is not None else ""),
     Column("METRICS", lambda m: latest(m, lambda v: metrics(v.metrics)), cut=True),
     Column("SIZE", lambda m: latest(m, lambda v: size(v.size)), right=True),
     Column("CHANGED", lambda m: latest(m, lambda v: age(v.created_at_s))),
@@ -140,7 +146,7 @@ def _version_layout(version: Version) -> Iterator[str]:
         ("parents", " ".join(map(version_id, version.parents))),
         ("author", version.author), ("when", moment(version.created_at_s)), ("message", first_line(version.message)),
         ("state", version.state), ("because", "; ".join(version.reasons)), ("labels", labels(version.labels)),
-        ("licence", version.licence), ("size", f"{size(version.size)} in {version.files} file{'s' if version.files != 1 else ''}"),
+        ("licence", version.licence), ("size", f"{size(version.size)} in {many(version.files, 'file')}"),
         ("stored", size(version.stored_bytes)), ("signed by", "; ".join(map(_signature, version.signatures))),
     ])  # fmt: skip
     yield from section("Metrics", metric_rows(version.metrics))

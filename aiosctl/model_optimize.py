@@ -14,13 +14,13 @@ from aiosctl.submission import job_options, submit_options
 @verb(
     "aiosctl model optimize digits:prod --quantize int8 --calibrate mnist:clean --gate 'accuracy>=-0.5%'",
     "aiosctl model optimize digits --quantize fp16 --branch small --gate 'agreement>=0.99' --gate 'size<=0.6x'",
-    "aiosctl model optimize digits@3f2a9c --prune 0.5 --quantize int8 --calibrate ./samples.npz --cpus 4 -d",
+    "aiosctl model optimize digits@3f2a9c --prune 0.5 --quantize int8 --calibrate samples.npz --cpus 4 -d",
     epilog=f"Exit status: 3 when a gate failed; else {STATUSES}",
 )
 @click.argument("ref")
 @click.option("--quantize", type=click.Choice(["int8", "int8-dynamic", "fp16"]), help="int8 is calibrated where there are samples.")
 @click.option("--prune", type=float, default=0.0, metavar="PART", help="Make so many of the weights 0, the smallest: 0.5.")
-@click.option("--calibrate", default="", metavar="DATA", help="Samples: a dataset such as mnist:clean, or a file ./samples.npz.")
+@click.option("--calibrate", default="", metavar="DATA", help="Samples: a dataset such as mnist:clean, or a file samples.npz.")
 @click.option("--gate", "gates", multiple=True, metavar="RULE", help="What it must be worth to be registered: 'accuracy>=-0.5%', 'latency<=0.8x'; repeat it.")
 @click.option("-b", "--branch", default="main", show_default=True, metavar="NAME", help="Made where it is new.")
 @click.option("-m", "--message", default="", help="Of the new version; else what was done.")

@@ -155,7 +155,11 @@ JOB_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--umask", type=UMASK, help="Of its processes, octal: 027."),
     click.option("--limit", "limits", type=LIMIT, multiple=True, help="A process limit, soft or soft:hard: nofile=4096, core=0, stack=unlimited."),
     click.option(
-        "--model-output", "model_outputs", type=MODEL_OUTPUT, multiple=True, help="Register what it leaves there when it succeeds: digits=model.onnx."
+        "--model-output",
+        "model_outputs",
+        type=MODEL_OUTPUT,
+        multiple=True,
+        help="Register what it leaves there when it succeeds: digits=model.onnx, or digits:BRANCH=PATH.",
     ),
     click.option("--key", default="", metavar="KEY", help="The same key never makes a second job."),
 )

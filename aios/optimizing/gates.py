@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aios.errors import InvalidArgument
-from aios.units import parse_bytes
+from aios.units import format_bytes, parse_bytes
 
 SIZE, LATENCY, LATENCY_P95 = "size_bytes", "latency_ms_p50", "latency_ms_p95"
 ACCURACY, AGREEMENT, ERROR, SPARSITY = "accuracy", "agreement", "relative_error", "sparsity"
@@ -78,8 +78,9 @@ def judged(gate: Gate, before: Mapping[str, float], after: Mapping[str, float]) 
         return Verdict(gate, False, f"{gate.figure} was not measured")
     exact = now if was is None or not gate.unit else change_percent(was, now) if gate.unit == "%" else now / was if was else float("inf")
     measured = float(f"{exact:.9g}")  # what is -0.5 % on paper is a little less in binary
+    said = format_bytes if gate.figure == SIZE else "{:.6g}".format
     passed = {">=": measured >= gate.value, "<=": measured <= gate.value, ">": measured > gate.value, "<": measured < gate.value}[gate.operator]
-    return Verdict(gate, passed, f"it is {measured:.4g}{gate.unit}" + (f", {was:.6g} and then {now:.6g}" if gate.unit else ""))
+    return Verdict(gate, passed, f"it is {measured:.4g}{gate.unit}" + (f", {said(was)} and then {said(now)}" if gate.unit and was is not None else ""))
 
 
 def change_percent(was: float, now: float) -> float:

@@ -10,7 +10,7 @@ from aios.optimizing.wish import Done
 from aios.units import format_bytes
 
 _TITLES = {
-    SIZE: "size", LATENCY: "latency, half below (ms)", LATENCY_P95: "latency, 95 % below (ms)", ACCURACY: "accuracy", AGREEMENT: "agreement",
+    SIZE: "size", LATENCY: "latency, median (ms)", LATENCY_P95: "latency, 95th percentile (ms)", ACCURACY: "accuracy", AGREEMENT: "agreement",
     ERROR: "relative error", SPARSITY: "weights that are 0",
 }  # fmt: skip
 _PARTS = (AGREEMENT, SPARSITY)

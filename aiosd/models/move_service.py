@@ -227,7 +227,7 @@ class ModelMoves:
             raise FailedPrecondition(f"{model.name} cannot go: {used[0]}", hint="end what uses it first", model=model.name)
         if summary.versions and not force:
             raise FailedPrecondition(
-                f"{model.name} has {summary.versions} versions and {len(summary.references)} references, and all of it would be gone for good",
+                f"{model.name} would be gone for good, with all of its versions ({summary.versions}) and references ({len(summary.references)})",
                 hint="repeat it with --force if that is what you want", model=model.name, versions=summary.versions,
             )  # fmt: skip
         await self.care.store.commit(ModelChanges(gone_models=[(model.kind, model.name)]))

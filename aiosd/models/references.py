@@ -125,4 +125,4 @@ def _known(names: Collection[str], what: str) -> str:
     if not names:
         return f"it has no {what}"
     shown = ", ".join(list(names)[:_MOST_SHOWN])
-    return f"it has the {what} {shown}" + (f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else "")
+    return f"it has {shown}" + (f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else "")

@@ -22,6 +22,7 @@ from aiosd.models.read_service import ModelReader
 from aiosd.models.references import parse_inside
 from aiosd.models.vault_ports import Progress, Received, Source, Taken
 from aiosd.models.version import Kind, Lineage, Version, VersionState
+from aiosd.units import format_bytes
 
 Step = TypeVar("Step")
 Came = TypeVar("Came", Taken, Received)
@@ -138,7 +139,8 @@ class ModelService:
                 new = step.stored if isinstance(step, Progress) else step.stored_bytes
                 if limit and new and used + new > limit:
                     raise Exhausted(
-                        f"the models of {model.owner} may take {limit} bytes, have {used}, and this needs at least {new} more",
+                        f"the models of {model.owner} may take {format_bytes(limit)}, have {format_bytes(used)}, and this needs at least "
+                        f"{format_bytes(new)} more",
                         hint="remove versions (aiosctl model rm, model gc), or ask an admin for more: aiosctl admin user set --max-model-bytes",
                         user=model.owner, limit=limit, used=used, needed=new,
                     )  # fmt: skip

@@ -352,7 +352,7 @@ def test_the_command_line_does_it_all(daemon: Daemon, cli: Callable[..., Result]
     assert cli("model", "tag", "digits", "v1.0").status == 1
     assert cli("model", "show", "digits:none").status == 3
     assert cli("model", "register", "a b", one).status == 1
-    assert cli("model", "verify", "digits").out == "all is well: 1 chunks read back as they were stored\n"
+    assert cli("model", "verify", "digits").out == "all is well: 1 chunk read back as stored\n"
     assert cli("model", "verify").status == 2
     usage = cli("model", "ls", "--usage").out
     assert usage.splitlines()[0].split() == ["NAME", "VERSIONS", "OWNER", "SIZE", "STORED"]

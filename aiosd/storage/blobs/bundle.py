@@ -91,8 +91,9 @@ class Reader:
     def head(self) -> bytes:
         magic = self._exactly(len(MAGIC))
         if magic != MAGIC:
-            other = magic[:12] == MAGIC[:12]
-            _refuse("it is of a version that this daemon does not read" if other else "it is no bundle", "export it again" if other else "name its --format")
+            if magic[:12] == MAGIC[:12]:
+                _refuse("it is of a version that this daemon does not read", "export it again")
+            _refuse("it is no bundle", "a model as it is: register it; the layout of another house: name its --format")
         length, digest = _HEAD.unpack(self._exactly(_HEAD.size))
         if length > min(self._left, MOST_HEAD):
             _refuse(f"its head claims {length} bytes, and there are {self._left}")

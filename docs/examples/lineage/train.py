@@ -1,7 +1,7 @@
 """Fits a classifier to a dataset that AIOS keeps, and leaves it so that it knows where it came from.
 
     aiosctl data register two-moons moons.npz
-    aiosctl submit --model-output moons=model.npz -- python train.py two-moons
+    aiosctl run --model-output moons=model.npz -- python train.py two-moons
     aiosctl model show moons
 
 The file has arrays `x` (n, 2) and `y` (n,) of 0 and 1. What is logged last becomes the metrics of the version that --model-output makes;

@@ -167,7 +167,7 @@ def test_a_tag_that_is_there_is_refused_before_anything_is_read(world: ModelWorl
 def test_the_quota_of_the_owner_is_kept(world: ModelWorld) -> None:
     world.limits = {"ada": 10}
     run(world.register("x" * 8))
-    with pytest.raises(Exhausted, match="may take 10 bytes, have 8, and this needs at least 6 more") as raised:
+    with pytest.raises(Exhausted, match="may take 10 B, have 8 B, and this needs at least 6 B more") as raised:
         run(world.register("y" * 6))
     assert raised.value.facts["limit"] == "10"
     assert run(world.register("x" * 8, metrics={"a": 1.0})).version.stored_bytes == 0  # what stores nothing is within any quota

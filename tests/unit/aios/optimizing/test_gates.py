@@ -87,6 +87,8 @@ def test_how_a_gate_judges(text: str, passed: bool) -> None:
 
 def test_the_report_of_a_gate_has_both_values() -> None:
     assert str(judged(parse_gate("accuracy>=-0.4%"), BEFORE, AFTER)) == "FAILED  accuracy>=-0.4%: it is -0.5%, 0.8 and then 0.796"
+    size = judged(parse_gate("size<=0.6x"), {"size_bytes": 4 << 20}, {"size_bytes": 3 << 20})
+    assert str(size) == "FAILED  size<=0.6x: it is 0.75x, 4 MiB and then 3 MiB"
 
 
 def test_what_was_not_measured_does_not_pass() -> None:

@@ -1,0 +1,40 @@
+"""How versions and what differs between them look, in a list and in Python: what is long is counted, what is wrong is seen."""
+
+from dataclasses import replace
+
+from aios.versions import Change, Diff, Lineage, Model, Schema, Version
+from aiosctl.model_diff import PACKAGES_SHOWN, _layout
+from aiosctl.model_list import MODELS
+
+LINEAGE = Lineage("", (), "/home/ada", "", "", "", False, "3.12", {"numpy": "2.4"}, (), (), 0.0, "lab")
+VERSION = Version(
+    model="digits", kind="model", id="3f2a9c" * 10, number=1, parents=(), author="ada", created_at_s=0.0, message="", metrics={}, labels={}, licence="",
+    card="# long", schema=Schema("pickle", "", 0, (), (), 0, 0, {}, ()), lineage=LINEAGE, manifest="", size=1, files=1, stored_bytes=1, references=(),
+    state="flagged", reasons=(), signatures=(), listing=(),
+)  # fmt: skip
+
+
+def differing(packages: int) -> Diff:
+    changes = [Change("message", "a", "b"), *(Change(f"lineage.packages.p{at}", "1", "2") for at in range(packages))]
+    return Diff(VERSION, VERSION, tuple(changes), (), (), 0, 0, ())
+
+
+def test_many_packages_are_counted_a_few_are_named() -> None:
+    few, many = differing(PACKAGES_SHOWN), differing(PACKAGES_SHOWN + 1)
+    assert "  p3  1 -> 2" in list(_layout(few, False))
+    assert list(_layout(many, False))[1:] == ["Packages", "  in all  11 differ; -o wide lists them", "Said of it", "  message  a -> b"]
+    assert "  p10  1 -> 2" in list(_layout(many, True))
+
+
+def test_what_is_flagged_is_seen_in_the_list() -> None:
+    model = Model("digits", "model", "ada", "", "private", "", {}, False, 0, 0.0, 1, (), VERSION, 1, 1, 0.0)
+    column = next(each for each in MODELS if each.title == "FORMAT")
+    assert (column.cell(model), column.colour and column.colour(model)) == ("pickle, flagged", "yellow")
+    sound = replace(model, latest=replace(VERSION, state="registered"))
+    assert (column.cell(sound), column.colour and column.colour(sound)) == ("pickle", "")
+
+
+def test_in_python_a_version_is_a_line_not_a_page() -> None:
+    assert "numpy" not in repr(LINEAGE)
+    assert not any(word in repr(VERSION) for word in ("numpy", "# long", "Schema"))
+    assert "state='flagged'" in repr(VERSION)
