@@ -73,7 +73,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Over the bytes of the commit, made by whoever has the private key."""
+    """Over the files and the id of a version (see signing.py), made by whoever has the private key."""
 
     version: str
     key_id: str

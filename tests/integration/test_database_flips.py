@@ -96,22 +96,6 @@ def test_a_bit_that_flips_is_an_error_or_changes_nothing_that_is_read(filled: Pa
         assert place.use(readings) == CONTENTS  # nothing that was needed has gone
 
 
-def test_a_damaged_version_hides_no_model_from_the_list(filled: Path, tmp_path: Path) -> None:
-    shutil.copytree(filled, tmp_path / "state")
-    with a_place(tmp_path / "state") as place:
-        (tmp_path / "m").write_bytes(b"3" * 100)
-        place.use(lambda store: store.register(tmp_path / "m", "letters"))
-        place.sql("UPDATE model_version SET commit_body = ? WHERE model = 'digits'", b"{}")
-
-        async def listed(store: Store) -> dict[str, bool]:
-            views, _ = await store.care.reader.list(ModelQuery(), ME, "", 0)
-            with pytest.raises(StorageCorrupt, match="does not match its id"):
-                await store.care.reader.view(Kind.MODEL, "digits", ME)
-            return {view.model.name: view.latest is not None for view in views}
-
-        assert place.use(listed) == {"digits": False, "letters": True}
-
-
 UNSEEN = {  # in the middle of a model's body is a number, or a name, as the clock has it
     ("model", "owner_uid"), ("model", "body"), ("model_version", "number"), ("model_version", "size"), ("model_version", "files"), ("model_version", "stored_bytes"),
     ("model_version", "reasons"), ("model_reference", "moved_by"), ("model_move", "who"),
@@ -128,3 +112,19 @@ def test_references_are_led_back_to_where_their_moves_led_them(filled: Path, tmp
         assert not upkeep.check_offline(place.config, False).findings
         assert place.use(readings) == CONTENTS
         assert {each.name: each.kind for each in place.use(lambda store: store.care.store.references(Kind.MODEL, "digits"))}["prod"] is RefKind.ALIAS
+
+
+def test_a_damaged_version_hides_no_model_from_the_list(filled: Path, tmp_path: Path) -> None:
+    shutil.copytree(filled, tmp_path / "state")
+    with a_place(tmp_path / "state") as place:
+        (tmp_path / "m").write_bytes(b"3" * 100)
+        place.use(lambda store: store.register(tmp_path / "m", "letters"))
+        place.sql("UPDATE model_version SET commit_body = ? WHERE model = 'digits'", b"{}")
+
+        async def listed(store: Store) -> dict[str, bool]:
+            views, _ = await store.care.reader.list(ModelQuery(), ME, "", 0)
+            with pytest.raises(StorageCorrupt, match="does not match its id"):
+                await store.care.reader.view(Kind.MODEL, "digits", ME)
+            return {view.model.name: view.latest is not None for view in views}
+
+        assert place.use(listed) == {"digits": False, "letters": True}
