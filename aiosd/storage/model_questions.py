@@ -19,6 +19,7 @@ _CHUNK = 500  # values in one question
 _MOST_SHOWN = 5
 _row = schema.model_version.c
 _use = schema.model_use.c
+_read_well = _use.role.in_(list(UseRole)) & _use.kind.in_(list(Kind))  # a row that is damaged must not keep the daemon from starting
 
 
 def models(tx: Connection, query: ModelQuery) -> list[Model]:
@@ -231,13 +232,15 @@ def signatures(tx: Connection, version_id: str) -> list[Signature]:
 def uses(tx: Connection, job_ids: Collection[str]) -> list[Use]:
     wanted, found = sorted(set(job_ids)), list[Use]()
     for start in range(0, len(wanted), _CHUNK):
-        question = select(schema.model_use).where(_use.job_id.in_(wanted[start : start + _CHUNK])).order_by(_use.at_s, _use.model, _use.version)
-        found += map(model_rows.use, tx.execute(question).mappings())
+        question = select(schema.model_use).where(_use.job_id.in_(wanted[start : start + _CHUNK]), _read_well)
+        found += map(model_rows.use, tx.execute(question.order_by(_use.at_s, _use.model, _use.version)).mappings())
     return found
 
 
 def made_from(tx: Connection, version_id: str) -> list[Use]:
     read = schema.model_use.alias().c
     before = (read.version == version_id) & (read.role == UseRole.READ) & (read.job_id == _use.job_id) & (read.at_s <= _use.at_s)
-    question = select(schema.model_use).where(_use.role == UseRole.MADE, exists().where(before)).order_by(_use.at_s.desc(), _use.model, _use.version)
+    question = (
+        select(schema.model_use).where(_use.role == UseRole.MADE, _read_well, exists().where(before)).order_by(_use.at_s.desc(), _use.model, _use.version)
+    )
     return [model_rows.use(row) for row in tx.execute(question).mappings()]

@@ -146,7 +146,7 @@ def test_the_quota_holds(tmp_path: Path) -> None:
     async def story(here: Side, there: Side) -> None:
         made = await here.register(path)
         there.limits["me"] = 1_000_000
-        with pytest.raises(Exhausted, match="may take 976.56 KiB"):
+        with pytest.raises(Exhausted, match=r"may take 976\.56 KiB"):
             await there.receive(await here.parcel(made), feed=here.pieces(made))
         assert await there.store.model(Kind.MODEL, "digits") is None
         assert not list(there.vault.layout.incoming.iterdir())
