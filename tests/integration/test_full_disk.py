@@ -106,7 +106,7 @@ async def check_whole(store: Store) -> set[str]:
     return {reference.name for reference in references}
 
 
-@pytest.mark.parametrize("step", [*faults.MODEL_STEPS, *SWEEP])
+@pytest.mark.parametrize("step", [*(step for step in faults.MODEL_STEPS if step.startswith(("register.", "move.", "gc."))), *SWEEP])
 def test_full_at_a_step_of_a_change(place: Place, disk: Disk, filled: Path, step: str) -> None:
     async def change(store: Store) -> None:
         if step.startswith("register."):
