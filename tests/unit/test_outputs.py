@@ -240,7 +240,7 @@ def test_a_quota_a_name_that_is_taken_and_a_branch_that_moves_meanwhile_are_told
     async def scenario(world: World) -> None:
         world.write("m", "weights")
         world.models.limits["ada"] = 3
-        assert "may take 3 bytes" in (await world.job(("digits", "main", "m"))).reason
+        assert "may take 3 B" in (await world.job(("digits", "main", "m"))).reason
         world.models.limits.clear()
         world.models.vault.held = asyncio.Event()
         job = await world.job(("digits", "main", "m"), wait=False)
