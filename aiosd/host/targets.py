@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ def writing(path: str, identity: Identity | None, *, replace: bool) -> Iterator[
     raises    AlreadyExists, NotFound (no such directory), Denied, DiskFull, InvalidArgument
     """
     target = _target(path)
-    making = target.parent / f".{target.name[:100]}.aios-{os.getpid()}"
+    making = _beside(target)
     with _explained(target, identity):
         with acting_as(identity):
             _check_free(target, replace=replace)
@@ -45,7 +46,7 @@ def writing(path: str, identity: Identity | None, *, replace: bool) -> Iterator[
 def filling(path: str, identity: Identity | None) -> Iterator[Path]:
     """A new directory to fill, as that user, which has its name at the end of the block. One that is there is never replaced."""
     target = _target(path)
-    making = target.parent / f".{target.name[:100]}.aios-{os.getpid()}"
+    making = _beside(target)
     with _explained(target, identity):
         with acting_as(identity):
             _check_free(target, replace=False)
@@ -65,6 +66,11 @@ def _target(path: str) -> Path:
     if not target.is_absolute() or "\0" in path or not target.name:
         raise InvalidArgument(f"the path must be absolute, not {path!r}", path=path)
     return target
+
+
+def _beside(target: Path) -> Path:
+    """A name that nobody else comes to, not even after a crash; short enough also where each letter takes four bytes."""
+    return target.parent / f".{target.name[:50]}.aios-{uuid.uuid4().hex[:12]}"
 
 
 def _check_free(target: Path, *, replace: bool) -> None:

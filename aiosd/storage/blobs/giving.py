@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class Giver:
         target = Path(path)
         if not target.is_absolute() or "\0" in path:
             raise InvalidArgument(f"the path must be absolute, not {path!r}", path=path)
-        making = target.parent / f".{target.name[:100]}.aios-{os.getpid()}"
+        making = target.parent / f".{target.name[:50]}.aios-{uuid.uuid4().hex[:12]}"
         try:
             with asked.acting():
                 if os.path.lexists(target):
