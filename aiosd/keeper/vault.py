@@ -210,7 +210,7 @@ class BlobVault:
             yield
 
     async def missing(self, manifest: Manifest) -> Sequence[str]:
-        digests = {chunk.digest for chunk in manifest.chunks()}
+        digests = await asyncio.to_thread(manifest.digests)
         return sorted(digests - (await self.index.stored(digests)).keys())
 
     async def sweep(self, live: AsyncIterator[Collection[str]], grace_s: float, *, dry_run: bool) -> Swept:

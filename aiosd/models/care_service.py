@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -22,7 +22,6 @@ from aiosd.models.version import Kind, Version, VersionState
 
 GRACE_S = 14 * 86_400.0  # what is younger is not swept
 ALL = 1000  # of a thousand
-AT_ONCE = 100  # manifests that are read together
 MOST_MOVES = MOST_VERSIONS = 1_000_000
 MOST_NAMED = 20  # versions in a line of the log
 
@@ -138,11 +137,13 @@ class ModelCare:
         """The chunks of all manifests there are when the sweep has begun to read; or of these only."""
         digests = await self.store.manifest_digests() if survivors is None else sorted(survivors)
         known = {digest for version in await self.store.in_state(VersionState.DAMAGED) for digest in damage.chunks_in(version.reasons)}
-        for start in range(0, len(digests), AT_ONCE):
-            for manifest in (await self.store.manifests(digests[start : start + AT_ONCE])).values():
-                if lost := set(await self.vault.missing(manifest)) - known:
-                    raise _untrue(f"{len(lost)} chunks that versions have are not in the store, such as {sorted(lost)[0][:SHORT]}")
-                yield {piece.digest for piece in manifest.chunks()}
+        for digest in digests:  # one at a time: that of 100,000 files takes 50 MB
+            manifest = await self.store.manifest(digest)
+            if manifest is None:
+                continue
+            if lost := set(await self.vault.missing(manifest)) - known:
+                raise _untrue(f"{len(lost)} chunks that versions have are not in the store, such as {sorted(lost)[0][:SHORT]}")
+            yield await asyncio.to_thread(manifest.digests)
 
     async def _all_models(self) -> Sequence[Model]:
         return [model for kind in Kind for model in await self.store.models(ModelQuery(kind))]
@@ -186,7 +187,7 @@ class ModelCare:
         changed: list[Version] = []
         wanted = set(digests)
         async for listed, manifest in self._manifests(await self.store.manifest_digests()):
-            hit = wanted & {chunk.digest for chunk in manifest.chunks()} if manifest is not None else set[str]()
+            hit = wanted & await asyncio.to_thread(manifest.digests) if manifest is not None else set[str]()
             for version in await self.store.versions_with(listed) if hit else ():
                 assert manifest is not None
                 for digest in hit:
@@ -234,21 +235,13 @@ class ModelCare:
 
     async def _manifests(self, digests: Sequence[str]) -> AsyncIterator[tuple[str, Manifest | None]]:
         """Each with its digest; None: it is damaged itself."""
-        for start in range(0, len(digests), AT_ONCE):
-            some = digests[start : start + AT_ONCE]
+        for digest in digests:
             try:
-                found: Mapping[str, Manifest | None] = await self.store.manifests(some)
-            except StorageCorrupt:
-                found = {digest: await self._manifest(digest) for digest in some}
-            for digest, manifest in found.items():
-                yield digest, manifest
-
-    async def _manifest(self, digest: str) -> Manifest | None:
-        try:
-            return await self.store.manifest(digest)
-        except StorageCorrupt as error:
-            log.error("a list of files is damaged", manifest=digest, error=str(error))
-            return None
+                manifest = await self.store.manifest(digest)
+            except StorageCorrupt as error:
+                log.error("a list of files is damaged", manifest=digest, error=str(error))
+                manifest = None
+            yield digest, manifest
 
     # Use
 

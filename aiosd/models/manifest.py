@@ -63,6 +63,10 @@ class Manifest:
         for entry in self.files:
             yield from entry.chunks
 
+    def digests(self) -> set[str]:
+        """Of its chunks; of 100,000 that takes 30 ms, for which an event loop has no time."""
+        return {chunk.digest for chunk in self.chunks()}
+
 
 def decode_manifest(data: bytes) -> Manifest:
     """Raises msgspec.DecodeError and ValidationError for what `encode` did not write."""

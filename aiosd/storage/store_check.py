@@ -139,9 +139,9 @@ class StoreCheck:
 
     def _with(self, missing: Mapping[str, int]) -> Iterator[tuple[Version, Manifest]]:
         for manifest in self._manifests() if missing else ():
-            if missing.keys() & {chunk.digest for chunk in manifest.chunks()}:
+            if missing.keys() & manifest.digests():
                 yield from ((version, manifest) for version in model_questions.versions_with(self.tx, manifest.digest))
 
     def _lost(self, version: Version, manifest: Manifest, missing: Mapping[str, int]) -> Finding:
-        lost = sorted({chunk.digest for chunk in manifest.chunks()} & missing.keys())
+        lost = sorted(manifest.digests() & missing.keys())
         return Finding(f"version {version.model}@{version.id[:12]}", f"{len(lost)} of its chunks are not in the store, such as {lost[0][:12]}", False, _ADVICE)

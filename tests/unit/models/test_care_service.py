@@ -1,7 +1,8 @@
 """Garbage goes and nothing else, at any crash; damage is marked and heals; use is counted."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import tracemalloc
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from aiosd.errors import Denied
 from aiosd.models.care_service import Verified
+from aiosd.models.manifest import Chunk, FileEntry, Manifest, decode_manifest
 from aiosd.models.model import ModelRole, RefKind
 from aiosd.models.ports import ModelChanges, Pin
 from aiosd.models.settings import ModelChange
@@ -70,6 +72,31 @@ def test_what_another_version_shares_stays(world: ModelWorld) -> None:
     assert run(world.care.collect(0.0, dry_run=True)).chunks == 0
     assert run(world.care.collect(0.0, dry_run=False)).chunks == 0
     assert Path(run(world.checkout("other")).path).read_text() == "2"
+
+
+def test_of_many_long_lists_of_files_one_is_in_memory_at_a_time(world: ModelWorld) -> None:
+    """A dataset of 100,000 files takes 50 MB as its list alone, and there may be hundreds of versions of it."""
+    chunk = Chunk("c" * 64, 1)
+    lists = [Manifest(tuple(FileEntry(f"{number}/{at}", 1, "c" * 64, (chunk,)) for at in range(2000))) for number in range(30)]
+    place = world.vault._place("c" * 64)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b"1")
+    store_of(world).bodies.update({one.digest: one.encode() for one in lists})
+
+    def peak_of(work: Callable[[], object]) -> int:
+        tracemalloc.start()
+        work()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    one = peak_of(lambda: decode_manifest(lists[0].encode()))
+    assert peak_of(lambda: run(world.care.mark(["d" * 64]))) < 5 * one
+
+    async def live() -> list[int]:
+        return [len(digests) async for digests in world.care._live([each.digest for each in lists])]
+
+    assert peak_of(lambda: run(live())) < 5 * one
 
 
 def test_jobs_keep_what_they_use(world: ModelWorld) -> None:
