@@ -324,6 +324,8 @@ class ShimLauncher:
         elif record is None or record.void:
             self._apply(run, Over(None, _BEFORE_IT_BEGAN))
         elif record.end is not None:
+            if run.shim_pid not in self._shims:  # killed before it could tell: nobody has heard of what it had kept of this run
+                self._loop.run_in_executor(self._worker, remove_spares, self._layout, run.shim_pid, run.key)
             self._apply(run, Over(record.end))
         else:
             self._in_worker(run, partial(self._look, run))

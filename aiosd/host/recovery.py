@@ -50,8 +50,11 @@ Finding = Over | Alive | NotBegun
 def find(layout: Layout, job: Job, boot_id: str) -> Finding:
     """Settle a run, and clear up behind it where no shim could."""
     finding = _find(layout, job, boot_id)
-    if isinstance(finding, Over) and finding.exit is None:
-        _clear_up(layout, job.run_key)
+    if isinstance(finding, Over):
+        if finding.exit is None:
+            _clear_up(layout, job.run_key)
+        else:
+            _remove_empty(layout.scratch(job.run_key))  # its shim may have been killed with what it had kept for a next run
     return finding
 
 
@@ -84,16 +87,19 @@ def remove_strays(layout: Layout, scratches: Sequence[str], kept: Collection[str
         if name not in kept and not os.path.exists(layout.run_file(name)):
             remove_tree(layout.secrets(name))
     for spare in Path(layout.checkpoints).glob(f"{SPARE}*"):
-        with suppress(OSError):
-            spare.rmdir()  # one that is not empty is no spare
+        _remove_empty(str(spare))  # one that is not empty is no spare
 
 
 def remove_spares(layout: Layout, shim_pid: int, last_key: str) -> None:
     """What a shim had kept for a next run, and could not remove because it was killed. Only what is empty goes."""
     kept = [f"{layout.checkpoints}/{SPARE}{shim_pid}", *([layout.scratch(last_key)] if last_key else [])]
     for name in kept:
-        with suppress(OSError):
-            os.rmdir(name)
+        _remove_empty(name)
+
+
+def _remove_empty(path: str) -> None:
+    with suppress(OSError):
+        os.rmdir(path)
 
 
 def _remove_scratch(layout: Layout, key: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aiosd.host import faults, processes
+from aiosd.host.records import read_run
 from aiosd.ids import JobId
 from aiosd.jobs.job import Job
 from aiosd.jobs.ports import Launched, LauncherEvent, LaunchFailed, RunEnded
@@ -174,6 +175,34 @@ async def test_a_warm_shim_gives_its_empty_directories_to_its_next_run_and_remov
         assert (real.state / "scratch" / third.run_key).stat().st_mode & 0o777 == 0o755
         assert not (real.state / "checkpoints" / str(third.id)).exists()
     await eventually(lambda: os.listdir(real.state / "scratch") == os.listdir(real.state / "checkpoints") == [])
+
+
+@in_loop
+async def test_what_a_shim_kept_that_was_killed_before_it_could_tell_is_removed(real: RealWorld, tmp_path: Path) -> None:
+    """Its run has ended and is recorded; the spawner, which passes that on, has no time."""
+    one = sh(f"until [ -e {tmp_path}/go ]; do sleep 0.01; done")
+    places = [real.state / "scratch", real.state / "checkpoints"]
+
+    def recorded() -> bool:
+        record = read_run(str(real.state / "runs" / one.run_key))
+        return record is not None and record.end is not None
+
+    async with real.daemon() as ear:
+        ear.launcher.launch(one)
+        shim, spawner = (await ear.launched(one)).shim_pid, shims(ear).spawner_pid
+        os.kill(spawner, signal.SIGSTOP)
+        (tmp_path / "go").touch()
+        await eventually(recorded)
+        assert [len(os.listdir(place)) for place in places] == [1, 1]
+        os.kill(shim, signal.SIGKILL)
+        assert (await ear.exit(one)).exit_code == 0
+        await eventually(lambda: not any(os.listdir(place) for place in places))
+        os.kill(spawner, signal.SIGCONT)
+    places[0].joinpath(one.run_key).mkdir()  # of a shim that was killed so while no daemon looked
+    async with real.daemon() as ear:
+        await ear.launcher.recover([one])
+        assert (await ear.exit(one)).exit_code == 0
+        assert not os.listdir(places[0])
 
 
 @in_loop

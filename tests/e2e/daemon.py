@@ -190,11 +190,12 @@ class Daemon:
 
     def assert_clean(self) -> None:
         """No run file, no shim, no job, no scratch directory is left."""
-        eventually(lambda: not self.run_files() and not self.strangers(), "no run file and no process is left", 15.0) or self._tell_rest()
-        assert not list((self.state / "scratch").iterdir())
+        with suppress(AssertionError):
+            eventually(lambda: not any(self._rest()), "nothing is left", 15.0)
+        assert self._rest() == ([], {}, [])
 
-    def _tell_rest(self) -> None:
-        raise AssertionError(f"left: {self.run_files()}, {self.strangers()}")
+    def _rest(self) -> tuple[list[str], dict[int, str], list[str]]:
+        return self.run_files(), self.strangers(), sorted(os.listdir(self.state / "scratch"))
 
     def memory_bytes(self) -> int:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
