@@ -34,8 +34,9 @@ test: $(VENV)/.dev ## all tests (ARGS='-k name' picks some, WORKERS=1 runs one a
 quick: $(VENV)/.dev ## the tests that take no time
 	$(BIN)/python -m pytest tests/unit tests/arch -m 'not slow' -q $(ARGS)
 
-soak: $(VENV)/.dev ## the tests with real processes at full size: 1 GB of output, thousands of jobs, a kill at every step (minutes)
-	AIOS_LONG_TESTS=1 $(BIN)/python -m pytest tests/e2e tests/integration -n $(WORKERS) --dist loadfile $(ARGS)
+SOAK := tests/e2e tests/integration tests/unit/jobs/test_engine_machine.py tests/unit/models/formats/test_fuzzed.py
+soak: $(VENV)/.dev ## the tests with real processes at full size: 1 GB of output, thousands of jobs, a kill at every step, what chance finds (an hour)
+	AIOS_LONG_TESTS=1 $(BIN)/python -m pytest $(SOAK) -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-vm: $(VENV)/.dev ## the system service in a booted Debian, under emulation: root, a Debian host, half an hour (tests/vm/README.md)
 	AIOS_VM_TESTS=1 $(BIN)/python -m pytest tests/vm -v $(ARGS)

@@ -1,9 +1,11 @@
 """Whatever is asked of the engine, in whatever order: its books are right, and nobody waits for ever."""
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -463,5 +465,9 @@ def replace_state(state: State) -> State:
     return State(state.settings, state.pool.__class__(state.pool.inventory), state.queues, state.policy, state.ledger)
 
 
-EngineMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-TestEngine = EngineMachine.TestCase
+LONG = os.environ.get("AIOS_LONG_TESTS", "") not in ("", "0")  # looked at before a test's environment is cleaned
+EngineMachine.TestCase.settings = settings(
+    max_examples=3000 if LONG else 30, stateful_step_count=50 if LONG else 30, derandomize=not LONG, print_blob=True, deadline=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+TestEngine = pytest.mark.timeout(36_000 if LONG else 300)(EngineMachine.TestCase)
