@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 EDITABLE := --config-settings editable_mode=compat -e# a path that is read at once; the other mode costs every start 15 ms
 WORKERS ?= 2
 ARGS ?=
+unexport PYTHONDONTWRITEBYTECODE# images set it; to compile everything anew costs each of the hundreds of daemons of the tests a second
 
 # The first Python of at least 3.11; `make setup PYTHON=/path/to/python` takes another.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
