@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 EDITABLE := --config-settings editable_mode=compat -e# a path that is read at once; the other mode costs every start 15 ms
 WORKERS ?= 2
 ARGS ?=
+SHARED := --dist loadfile --no-loadscope-reorder# in the order of the tree, so that no worker is left with the long ones of tests/e2e at the end
+unexport PYTHONDONTWRITEBYTECODE# images set it; to compile everything anew costs each of the hundreds of daemons of the tests a second
 
 # The first Python of at least 3.11; `make setup PYTHON=/path/to/python` takes another.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -28,15 +30,16 @@ setup: $(VENV)/.dev ## .venv with everything that development needs
 demo: $(VENV)/.demo ## a real training run: three learning rates as a job array, with live output
 	@$(BIN)/python docs/examples/digits/demo.py $(ARGS)
 
+# The examples are the same everywhere, so that what passes here passes there; `make quick` draws others each time.
 test: $(VENV)/.dev ## all tests (ARGS='-k name' picks some, WORKERS=1 runs one at a time)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) --hypothesis-seed=0 $(ARGS)
 
 quick: $(VENV)/.dev ## the tests that take no time
 	$(BIN)/python -m pytest tests/unit tests/arch -m 'not slow' -q $(ARGS)
 
 SOAK := tests/e2e tests/integration tests/unit/jobs/test_engine_machine.py tests/unit/models/formats/test_fuzzed.py
 soak: $(VENV)/.dev ## the tests with real processes at full size: 1 GB of output, thousands of jobs, a kill at every step, what chance finds (an hour)
-	AIOS_LONG_TESTS=1 $(BIN)/python -m pytest $(SOAK) -n $(WORKERS) --dist loadfile $(ARGS)
+	AIOS_LONG_TESTS=1 $(BIN)/python -m pytest $(SOAK) -n $(WORKERS) $(SHARED) $(ARGS)
 
 test-vm: $(VENV)/.dev ## the system service in a booted Debian, under emulation: root, a Debian host, half an hour (tests/vm/README.md)
 	AIOS_VM_TESTS=1 $(BIN)/python -m pytest tests/vm -v $(ARGS)

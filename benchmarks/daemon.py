@@ -50,9 +50,11 @@ class PrivateDaemon:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For the daemon and for what talks to it. PATH names the root, so that every process of it can be found and ended."""
+        """For the daemon and for what talks to it. PATH names the root, so that every process of it can be found and ended.
+
+        Nothing of Python's is passed on: modules are compiled once, beside their sources, as in an installed package.
+        """
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIOS_", "AIOSD_", "XDG_", "PYTHON"))}
-        kept["PYTHONPYCACHEPREFIX"] = f"{self.root}/pyc"  # modules are compiled once, as in an installed package
         places = {name: self.root / part for name, part in (("XDG_RUNTIME_DIR", "run"), ("XDG_CONFIG_HOME", "config"), ("HOME", "home"))}
         places["XDG_STATE_HOME"] = self._state_root / "state"
         path = f"{os.environ.get('PATH', os.defpath)}:{self.root}/bin"

@@ -38,10 +38,10 @@ def wait_until_quiet(patience_s: float) -> float:
     return busy
 
 
-def busy_share(over_s: float = _LOOK_S) -> float:
-    """How much of all processors is used, by whomever, over that time."""
+def busy_share() -> float:
+    """How much of all processors is used, by whomever, for a moment."""
     before = _ticks()
-    time.sleep(over_s)
+    time.sleep(_LOOK_S)
     after = _ticks()
     total = sum(after) - sum(before)
     idle = (after[3] + after[4]) - (before[3] + before[4])

@@ -24,7 +24,7 @@ from aiosd.resources.request import Request
 from tests.fakes.launcher import FakeLauncher, FakeMachine
 
 P = ParamSpec("P")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 GRANT = Grant((CpuGrant(min(os.sched_getaffinity(0)), 1000),), 1 << 20)
 
 

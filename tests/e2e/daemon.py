@@ -191,7 +191,7 @@ class Daemon:
     def assert_clean(self) -> None:
         """No run file, no shim, no job, no scratch directory is left."""
         with suppress(AssertionError):
-            eventually(lambda: not any(self._rest()), "nothing is left", 15.0)
+            eventually(lambda: not any(self._rest()), "nothing is left")
         assert self._rest() == ([], {}, [])
 
     def _rest(self) -> tuple[list[str], dict[int, str], list[str]]:

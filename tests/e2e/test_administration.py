@@ -12,6 +12,7 @@ import pytest
 
 from aiosctl.install import FILES, SHELLS
 from tests.arch.source import ROOT
+from tests.e2e.conftest import Aiosctl
 from tests.e2e.daemon import Daemon
 
 pytestmark = pytest.mark.timeout(300)  # several daemons start one after another
@@ -36,7 +37,7 @@ def here(words: list[str], place: Path) -> list[str]:
     return moved
 
 
-def test_the_commands_do_what_they_are_shown_for(daemon: Daemon, tmp_path: Path) -> None:
+def test_the_commands_do_what_they_are_shown_for(daemon: Daemon, aiosctl: Aiosctl, tmp_path: Path) -> None:
     (tmp_path / "var/backups").mkdir(parents=True)
     daemon.start().client().submit(["true"]).wait()
     (tmp_path / "model").write_bytes(b"weights" * 1000)
@@ -60,7 +61,7 @@ def test_the_commands_do_what_they_are_shown_for(daemon: Daemon, tmp_path: Path)
             assert _aiosd(daemon, *here(words, tmp_path)) == 0, command
         else:
             assert program == "aiosctl", command
-            done = daemon.aiosctl(*here(words, tmp_path))
+            done = aiosctl(daemon, *here(words, tmp_path))
             assert done.returncode == 0, (command, done.stdout, done.stderr)
     assert ran >= 20
     assert [job.exit_code for job in daemon.client().jobs(include_ended=True)] == [0]  # it was restored
@@ -72,8 +73,8 @@ def _aiosd(daemon: Daemon, *words: str) -> int:
     return subprocess.run([sys.executable, "-m", "aiosd", *words], env=daemon.environment, cwd="/", stdout=subprocess.DEVNULL, check=False).returncode
 
 
-def test_the_places_it_names_are_those_where_things_go(daemon: Daemon, tmp_path: Path) -> None:
-    daemon.aiosctl("daemon", "install", "--system", "--root", str(tmp_path))
+def test_the_places_it_names_are_those_where_things_go(daemon: Daemon, aiosctl: Aiosctl, tmp_path: Path) -> None:
+    aiosctl(daemon, "daemon", "install", "--system", "--root", str(tmp_path))
     for name in ("/usr/local/lib/systemd/system/aiosd.service", "/etc/aios/aiosd.toml", "/usr/local/share/aios/installed"):
         assert name in TEXT
         assert os.path.exists(f"{tmp_path}{name}"), name

@@ -75,7 +75,7 @@ def test_a_full_disk_refuses_submissions_harms_no_job_and_recovers(small: Path) 
         gate.touch()
         time.sleep(0.5)
         assert longer.refresh().state.active
-        assert any("full" in warning for warning in client.node().warnings)
+        eventually(lambda: any("full" in warning for warning in client.node().warnings), "the node says so, too")
         said = daemon.aiosctl("submit", "--", "true")
         assert said.returncode in (1, 2)
         filler.unlink()

@@ -23,7 +23,7 @@ def test_a_bundle_goes_from_daemon_to_daemon(shared: Daemon, client: aios.Client
     assert (sent.id, sent.existed) == (second.id, False)
     with a_daemon() as other:
         other.start(fault="import.2-received")
-        with aios.Client(other.target, timeout=30, autostart=False, patience=0.1) as cut_off, pytest.raises(errors.AiosError):
+        with aios.Client(other.target, timeout=60, autostart=False, patience=0.1) as cut_off, pytest.raises(errors.AiosError):
             cut_off.models.import_(file)
         other.running.wait(60)
         other.start()

@@ -127,11 +127,9 @@ def test_what_a_job_leaves_behind_ends_with_it(client: aios.Client, shared: Daem
 
 
 def test_a_polite_end_within_the_grace(client: aios.Client) -> None:
-    job = client.submit("trap 'echo saved; exit 0' TERM; echo ready; while :; do sleep 0.02; done", grace=20, **PLAIN)
+    job = client.submit("trap 'echo saved; exit 0' TERM; echo ready; while :; do sleep 0.02; done", grace=600, **PLAIN)
     eventually(lambda: "ready" in job.output(), "it is ready")
-    began_s = time.monotonic()
-    job.cancel().wait()
-    assert time.monotonic() - began_s < 10
+    job.cancel().wait(60)
     assert (job.state, job.exit_code) == (aios.State.CANCELLED, 0)
     assert job.output() == "ready\nsaved\n"
 
@@ -220,10 +218,12 @@ def test_hold_release_and_requeue(client: aios.Client, place: Path) -> None:
 
 
 def test_begin_time_and_deadline(client: aios.Client) -> None:
+    tomorrow = client.submit(["true"], begin=time.time() + 86400, **PLAIN)
+    assert (tomorrow.state, tomorrow.why().kind) == (aios.State.WAITING, "begin-time")
+    tomorrow.cancel()
     begin_s = time.time() + 1.0
     later = client.submit(["true"], begin=begin_s, **PLAIN)
     late = client.submit(["true"], hold=True, deadline=time.time() + 0.5, **PLAIN)
-    assert (later.state, later.why().kind) == (aios.State.WAITING, "begin-time")
     assert later.wait().started_at_s >= begin_s - 0.01
     assert late.wait().state is aios.State.SKIPPED
     assert "deadline" in late.reason

@@ -82,7 +82,7 @@ def test_a_thousand_jobs_and_ten_kills_of_the_daemon(daemon: Daemon) -> None:
 def test_kills_of_a_daemon_that_is_still_starting(daemon: Daemon, seed: int) -> None:
     """Every second kill comes before the daemon is ready: while it recovers from the last one."""
     chance, load = random.Random(seed), Load(daemon.start(), array=300, singles=100)
-    for at in range(12):
+    for at in range(12 if LONG else 8):
         daemon.kill()
         daemon.start(ready=at % 2 == 0)
         time.sleep(chance.uniform(0.0, 0.3) if at % 2 == 0 else chance.uniform(0.3, 1.5))

@@ -26,7 +26,7 @@ def test_it_is_told_once_how_a_job_has_ended(shared: Daemon, tmp_path: Path, arg
     marker = tmp_path / "later"
     shared.aiosctl("run", "-d", "--cpus", "0.1", "--notify", f"touch {marker}", "--", "true")
     eventually(marker.exists, "a later command has run")
-    eventually(file.exists, "the command has run")
+    eventually(lambda: file.exists() and file.read_text().endswith("\n"), "the command has run")
     assert file.read_text().splitlines() == [told.format(id=job_id, name="watched")]
 
 

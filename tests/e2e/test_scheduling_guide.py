@@ -5,16 +5,13 @@ import shlex
 import textwrap
 from collections.abc import Iterator
 
-import pytest
-
 from aiosd.config import PriorityConfig
 from tests.arch.source import ROOT
+from tests.e2e.conftest import Aiosctl
 from tests.e2e.daemon import Daemon, eventually
 
-pytestmark = pytest.mark.timeout(300)  # some thirty commands, each a process
 TEXT = (ROOT / "docs/scheduling.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"(?:^    .*\n|^\n(?=    ))+", TEXT, flags=re.MULTILINE)
-MOST_S = 60.0
 
 
 def configuration() -> str:
@@ -36,14 +33,14 @@ def plain(line: str) -> str:
     return " ".join("#" if any(c.isdigit() for c in word) else word for word in line.split() if word not in ("root", "#"))
 
 
-def test_the_commands_of_the_guide_print_what_it_shows(daemon: Daemon) -> None:
+def test_the_commands_of_the_guide_print_what_it_shows(daemon: Daemon, aiosctl: Aiosctl) -> None:
     place = daemon.root / "config" / "aios"
     place.mkdir(parents=True)
     (place / "aiosd.toml").write_text(configuration(), encoding="utf-8")
     daemon.start()
     user = daemon.client().whoami().user
     for words, shown in transcripts():
-        done = daemon.aiosctl(*words, patience_s=MOST_S)
+        done = aiosctl(daemon, *words)
         assert done.returncode == 0, f"{words}: {done.stderr.decode()}"
         printed = [plain(line.replace(f" {user} ", " root ")) for line in done.stdout.decode().splitlines()]
         assert not [line for line in shown if plain(line) not in printed], f"{words} printed {done.stdout.decode()}"

@@ -83,7 +83,7 @@ def test_clients_that_vanish_leave_nothing_behind(daemon: Daemon) -> None:
     for _ in range(3):
         _vanish(daemon, job.id)
     most = before + 6  # connections to the database are opened as they are needed, a few; twelve clients have gone
-    eventually(lambda: daemon.descriptors() <= most, f"descriptors are back to {before}", 20.0)
+    eventually(lambda: daemon.descriptors() <= most, f"descriptors are back to {before}")
     (root / "go").touch()
     assert job.wait().state is aios.State.SUCCEEDED
     assert "Traceback" not in daemon.said(1000)
@@ -98,7 +98,7 @@ def _vanish(daemon: Daemon, job_id: str) -> None:
         subprocess.Popen([sys.executable, "-m", "aiosctl", *verb], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for verb in verbs
     ]
     try:
-        eventually(lambda: daemon.descriptors() >= idle + len(verbs) - 1, "they are connected", 20.0)
+        eventually(lambda: daemon.descriptors() >= idle + len(verbs) - 1, "they are connected")
         time.sleep(0.2)
     finally:
         for reader in readers:

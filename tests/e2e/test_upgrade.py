@@ -116,13 +116,13 @@ def test_a_new_version_takes_over_under_load(daemon: Daemon) -> None:
 
 def test_who_follows_is_patient_and_says_so_once(daemon: Daemon) -> None:
     """Longer away than one call may take: who only calls gives up, who follows does not."""
-    daemon.start()
+    job = daemon.start().client().submit(f"echo before; while [ ! -e {daemon.root}/go ]; do sleep 0.05; done; echo after", **PLAIN)
     told: list[str] = []
     with (
         aios.Client(daemon.target, timeout=1.0, patience=120.0, autostart=False, on_away=lambda error: told.append(str(error))) as client,
         ThreadPoolExecutor() as threads,
     ):
-        job = client.submit(f"echo before; while [ ! -e {daemon.root}/go ]; do sleep 0.05; done; echo after", **PLAIN)
+        client.job(job.id, timeout=60)  # acquainted
         following = threads.submit(lambda: list(client.log_lines(job.id, follow=True)))
         waiting = threads.submit(lambda: client.wait(job.id))
         eventually(lambda: job.refresh().state is aios.State.RUNNING, "it runs")
@@ -143,7 +143,7 @@ def test_who_is_not_patient_gives_up(daemon: Daemon) -> None:
     job = daemon.client().submit("sleep 600", **PLAIN)
     with aios.Client(daemon.target, timeout=1.0, autostart=False) as client, ThreadPoolExecutor() as threads:
         following = threads.submit(lambda: list(client.log_lines(job.id, follow=True)))
-        client.node()
+        client.job(job.id, timeout=60)  # acquainted
         daemon.stop()
         assert isinstance(following.exception(60), aios.errors.Unavailable)
 

@@ -120,7 +120,7 @@ class World:
             self.noted.notify_all()
 
     async def until(self, what: str) -> None:
-        async with asyncio.timeout(10), self.noted:
+        async with asyncio.timeout(30), self.noted:
             await self.noted.wait_for(lambda: what in self.notes)
 
     def _maybe_fail(self) -> None:

@@ -5,7 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import floors, footprint, forecast, isolation, latency, machine, model_bundles, model_transfer, models, peers, simulation, throughput
+from benchmarks import (
+    floors,
+    footprint,
+    forecast,
+    isolation,
+    latency,
+    machine,
+    model_bundles,
+    model_transfer,
+    model_turns,
+    models,
+    peers,
+    simulation,
+    throughput,
+)
 from benchmarks.report import aligned, seconds
 
 pytestmark = pytest.mark.slow
@@ -13,8 +27,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where every temporary directory of a benchmark is made; the name is short, for the socket's sake."""
+    """Where every temporary directory of a benchmark is made; the name is short, for the socket's sake. Nothing is waited for to settle."""
     monkeypatch.setattr("tempfile.tempdir", None)
+    for pause in ((footprint, "_SETTLE_S"), (isolation, "_SETTLE_S"), (machine, "_LOOK_S"), (model_turns, "_ALONE_S")):
+        monkeypatch.setattr(*pause, 0.1)
     return tmp_path
 
 
@@ -36,7 +52,7 @@ def test_throughput_counts_every_way_beside_its_floor(capsys: pytest.CaptureFixt
     assert plain <= results.keys()
     assert {"array, 20 finished", "array, 20 in a stopped queue", "singles, queue opened at 0 s, 20 behind"} <= results.keys()
     assert all(results[key]["jobs_per_s"] > 0 for key in results)
-    assert results["array, 20 finished"]["of_plain"] == pytest.approx(results["array, 20 finished"]["jobs_per_s"] / results["array"]["jobs_per_s"], rel=0.02)
+    assert results["array, 20 finished"]["of_plain"] == pytest.approx(results["array, 20 finished"]["jobs_per_s"] / results["array"]["jobs_per_s"], rel=0.1)
     assert results["array"]["daemon_cpu_ms"] > 0
 
 
@@ -72,7 +88,6 @@ def test_footprint_weighs_each_thing(capsys: pytest.CaptureFixture[str]) -> None
     assert {"queued_100", "submit_100", "running_3", "start_history_20", "start_queued_20"} <= results.keys()
 
 
-@pytest.mark.timeout(300)  # five daemons that compile their modules first: on a busy machine that is most of it
 def test_isolation_compares_each_variant_with_the_bare_shim(capsys: pytest.CaptureFixture[str]) -> None:
     isolation.main(["-n", "5", "-k", "1", "--variants", "bare", "cell", "tmp", "--running", "3", "--watch", "0.5"])
     results = found(capsys, "isolation")

@@ -119,7 +119,7 @@ def test_health_follows_the_server(tmp_path: Path) -> None:
     async def main() -> None:
         server = server_of(World(), tmp_path / "aiosd.sock")
         await server.start()
-        async with grpc.aio.insecure_channel(server.target) as channel, asyncio.timeout(10):
+        async with grpc.aio.insecure_channel(server.target) as channel, asyncio.timeout(60):
             stub = HealthStub(channel)
             watch = stub.Watch(health_pb2.HealthCheckRequest())
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING  # bound, and not ready
@@ -136,8 +136,8 @@ def test_health_follows_the_server(tmp_path: Path) -> None:
             assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.NOT_SERVING
             await server.serving()  # too late
             assert (await stub.Check(health_pb2.HealthCheckRequest())).status == health_pb2.HealthCheckResponse.NOT_SERVING
-            async with asyncio.timeout(5):
-                await server.stop(60.0)  # a watcher of health does not use up the grace
+            async with asyncio.timeout(30):
+                await server.stop(600.0)  # a watcher of health does not use up the grace
 
     asyncio.run(main())
 

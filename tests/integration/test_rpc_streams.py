@@ -142,8 +142,8 @@ def test_a_daemon_that_stops_ends_long_calls_with_unavailable(tmp_path: Path) ->
             await watch.read()
             await world.until("waiting")
             await world.until("terminal  0x0")
-            async with asyncio.timeout(5):
-                stopping = asyncio.create_task(server.stop(30.0))  # does not take the grace: nothing is left to wait for
+            async with asyncio.timeout(30):
+                stopping = asyncio.create_task(server.stop(600.0))  # does not take the grace: nothing is left to wait for
                 for call in (watch.read(), _drained(chunks), wait, attach.read()):
                     failed = await refused(call)
                     error = error_of(failed)

@@ -167,7 +167,7 @@ def test_errors_come_back_typed(client: aios.Client) -> None:
 def test_unavailable_ends_with_the_timeout(client: aios.Client, fake: FakeJobs) -> None:
     fake.failures = [grpc.StatusCode.UNAVAILABLE] * 1000
     with pytest.raises(errors.DaemonUnreachable):
-        client.job(1, timeout=0.3)
+        client.job(1, timeout=1.5)
     assert len(fake.asked) > 2
 
 
@@ -253,7 +253,7 @@ def test_a_log_that_takes_too_long(client: aios.Client, fake: FakeJobs) -> None:
         over.wait(10)
 
     fake.streams = [stuck]
-    lines = client.log_lines(42, follow=True, timeout=0.4)
+    lines = client.log_lines(42, follow=True, timeout=2)
     assert next(lines) == "x"
     with pytest.raises(errors.Timeout):
         next(lines)
@@ -299,7 +299,7 @@ def test_a_daemon_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(errors.DaemonUnreachable) as caught:
         aios.Client(str(tmp_path / "none")).node()
-    assert time.monotonic() - began < 5 and caught.value.hint
+    assert time.monotonic() - began < 15 and caught.value.hint
 
 
 def test_a_forked_child_uses_a_channel_of_its_own(client: aios.Client) -> None:
@@ -308,7 +308,7 @@ def test_a_forked_child_uses_a_channel_of_its_own(client: aios.Client) -> None:
     if child == 0:
         status = 1
         try:
-            status = 0 if client.job(5, timeout=5).id == "5" else 2
+            status = 0 if client.job(5, timeout=30).id == "5" else 2
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

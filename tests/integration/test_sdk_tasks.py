@@ -86,7 +86,7 @@ def test_a_call_is_a_job_and_gives_its_result(client: aios.Client, fake: RunsAtO
 
     task = task_of(client, fit)
     first = task.submit(0.5, steps=4)
-    assert first.result(timeout=20) == first.result() and first.result()["loss"] == 12  # type: ignore[index]
+    assert first.result(timeout=60) == first.result() and first.result()["loss"] == 12  # type: ignore[index]
     assert first.result()["pid"] != os.getpid() and first.exception() is None and first.done()  # type: ignore[index]
     assert fake.specs[0].name == "fit" and fake.specs[0].request.cpu_millis == 2000 and fake.specs[0].request.memory_bytes == 4 << 30
     assert task.local(1.0) == {"pid": os.getpid(), "loss": 11.0}
@@ -143,7 +143,7 @@ def test_map_is_one_array_and_keeps_the_order(client: aios.Client, fake: RunsAtO
         return a + b
 
     task = task_of(client, add)
-    assert aios.map(task, [3, 1], [10, 20, 30], limit=2, timeout=30) == [13, 21]
+    assert aios.map(task, [3, 1], [10, 20, 30], limit=2, timeout=60) == [13, 21]
     assert [spec.array for spec in fake.specs] == ["0-1%2"]
     with pytest.raises(ValueError, match="two"):
         task.map([1, 2], [0, 0])

@@ -67,7 +67,7 @@ def beside(tmp_path: Path):  # type: ignore[no-untyped-def]
 
 def run(work: Coroutine[None, None, None]) -> None:
     async def in_time() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await work
 
     asyncio.run(in_time())

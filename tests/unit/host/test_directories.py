@@ -126,7 +126,7 @@ def test_a_tree_that_is_swapped_for_links_while_it_is_removed_takes_nothing_else
     over = threading.Event()
 
     def swap() -> None:
-        for number in range(100_000):
+        for number in range(10_000):
             if over.is_set():
                 break
             with suppress(OSError):

@@ -15,7 +15,7 @@ def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[s
     address = str(tmp_path / "notify") if request.param == "path" else f"@aios-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind("\0" + address[1:] if address.startswith("@") else address)
-        channel.settimeout(5)
+        channel.settimeout(30)
         yield channel, address
 
 

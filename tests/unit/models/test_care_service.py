@@ -159,7 +159,7 @@ def test_a_registration_that_goes_on_beside_a_sweep_loses_nothing(world: ModelWo
     async def race() -> None:
         world.vault.held = asyncio.Event()
         taking = asyncio.ensure_future(world.register("2"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not world.vault.taking:
                 await asyncio.sleep(0)
             await asyncio.sleep(0)

@@ -89,7 +89,7 @@ def test_a_call_that_comes_again_while_the_first_still_reads_is_answered_as_that
     async def twice() -> Any:
         world.vault.held = asyncio.Event()
         slow = asyncio.ensure_future(world.register("1", key="k", tags=("v1",)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not world.vault.taking:
                 await asyncio.sleep(0)
         held, world.vault.held = world.vault.held, None
@@ -134,7 +134,7 @@ def test_a_branch_that_moved_meanwhile_is_a_conflict_with_both_values(world: Mod
     async def race() -> tuple[Any, str]:
         world.vault.held = asyncio.Event()
         slow = asyncio.ensure_future(world.register("2"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not world.vault.taking:
                 await asyncio.sleep(0)
         held, world.vault.held = world.vault.held, None
