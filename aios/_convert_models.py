@@ -84,6 +84,7 @@ def model(wire: pb.Model) -> models.Model:
         stored_bytes=wire.stored_bytes,
         created_at_s=wire.created_at_s,
         trusted_keys=tuple(wire.trusted_keys),
+        damaged=wire.damaged,
     )
 
 

@@ -57,7 +57,7 @@ class Way:
         version = self.held.version
         request = pb.ReceiveRequest(
             model=self.model, kind=version.kind, version=version.id, branch=self.branch, tags=self.tags, ancestry=self.ancestry,
-            flags=version.reasons if version.state == "flagged" else (), signatures=version.signatures,
+            flags=version.reasons, signatures=version.signatures,
         )  # fmt: skip
         for answer in self.target.stream("Models/Receive", request, pb.RegisterResponse, deadline):
             if answer.HasField("version"):

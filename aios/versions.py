@@ -158,7 +158,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """`latest` is the version that the bare name stands for: that of main, else the newest. Rules of retention: 0 is none."""
+    """`latest` is the version that the bare name stands for: that of main, else the newest. Rules of retention: 0 is none.
+
+    damaged  why its record in the daemon's database cannot be read; then little else is known of it
+    """
 
     name: str
     kind: str
@@ -177,6 +180,7 @@ class Model:
     stored_bytes: int
     created_at_s: float
     trusted_keys: tuple[str, ...] = ()  # ids of those whose signatures count
+    damaged: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,15 @@ def _format(version: Version) -> str:
     return ", ".join(word for word in (version.schema.format, version.state if version.state in COLOURS else "") if word)
 
 
+def _state(model: Model) -> str:
+    return "damaged" if model.damaged else latest(model, lambda version: version.state)
+
+
 MODELS: list[Column[Model]] = [
     Column("NAME", lambda m: m.name, cut=True),
     Column("VERSIONS", lambda m: str(m.versions), right=True),
     Column("LATEST", lambda m: latest(m, lambda v: version_id(v.id))),
-    Column("FORMAT", lambda m: latest(m, _format), colour=lambda m: COLOURS.get(m.latest.state, "") if m.latest is not None else ""),
+    Column("FORMAT", lambda m: "damaged" if m.damaged else latest(m, _format), colour=lambda m: COLOURS.get(_state(m), "")),
     Column("METRICS", lambda m: latest(m, lambda v: metrics(v.metrics)), cut=True),
     Column("SIZE", lambda m: latest(m, lambda v: size(v.size)), right=True),
     Column("CHANGED", lambda m: latest(m, lambda v: age(v.created_at_s))),
@@ -33,7 +37,7 @@ MODELS: list[Column[Model]] = [
     Column("ALL", lambda m: size(m.size), right=True, wide=True),
     Column("STORED", lambda m: size(m.stored_bytes), right=True, wide=True),
     Column("VISIBILITY", lambda m: m.group if m.visibility == "group" else m.visibility, wide=True),
-    Column("DESCRIPTION", lambda m: first_line(m.description), wide=True),
+    Column("DESCRIPTION", lambda m: first_line(m.damaged or m.description), wide=True),
 ]
 STORAGE = [column for column in MODELS if column.title in ("NAME", "VERSIONS", "OWNER")] + [
     Column("SIZE", lambda m: size(m.size), right=True),

@@ -25,7 +25,9 @@ FINDINGS: list[Column[ScanFinding]] = [
 def scan(ref: str, shape: Shape, kind: str) -> None:
     """Look through the version REF of a model for what it would do when it is loaded. Exit status: 0 nothing was found, or it is allowed; 1 it is flagged.
 
-    Nothing is loaded. Severities: danger (it runs code, or misleads whoever looks), unknown (it imports what is not known to be harmless), broken.
+    Nothing is loaded, and no flag is taken back: that is for `aiosctl model allow`.
+
+    Severities: danger (it runs code, or misleads whoever looks), unknown (it imports what is not known to be harmless), broken.
     """
     with calls(kind) as store:
         found = store.scan(ref)
@@ -39,10 +41,11 @@ def scan(ref: str, shape: Shape, kind: str) -> None:
 
 
 def _said(ref: str, found: Scan) -> Iterator[str]:
-    if not found.findings:
+    if found.state == "flagged":
+        why = "" if found.findings else f" for what this scan does not find (aiosctl model show {escaped(ref)})"
+        yield f"{escaped(ref)} is flagged{why}; an operator who has looked at it may allow it: aiosctl model allow {escaped(ref)} --why TEXT"
+    elif not found.findings:
         yield f"{escaped(ref)} is {found.state}: nothing was found"
-    elif found.state == "flagged":
-        yield f"{escaped(ref)} is flagged; an operator who has looked at it may allow it: aiosctl model allow {escaped(ref)} --why TEXT"
     else:
         yield f"{escaped(ref)} is {found.state}"
 

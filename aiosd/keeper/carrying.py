@@ -9,12 +9,13 @@ from blake3 import blake3
 
 from aiosd.errors import FailedPrecondition, InvalidArgument, StorageCorrupt
 from aiosd.host import faults
+from aiosd.host.directories import remove_tree
 from aiosd.host.sources import Tree
 from aiosd.host.targets import writing
 from aiosd.keeper import words
 from aiosd.keeper.examining import boundaries, examine_copy
 from aiosd.keeper.line import Line, identity_of
-from aiosd.models.manifest import Chunk, FileEntry
+from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
 from aiosd.models.vault_ports import Examined, Received, Source, Stored
 from aiosd.storage.blobs import bundle as files
@@ -91,12 +92,17 @@ def receive(request: words.Receive, line: Line) -> Received:
                 receiver.receive(digest, (data for _, data in pieces))
         receiver.complete()
         unseen = set(request.examined)
-        examined = within_reason(
-            (digest, examine_copy(str(receiver.lay_out(each)), each, identity_of(request.source)))
-            for each in request.manifests
-            if (digest := each.digest) in unseen
-        )
+        examined = within_reason((digest, _looked_into(receiver, each, request)) for each in request.manifests if (digest := each.digest) in unseen)
         return Received(receiver.finish(), examined)
+
+
+def _looked_into(receiver: Receiver, manifest: Manifest, request: words.Receive) -> Examined:
+    """Of what is laid out for it nothing stays: versions that share almost all take their full size each."""
+    path = receiver.lay_out(manifest)
+    try:
+        return examine_copy(str(path), manifest, identity_of(request.source))
+    finally:
+        remove_tree(str(receiver.site.scratch / manifest.digest))
 
 
 def within_reason(examined: Iterable[tuple[str, Examined]], most: int = _MOST_NAMES_BYTES) -> Mapping[str, Examined]:

@@ -19,6 +19,7 @@ from aiosd.models.layouts import README, Form, read_card
 from aiosd.models.manifest import MOST_NAME, MOST_PATH
 from aiosd.models.vault_ports import Said, Source
 from aiosd.storage.blobs import disk
+from aiosd.storage.blobs.budget import Budget
 
 _BLOB = re.compile(r"(?:\./)?(oci-layout|index\.json|blobs/sha256/[0-9a-f]{64})")
 _MOST_TIMES, _MOST_FREE = 100, 64 << 20  # what an archive may become: so many times its size, and so much more
@@ -40,7 +41,7 @@ def unpacked(source: Source, identity: Identity | None, scratch: Path) -> Iterat
         if source.form == Form.HF:
             yield tree, _card(tree)
         elif source.form == Form.OCI:
-            said = _unpack(tree, scratch)
+            said = _unpack(tree, Budget(scratch, source.room))
             ours = Tree(str(scratch / "files"), None)
             with closing(ours):
                 ours.open()
@@ -63,11 +64,11 @@ def _card(tree: Tree) -> Said:
 # OCI
 
 
-def _unpack(tree: Tree, scratch: Path) -> Said:
+def _unpack(tree: Tree, budget: Budget) -> Said:
     """Every blob is compared with its digest; the files of the model lie in scratch/files then."""
-    files = _Files(scratch / "files")
+    files = _Files(budget)
     files.root.mkdir(mode=0o755)
-    blobs = _Untarred.of(tree, scratch / "layout") if tree.single else Blobs(tree)
+    blobs = _Untarred.of(tree, budget) if tree.single else Blobs(tree)
     if b"imageLayoutVersion" not in blobs.read(modelpack.LAYOUT, 4096):
         _refuse(f"its {modelpack.LAYOUT} says nothing of a version")
     chosen = modelpack.chosen(blobs.read(modelpack.INDEX, modelpack.MOST_JSON))
@@ -77,6 +78,7 @@ def _unpack(tree: Tree, scratch: Path) -> Said:
         _refuse("it has no layers")
     for layer in layers:
         with _opened(blobs, layer.digest, layer.size) as file:
+            budget.has(layer.digest, file.allocated)
             if layer.packing == "raw":
                 files.add(layer.path, file, layer.size, executable=layer.executable)
             else:
@@ -106,7 +108,8 @@ class _Untarred(Blobs):
     """One that lies in a tar, which is taken apart first."""
 
     @classmethod
-    def of(cls, tree: Tree, directory: Path) -> "_Untarred":
+    def of(cls, tree: Tree, budget: Budget) -> "_Untarred":
+        directory = budget.scratch / "layout"
         (directory / "blobs/sha256").mkdir(mode=0o700, parents=True)
         seen = set[str]()
         with open(tree.fd, "rb", closefd=False) as file, _reading(file) as tar:
@@ -120,6 +123,7 @@ class _Untarred(Blobs):
                 seen.add(name)
                 content = tar.extractfile(member)
                 assert content is not None
+                budget.check_disk(member.size)
                 _write(directory / name, content, member.size)
         ours = Tree(str(directory), None)
         ours.open()
@@ -154,6 +158,7 @@ class _Hashed(io.RawIOBase):
     def __init__(self, file: BinaryIO) -> None:
         super().__init__()
         self._file, self.digest = file, hashlib.sha256()
+        self.allocated = os.fstat(file.fileno()).st_blocks * 512  # bytes of its disk: holes count nothing
 
     def readable(self) -> bool:
         return True
@@ -168,13 +173,18 @@ class _Hashed(io.RawIOBase):
 class _Files:
     """The model as it is put together; what layers say twice is refused."""
 
-    root: Path
+    budget: Budget
     count: int = 0
     _names: set[str] = field(default_factory=set)
+
+    @property
+    def root(self) -> Path:
+        return self.budget.scratch / "files"
 
     def add(self, path: str, content: Any, size: int, *, executable: bool) -> None:
         path = self._checked(path)
         target = self.root / path
+        self.budget.take(size)
         try:
             target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             _write(target, content, size, 0o755 if executable else 0o644)

@@ -248,7 +248,7 @@ class ModelCare:
     async def usage(self, by: Caller) -> Usage:
         """Of everybody for an operator, else the caller's own."""
         holdings = dict(await self.store.holdings())
-        names = {model.owner_uid: model.owner for model in await self._all_models()} | {by.principal.uid: by.name}
+        names = {model.owner_uid: model.owner for model in await self._all_models() if model.owner} | {by.principal.uid: by.name}
         if by.principal.role < Role.OPERATOR:
             holdings = {by.principal.uid: holdings.get(by.principal.uid, Holding())}
         users = [UserHolding(names.get(uid, str(uid)), holding, self.limit_of(names.get(uid, ""))) for uid, holding in holdings.items()]

@@ -47,6 +47,13 @@ class Model:
     keep_for_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DamagedModel(Model):
+    """One whose record cannot be read: nothing is known of it but its kind, its name and its owner's uid, and so it is that one's alone."""
+
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A name for a version that may move."""

@@ -141,9 +141,10 @@ class ModelStore(Protocol):
         """Make `changes` one durable fact. Raises Conflict with what was expected and what is there."""
 
     async def models(self, query: ModelQuery) -> Sequence[Model]:
-        """By name, or where there is a text by how well it fits, then by name; all that match, whoever may see them."""
+        """By name, or where there is a text by how well it fits, then by name; all that match, whoever may see them, and DamagedModel for those that are."""
 
-    async def model(self, kind: Kind, name: str) -> Model | None: ...
+    async def model(self, kind: Kind, name: str) -> Model | None:
+        """Raises StorageCorrupt for one that is damaged."""
 
     async def version(self, kind: Kind, model: str, version_id: str) -> Version | None:
         """`version_id`: all of it, or at least 4 letters of its beginning. Raises InvalidArgument when several begin so."""

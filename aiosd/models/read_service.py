@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
@@ -15,10 +14,10 @@ from aiosd.models.history import SHORT, Graph
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
 from aiosd.models.model import Model, ModelRole, Move, Reference, RefKind, Signature
 from aiosd.models.permits import Caller
-from aiosd.models.ports import ModelQuery, ModelStore, Reads, Summary
+from aiosd.models.ports import ModelQuery, ModelStore, Node, Reads, Summary
 from aiosd.models.references import MAIN, Ref, parse_ref
 from aiosd.models.vault_ports import Progress, Source, TensorDiffs, Vault
-from aiosd.models.version import Kind, Version, VersionState
+from aiosd.models.version import Commit, Kind, Schema, Version, VersionState
 
 PAGE = 100
 MOST_A_PAGE = 10_000
@@ -97,14 +96,17 @@ class ModelReader:
 
     async def version(self, model: Model, ref: Ref) -> Version:
         """Raises NotFound with what is there, InvalidArgument for an id that begins several."""
+        return await self._version(model, await self._id_of(model, ref))
+
+    async def _id_of(self, model: Model, ref: Ref) -> str:
+        """Of the version, or at least how it begins; the record of that need not be sound."""
         refs = await self.store.references(model.kind, model.name)
         needs_newest = not (ref.name or ref.id or ref.range) and all(each.name != MAIN for each in refs)
-        newest = await self.store.versions(model.kind, model.name, 0, 1) if needs_newest else ()
-        id_ = references.led_to(ref, refs, newest[0].id if newest else "")
-        if ref.back:
-            graph = await self.graph(model)
-            id_ = graph.back(id_ if len(id_) == DIGEST_LETTERS else (await self._version(model, id_)).id, ref.back)
-        return await self._version(model, id_)
+        _, newest = await self.store.tally(model.kind, model.name) if needs_newest else (0, "")
+        id_ = references.led_to(ref, refs, newest)
+        if not ref.back:
+            return id_
+        return (await self.graph(model)).back(id_ if len(id_) == DIGEST_LETTERS else (await self._version(model, id_)).id, ref.back)
 
     async def _version(self, model: Model, id_: str) -> Version:
         found = await self.store.version(model.kind, model.name, id_)
@@ -116,23 +118,25 @@ class ModelReader:
 
     async def graph(self, model: Model) -> Graph:
         """From memory where it is as it was; what has come since is added to it."""
-        key = model.kind, model.name
+        return await self._graph(model.kind, model.name)
+
+    async def _graph(self, *key: *tuple[Kind, str]) -> Graph:
         count, newest = await self.store.tally(*key)
         known = self._graphs.pop(key, None)
         if known is None or known.newest != newest or len(known.nodes) != count:
-            known = await self._read_graph(model, known, count)
+            known = await self._read_graph(*key, known, count)
         if count <= MOST_REMEMBERED:
             self._graphs[key] = known  # the last used is the last
         while sum(len(graph.nodes) for graph in self._graphs.values()) > MOST_REMEMBERED:
             del self._graphs[next(iter(self._graphs))]
         return known
 
-    async def _read_graph(self, model: Model, known: Graph | None, count: int) -> Graph:
+    async def _read_graph(self, kind: Kind, model: str, known: Graph | None, count: int) -> Graph:
         if known is not None and known.last is not None and len(known.nodes) < count:
-            grown = known.with_newer(await self.store.graph(model.kind, model.name, known.last.number))
+            grown = known.with_newer(await self.store.graph(kind, model, known.last.number))
             if len(grown.nodes) == count:
                 return grown
-        return Graph.of(model.name, await self.store.graph(model.kind, model.name))
+        return Graph.of(model, await self.store.graph(kind, model))
 
     async def manifest(self, version: Version) -> Manifest:
         found = await self.store.manifest(version.commit.manifest)
@@ -153,10 +157,10 @@ class ModelReader:
         if after:
             seen = _behind(after, seen, by_name=not query.text)
         page = seen[: limit or PAGE]
-        return await self._views(query.kind, page, partial(readable, self.store)), page[-1].name if len(page) < len(seen) else ""
+        return await self._views(query.kind, page, self._readable), page[-1].name if len(page) < len(seen) else ""
 
     async def view(self, kind: Kind, name: str, by: Caller) -> ModelView:
-        """Raises StorageCorrupt where its latest version cannot be read; in a list it is left out."""
+        """Raises StorageCorrupt where it, or its latest version, cannot be read; in a list they say that they are damaged."""
         return (await self._views(kind, [await self.model(kind, name, by)], self.store.picked))[0]
 
     async def _views(self, kind: Kind, models: Sequence[Model], pick: Callable[[Kind, Named], Awaitable[Picked]]) -> Sequence[ModelView]:
@@ -174,12 +178,26 @@ class ModelReader:
         ref, limit = parse_ref(text, kind), min(limit or PAGE, MOST_A_PAGE)
         model = await self.model(kind, ref.model, by)
         graph = await self.graph(model)
-        nodes = graph.ancestors(*graph.nodes) if everything else graph.ancestors((await self.version(model, ref)).id)
+        nodes = graph.ancestors(*graph.nodes) if everything else graph.ancestors(await self._known(model, ref, graph))
         page = list(islice((node for node in nodes if not before or node.number < before), limit + 1))
-        versions = await self.store.picked(kind, [(model.name, node.id) for node in page[:limit]])
+        versions = await self._readable(kind, [(model.name, node.id) for node in page[:limit]])
         leading = _leading(await self.store.references(kind, model.name))
         views = [VersionView(versions[model.name, node.id], leading.get(node.id, ())) for node in page[:limit] if (model.name, node.id) in versions]
         return views, page[limit - 1].number if len(page) > limit else 0
+
+    async def _known(self, model: Model, ref: Ref, graph: Graph) -> str:
+        """The whole id of a version that is in the graph, or else NotFound is raised."""
+        id_ = await self._id_of(model, ref)
+        return id_ if id_ in graph.nodes else (await self._version(model, id_)).id
+
+    async def _readable(self, kind: Kind, wanted: Named) -> Picked:
+        """As ModelStore.picked; one whose record is damaged says so."""
+        found = dict(await readable(self.store, kind, wanted))
+        for name, id_ in set(wanted) - found.keys():
+            node = (await self._graph(kind, name)).nodes.get(id_)
+            if node is not None:  # or it went meanwhile
+                found[name, id_] = _damaged(kind, name, node)
+        return found
 
     async def show(self, kind: Kind, text: str, by: Caller, *, listing: bool = False) -> VersionView:
         found = await self.find(kind, text, by)
@@ -194,9 +212,10 @@ class ModelReader:
         """Of what the caller may read, and what is still there, each once: several jobs may have made the same."""
         found: dict[str, None] = {}
         for use in await self.store.made_from(version.id):
-            model = await self.store.model(use.kind, use.model)
-            if model is not None and permits.role_of(model, by) >= ModelRole.READER and use.version in (await self.graph(model)).nodes:
-                found[f"{use.model}@{use.version[:SHORT]}"] = None
+            with suppress(StorageCorrupt):  # of one whose record is damaged nobody knows who may read it
+                model = await self.store.model(use.kind, use.model)
+                if model is not None and permits.role_of(model, by) >= ModelRole.READER and use.version in (await self.graph(model)).nodes:
+                    found[f"{use.model}@{use.version[:SHORT]}"] = None
             if len(found) == MOST_USED_BY:
                 break
         return list(found)
@@ -277,6 +296,15 @@ async def readable(store: ModelStore, kind: Kind, wanted: Named) -> Picked:
             with suppress(StorageCorrupt):
                 found |= await store.picked(kind, [one])
         return found
+
+
+def _damaged(kind: Kind, model: str, node: Node) -> Version:
+    """What can be said of a version whose record cannot be read."""
+    why = "its record in the database is damaged, see aiosctl admin check"
+    commit = Commit(kind=kind, manifest=node.manifest, parents=node.parents, created_at_s=node.created_at_s, schema=Schema(format=""))
+    return Version(
+        model=model, number=node.number, id=node.id, commit=commit, size=0, files=0, stored_bytes=0, state=VersionState.DAMAGED, reasons=(why,)
+    )  # fmt: skip
 
 
 def check_usable(version: Version, by: Caller, role: ModelRole, *, allow_flagged: bool) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiosd.models.history import Graph
-from aiosd.models.model import Model, Move, Reference
+from aiosd.models.model import DamagedModel, Model, Move, Reference
 from aiosd.models.ports import Pin
 
 DEFAULT_KEEP_FOR_S = 30 * 86_400.0  # of a new model: nobody loses at once what a rollback or a removed branch leaves behind
@@ -19,7 +19,7 @@ class Kept:
 
 
 def kept(model: Model, graph: Graph, references: Sequence[Reference], moves: Sequence[Move], pins: Iterable[Pin], now_s: float) -> Kept:
-    """The first reason that applies to each version, in the order of the arguments.
+    """The first reason that applies to each version, in the order of the arguments; of a model whose rules cannot be read all stay.
 
     moves  all of the model's: what no reference reaches is as old as its last reference's leaving it, or as itself
     """
@@ -30,6 +30,8 @@ def kept(model: Model, graph: Graph, references: Sequence[Reference], moves: Seq
     for pin in pins:
         if (pin.kind, pin.model) == (model.kind, model.name) and pin.version in graph.nodes:
             because.setdefault(pin.version, pin.why)
+    if isinstance(model, DamagedModel):
+        because = dict.fromkeys(graph.nodes, "what is damaged in the database, see aiosctl admin check")
     loose = sorted((node for node in graph.nodes.values() if node.id not in because), key=lambda node: -node.number)
     for node in loose[: model.keep_last]:
         because[node.id] = f"one of the last {model.keep_last}"

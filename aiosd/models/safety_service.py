@@ -45,15 +45,16 @@ class ModelSafety:
     async def scan(self, kind: Kind, ref: str, by: Caller) -> Scanned:
         """Look through a stored version again, as whoever brought it may have been faster than what the scanner knows today.
 
-        One that is registered may be flagged then, and the other way round; what somebody has allowed stays so.
+        One that is registered may be flagged then, and never the other way round: a reason may have come from elsewhere, or from files beside
+        these, and who reads a model takes none back. That is for `allow`; what somebody has allowed stays so.
         """
         found = await self.reader.find(kind, ref, by)
         findings = await self.care.vault.examine(await self.reader.manifest(found.version))
-        reasons = tuple(map(str, findings))
         async with self.care.deciding:
             version = await self._again(found, by)
+            reasons = tuple(dict.fromkeys((*version.reasons, *map(str, findings))))
             if version.state in (VersionState.REGISTERED, VersionState.FLAGGED) and version.reasons != reasons:
-                version = replace(version, state=VersionState.FLAGGED if reasons else VersionState.REGISTERED, reasons=reasons)
+                version = replace(version, state=VersionState.FLAGGED, reasons=reasons)
                 await self.care.store.commit(ModelChanges(states=[version]))
         log.info("scanned", model=version.model, kind=kind, version=version.id, state=version.state, findings=len(findings))
         return Scanned(version, findings)

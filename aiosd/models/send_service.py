@@ -150,9 +150,8 @@ class ModelSender:
         sent, manifests = list[Sent](), dict[str, bytes]()
         for version in versions:
             tags = tuple(each.name for each in references if each.kind is RefKind.TAG and each.version == version.id)
-            flags = version.reasons if version.state is VersionState.FLAGGED else ()
             signatures = tuple(await self.reader.store.signatures(version.id))
-            sent.append(Sent(await self._commit(version.id), branches.get(version.id, ""), tags, flags, signatures))
+            sent.append(Sent(await self._commit(version.id), branches.get(version.id, ""), tags, version.reasons, signatures))
             manifests.setdefault(version.commit.manifest, (await self.reader.manifest(version)).encode())
         ancestry = [await self._commit(id_) for id_ in _between(versions, graph, base)]
         return Parcel(

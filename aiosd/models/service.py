@@ -81,6 +81,8 @@ class ModelService:
         parents = await self._parents(draft, tip, model)
         base = await self.reader.manifest(parents[0]) if parents else None
         source = what if isinstance(what, Source) else Source(what, by.principal.uid, by.principal.gid, by.name)
+        limit, used = await self._quota(model)
+        source = replace(source, room=max(0, limit - used) if limit else None)
         self.care.reached("register.1-before")
         async with closing(self.within_quota(self.care.vault.take(source, base), model)) as steps:
             async for step in steps:
@@ -131,9 +133,7 @@ class ModelService:
 
     async def within_quota(self, taking: AsyncIterator[Progress | Came], model: Model) -> AsyncIterator[Progress | Came]:
         """Watches the quota of the model's owner, so that nobody fills the disk first and is told afterwards."""
-        limit = self.care.limit_of(model.owner)
-        holding = (await self.care.store.holdings()).get(model.owner_uid) if limit else None
-        used = holding.stored_bytes if holding is not None else 0
+        limit, used = await self._quota(model)
         async with closing(taking) as steps:
             async for step in steps:
                 new = step.stored if isinstance(step, Progress) else step.stored_bytes
@@ -145,6 +145,12 @@ class ModelService:
                         user=model.owner, limit=limit, used=used, needed=new,
                     )  # fmt: skip
                 yield step
+
+    async def _quota(self, model: Model) -> tuple[int, int]:
+        """The bytes that the models of its owner may take, 0 without limit, and those that they do."""
+        limit = self.care.limit_of(model.owner)
+        holding = (await self.care.store.holdings()).get(model.owner_uid) if limit else None
+        return limit, holding.stored_bytes if holding is not None else 0
 
     async def _commit_taken(self, draft: Draft, taken: Taken, tip: str, parents: Sequence[str], by: Caller) -> Registration:
         store = self.care.store

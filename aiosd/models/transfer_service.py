@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from aiosd.errors import InvalidArgument, NotFound
+from aiosd.errors import InvalidArgument, NotFound, StorageCorrupt
 from aiosd.models import permits
 from aiosd.models.history import SHORT
 from aiosd.models.manifest import Chunk, Manifest
@@ -136,7 +137,9 @@ class Transfers:
         left, present = dict(await self.reader.vault.there(digests)), set[str]()
         manifests = await self._readable(kind, name, by) if left else ()
         for listed in manifests:  # one at a time: that of 100,000 files takes 50 MB
-            manifest = await self.reader.store.manifest(listed) if left else None
+            manifest = None
+            with suppress(StorageCorrupt):  # then what it has is sent again
+                manifest = await self.reader.store.manifest(listed) if left else None
             if manifest is None:
                 continue
             found = await asyncio.to_thread(_found, manifest, left)

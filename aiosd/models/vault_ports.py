@@ -31,6 +31,7 @@ class Source:
     form        how it lies there, as in layouts.Form; "": plain files
     ours        it lies in a place of the daemon's own, and is only examined as that user
     descriptor  what this process has open under this number; `path` is then what it is to be called
+    room        bytes that may be put together from what is packed there, beyond what it takes there itself; None: no quota says
     """
 
     path: str
@@ -40,6 +41,7 @@ class Source:
     form: str = ""
     ours: bool = False
     descriptor: tuple[int, int] | None = None
+    room: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from aiosd.models.damage import Damage
 from aiosd.models.diff import Diff, TensorChange, TensorDiff
 from aiosd.models.draft import Draft
 from aiosd.models.manifest import FileEntry, check_path
-from aiosd.models.model import Move, Reference, RefKind, Signature
+from aiosd.models.model import DamagedModel, Move, Reference, RefKind, Signature
 from aiosd.models.move_service import Wish
 from aiosd.models.permits import role_named, visibility_named
 from aiosd.models.ports import ModelQuery
@@ -296,6 +296,7 @@ def to_model(view: ModelView) -> pb.Model:
         stored_bytes=summary.stored_bytes,
         created_at_s=model.created_at_s,
         trusted_keys=model.trusted_keys,
+        damaged=printable(model.why) if isinstance(model, DamagedModel) else "",
     )
 
 

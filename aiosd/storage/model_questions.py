@@ -30,11 +30,11 @@ def models(tx: Connection, query: ModelQuery) -> list[Model]:
     if wanted:  # all of them of one and the same version
         question = question.where(exists().where(_row.kind == table.kind, _row.model == table.name, *wanted))
     if not query.text:
-        return sorted((model_rows.model(row) for row in tx.execute(question).mappings()), key=lambda model: model.name)
+        return sorted((model_rows.model_or_damage(row) for row in tx.execute(question).mappings()), key=lambda model: model.name)
     ranks = model_text.ranks(tx, query.kind, terms(query.text))
     names = sorted(ranks)
     parts = (names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK))
-    found = [model_rows.model(row) for part in parts for row in tx.execute(question.where(table.name.in_(part))).mappings()]
+    found = [model_rows.model_or_damage(row) for part in parts for row in tx.execute(question.where(table.name.in_(part))).mappings()]
     return sorted(found, key=lambda model: (ranks[model.name], model.name))
 
 
@@ -155,7 +155,8 @@ def _summaries(tx: Connection, kind: Kind, names: Sequence[str]) -> dict[str, Su
     references: dict[str, list[Reference]] = defaultdict(list)
     table = schema.model_reference
     for row in tx.execute(select(table).where(table.c.kind == kind, table.c.model.in_(names)).order_by(table.c.name)).mappings():
-        references[row["model"]].append(model_rows.reference(row))
+        with suppress(StorageCorrupt):  # whoever asks for this one is told
+            references[row["model"]].append(model_rows.reference(row))
     columns = (_row.model, func.count(), func.sum(_row.size), func.sum(_row.stored_bytes))
     counted = tx.execute(select(*columns).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model)).all()
     last = select(_row.model, func.max(_row.number).label("number")).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model).subquery()

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 
 from aiosd.errors import StorageCorrupt
 from aiosd.models.manifest import Manifest, decode_manifest, digest_of
-from aiosd.models.model import Model, Move, Reference, RefKind, Signature
+from aiosd.models.model import DamagedModel, Model, Move, Reference, RefKind, Signature
 from aiosd.models.ports import Node, RefChange, Registered, Use, UseRole
 from aiosd.models.version import Commit, Kind, Version, VersionState, decode_commit
 
@@ -24,10 +24,22 @@ def model_row(model: Model) -> ModelRow:
 
 
 def model(row: RowMapping) -> Model:
+    """Raises StorageCorrupt."""
     try:
-        return msgspec.json.decode(row["body"], type=Model)
+        found = msgspec.json.decode(row["body"], type=Model)
+        if (found.kind, found.name, found.owner_uid) != (row["kind"], row["name"], row["owner_uid"]):
+            raise ValueError(f"it says that it is {found.kind} {found.name[:100]}, of the user {found.owner_uid}")
+        return found
     except _DAMAGED as error:
         raise StorageCorrupt(f"what is kept of {row['kind']} {row['name']} cannot be read: {error}", hint=_HINT, model=row["name"]) from error
+
+
+def model_or_damage(row: RowMapping) -> Model:
+    """For lists: one that is damaged hides none of the others."""
+    try:
+        return model(row)
+    except StorageCorrupt as error:
+        return DamagedModel(kind=Kind(row["kind"]), name=row["name"], owner="", owner_uid=row["owner_uid"], created_at_s=0.0, why=str(error))
 
 
 def version_row(version: Version, body: bytes) -> ModelRow:

@@ -129,8 +129,8 @@ def _models_with(lists: Sequence[str]) -> Select[tuple[str]]:
 def with_tensor(tx: Connection, pattern: str) -> ColumnElement[bool]:
     """The condition that a version has a tensor whose name is like the pattern."""
     fits = searching.tensor_matcher(pattern)
-    rows = tx.execute(select(schema.tensor_names).execution_options(yield_per=10)).mappings()
-    lists = [row["digest"] for row in rows if fits(model_rows.tensor_names(row))]
+    rows = _readable(tx, schema.tensor_names, lambda row: (row["digest"], model_rows.tensor_names(row)), at_once=10)
+    lists = [digest for digest, names in rows if fits(names)]
     return _version.manifest.in_(select(schema.model_tensors.c.manifest).where(schema.model_tensors.c.names.in_(lists)))
 
 
@@ -184,8 +184,8 @@ def _expected(tx: Connection) -> Iterator[tuple[Name, str]]:
         yield (TENSORS, "", digest), searching.entry_of_tensors(names)
 
 
-def _readable(tx: Connection, table: Table, read: Callable[[RowMapping], T]) -> Iterator[T]:
-    for row in tx.execute(select(table).execution_options(yield_per=_CHUNK)).mappings():
+def _readable(tx: Connection, table: Table, read: Callable[[RowMapping], T], at_once: int = _CHUNK) -> Iterator[T]:
+    for row in tx.execute(select(table).execution_options(yield_per=at_once)).mappings():
         try:
             yield read(row)
         except StorageCorrupt:

@@ -8,17 +8,19 @@ import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from aiosd.errors import AlreadyExists, InvalidArgument, NotFound
+from aiosd.errors import AlreadyExists, DiskFull, Exhausted, InvalidArgument, NotFound
+from aiosd.keeper import unpacking
 from aiosd.keeper.unpacking import unpacked
 from aiosd.models.layouts import Form
 from aiosd.models.vault_ports import Source
 from aiosd.models.version import Kind
-from tests.integration.carrying import Side, between, some_files
+from tests.integration.carrying import MIB, Side, between, some_files
 
 CARD = "---\nlicense: mit\ntags: [vision]\nmodel-index:\n- results:\n  - metrics:\n    - {type: accuracy, value: 0.9}\n---\n# Digits\n"
 
@@ -290,3 +292,73 @@ def test_a_layout_that_is_damaged_or_made_to_do_harm_is_refused(tmp_path: Path) 
         assert await here.store.model(Kind.MODEL, "digits") is None
 
     between(tmp_path, story)
+
+
+def text_in(layout: Made, size: int, name: str = "text") -> Path:
+    """Of words that take no room where they are packed."""
+    layout.layer(gzip.compress(tar_of((name, b"again and again " * (size // 16)))), "weight.v1.tar+gzip")
+    return layout.finish()
+
+
+def test_what_is_unpacked_is_bounded_by_what_the_owner_may_have_while_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    write = unpacking._write
+    monkeypatch.setattr(unpacking, "_write", lambda path, content, size, *mode: (written.append(size), write(path, content, size, *mode)))
+    bomb, many = text_in(Made(tmp_path / "bomb"), 32 * MIB), Made(tmp_path / "many").layer(os.urandom(MIB), path="0")
+    for at in range(1, 50):
+        many.layers.append(many.layers[0] | {"annotations": {"org.cncf.model.filepath": str(at)}})
+
+    def take(path: Path, room: int | None) -> None:
+        scratch = tmp_path / "scratch" / f"{path.name}-{room}"
+        scratch.mkdir(parents=True)
+        with unpacked(Source(str(path), os.getuid(), os.getgid(), "me", Form.OCI, room=room), None, scratch):
+            written.clear()
+
+    for path in (bomb, many.finish()):
+        with pytest.raises(Exhausted, match=r"becomes at least .* MiB, and the owner of the model may have 2 MiB more; nothing was kept") as caught:
+            take(path, 2 * MIB)
+        assert sum(written) <= 4 * MIB
+        assert caught.value.facts["room"] == str(2 * MIB)
+        take(path, 60 * MIB)
+        take(path, None)
+    take(Made(tmp_path / "plain").layer(os.urandom(MIB), path="a").finish(), 0)  # no more than it takes itself: it may all be here already
+
+
+def test_an_owner_with_a_quota_is_told_before_an_import_fills_the_disk(tmp_path: Path) -> None:
+    bomb, small = text_in(Made(tmp_path / "bomb"), 32 * MIB), text_in(Made(tmp_path / "small"), MIB)
+
+    async def story(here: Side, there: Side) -> None:
+        here.limits["me"] = 4 * MIB
+        with pytest.raises(Exhausted, match=r"may have 4 MiB more"):
+            await here.import_(bomb, form="oci", model="digits")
+        assert not list(here.vault.layout.incoming.iterdir())
+        assert await here.store.model(Kind.MODEL, "digits") is None
+        await here.import_(small, form="oci", model="digits")
+        here.limits["me"] = 0
+        await here.import_(bomb, form="oci", model="digits")
+
+    between(tmp_path, story)
+
+
+def test_what_is_unpacked_leaves_room_on_the_disk_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=10 * MIB // room.f_frsize, f_frsize=room.f_frsize))
+    for size, packed in ((32 * MIB, False), (32 * MIB, True), (8 * MIB, False)):
+        path = text_in(Made(tmp_path / f"layout-{size}-{packed}"), size)
+        if packed:
+            tar_path = path.with_suffix(".tar")
+            with tarfile.open(tar_path, "w") as tar:
+                tar.add(path, ".")
+            path = tar_path
+        scratch = tmp_path / f"scratch-{size}-{packed}"
+        scratch.mkdir()
+        source = Source(str(path), os.getuid(), os.getgid(), "me", Form.OCI)
+        if size > 9 * MIB:
+            with (
+                pytest.raises(DiskFull, match=r"32 MiB more are to be put together .* has 10 MiB free, of which 1 MiB are left"),
+                unpacked(source, None, scratch),
+            ):
+                pytest.fail("it was taken")
+        else:
+            with unpacked(source, None, scratch):
+                assert (scratch / "files" / "text").stat().st_size == size

@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from aiosd.access.principal import Principal, Role
 from aiosd.errors import AiosError, Conflict, Exhausted, FailedPrecondition, InvalidArgument
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, digest_of
+from aiosd.models.model import Visibility
 from aiosd.models.parcel import Parcel, Sent
+from aiosd.models.permits import Caller
+from aiosd.models.safety_service import ModelSafety
+from aiosd.models.settings import ModelChange
 from aiosd.models.version import Commit, Kind, VersionState
 from tests.integration.carrying import ME, Side, between, some_files
 
@@ -136,6 +141,17 @@ def test_what_was_flagged_stays_flagged_and_a_permission_does_not_travel(tmp_pat
         parcel = await here.parcel(made)
         landed = await there.receive(replace(parcel, versions=(replace(parcel.versions[0], flags=("it looks bad",)),)), feed=here.pieces(made))
         assert (landed.versions[0].state, landed.versions[0].reasons) == ("flagged", ("it looks bad",))
+        await there.moves.set(Kind.MODEL, "digits", ModelChange(visibility=Visibility.EVERYONE), ME)
+        reader = Caller(Principal(12345, 12345, "eve", Role.USER), frozenset)
+        scanned = await ModelSafety(there.care).scan(Kind.MODEL, "digits", reader)  # here nothing is found in it
+        assert (scanned.findings, scanned.version.state, scanned.version.reasons) == ([], "flagged", ("it looks bad",))
+        with pytest.raises(FailedPrecondition, match="is flagged: it looks bad"):
+            _ = [step async for step in there.reader.checkout(Kind.MODEL, "digits", reader)]
+        operator = Caller(Principal(0, 0, "root", Role.OPERATOR), frozenset)
+        await ModelSafety(there.care).allow(Kind.MODEL, "digits", "read it", operator)
+        await there.export(tmp_path / "on.aios")
+        further = (await here.import_(tmp_path / "on.aios", model="further")).versions[0]
+        assert (further.state, further.reasons) == ("flagged", ("it looks bad", "allowed by root: read it"))
 
     between(tmp_path, story)
 

@@ -142,12 +142,15 @@ class Receiver:
     def _large(self, digest: str, size: int, pieces: Iterable[bytes | memoryview]) -> None:
         """A whole file: hashed as it comes, and read once more where it is kept, to know its parts."""
         is_known, hasher, path = digest in self._there, blake3(), self.site.scratch / f"{len(self._wholes)}.whole"
+        came = 0
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             for piece in _exactly(digest, size, pieces):
                 hashing = self._thread.submit(hasher.update, piece)
                 if not is_known:
                     disk.write_sparse(fd, piece)
+                    came += len(piece)
+                    self.site.report(self.done + came, self.stored + came)  # before there is more of it than its owner may have
                 hashing.result()
             if hasher.hexdigest() != digest:
                 raise other_bytes(digest)

@@ -10,6 +10,7 @@ from blake3 import blake3
 from aiosd.errors import InvalidArgument
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.storage.blobs import disk
+from aiosd.storage.blobs.budget import Budget
 from aiosd.storage.blobs.layout import READ_ONLY, Layout, place_of_whole
 from aiosd.storage.blobs.pack import PackWriter
 from aiosd.storage.blobs.reading import Lookup, Reader
@@ -22,19 +23,19 @@ def laid_out(manifest: Manifest, site: Worksite, lookup: Lookup, wholes: Sequenc
     """The path of the one file, or of their directory, in the scratch directory: links where they are whole.
 
     wholes, pack  what has no name yet, and is written to its end
-    raises        InvalidArgument for a file that is not what its digest says, DataLoss, OSError (a full disk)
+    raises        InvalidArgument for a file that is not what its digest says, DataLoss, DiskFull, OSError
     """
     unnamed = {place_of_whole(digest): path for path, digest in wholes}
     if pack is not None:
         unnamed[pack.place] = pack.path
     reader = Reader(_Scratch(site.layout.root, unnamed), site.coder, lookup)
-    root = site.scratch / manifest.digest
+    root, budget = site.scratch / manifest.digest, Budget(site.scratch)
     root.mkdir(mode=_PASSABLE)
     try:
         for path in (*manifest.empty_directories, *(entry.path.rpartition("/")[0] for entry in manifest.files)):
             (root / path).mkdir(mode=_PASSABLE, parents=True, exist_ok=True)
         for entry in manifest.files:
-            _lay(entry, root / entry.path, reader)
+            _lay(entry, root / entry.path, reader, budget)
     finally:
         reader.close()
     return root / manifest.files[0].path if manifest.single else root
@@ -50,7 +51,7 @@ class _Scratch(Layout):
         return self.unnamed.get(place) or Layout.path(self, place)
 
 
-def _lay(entry: FileEntry, path: Path, reader: Reader) -> None:
+def _lay(entry: FileEntry, path: Path, reader: Reader, budget: Budget) -> None:
     """One chunk of the file's own name has been compared with it; of several the whole is compared here."""
     if entry.chunks and entry.chunks[0].digest == entry.digest:
         stored = reader.find(entry.chunks)[entry.digest]
@@ -61,6 +62,7 @@ def _lay(entry: FileEntry, path: Path, reader: Reader) -> None:
     try:
         for data in reader.file(entry):
             hasher.update(data)
+            budget.check_disk(len(data))
             disk.write_sparse(fd, data)
         os.ftruncate(fd, entry.size)
     finally:

@@ -30,6 +30,9 @@ def test_what_is_flagged_is_seen_in_the_list() -> None:
     model = Model("digits", "model", "ada", "", "private", "", {}, False, 0, 0.0, 1, (), VERSION, 1, 1, 0.0)
     column = next(each for each in MODELS if each.title == "FORMAT")
     assert (column.cell(model), column.colour and column.colour(model)) == ("pickle, flagged", "yellow")
+    unread = replace(model, damaged="what is kept of model digits cannot be read")
+    assert (column.cell(unread), column.colour and column.colour(unread)) == ("damaged", "red")
+    assert next(each for each in MODELS if each.title == "DESCRIPTION").cell(unread) == unread.damaged
     sound = replace(model, latest=replace(VERSION, state="registered"))
     assert (column.cell(sound), column.colour and column.colour(sound)) == ("pickle", "")
 

@@ -76,14 +76,18 @@ def test_registering_it_again_with_the_word_allows_it(world: ModelWorld) -> None
     assert (again.existed, again.version.state) == (True, VersionState.ALLOWED)
 
 
-def test_a_scan_finds_what_was_not_known_before_and_the_other_way_round(world: ModelWorld) -> None:
+def test_a_scan_finds_what_was_not_known_before_and_takes_nothing_back(world: ModelWorld) -> None:
     run(world.register("1"))
     world.vault.scanned = [FINDING]
     found = run(world.safety.scan(Kind.MODEL, "digits", ADA))
     assert (found.version.state, found.version.reasons, found.findings) == (VersionState.FLAGGED, (WHY,), [FINDING])
+    world.vault.scanned = [ScanFinding("m.pkl", Severity.UNKNOWN, "it would call ours.f")]
+    assert run(world.safety.scan(Kind.MODEL, "digits", ADA)).version.reasons == (WHY, "m.pkl: it would call ours.f (unknown)")
     world.vault.scanned = []
-    assert run(world.safety.scan(Kind.MODEL, "digits", ADA)).version.state is VersionState.REGISTERED
-    assert run(world.store.versions(Kind.MODEL, "digits", 0, 1))[0].reasons == ()
+    for who in (ADA, OPERATOR):
+        assert run(world.safety.scan(Kind.MODEL, "digits", who)).version.state is VersionState.FLAGGED
+    (kept,) = run(world.store.versions(Kind.MODEL, "digits", 0, 1))
+    assert (kept.state, kept.reasons) == (VersionState.FLAGGED, (WHY, "m.pkl: it would call ours.f (unknown)"))
     with pytest.raises(NotFound):
         run(world.safety.scan(Kind.MODEL, "digits", BOB))
 
