@@ -33,15 +33,18 @@ class _Wanted:
     hasher: blake3 = field(default_factory=blake3)
 
 
-def download(held: Held, to: str, on_progress: OnProgress | None, deadline: float | None) -> str:
+def download(held: Held, to: str, job_id: str, on_progress: OnProgress | None, deadline: float | None) -> str:
     """The path of a copy of one's own at `to`, or of a read-only one in the user's cache, where it may be already.
 
+    job_id  that reads it; "": none
     raises  AlreadyExists (there is something at `to`), StorageUnwritable, StorageCorrupt (a chunk is not what its name says)
     """
     target = Path(to) if to else cache_directory() / held.version.manifest
     with _explained(target):
         if to and os.path.lexists(target):
             raise AlreadyExists(f"there is something at {target} already", hint="name a path where there is nothing")
+        if job_id:  # also of what is in the cache
+            patiently(held.channel, deadline, lambda: 0, lambda: held.read_by(job_id, deadline))
         if to or not _there(target):
             files = patiently(held.channel, deadline, lambda: 0, lambda: held.files(deadline))
             _make(held, files, target, to, on_progress, deadline)

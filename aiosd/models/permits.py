@@ -37,6 +37,11 @@ def role_of(model: Model, caller: Caller) -> ModelRole:
     return best
 
 
+def mover(by: Caller, job_id: str) -> str:
+    """Who moves a reference, for the record of it: "ada", or "ada (job 42)"."""
+    return f"{by.name} (job {job_id})" if job_id else by.name
+
+
 def check(model: Model, caller: Caller, least: ModelRole, doing: str) -> None:
     """Raises Denied; and NotFound for whoever may not even know that it is there. `doing`: "move references of it"."""
     role = role_of(model, caller)

@@ -50,13 +50,18 @@ class Transfers:
 
     # From here
 
-    async def fetch(self, kind: Kind, text: str, wanted: Sequence[tuple[str, int]], by: Caller, *, allow_flagged: bool) -> AsyncIterator[Piece]:
+    async def fetch(
+        self, kind: Kind, text: str, wanted: Sequence[tuple[str, int]], by: Caller, *, allow_flagged: bool, job_id: str = ""
+    ) -> AsyncIterator[Piece]:
         """Chunks of a version, each from an offset; also its list of files, and its commit and those of its model's other versions.
 
+        job_id  as of ModelReader.checkout
         raises  NotFound for what is none of these, FailedPrecondition for a version that is damaged, or flagged; DataLoss
         """
         found = await self.reader.find(kind, text, by)
         await self.reader.check_usable(found, by, allow_flagged=allow_flagged)
+        if job_id:
+            await self.reader.reads(job_id, found.version, by.principal)
         manifest = await self.reader.manifest(found.version)
         chunks, rest = chunks_of([manifest]), list[tuple[Chunk, int]]()
         for digest, offset in wanted:

@@ -155,6 +155,7 @@ def from_move(wire: pb.MoveReferenceRequest) -> Wish:
         expected=text(wire.expected, "", "expected", NAME) if wire.HasField("expected") else None,
         why=text(wire.why, "", "why", REASON),
         force=wire.force,
+        job_id=text(wire.job_id, "", "job_id", NAME),
     )
 
 
