@@ -81,7 +81,10 @@ class ModelMoves:
                 raise conflict(model.name, wish.name, expected=wish.expected, there=at)
             if not wish.to:
                 return await self._remove_reference(model, there, wish, who)
-            target = await self._target(model, wish)
+            to = await self._target(model, wish)
+            if to.state is VersionState.ABSENT:
+                raise permits.not_here(to)
+            target = to.id
             kind = _kind_of(model, wish, there)
             if there is not None and target == at:
                 return there
@@ -105,15 +108,15 @@ class ModelMoves:
     async def _reference(self, model: Model, name: str) -> Reference | None:
         return next((each for each in await self.care.store.references(model.kind, model.name) if each.name == name), None)
 
-    async def _target(self, model: Model, wish: Wish) -> str:
+    async def _target(self, model: Model, wish: Wish) -> Version:
         if wish.to == BEFORE:
             before = history.previous(await self.care.store.targets(model.kind, model.name, wish.name))
             if not before:
                 raise NotFound(
                     f"{model.name}:{wish.name} was nowhere before", hint=f"`aiosctl model log --refs {model.name}` lists its moves", model=model.name
                 )
-            return (await self.reader.version(model, parse_ref(f"{model.name}@{before}", model.kind))).id
-        return (await self.reader.version(model, parse_inside(wish.to, model.name, model.kind))).id
+            return await self.reader.version(model, parse_ref(f"{model.name}@{before}", model.kind))
+        return await self.reader.version(model, parse_inside(wish.to, model.name, model.kind))
 
     async def _check_move(self, model: Model, there: Reference, target: str) -> None:
         """What a tag or a branch does only by force."""
@@ -157,6 +160,8 @@ class ModelMoves:
                 return Merged(ours, how)
             why = message or f"merge {source}"
             if how is How.FAST_FORWARD:
+                if theirs.state is VersionState.ABSENT:
+                    raise permits.not_here(theirs)
                 await self._commit_move(model, Move(branch.name, branch.kind, ours.id, theirs.id, permits.mover(by, lineage.job_id), self.care.wall_s(), why))
                 return Merged(theirs, how)
             kept = ours if strategy is Strategy.OURS else theirs

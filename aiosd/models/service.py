@@ -79,7 +79,7 @@ class ModelService:
         if not same_version(draft.expected or tip, tip):
             raise conflict(draft.model, draft.branch, expected=draft.expected, there=tip)
         parents = await self._parents(draft, tip, model)
-        base = await self.reader.manifest(parents[0]) if parents else None
+        base = await self.reader.manifest(parents[0]) if parents and parents[0].state is not VersionState.ABSENT else None
         source = what if isinstance(what, Source) else Source(what, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("register.1-before")
         async with closing(self.within_quota(self.care.vault.take(source, base), model)) as steps:
@@ -129,14 +129,14 @@ class ModelService:
         found += [await self.reader.version(model, parse_inside(text, model.name, model.kind)) for text in draft.parents]
         return list({version.id: version for version in found}.values())
 
-    async def within_quota(self, taking: AsyncIterator[Progress | Came], model: Model) -> AsyncIterator[Progress | Came]:
-        """Watches the quota of the model's owner, so that nobody fills the disk first and is told afterwards."""
+    async def within_quota(self, taking: AsyncIterator[Progress | Came], model: Model, beside: int = 0) -> AsyncIterator[Progress | Came]:
+        """Watches the quota of the model's owner, so that nobody fills the disk first and is told afterwards. `beside`: what it takes in the database."""
         limit = self.care.limit_of(model.owner)
         holding = (await self.care.store.holdings()).get(model.owner_uid) if limit else None
         used = holding.stored_bytes if holding is not None else 0
         async with closing(taking) as steps:
             async for step in steps:
-                new = step.stored if isinstance(step, Progress) else step.stored_bytes
+                new = beside + (step.stored if isinstance(step, Progress) else step.stored_bytes)
                 if limit and new and used + new > limit:
                     raise Exhausted(
                         f"the models of {model.owner} may take {format_bytes(limit)}, have {format_bytes(used)}, and this needs at least "
