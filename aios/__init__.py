@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # as type checkers know it; importing typing for it would
 
 if TYPE_CHECKING:
     from aios import datasets as datasets
+    from aios import downloads as downloads
     from aios import errors as errors
     from aios import models as models
     from aios._default import attach as attach
@@ -58,7 +59,7 @@ _HOMES = {
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-_MODULES = ("datasets", "errors", "models")
+_MODULES = ("datasets", "downloads", "errors", "models")
 
 __all__ = [*_MODULES, *_HOME_OF]  # noqa: PLE0604
 

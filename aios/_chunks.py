@@ -63,6 +63,15 @@ class Held:
             for answer in self.channel.stream("Models/FetchChunks", request, pb.FetchChunksResponse, deadline):
                 yield from answer.pieces
 
+    def read_by(self, job_id: str, deadline: float | None) -> None:
+        """Have the daemon know that this job reads it, so that it stays for as long as that has not ended. Raises Denied, FailedPrecondition."""
+        from aios.v1 import models_pb2 as pb
+
+        ref = f"{self.version.model}@{self.version.id}"
+        request = pb.FetchChunksRequest(ref=ref, kind=self.version.kind, allow_flagged=self.allowed, job_id=job_id)
+        for _ in self.channel.stream("Models/FetchChunks", request, pb.FetchChunksResponse, deadline):
+            continue
+
     def files(self, deadline: float | None) -> Files:
         """Raises StorageCorrupt for what is not what its name says."""
         data = b"".join(piece.data for piece in self.pieces([(self.version.manifest, 0)], deadline))

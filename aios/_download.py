@@ -11,13 +11,13 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from aios import downloads
 from aios._chunks import Chunk, Files, Held, not_as_named
 from aios._transfer import patiently
 from aios.errors import AiosError, AlreadyExists, StorageUnwritable, Unavailable
 from aios.versions import OnProgress, Progress
 
 _BLOCK = 4 << 20
-_SINGLE = ".file"
 _READ_ONLY, _RUNNABLE = 0o444, 0o555
 
 
@@ -33,45 +33,41 @@ class _Wanted:
     hasher: blake3 = field(default_factory=blake3)
 
 
-def download(held: Held, to: str, on_progress: OnProgress | None, deadline: float | None) -> str:
+def download(held: Held, to: str, job_id: str, on_progress: OnProgress | None, deadline: float | None) -> str:
     """The path of a copy of one's own at `to`, or of a read-only one in the user's cache, where it may be already.
 
+    job_id  that reads it; "": none
     raises  AlreadyExists (there is something at `to`), StorageUnwritable, StorageCorrupt (a chunk is not what its name says)
     """
-    target = Path(to) if to else cache_directory() / held.version.manifest
+    name = held.version.manifest
+    target = Path(to) if to else downloads.directory() / name
     with _explained(target):
         if to and os.path.lexists(target):
             raise AlreadyExists(f"there is something at {target} already", hint="name a path where there is nothing")
-        if to or not _there(target):
+        if job_id:  # also of what is in the cache
+            patiently(held.channel, deadline, lambda: 0, lambda: held.read_by(job_id, deadline))
+        while to or not (path := downloads.hand_out(name)):  # what was made may go before it is handed out, where there is little room
             files = patiently(held.channel, deadline, lambda: 0, lambda: held.files(deadline))
             _make(held, files, target, to, on_progress, deadline)
-        return to or _there(target)
-
-
-def _there(cached: Path) -> str:
-    """As a daemon of this machine would hand it out: a directory, or the one file. "": it is not in the cache."""
-    for file in cached.with_name(f"{cached.name}{_SINGLE}").glob("*"):
-        return str(file)
-    return str(cached) if cached.exists() else ""
-
-
-def cache_directory() -> Path:
-    """$XDG_CACHE_HOME/aios/versions, or ~/.cache/aios/versions: each by the digest of its list of files. Whatever is there may be removed."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "aios" / "versions"
+            if to:
+                return to
+        return path
 
 
 def _make(held: Held, files: Files, target: Path, to: str, on_progress: OnProgress | None, deadline: float | None) -> None:
     """Beside its place, under a name that another call finds again; who comes second waits for the first."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    making = target.with_name(f".{target.name[:100]}.{held.version.manifest[:12]}.part")
+    making = target.with_name(f".{target.name[:100]}.{held.version.manifest[:12]}{downloads.PART}")
     with _alone(making):
-        if not to and _there(target):  # somebody else was faster
+        if not to and downloads.lying(target):  # somebody else was faster
             shutil.rmtree(making)
             return
         wanted = deque(_left(files, making))
         total = sum(files.chunks().values())
-        done = max(0, total - sum(one.chunk.size - one.have for one in wanted))
+        left = sum(one.chunk.size - one.have for one in wanted)
+        done = max(0, total - left)
+        if not to:
+            downloads.make_room(left)
 
         def moved() -> int:
             return done
@@ -156,7 +152,7 @@ def _finish(files: Files, making: Path, target: Path, to: str) -> None:
         os.link(making / files.entries[0].path, target)
         shutil.rmtree(making)
     else:
-        os.rename(making, target if to or not files.single else target.with_name(f"{target.name}{_SINGLE}"))
+        os.rename(making, target if to or not files.single else target.with_name(f"{target.name}{downloads.SINGLE}"))
 
 
 @contextmanager

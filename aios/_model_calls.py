@@ -105,7 +105,7 @@ class StoreCalls(TransferCalls, SafetyCalls):
         if self._is_remote if download is None else download:
             from aios import _download
 
-            return _download.download(self._held(ref, allow_flagged, timeout), target, on_progress, self._deadline(timeout))
+            return _download.download(self._held(ref, allow_flagged, timeout), target, self._job_id, on_progress, self._deadline(timeout))
         request = pb.CheckoutRequest(ref=ref, kind=self._wire_kind, job_id=self._job_id, to=target, allow_flagged=allow_flagged)
         return str(self._followed("Checkout", request, pb.CheckoutResponse, on_progress, timeout, lambda answer: bool(answer.path)).path)
 
@@ -192,7 +192,7 @@ class StoreCalls(TransferCalls, SafetyCalls):
         from aios import _convert_models
         from aios.v1 import models_pb2 as pb
 
-        request = pb.MergeRequest(model=name, kind=self._wire_kind, into=into, strategy=strategy, message=message, expected=expected)
+        request = pb.MergeRequest(model=name, kind=self._wire_kind, into=into, strategy=strategy, message=message, expected=expected, job_id=self._job_id)
         setattr(request, "from", source)  # a word of Python
         answer = self._channel.unary("Models/Merge", request, pb.MergeResponse, timeout, repeatable=False)
         return Merge(_convert_models.version(answer.version), answer.how)
@@ -202,7 +202,7 @@ class StoreCalls(TransferCalls, SafetyCalls):
         from aios import _convert_models
         from aios.v1 import models_pb2 as pb
 
-        request = pb.RevertRequest(ref=ref, kind=self._wire_kind, branch=branch, message=message, expected=expected)
+        request = pb.RevertRequest(ref=ref, kind=self._wire_kind, branch=branch, message=message, expected=expected, job_id=self._job_id)
         return _convert_models.version(self._channel.unary("Models/Revert", request, pb.Version, timeout, repeatable=False))
 
     def _moved(self, ref: str, name: str, of: str, *, force: bool, expected: str | None, why: str, timeout: float | None) -> Reference:
@@ -213,7 +213,9 @@ class StoreCalls(TransferCalls, SafetyCalls):
         from aios import _convert_models
         from aios.v1 import models_pb2 as pb
 
-        request = pb.MoveReferenceRequest(model=model, kind=self._wire_kind, name=name, of=of, to=to, expected=expected, why=why, force=force)
+        request = pb.MoveReferenceRequest(
+            model=model, kind=self._wire_kind, name=name, of=of, to=to, expected=expected, why=why, force=force, job_id=self._job_id
+        )  # fmt: skip
         repeatable = to != BEFORE  # going back twice is going further back
         return _convert_models.reference(self._channel.unary("Models/MoveReference", request, pb.Reference, timeout, repeatable=repeatable))
 

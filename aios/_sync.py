@@ -1,7 +1,7 @@
 """A version from one daemon to another, by way of the client, which both know: the chunks that are missing there, and then the version itself."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aios.v1 import models_pb2 as pb
 
 MAIN = "main"
+ABSENT, DAMAGED = "absent", "damaged"
 MOST_ANCESTRY = 10_000
 _ASKED_AT_ONCE = 5000
 _PAGE = 500
@@ -45,8 +46,9 @@ class Way:
     def _tried(self, sizes: dict[str, int], on_progress: OnProgress | None, deadline: float | None) -> Version:
         from aios.v1 import models_pb2 as pb
 
+        before = set(self.ancestry)
         missing = list(self._missing([self.held.version.id, self.held.version.manifest, *self.ancestry, *sizes], deadline))
-        if self.there is not None and not any(digest in sizes for digest, _ in missing):
+        if self.there is not None and not any(digest in sizes or digest in before for digest, _ in missing):
             return _convert_models.version(self.there, existed=True)
         if missing:
             feed = Feed(self._requests(missing, sizes, on_progress, deadline))
@@ -91,18 +93,23 @@ class Way:
 
 
 def way(held: Held, target: Channel, ref: str, name: str, branch: str) -> Way:
-    """What is to be brought where. Raises Conflict when the branch over there has gone another way, before anything is sent."""
+    """What is to be brought where, with the commits of what comes before it. Raises Conflict when the branch over there has gone another way,
+    before anything is sent.
+    """
     version = held.version
     named = ref.partition(":")[2] if "~" not in ref and "@" not in ref else ""
     kinds = {one.name: one.kind for one in _references(held.channel, version.model, version.kind)}
     tags = (named,) if kinds.get(named) == "tag" else ()
-    made = Way(held, target, name or version.model, branch or (named if kinds.get(named) == "branch" else MAIN), tags)
+    before = list(islice(_log(held.channel, version.model, version.id, version.kind), 1, MOST_ANCESTRY))
+    ids = tuple(one.id for one in before)
+    made = Way(held, target, name or version.model, branch or (named if kinds.get(named) == "branch" else MAIN), tags, ancestry=ids)
     tip = next((one.version for one in _references(target, made.model, version.kind) if one.name == made.branch), "")
     if tip == version.id and not tags:
         made.there = _found(target, made.model, version)
-    elif tip:
-        made.ancestry = _between(held, version.id, tip) or _between(held, tip, version.id) or ()
-        if not made.ancestry and tip not in version.parents and _found(target, made.model, version) is None:
+    elif tip and not any(tip == one.id or tip in one.parents for one in (version, *before)):
+        newer = _between(held, tip)
+        made.ancestry = (*newer, *ids)[:MOST_ANCESTRY]
+        if not newer and _found(target, made.model, version) is None:
             raise Conflict(
                 f"{made.model}:{made.branch} is at {tip[:12]} over there, and {version.model}@{version.id[:12]} does not come after that",
                 hint="bring that one here and merge, or bring yours to a branch of its own: --branch NAME", facts={"there": tip, "expected": version.id},
@@ -110,21 +117,32 @@ def way(held: Held, target: Channel, ref: str, name: str, branch: str) -> Way:
     return made
 
 
-def _between(held: Held, newer: str, older: str) -> tuple[str, ...]:
-    """The versions here that show that one comes after the other; () where none do, or none are needed."""
+def history(done: Way) -> Iterator[Way]:
+    """After it: what comes before it, the newest first, of which there is no more over there than what is said of it, and here there is."""
+    version, kind = done.held.version, done.held.version.kind
+    there = {one.id: one.state for one in _log(done.target, done.model, version.id, kind)}
+    for one in islice(_log(done.held.channel, version.model, version.id, kind), 1, None):
+        if one.state not in (ABSENT, DAMAGED) and there.get(one.id, ABSENT) == ABSENT:
+            found = _found(done.held.channel, version.model, one)
+            if found is not None:
+                yield Way(replace(done.held, version=found), done.target, done.model, done.branch)
+
+
+def _between(held: Held, newer: str) -> tuple[str, ...]:
+    """The versions here that show that `newer` comes after the one that is held; () where none do."""
     try:
-        ids = [one.id for one in islice(_log(held, newer), MOST_ANCESTRY)]
+        ids = [one.id for one in islice(_log(held.channel, held.version.model, newer, held.version.kind), MOST_ANCESTRY)]
     except NotFound:
         return ()
-    return tuple(ids[1 : ids.index(older)]) if older in ids else ()
+    return tuple(ids[: ids.index(held.version.id)]) if held.version.id in ids else ()
 
 
-def _log(held: Held, id: str) -> "Iterator[pb.Version]":
+def _log(channel: Channel, model: str, id: str, kind: "pb.StoreKind") -> "Iterator[pb.Version]":
     from aios.v1 import models_pb2 as pb
 
-    request = pb.LogRequest(ref=f"{held.version.model}@{id}", kind=held.version.kind, page_size=_PAGE)
+    request = pb.LogRequest(ref=f"{model}@{id}", kind=kind, page_size=_PAGE)
     while True:
-        answer = held.channel.unary("Models/Log", request, pb.LogResponse)
+        answer = channel.unary("Models/Log", request, pb.LogResponse)
         yield from answer.versions
         request.page_token = answer.next_page_token
         if not request.page_token:

@@ -18,32 +18,42 @@ class TransferCalls(CarryCalls):
     """A base of StoreCalls."""
 
     def push(
-        self, ref: str, to: "Client | str", *, name: str = "", branch: str = "", allow_flagged: bool = False, on_progress: OnProgress | None = None,
-        timeout: float | None = None,
+        self, ref: str, to: "Client | str", *, name: str = "", branch: str = "", history: bool = False, allow_flagged: bool = False,
+        on_progress: OnProgress | None = None, timeout: float | None = None,
     ) -> Transfer:  # fmt: skip
         """Bring a version to another daemon, under the same id; only the chunks that are missing there travel, by way of this client.
+
+        What is said of the versions that come before it goes along, so that it has its history there.
 
         to      a client of it, or its target: "host:port" (with AIOS_TOKEN and TLS as for any client) or "unix:/path"
         name    of the model over there; "": the same
         branch  that goes forward to it there; "": the one that `ref` names, else main
+        history the bytes of those before it go along, too, as far as they are here and well
         raises  Conflict (the branch over there has gone another way; both versions are named), Denied, Exhausted; the same call goes on after a break
         """
-        from aios import _sync
-
         with _channel_of(to, self._channel.timeout_s) as other:
-            way = _sync.way(self._held(ref, allow_flagged, timeout), other, ref, name, branch)
-            return way.go(on_progress, self._deadline(timeout))
+            return self._bring(self._held(ref, allow_flagged, timeout), other, ref, name, branch, history, on_progress, timeout)
 
     def pull(
-        self, ref: str, source: "Client | str", *, name: str = "", branch: str = "", allow_flagged: bool = False, on_progress: OnProgress | None = None,
-        timeout: float | None = None,
+        self, ref: str, source: "Client | str", *, name: str = "", branch: str = "", history: bool = False, allow_flagged: bool = False,
+        on_progress: OnProgress | None = None, timeout: float | None = None,
     ) -> Transfer:  # fmt: skip
         """Bring a version from another daemon here, as `push` does; what is damaged here is whole again afterwards."""
-        from aios import _sync
-
         with _channel_of(source, self._channel.timeout_s) as other:
             held = TransferCalls(other, self._kind)._held(ref, allow_flagged, timeout)
-            return _sync.way(held, self._channel, ref, name, branch).go(on_progress, self._deadline(timeout))
+            return self._bring(held, self._channel, ref, name, branch, history, on_progress, timeout)
+
+    def _bring(
+        self, held: "Held", target: "Channel", ref: str, name: str, branch: str, history: bool, on_progress: OnProgress | None, timeout: float | None
+    ) -> Transfer:
+        from aios import _sync
+
+        deadline, way = self._deadline(timeout), _sync.way(held, target, ref, name, branch)
+        done = [way.go(on_progress, deadline)]
+        done += [before.go(on_progress, deadline) for before in (_sync.history(way) if history else ())]
+        return Transfer(
+            done[0].version, sum(one.chunks_sent for one in done), sum(one.chunks_had for one in done), sum(one.bytes_sent for one in done)
+        )  # fmt: skip
 
     def _held(self, ref: str, allow_flagged: bool, timeout: float | None) -> "Held":
         from aios._chunks import Held

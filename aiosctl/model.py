@@ -15,6 +15,7 @@ COMMON = {
     "log": ("aiosctl.model_list:log", "Versions, newest first; --refs: every move of the references"),
     "diff": ("aiosctl.model_diff:diff", "What differs between two versions"),
     "checkout": ("aiosctl.model_versions:checkout", "A verified, read-only path of a version; or a copy"),
+    "cache": ("aiosctl.model_versions:cache", "What was downloaded to this machine, and stays until there is no room"),
     "push": ("aiosctl.model_transfer:push", "Bring a version to another daemon"),
     "pull": ("aiosctl.model_transfer:pull", "Bring a version from another daemon here"),
     "export": ("aiosctl.model_carry:export_versions", "Write versions to a file, for where no daemon answers"),

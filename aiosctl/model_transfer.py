@@ -16,6 +16,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--as", "name", default="", metavar="NAME", help="The name that it has there; the same where none is given."),
         click.option("-b", "--branch", default="", metavar="NAME", help="That goes forward to it; the one that REF names, else main."),
+        click.option("--history", is_flag=True, help="With the bytes of all versions before it; without, only what is said of them goes along."),
         click.option("--token-file", type=click.Path(), help="With the token for the other daemon; AIOS_TOKEN counts for both."),
         click.option("--allow-pickle", "allow_flagged", is_flag=True, help="Also what is flagged; it is flagged there, too."),
         output_options,
@@ -31,7 +32,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 def push(ref: str, **given: Any) -> None:
     """Bring the version REF of a model to another daemon, where it has the same id.
 
-    Only chunks that are missing there travel; after a break the same command goes on where it was.
+    Only chunks that are missing there travel; after a break the same command goes on where it was. What is said of the versions before it goes
+    along, so that `log` is the same there.
     """
     _brought("push", ref, **given)
 

@@ -5,12 +5,15 @@ from typing import Any
 
 import click
 
+from aios import downloads
+from aios.downloads import Download
 from aiosctl import session
+from aiosctl.describe import moment
 from aiosctl.failures import FAILED, leave, tell
 from aiosctl.lazy import verb
-from aiosctl.model_describe import calls, format_of, metrics, progress_line, version_id
+from aiosctl.model_describe import calls, format_of, metrics, progress_line, size, version_id
 from aiosctl.options import PAIR, Value, output_options
-from aiosctl.output import Shape, print_one
+from aiosctl.output import Column, Shape, print_one, print_rows
 
 
 def _metric(text: str) -> tuple[str, float]:
@@ -86,6 +89,28 @@ def checkout(ref: str, to: str, allow_flagged: bool, download: bool | None, kind
     with calls(kind) as store, progress_line("checking out") as on_progress:
         path = store.checkout(ref, to, allow_flagged=allow_flagged, download=download, on_progress=on_progress)
     print(path)
+
+
+DOWNLOADS: list[Column[Download]] = [
+    Column("SIZE", lambda one: size(one.size)),
+    Column("USED", lambda one: moment(one.used_at_s)),
+    Column("IN USE", lambda one: "yes" if one.in_use else "no"),
+    Column("PATH", lambda one: str(one.path)),
+]
+
+
+@verb("aiosctl model cache", "aiosctl model cache --clear")
+@click.option("--clear", is_flag=True, help="Remove all that no running process was handed.")
+@output_options
+def cache(clear: bool, shape: Shape, kind: str) -> None:
+    """List what was downloaded from daemons elsewhere, models and datasets alike, the last used first.
+
+    All of it takes at most AIOS_CACHE_BYTES (50GiB): what was used longest ago goes first, and never what a running process was handed.
+    """
+    if clear:
+        print(f"{size(downloads.clear())} are free again")
+        return
+    print_rows(downloads.cached(), DOWNLOADS, lambda one: str(one.path), shape, nothing="nothing was downloaded")
 
 
 @verb("aiosctl model outputs 42")

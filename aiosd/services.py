@@ -172,7 +172,8 @@ def _lineage(jobs: JobService, doors: Doors, models: ModelServices) -> JobLineag
     """What jobs have to do with models, on both sides: the domains themselves do not know each other."""
     care = models.care
     lineage = JobLineage(lambda: jobs.state.jobs, care.store, care.wall_s, care.deciding)
-    models.models.lineage, models.reader.reads, doors.blobs.pinned = lineage.complete, lineage.read, lineage.manifests
+    models.models.lineage = models.moves.lineage = lineage.complete
+    models.reader.reads, doors.blobs.pinned = lineage.read, lineage.manifests
     care.pins.append(lineage.pins)
     return lineage
 

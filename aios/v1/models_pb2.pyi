@@ -536,7 +536,7 @@ class ListReferencesResponse(_message.Message):
     def __init__(self, references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ...) -> None: ...
 
 class MoveReferenceRequest(_message.Message):
-    __slots__ = ("model", "kind", "name", "of", "to", "expected", "why", "force")
+    __slots__ = ("model", "kind", "name", "of", "to", "expected", "why", "force", "job_id")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -545,6 +545,7 @@ class MoveReferenceRequest(_message.Message):
     EXPECTED_FIELD_NUMBER: _ClassVar[int]
     WHY_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
     model: str
     kind: StoreKind
     name: str
@@ -553,10 +554,11 @@ class MoveReferenceRequest(_message.Message):
     expected: str
     why: str
     force: bool
-    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., name: _Optional[str] = ..., of: _Optional[str] = ..., to: _Optional[str] = ..., expected: _Optional[str] = ..., why: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
+    job_id: str
+    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., name: _Optional[str] = ..., of: _Optional[str] = ..., to: _Optional[str] = ..., expected: _Optional[str] = ..., why: _Optional[str] = ..., force: _Optional[bool] = ..., job_id: _Optional[str] = ...) -> None: ...
 
 class MergeRequest(_message.Message):
-    __slots__ = ("model", "kind", "into", "strategy", "message", "expected")
+    __slots__ = ("model", "kind", "into", "strategy", "message", "expected", "job_id")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     INTO_FIELD_NUMBER: _ClassVar[int]
@@ -564,13 +566,15 @@ class MergeRequest(_message.Message):
     STRATEGY_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
     model: str
     kind: StoreKind
     into: str
     strategy: str
     message: str
     expected: str
-    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., into: _Optional[str] = ..., strategy: _Optional[str] = ..., message: _Optional[str] = ..., expected: _Optional[str] = ..., **kwargs) -> None: ...
+    job_id: str
+    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., into: _Optional[str] = ..., strategy: _Optional[str] = ..., message: _Optional[str] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ..., **kwargs) -> None: ...
 
 class MergeResponse(_message.Message):
     __slots__ = ("version", "how")
@@ -581,18 +585,20 @@ class MergeResponse(_message.Message):
     def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ..., how: _Optional[str] = ...) -> None: ...
 
 class RevertRequest(_message.Message):
-    __slots__ = ("ref", "kind", "branch", "message", "expected")
+    __slots__ = ("ref", "kind", "branch", "message", "expected", "job_id")
     REF_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     BRANCH_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ref: str
     kind: StoreKind
     branch: str
     message: str
     expected: str
-    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., expected: _Optional[str] = ...) -> None: ...
+    job_id: str
+    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ...) -> None: ...
 
 class DiffRequest(_message.Message):
     __slots__ = ("a", "b", "kind", "tensors")
@@ -852,16 +858,18 @@ class TransferResponse(_message.Message):
     def __init__(self, progress: _Optional[_Union[TransferProgress, _Mapping]] = ..., versions: _Optional[_Iterable[_Union[Version, _Mapping]]] = ..., path: _Optional[str] = ..., new_versions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class FetchChunksRequest(_message.Message):
-    __slots__ = ("ref", "kind", "chunks", "allow_flagged")
+    __slots__ = ("ref", "kind", "chunks", "allow_flagged", "job_id")
     REF_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_FIELD_NUMBER: _ClassVar[int]
     ALLOW_FLAGGED_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ref: str
     kind: StoreKind
     chunks: _containers.RepeatedCompositeFieldContainer[ChunkAt]
     allow_flagged: bool
-    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., chunks: _Optional[_Iterable[_Union[ChunkAt, _Mapping]]] = ..., allow_flagged: _Optional[bool] = ...) -> None: ...
+    job_id: str
+    def __init__(self, ref: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., chunks: _Optional[_Iterable[_Union[ChunkAt, _Mapping]]] = ..., allow_flagged: _Optional[bool] = ..., job_id: _Optional[str] = ...) -> None: ...
 
 class FetchChunksResponse(_message.Message):
     __slots__ = ("pieces",)

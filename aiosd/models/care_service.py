@@ -94,9 +94,10 @@ class ModelCare:
             async with self.deciding:
                 graph, found = await self._kept(model)
                 gone = set(found.dead) if dry_run or await self._remove(model, found.dead) else set[str]()
+                absent = await self.store.absent(model.kind, model.name)
             because += retention.summary(model, found)
             removed += [f"{model.name}@{id_[:SHORT]}" for id_ in found.dead if id_ in gone]
-            survivors |= {node.manifest for node in graph.nodes.values() if node.id not in gone}
+            survivors |= {node.manifest for node in graph.nodes.values() if node.id not in gone and node.id not in absent}
         self.reached("gc.1-versions")
         if lost := survivors.difference(await self.store.manifest_digests()):
             raise _untrue(f"{len(lost)} lists of files are not there, such as {sorted(lost)[0][:SHORT]}")

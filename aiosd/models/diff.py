@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiosd.models.manifest import FileEntry, Manifest
-from aiosd.models.version import Commit, Schema, Tensor, Version
+from aiosd.models.version import Commit, Schema, Tensor, Version, VersionState
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 _FACTS = ("message", "author", "licence", "card")
@@ -75,6 +75,14 @@ class Diff:
 
 def compared(a: Version, b: Version, files_a: Manifest, files_b: Manifest) -> Diff:
     return Diff(a, b, tuple(_changes(a.commit, b.commit)), tuple(_files(files_a, files_b)))
+
+
+def unread(a: Version, b: Version, *, tensors: bool) -> Diff:
+    """Of versions of which the bytes of one are not here: what is said of them; equal lists of files have equal names."""
+    changes = list(_changes(a.commit, b.commit))
+    if a.commit.manifest != b.commit.manifest:
+        changes.append(Change("files", *("not here" if one.state is VersionState.ABSENT else f"{one.files} here" for one in (a, b))))
+    return Diff(a, b, changes, (), TensorDiff(notes=("the bytes of one of them are not here",)) if tensors else None)
 
 
 def _changes(a: Commit, b: Commit) -> Iterator[Change]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from aiosd.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from aiosd.models import history
+from aiosd.models import history, permits
 from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import version_of
 from aiosd.models.history import SHORT, How, Strategy, conflict, same_version
@@ -14,11 +14,12 @@ from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, ModelRole, Move, Reference, RefKind
 from aiosd.models.names import check_reference_name
 from aiosd.models.permits import Caller
-from aiosd.models.ports import ModelChanges, RefChange
+from aiosd.models.ports import Lineages, ModelChanges, RefChange
 from aiosd.models.read_service import ModelReader
 from aiosd.models.references import MAIN, parse_inside, parse_ref
+from aiosd.models.service import given_lineage, made_by
 from aiosd.models.settings import ModelChange
-from aiosd.models.version import Commit, Kind, Schema, Version, VersionState
+from aiosd.models.version import Commit, Kind, Lineage, Schema, Version, VersionState
 
 BEFORE = "-"  # as in `cd -`: where a reference was before it came to where it is
 
@@ -27,7 +28,10 @@ log = structlog.get_logger("models")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """Where a reference is to be. `to` "": removed, "-": where it was before. `expected` None: wherever it is; "": it must not exist."""
+    """Where a reference is to be. `to` "": removed, "-": where it was before. `expected` None: wherever it is; "": it must not exist.
+
+    job_id  the caller's job that moves it
+    """
 
     kind: Kind
     model: str
@@ -37,6 +41,7 @@ class Wish:
     expected: str | None = None
     why: str = ""
     force: bool = False
+    job_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,13 @@ class Merged:
 
 @dataclass(slots=True)
 class ModelMoves:
-    """Reads and commits under `care.deciding`, so that nothing comes between; the store compares references once more."""
+    """Reads and commits under `care.deciding`, so that nothing comes between; the store compares references once more.
+
+    Where a job of the caller's does it (`job_id`), the history says so; Denied, where that is none that runs.
+    """
 
     care: ModelCare
+    lineage: Lineages = given_lineage
 
     @property
     def reader(self) -> ModelReader:
@@ -63,6 +72,7 @@ class ModelMoves:
         raises  Conflict (it is not where it was expected), AlreadyExists (a tag stays), FailedPrecondition (a branch would lose versions), NotFound
         """
         check_reference_name(wish.name)
+        who = permits.mover(by, (await self._lineage(wish.job_id, by)).job_id)
         async with self.care.deciding:
             model = await self.reader.model(wish.kind, wish.model, by, ModelRole.WRITER, "move references of it")
             there = await self._reference(model, wish.name)
@@ -70,16 +80,23 @@ class ModelMoves:
             if wish.expected is not None and not same_version(wish.expected, at):
                 raise conflict(model.name, wish.name, expected=wish.expected, there=at)
             if not wish.to:
-                return await self._remove_reference(model, there, wish, by)
-            target = await self._target(model, wish)
+                return await self._remove_reference(model, there, wish, who)
+            to = await self._target(model, wish)
+            if to.state is VersionState.ABSENT:
+                raise permits.not_here(to)
+            target = to.id
             kind = _kind_of(model, wish, there)
             if there is not None and target == at:
                 return there
             if there is not None and not wish.force:
                 await self._check_move(model, there, target)
-            move = Move(wish.name, kind, at, target, by.name, self.care.wall_s(), wish.why)
+            move = Move(wish.name, kind, at, target, who, self.care.wall_s(), wish.why)
             await self._commit_move(model, move)
         return Reference(move.reference, move.kind, move.target, move.at_s, move.who)
+
+    async def _lineage(self, job_id: str, by: Caller) -> Lineage:
+        """Of what a job of the caller's does here: what only the daemon knows of that. Raises Denied."""
+        return await self.lineage(Lineage(job_id=job_id), by.principal)
 
     async def _commit_move(self, model: Model, move: Move) -> None:
         self.care.reached("move.1-before")
@@ -91,15 +108,15 @@ class ModelMoves:
     async def _reference(self, model: Model, name: str) -> Reference | None:
         return next((each for each in await self.care.store.references(model.kind, model.name) if each.name == name), None)
 
-    async def _target(self, model: Model, wish: Wish) -> str:
+    async def _target(self, model: Model, wish: Wish) -> Version:
         if wish.to == BEFORE:
             before = history.previous(await self.care.store.targets(model.kind, model.name, wish.name))
             if not before:
                 raise NotFound(
                     f"{model.name}:{wish.name} was nowhere before", hint=f"`aiosctl model log --refs {model.name}` lists its moves", model=model.name
                 )
-            return (await self.reader.version(model, parse_ref(f"{model.name}@{before}", model.kind))).id
-        return (await self.reader.version(model, parse_inside(wish.to, model.name, model.kind))).id
+            return await self.reader.version(model, parse_ref(f"{model.name}@{before}", model.kind))
+        return await self.reader.version(model, parse_inside(wish.to, model.name, model.kind))
 
     async def _check_move(self, model: Model, there: Reference, target: str) -> None:
         """What a tag or a branch does only by force."""
@@ -114,7 +131,7 @@ class ModelMoves:
                 model=model.name, reference=there.name,
             )  # fmt: skip
 
-    async def _remove_reference(self, model: Model, there: Reference | None, wish: Wish, by: Caller) -> Reference:
+    async def _remove_reference(self, model: Model, there: Reference | None, wish: Wish, who: str) -> Reference:
         if there is None:
             raise NotFound(f"{model.name} has no branch, tag or alias {wish.name!r}", hint=f"`aiosctl model show {model.name}` lists them", model=model.name)
         if wish.of not in (None, there.kind):
@@ -123,13 +140,16 @@ class ModelMoves:
             raise FailedPrecondition(
                 f"{model.name}:{MAIN} is what the name {model.name} stands for", hint="remove it with --force if you must", model=model.name
             )
-        await self._commit_move(model, Move(there.name, there.kind, there.version, "", by.name, self.care.wall_s(), wish.why))
+        await self._commit_move(model, Move(there.name, there.kind, there.version, "", who, self.care.wall_s(), wish.why))
         return there
 
     # New versions of what is there
 
-    async def merge(self, kind: Kind, name: str, into: str, source: str, strategy: Strategy, message: str, expected: str, by: Caller) -> Merged:
+    async def merge(
+        self, kind: Kind, name: str, into: str, source: str, strategy: Strategy, message: str, expected: str, by: Caller, job_id: str = ""
+    ) -> Merged:
         """Bring the version `source` into the branch `into`. Raises FailedPrecondition where somebody has to choose a side."""
+        lineage = await self._lineage(job_id, by)
         async with self.care.deciding:
             model = await self.reader.model(kind, name, by, ModelRole.WRITER, "merge in it")
             branch = await self._branch(model, into or MAIN, expected)
@@ -140,13 +160,16 @@ class ModelMoves:
                 return Merged(ours, how)
             why = message or f"merge {source}"
             if how is How.FAST_FORWARD:
-                await self._commit_move(model, Move(branch.name, branch.kind, ours.id, theirs.id, by.name, self.care.wall_s(), why))
+                if theirs.state is VersionState.ABSENT:
+                    raise permits.not_here(theirs)
+                await self._commit_move(model, Move(branch.name, branch.kind, ours.id, theirs.id, permits.mover(by, lineage.job_id), self.care.wall_s(), why))
                 return Merged(theirs, how)
             kept = ours if strategy is Strategy.OURS else theirs
-            return Merged(await self._commit_like(model, branch, kept, (ours.id, theirs.id), why, by), how)
+            return Merged(await self._commit_like(model, branch, kept, (ours.id, theirs.id), why, by, lineage), how)
 
-    async def revert(self, kind: Kind, ref: str, onto: str, message: str, expected: str, by: Caller) -> Version:
+    async def revert(self, kind: Kind, ref: str, onto: str, message: str, expected: str, by: Caller, job_id: str = "") -> Version:
         """Undo on a branch what one version changed, as a new version. Raises Conflict where that was changed again since."""
+        lineage = await self._lineage(job_id, by)
         async with self.care.deciding:
             found = await self.reader.find(kind, ref, by, ModelRole.WRITER, "revert versions of it")
             model, undone = found.model, found.version
@@ -159,9 +182,9 @@ class ModelMoves:
             content = history.reverted(manifests[0], manifests[1], manifests[2])
             why = message or f'revert {undone.id[:SHORT]} "{undone.commit.message.partition(chr(10))[0]}"'
             if content == manifests[2]:
-                return await self._commit_like(model, branch, before, (tip.id,), why, by)
+                return await self._commit_like(model, branch, before, (tip.id,), why, by, lineage)
             mixed = Schema(format=tip.commit.schema.format, framework=tip.commit.schema.framework, notes=("files of several versions: not read again",))
-            return await self._commit_like(model, branch, _warier(tip, before), (tip.id,), why, by, content, mixed)
+            return await self._commit_like(model, branch, _warier(tip, before), (tip.id,), why, by, lineage, content, mixed)
 
     async def _branch(self, model: Model, name: str, expected: str) -> Reference:
         branch = await self._reference(model, name)
@@ -173,7 +196,7 @@ class ModelMoves:
         return branch
 
     async def _commit_like(
-        self, model: Model, branch: Reference, like: Version, parents: tuple[str, ...], message: str, by: Caller,
+        self, model: Model, branch: Reference, like: Version, parents: tuple[str, ...], message: str, by: Caller, lineage: Lineage,
         content: Manifest | None = None, schema: Schema | None = None,
     ) -> Version:  # fmt: skip
         """A version on `branch` with what `like` says and has; with other `content` it says nothing of what was measured."""
@@ -181,14 +204,15 @@ class ModelMoves:
         commit = Commit(
             kind=model.kind, manifest=manifest.digest, parents=parents, author=by.name, created_at_s=now_s, message=message,
             metrics=was.metrics if content is None else {}, labels=was.labels, licence=was.licence, card=was.card, schema=schema or was.schema,
+            lineage=lineage,
         )  # fmt: skip
         last = await self.care.store.last_number(model.kind, model.name)
         version = replace(version_of(model, last, commit, manifest), state=like.state, reasons=like.reasons)
-        move = Move(branch.name, branch.kind, branch.version, version.id, by.name, now_s, message)
+        move = Move(branch.name, branch.kind, branch.version, version.id, permits.mover(by, lineage.job_id), now_s, message)
         self.care.reached("move.1-before")
         await self.care.store.commit(ModelChanges(
             versions=[(version, commit.encode())], manifests={manifest.digest: manifest.encode()},
-            references=[RefChange(model.kind, model.name, move, branch.version)],
+            references=[RefChange(model.kind, model.name, move, branch.version)], uses=made_by(lineage.job_id, version, now_s),
         ))  # fmt: skip
         self.care.reached("move.2-committed")
         log.info("committed", model=model.name, kind=model.kind, version=version.id, branch=branch.name, by=by.name, why=message)

@@ -1,6 +1,6 @@
 """What travels from store to store beside the chunks: commits, lists of files and where they led; checked before any of it is believed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -14,7 +14,8 @@ from aiosd.models.model import Signature
 from aiosd.models.vault_ports import Part
 from aiosd.models.version import Commit, Kind, decode_commit
 
-MOST_VERSIONS = 10_000  # in one parcel
+MOST_VERSIONS = 10_000  # in one parcel, and of those that come before them
+MOST_ANCESTRY = 16 << 20  # bytes of the commits that come before: what is more is left for another time
 MOST_COMMIT = 4 << 20  # bytes
 MOST_PART, MOST_SIZE = 64 << 20, 1 << 60  # bytes of a piece of a file, and of a file
 _LATEST_S = 1e11  # since 1970: what a clock may say
@@ -40,7 +41,7 @@ class Parcel:
     """Versions of one model, the first that were made first.
 
     base      the ids of versions whose chunks are left out
-    ancestry  commits that come before the versions, only to show what comes after what
+    ancestry  commits that come before the versions, the last that were made first: the history, without what they are the commits of
     parts     of files of the base, which are left out as well
     """
 
@@ -56,33 +57,40 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A parcel that is what it says it is. `parents`: of every commit that came."""
+    """A parcel that is what it says it is.
+
+    ancestry  the commits that came to show what comes before, by id, the first that were made first
+    parents   of every commit that came
+    """
 
     parcel: Parcel
     commits: Mapping[str, Commit]  # of its versions, by id, in their order
     sent: Mapping[str, Sent]
     manifests: Mapping[str, Manifest]
+    ancestry: Mapping[str, bytes] = field(default_factory=dict)
     parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def draft(self, id_: str, branch: str) -> Draft:
         """As if it were registered: which says whether its names and sizes are allowed. Raises InvalidArgument."""
-        commit, sent = self.commits[id_], self.sent[id_]
-        return Draft(
-            model=self.parcel.model, kind=self.parcel.kind, branch=branch, message=commit.message, metrics=commit.metrics, labels=commit.labels,
-            licence=commit.licence, card=commit.card, description=self.parcel.description, tags=sent.tags,
-        )  # fmt: skip
+        return _draft(self.parcel, self.commits[id_], branch, self.sent[id_].tags)
 
     def leads_to(self, tip: str, id_: str, there: Mapping[str, Sequence[str]]) -> bool:
         """Whether `id_` is `tip` or comes after it, by what came and by what is `there`: the parents of each version."""
-        ahead, seen = [id_], set[str]()
+        return any(one == tip for one in self._back([id_], there))
+
+    def lacking(self, there: Mapping[str, Sequence[str]]) -> Mapping[str, bytes]:
+        """Of the commits that came, in their order, those that are not `there`, and do come before its versions: whoever sends others is not believed."""
+        before = set(self._back(self.commits, there))
+        return {id_: body for id_, body in self.ancestry.items() if id_ in before and id_ not in there and id_ not in self.commits}
+
+    def _back(self, ids: Iterable[str], there: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        ahead, seen = list(ids), set[str]()
         while ahead:
             one = ahead.pop()
-            if one == tip:
-                return True
             if one not in seen:
                 seen.add(one)
+                yield one
                 ahead += (*self.parents.get(one, ()), *there.get(one, ()))
-        return False
 
 
 def packed(parcel: Parcel) -> bytes:
@@ -115,11 +123,24 @@ def opened(parcel: Parcel) -> Opened:
     for part in parcel.parts:
         if not (is_digest(part.digest) and is_digest(part.of) and 0 < part.size <= MOST_PART and 0 <= part.offset < MOST_SIZE):
             _refuse("it names parts of files that are none")
-    parents = {commit.id: commit.parents for commit in (*commits.values(), *(read_commit(body, parcel.kind) for body in parcel.ancestry))}
-    made = Opened(parcel, commits, sent, manifests, parents)
+    if len(parcel.ancestry) > MOST_VERSIONS:
+        _refuse(f"it has {len(parcel.ancestry)} versions that come before, and {MOST_VERSIONS} are allowed")
+    ancestry, parents = dict[str, bytes](), {id_: commit.parents for id_, commit in commits.items()}
+    for body in reversed(parcel.ancestry):
+        commit = read_commit(body, parcel.kind)
+        _draft(parcel, commit)
+        ancestry[commit.id], parents[commit.id] = body, commit.parents
+    made = Opened(parcel, commits, sent, manifests, ancestry, parents)
     for id_ in commits:
         made.draft(id_, sent[id_].branch or "main")
     return made
+
+
+def _draft(parcel: Parcel, commit: Commit, branch: str = "main", tags: tuple[str, ...] = ()) -> Draft:
+    return Draft(
+        model=parcel.model, kind=parcel.kind, branch=branch, message=commit.message, metrics=commit.metrics, labels=commit.labels,
+        licence=commit.licence, card=commit.card, description=parcel.description, tags=tags,
+    )  # fmt: skip
 
 
 def read_commit(body: bytes, kind: Kind) -> Commit:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from aiosd.access.principal import Principal, Role
-from aiosd.errors import Denied, InvalidArgument, NotFound
+from aiosd.errors import Denied, FailedPrecondition, InvalidArgument, NotFound
+from aiosd.models.history import SHORT
 from aiosd.models.model import Model, ModelRole, Visibility
 from aiosd.models.version import Version, VersionState
 
@@ -37,6 +38,11 @@ def role_of(model: Model, caller: Caller) -> ModelRole:
     return best
 
 
+def mover(by: Caller, job_id: str) -> str:
+    """Who moves a reference, for the record of it: "ada", or "ada (job 42)"."""
+    return f"{by.name} (job {job_id})" if job_id else by.name
+
+
 def check(model: Model, caller: Caller, least: ModelRole, doing: str) -> None:
     """Raises Denied; and NotFound for whoever may not even know that it is there. `doing`: "move references of it"."""
     role = role_of(model, caller)
@@ -63,6 +69,15 @@ def check_allows(by: Caller) -> None:
 def allowed(version: Version, by: Caller, why: str) -> Version:
     """Of a version that is flagged; the reasons stay, with this one."""
     return replace(version, state=VersionState.ALLOWED, reasons=(*version.reasons, f"allowed by {by.name}: {why}"))
+
+
+def not_here(version: Version) -> FailedPrecondition:
+    name = f"{version.model}@{version.id[:SHORT]}"
+    return FailedPrecondition(
+        f"of {name} only what is said of it is here, not its bytes",
+        hint=f"bring them from where they are: aiosctl {_command(version.commit.kind)} pull {name} --from TARGET, or a bundle made with --history",
+        version=version.id,
+    )  # fmt: skip
 
 
 def unknown(kind: str, name: str) -> NotFound:

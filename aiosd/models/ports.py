@@ -87,7 +87,7 @@ class ModelChanges:
     """Committed as one transaction or not at all.
 
     Nothing is done, and Conflict raised, when a reference is elsewhere than its RefChange expects, when one would lead to a
-    version that is not there, or when a version would go that a reference leads to. A model that goes takes all of its own with it.
+    version that is not there, or absent, or when a version would go that a reference leads to. A model that goes takes all of its own with it.
     """
 
     models: Sequence[Model] = ()
@@ -97,6 +97,7 @@ class ModelChanges:
     tensors: Mapping[str, Sequence[str]] = field(default_factory=dict)  # the names of those that a manifest has
     references: Sequence[RefChange] = ()
     signatures: Sequence[Signature] = ()
+    filled: Sequence[Version] = ()  # that were absent, and whose bytes have come
     states: Sequence[Version] = ()  # whose state or reasons have changed
     gone_versions: Sequence[tuple[Kind, str, str]] = ()  # (kind, model, id)
     gone_models: Sequence[tuple[Kind, str]] = ()
@@ -170,6 +171,9 @@ class ModelStore(Protocol):
     async def registered(self, uid: int, key: str) -> Registered | None:
         """What this user's registration with this key has made."""
 
+    async def absent(self, kind: Kind, model: str) -> Collection[str]:
+        """The ids of its versions that only the commits of are here."""
+
     async def in_state(self, state: VersionState) -> Sequence[Version]:
         """Of models and datasets alike, those that can be read."""
 
@@ -183,7 +187,7 @@ class ModelStore(Protocol):
         """Newest first, those with a number below `before` (0: all)."""
 
     async def versions_with(self, manifest: str) -> Sequence[Version]:
-        """Of models and datasets alike, those that have this list of files and can be read."""
+        """Of models and datasets alike, those that have this list of files, are not absent, and can be read."""
 
     async def commit_bytes(self, version_id: str) -> bytes | None: ...
 

@@ -1,7 +1,7 @@
 """What looks at models: finds versions by their references, lists, compares, and hands out what was registered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -139,6 +139,9 @@ class ModelReader:
         return Graph.of(model, await self.store.graph(kind, model))
 
     async def manifest(self, version: Version) -> Manifest:
+        """Raises FailedPrecondition where only its commit is here: a list of that name may be there, and be somebody else's."""
+        if version.state is VersionState.ABSENT:
+            raise permits.not_here(version)
         found = await self.store.manifest(version.commit.manifest)
         if found is None:
             raise StorageCorrupt(
@@ -179,7 +182,7 @@ class ModelReader:
         model = await self.model(kind, ref.model, by)
         graph = await self.graph(model)
         nodes = graph.ancestors(*graph.nodes) if everything else graph.ancestors(await self._known(model, ref, graph))
-        page = list(islice((node for node in nodes if not before or node.number < before), limit + 1))
+        page = list(islice(_after(nodes, before), limit + 1))
         versions = await self._readable(kind, [(model.name, node.id) for node in page[:limit]])
         leading = _leading(await self.store.references(kind, model.name))
         views = [VersionView(versions[model.name, node.id], leading.get(node.id, ())) for node in page[:limit] if (model.name, node.id) in versions]
@@ -204,9 +207,8 @@ class ModelReader:
         version = found.version
         leading = _leading(await self.store.references(kind, version.model))
         signatures = await self.store.signatures(version.id)
-        return VersionView(
-            version, leading.get(version.id, ()), signatures, await self.manifest(version) if listing else None, await self._used_by(version, by)
-        )
+        manifest = await self.manifest(version) if listing and version.state is not VersionState.ABSENT else None
+        return VersionView(version, leading.get(version.id, ()), signatures, manifest, await self._used_by(version, by))
 
     async def _used_by(self, version: Version, by: Caller) -> Sequence[str]:
         """Of what the caller may read, and what is still there, each once: several jobs may have made the same."""
@@ -231,9 +233,11 @@ class ModelReader:
         return [move for _, move in found[:limit]], found[limit - 1][0] if len(found) > limit else 0
 
     async def diff(self, kind: Kind, a: str, b: str, by: Caller, *, tensors: bool = False) -> diff.Diff:
-        """`b` against `a`; `b` may leave the model out: ":prod", "@abc123"."""
+        """`b` against `a`; `b` may leave the model out: ":prod", "@abc123". Where the bytes of one are not here, its files are not compared."""
         left = await self.find(kind, a, by)
         right = await self.find(kind, left.model.name + b if b.startswith((":", "@")) else b, by)
+        if VersionState.ABSENT in (left.version.state, right.version.state):
+            return diff.unread(left.version, right.version, tensors=tensors)
         files = await self.manifest(left.version), await self.manifest(right.version)
         made = diff.compared(left.version, right.version, *files)
         if not tensors:
@@ -264,7 +268,8 @@ class ModelReader:
     async def check_usable(self, found: Found, by: Caller, *, allow_flagged: bool = False) -> None:
         """For whatever hands out the content of a version.
 
-        raises  FailedPrecondition for one that is damaged, flagged, or not signed where the model requires it; Denied where the caller may not say otherwise
+        raises  FailedPrecondition for one that is absent, damaged, flagged, or not signed where the model requires it; Denied where the
+                caller may not say otherwise
         """
         check_usable(found.version, by, permits.role_of(found.model, by), allow_flagged=allow_flagged)
         if found.model.require_signature and not await self._is_signed(found):
@@ -311,6 +316,8 @@ def check_usable(version: Version, by: Caller, role: ModelRole, *, allow_flagged
     """Raises FailedPrecondition for a version that is not to be handed out, Denied where the caller may not say otherwise."""
     name = f"{version.model}@{version.id[:SHORT]}"
     why = "; ".join(version.reasons)
+    if version.state is VersionState.ABSENT:
+        raise permits.not_here(version)
     if version.state is VersionState.DAMAGED:
         raise FailedPrecondition(f"{name} is damaged: {why}", hint="register or pull the same content again, and it heals", version=version.id)
     if version.state is not VersionState.FLAGGED:
@@ -319,6 +326,17 @@ def check_usable(version: Version, by: Caller, role: ModelRole, *, allow_flagged
         raise FailedPrecondition(f"{name} is flagged: {why}", hint="if you trust it: --allow-pickle, by its owner or an operator", version=version.id)
     if role < ModelRole.OWNER and by.principal.role < Role.OPERATOR:
         raise Denied(f"{by.name} may not use {name}, which is flagged: {why}", hint="ask its owner, or an operator to allow it", version=version.id)
+
+
+def _after(nodes: Iterable[Node], number: int) -> Iterable[Node]:
+    """Those behind the one with this number, 0: all. Where that has gone meanwhile, those with a lower one: mostly these are the same,
+    but what came later than what it comes before has a higher number.
+    """
+    if not number:
+        return nodes
+    listed = list(nodes)
+    at = next((at for at, node in enumerate(listed) if node.number == number), None)
+    return listed[at + 1 :] if at is not None else [node for node in listed if node.number < number]
 
 
 def _behind(after: str, models: Sequence[Model], *, by_name: bool) -> Sequence[Model]:

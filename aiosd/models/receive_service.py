@@ -1,8 +1,9 @@
 """The receiver of versions from other stores, whichever way they come: looked at, compared, and committed as they are, ids and all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import structlog
 
@@ -12,13 +13,15 @@ from aiosd.models.draft import version_of
 from aiosd.models.history import SHORT
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, RefKind, Signature
-from aiosd.models.parcel import Opened, Parcel, chunks_of, opened
+from aiosd.models.parcel import MOST_ANCESTRY, MOST_VERSIONS, Opened, Parcel, chunks_of, opened
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelChanges, RefChange
 from aiosd.models.references import MAIN
 from aiosd.models.service import ModelService, closing
 from aiosd.models.vault_ports import Delivery, Examined, Progress, Received, Source, Stored, new_bytes
-from aiosd.models.version import Version, VersionState
+from aiosd.models.version import Version, VersionState, decode_commit
+
+_AT_ONCE = 100  # commits in one transaction: some 30 ms
 
 log = structlog.get_logger("models")
 
@@ -29,6 +32,18 @@ class Landed:
 
     versions: Sequence[Version]
     new: frozenset[str]
+
+
+async def ancestry(ids: Iterable[str], read: Callable[[str], Awaitable[bytes]]) -> tuple[bytes, ...]:
+    """The commits of these, the first ones first, as many as go along at once: what is more comes with another version, or the next time."""
+    bodies, left = list[bytes](), MOST_ANCESTRY
+    for id_ in islice(ids, MOST_VERSIONS):
+        body = await read(id_)
+        left -= len(body)
+        if left < 0:
+            break
+        bodies.append(body)
+    return tuple(bodies)
 
 
 @dataclass(slots=True)
@@ -58,7 +73,7 @@ class ModelReceiver:
         if branch:
             came = _redirected(came, branch)
         model = await self._model_for(came, by)
-        versions, _ = await self._decided(came, model, by)
+        versions, _, before = await self._decided(came, model, by)
         if had is None:
             had = chunks_of(await self._had(came, model))
         delivery = Delivery(
@@ -66,7 +81,7 @@ class ModelReceiver:
         )  # fmt: skip
         source = Source(bundle, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("import.1-before")
-        async with closing(self.models.within_quota(self.care.vault.receive(source, delivery), model)) as steps:
+        async with closing(self.models.within_quota(self.care.vault.receive(source, delivery), model, _size(before))) as steps:
             async for step in steps:
                 if isinstance(step, Progress):
                     yield step
@@ -86,7 +101,8 @@ class ModelReceiver:
         """Of versions of this model alone: whoever may write to it may read them."""
         store, parcel = self.care.store, came.parcel
         named = {*came.commits, *parcel.base, *(parent for commit in came.commits.values() for parent in commit.parents)}
-        there = {id_: version for (_, id_), version in (await store.picked(parcel.kind, [(model.name, id_) for id_ in named])).items()}
+        picked = await store.picked(parcel.kind, [(model.name, id_) for id_ in named])
+        there = {id_: version for (_, id_), version in picked.items() if version.state is not VersionState.ABSENT}
         lacking = [id_ for id_ in parcel.base if id_ not in there]
         if lacking:
             raise FailedPrecondition(
@@ -95,43 +111,61 @@ class ModelReceiver:
             )  # fmt: skip
         return list((await store.manifests({version.commit.manifest for version in there.values()})).values())
 
-    async def _decided(self, came: Opened, model: Model, by: Caller) -> tuple[list[Version], list[RefChange]]:
-        """The versions that are new here, without what is found in them, and where references go. Raises Conflict."""
+    async def _decided(self, came: Opened, model: Model, by: Caller) -> tuple[list[Version], list[RefChange], Mapping[str, bytes]]:
+        """The versions that are new here, or absent, without what is found in them; where references go; and the commits before them
+        that are not here, whose numbers come first. Raises Conflict.
+        """
         store, kind = self.care.store, came.parcel.kind
         picked = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
         there = {each.name: each for each in await store.references(kind, model.name)}
         graph = {node.id: node.parents for node in (await self.models.reader.graph(model)).nodes.values()}
-        last, now_s, versions, changes = await store.last_number(kind, model.name), self.care.wall_s(), list[Version](), list[RefChange]()
+        before, versions, changes, now_s = came.lacking(graph), list[Version](), list[RefChange](), self.care.wall_s()
+        last = await store.last_number(kind, model.name) + len(before)
         for id_, commit in came.commits.items():
-            if (model.name, id_) not in picked:
-                versions.append(version_of(model, last + len(versions), commit, came.manifests[commit.manifest], 0, came.sent[id_].flags))
+            known = picked.get((model.name, id_))
+            if known is None or known.state is VersionState.ABSENT:
+                at = known.number - 1 if known is not None else last
+                last += known is None
+                versions.append(version_of(model, at, commit, came.manifests[commit.manifest], 0, came.sent[id_].flags))
             for move in _moves(came, model.name, id_, there, graph):
                 there[move.reference] = Reference(move.reference, move.kind, id_, now_s, by.name)
                 changes.append(RefChange(kind, model.name, replace(move, who=by.name, at_s=now_s), move.source))
-        return versions, changes
+        return versions, changes, before
 
     async def _commit(self, came: Opened, received: Received, by: Caller) -> Landed:
         store, kind = self.care.store, came.parcel.kind
         async with self.care.deciding:
             model = await self._model_for(came, by)
-            versions, changes = await self._decided(came, model, by)
+            versions, changes, before = await self._decided(came, model, by)
+            last = await store.last_number(kind, model.name)
             if unseen := [version for version in versions if version.commit.manifest not in received.examined]:
                 raise Conflict(
                     f"{model.name}@{unseen[0].id[:SHORT]} was here when it came, and was removed meanwhile: nobody has looked into it", hint="send it again",
                     model=model.name, version=unseen[0].id,
                 )  # fmt: skip
             new = _counted([_flagged(version, received.examined) for version in versions], came.manifests, received.chunks)
-            signed = await self._signed(came, by)
+            signed, absent = await self._signed(came, by), await store.absent(kind, model.name)
             await store.commit(ModelChanges(
-                models=[] if await store.model(kind, model.name) else [model], versions=[(version, came.sent[version.id].commit) for version in new],
-                chunks=received.chunks, manifests={version.commit.manifest: came.manifests[version.commit.manifest].encode() for version in new},
+                models=[] if await store.model(kind, model.name) else [model], filled=[version for version in new if version.id in absent],
+                versions=[(version, came.sent[version.id].commit) for version in new if version.id not in absent], chunks=received.chunks,
+                manifests={version.commit.manifest: came.manifests[version.commit.manifest].encode() for version in new},
                 tensors={manifest: found.tensors for manifest, found in received.examined.items()}, references=changes, signatures=signed,
             ))  # fmt: skip
-        self.care.reached("import.3-committed")
+            self.care.reached("import.3-committed")
+            await self._remember(model, last, list(before.values()))
         log.info("received", model=model.name, kind=kind, versions=[version.id for version in new], bytes=received.stored_bytes, by=by.name)
         await self.care.heal([chunk.digest for chunk in received.chunks])
         found = await store.picked(kind, [(model.name, id_) for id_ in came.commits])
         return Landed([found[model.name, id_] for id_ in came.commits], frozenset(version.id for version in new))
+
+    async def _remember(self, model: Model, last: int, commits: Sequence[bytes]) -> None:
+        """What comes before, without its bytes, as absent versions from the number behind `last` on. A few in a transaction, since those of the
+        scheduler wait behind it; who is killed between has a history that ends where any may end, until the same comes once more.
+        """
+        for at in range(0, len(commits), _AT_ONCE):
+            some = commits[at : at + _AT_ONCE]
+            versions = await asyncio.to_thread(_absent, model, last + at, some)
+            await self.care.store.commit(ModelChanges(versions=list(zip(versions, some, strict=True))))
 
     async def _signed(self, came: Opened, by: Caller) -> list[Signature]:
         """Those that are not here. Nobody can check what comes without its key, so it takes the place of none: the same version may be in other models."""
@@ -140,6 +174,19 @@ class ModelReceiver:
             there = {one.key_id for one in await self.care.store.signatures(id_)} if sent.signatures else set[str]()
             signed += [replace(one, signed_by=by.name, version=id_) for one in sent.signatures if one.key_id not in there]
         return signed
+
+
+def _size(commits: Mapping[str, bytes]) -> int:
+    return sum(map(len, commits.values()))
+
+
+def _absent(model: Model, last: int, commits: Sequence[bytes]) -> list[Version]:
+    """Each takes no more than its commit."""
+    decoded = map(decode_commit, commits)
+    return [
+        Version(model=model.name, number=number, id=commit.id, commit=commit, size=0, files=0, stored_bytes=len(body), state=VersionState.ABSENT)
+        for number, (commit, body) in enumerate(zip(decoded, commits, strict=True), last + 1)
+    ]  # fmt: skip
 
 
 def _redirected(came: Opened, branch: str) -> Opened:

@@ -1,8 +1,7 @@
 """The sender of versions to where no daemon answers: bundles, with all that another store needs to have the same versions."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from aiosd.errors import InvalidArgument
 from aiosd.models import permits
@@ -14,13 +13,11 @@ from aiosd.models.model import Model, Reference, RefKind
 from aiosd.models.parcel import MOST_VERSIONS, Parcel, Sent, chunks_of, packed, unpacked
 from aiosd.models.permits import Caller
 from aiosd.models.read_service import Found, ModelReader, check_usable
-from aiosd.models.receive_service import Landed, ModelReceiver
+from aiosd.models.receive_service import Landed, ModelReceiver, ancestry
 from aiosd.models.references import MAIN, parse_ref
 from aiosd.models.service import closing
 from aiosd.models.vault_ports import Progress, Source
 from aiosd.models.version import Kind, Version, VersionState
-
-MOST_ANCESTRY = 1000  # commits that come along to show what comes after what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,14 +132,14 @@ class ModelSender:
         return found
 
     async def _with_history(self, found: Sequence[Found], graph: Graph, base: Version | None) -> list[Version]:
-        """All that come before; what is damaged is left out, unless it was named."""
+        """All that come before; what is damaged, or absent, is left out, unless it was named."""
         before_base = {node.id for node in graph.ancestors(base.id)} if base is not None else set[str]()
         wanted = [node.id for node in graph.ancestors(*(one.version.id for one in found)) if node.id not in before_base]
         if len(wanted) > MOST_VERSIONS:
             raise InvalidArgument(f"that is {len(wanted)} versions, and {MOST_VERSIONS} go into a bundle", hint="name a later base", field="base")
         model = found[0].model
         picked = await self.reader.store.picked(model.kind, [(model.name, id_) for id_ in wanted])
-        return [*(version for version in picked.values() if version.state is not VersionState.DAMAGED), *(one.version for one in found)]
+        return [*(version for version in picked.values() if version.state not in (VersionState.DAMAGED, VersionState.ABSENT)), *(one.version for one in found)]
 
     async def _parcel(
         self, model: Model, versions: Sequence[Version], branches: dict[str, str], references: Sequence[Reference], graph: Graph, base: Version | None
@@ -153,10 +150,10 @@ class ModelSender:
             signatures = tuple(await self.reader.store.signatures(version.id))
             sent.append(Sent(await self._commit(version.id), branches.get(version.id, ""), tags, version.reasons, signatures))
             manifests.setdefault(version.commit.manifest, (await self.reader.manifest(version)).encode())
-        ancestry = [await self._commit(id_) for id_ in _between(versions, graph, base)]
+        before = await ancestry(_between(versions, graph, base), self._commit)
         return Parcel(
             model=model.name, kind=model.kind, description=model.description, versions=tuple(sent), manifests=tuple(manifests.values()),
-            base=(base.id,) if base is not None else (), ancestry=tuple(ancestry),
+            base=(base.id,) if base is not None else (), ancestry=before,
         )  # fmt: skip
 
     async def _commit(self, id_: str) -> bytes:
@@ -169,11 +166,10 @@ def _source(path: str, by: Caller, form: str = "") -> Source:
     return Source(path, by.principal.uid, by.principal.gid, by.name, form)
 
 
-def _between(versions: Sequence[Version], graph: Graph, base: Version | None) -> list[str]:
-    """Those that come before, as far as the base where there is one, and not further than is worth it."""
+def _between(versions: Sequence[Version], graph: Graph, base: Version | None) -> Iterator[str]:
+    """Those that come before, as far as the base where there is one."""
     own, until = {version.id for version in versions}, base.number if base is not None else 0
-    nodes = graph.ancestors(*own)
-    return [node.id for node in islice(nodes, MOST_ANCESTRY) if node.id not in own and node.number > until]
+    return (node.id for node in graph.ancestors(*own) if node.id not in own and node.number > until)
 
 
 def _branch(text: str, references: Sequence[Reference]) -> str:

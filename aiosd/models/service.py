@@ -79,7 +79,7 @@ class ModelService:
         if not same_version(draft.expected or tip, tip):
             raise conflict(draft.model, draft.branch, expected=draft.expected, there=tip)
         parents = await self._parents(draft, tip, model)
-        base = await self.reader.manifest(parents[0]) if parents else None
+        base = await self.reader.manifest(parents[0]) if parents and parents[0].state is not VersionState.ABSENT else None
         source = what if isinstance(what, Source) else Source(what, by.principal.uid, by.principal.gid, by.name)
         limit, used = await self._quota(model)
         source = replace(source, room=max(0, limit - used) if limit else None)
@@ -131,12 +131,12 @@ class ModelService:
         found += [await self.reader.version(model, parse_inside(text, model.name, model.kind)) for text in draft.parents]
         return list({version.id: version for version in found}.values())
 
-    async def within_quota(self, taking: AsyncIterator[Progress | Came], model: Model) -> AsyncIterator[Progress | Came]:
-        """Watches the quota of the model's owner, so that nobody fills the disk first and is told afterwards."""
+    async def within_quota(self, taking: AsyncIterator[Progress | Came], model: Model, beside: int = 0) -> AsyncIterator[Progress | Came]:
+        """Watches the quota of the model's owner, so that nobody fills the disk first and is told afterwards. `beside`: what it takes in the database."""
         limit, used = await self._quota(model)
         async with closing(taking) as steps:
             async for step in steps:
-                new = step.stored if isinstance(step, Progress) else step.stored_bytes
+                new = beside + (step.stored if isinstance(step, Progress) else step.stored_bytes)
                 if limit and new and used + new > limit:
                     raise Exhausted(
                         f"the models of {model.owner} may take {format_bytes(limit)}, have {format_bytes(used)}, and this needs at least "
@@ -171,12 +171,13 @@ class ModelService:
             version = version_of(model, last, commit, taken.manifest, taken.stored_bytes, taken.findings)
             if draft.allow_flagged and version.state is VersionState.FLAGGED:
                 version = permits.allowed(version, by, _AT_REGISTRATION)
-            moves = [RefChange(model.kind, model.name, Move(draft.branch, RefKind.BRANCH, tip, version.id, by.name, now_s, headline(draft.message)), tip)]
+            who = permits.mover(by, draft.lineage.job_id)
+            moves = [RefChange(model.kind, model.name, Move(draft.branch, RefKind.BRANCH, tip, version.id, who, now_s, headline(draft.message)), tip)]
             moves += _tags(draft, version, by, now_s)
             await store.commit(ModelChanges(
                 models=[model] if not await store.model(model.kind, model.name) else [], versions=[(version, commit.encode())], chunks=taken.chunks,
                 manifests={commit.manifest: taken.manifest.encode()}, tensors={commit.manifest: taken.tensors}, references=moves,
-                requests=self._request(draft, version, by, now_s), uses=_made(draft, version, now_s),
+                requests=self._request(draft, version, by, now_s), uses=made_by(draft.lineage.job_id, version, now_s),
             ))  # fmt: skip
         self.care.reached("register.3-committed")
         log.info("registered", model=model.name, kind=model.kind, version=version.id, branch=draft.branch, size=version.size, by=by.name)
@@ -187,7 +188,7 @@ class ModelService:
         """The same content once more, maybe with a tag: what of it was lost is there again."""
         changes = ModelChanges(
             chunks=taken.chunks, tensors={parent.commit.manifest: taken.tensors}, references=_tags(draft, parent, by, now_s),
-            requests=self._request(draft, parent, by, now_s), uses=_made(draft, parent, now_s),
+            requests=self._request(draft, parent, by, now_s), uses=made_by(draft.lineage.job_id, parent, now_s),
             states=[permits.allowed(parent, by, _AT_REGISTRATION)] if draft.allow_flagged and parent.state is VersionState.FLAGGED else [],
         )  # fmt: skip
         await self.care.store.commit(changes)
@@ -204,13 +205,13 @@ class ModelService:
 
 
 def _tags(draft: Draft, version: Version, by: Caller, now_s: float) -> list[RefChange]:
-    return [RefChange(draft.kind, draft.model, Move(tag, RefKind.TAG, "", version.id, by.name, now_s, "registered"), "") for tag in draft.tags]
+    who = permits.mover(by, draft.lineage.job_id)
+    return [RefChange(draft.kind, draft.model, Move(tag, RefKind.TAG, "", version.id, who, now_s, "registered"), "") for tag in draft.tags]
 
 
-def _made(draft: Draft, version: Version, now_s: float) -> Sequence[Use]:
-    """That its job has made it; it may have been there before, if what the job made is just that."""
-    job_id = draft.lineage.job_id
-    return [Use(job_id, UseRole.MADE, draft.kind, draft.model, version.id, now_s)] if job_id else []
+def made_by(job_id: str, version: Version, now_s: float) -> Sequence[Use]:
+    """That this job has made it; it may have been there before, if what the job made is just that."""
+    return [Use(job_id, UseRole.MADE, version.commit.kind, version.model, version.id, now_s)] if job_id else []
 
 
 def _check_contents(manifest: Manifest, contents: str) -> None:

@@ -1,7 +1,7 @@
 """Versions chunk by chunk, for a client that brings them from one daemon to another, or to its own disk."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ from aiosd.models.parcel import Parcel, Sent, chunks_of, is_digest, read_commit,
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelQuery
 from aiosd.models.read_service import ModelReader
-from aiosd.models.receive_service import Landed, ModelReceiver
+from aiosd.models.receive_service import Landed, ModelReceiver, ancestry
 from aiosd.models.transfer_ports import Piece
 from aiosd.models.upload_service import Uploads
 from aiosd.models.vault_ports import Progress
 from aiosd.models.version import Kind
 
-MOST_RECORDS = 64 << 20  # bytes of a list of files, or of the commits that show what comes after what
+MOST_RECORDS = 64 << 20  # bytes of a list of files
 MOST_COMPARED = 1000  # lists of files that are looked at for what need not be sent
 
 
@@ -51,13 +51,18 @@ class Transfers:
 
     # From here
 
-    async def fetch(self, kind: Kind, text: str, wanted: Sequence[tuple[str, int]], by: Caller, *, allow_flagged: bool) -> AsyncIterator[Piece]:
+    async def fetch(
+        self, kind: Kind, text: str, wanted: Sequence[tuple[str, int]], by: Caller, *, allow_flagged: bool, job_id: str = ""
+    ) -> AsyncIterator[Piece]:
         """Chunks of a version, each from an offset; also its list of files, and its commit and those of its model's other versions.
 
+        job_id  as of ModelReader.checkout
         raises  NotFound for what is none of these, FailedPrecondition for a version that is damaged, or flagged; DataLoss
         """
         found = await self.reader.find(kind, text, by)
         await self.reader.check_usable(found, by, allow_flagged=allow_flagged)
+        if job_id:
+            await self.reader.reads(job_id, found.version, by.principal)
         manifest = await self.reader.manifest(found.version)
         chunks, rest = chunks_of([manifest]), list[tuple[Chunk, int]]()
         for digest, offset in wanted:
@@ -80,11 +85,12 @@ class Transfers:
     # To here
 
     async def missing(self, kind: Kind, name: str, digests: Sequence[str], by: Caller) -> Sequence[tuple[str, int]]:
-        """Those that must be sent for a version of this model, each with how much of it has been."""
+        """Those that must be sent for a version of this model, each with how much of it has been; commits by their ids."""
         if not all(map(is_digest, digests)):
             raise InvalidArgument("digests: one of them is none", hint="give 64 hexadecimal digits in lower case", field="digests")
+        commits = await self._commits(kind, name, by)
         lengths = await self.uploads.stage.lengths(by.principal.uid, digests)
-        wanted = [digest for digest in digests if lengths.get(digest, 0) >= 0]
+        wanted = [digest for digest in digests if digest not in commits and lengths.get(digest, 0) >= 0]
         present = await self._present(kind, name, wanted, by)
         return [(digest, lengths.get(digest, 0)) for digest in wanted if digest not in present]
 
@@ -94,13 +100,15 @@ class Transfers:
 
     async def receive(self, arriving: Arriving, by: Caller) -> AsyncIterator[Progress | Landed]:
         """Make a version of what was sent, and lead the branch forward to it; see ModelReceiver.receive."""
-        (body,) = await self._records([arriving.version], by)
+        there = await self._commits(arriving.kind, arriving.model, by)
+        kept = await self.reader.store.commit_bytes(arriving.version) if arriving.version in there else None
+        body = kept if kept is not None else await self._record(arriving.version, by)
         commit = await asyncio.to_thread(read_commit, body, arriving.kind)
-        (listed,) = await self._records([commit.manifest], by)
-        ancestry = await self._records(arriving.ancestry, by)
+        listed = await self._record(commit.manifest, by)
+        before = await ancestry((id_ for id_ in arriving.ancestry if id_ not in there), lambda id_: self._record(id_, by))
         chunks = chunks_of([await asyncio.to_thread(read_manifest, listed)])
         parcel = Parcel(
-            model=arriving.model, kind=arriving.kind, manifests=(listed,), ancestry=tuple(ancestry),
+            model=arriving.model, kind=arriving.kind, manifests=(listed,), ancestry=before,
             versions=(Sent(body, arriving.branch, arriving.tags, arriving.flags, arriving.signatures),),
         )  # fmt: skip
         lengths = await self.uploads.stage.lengths(by.principal.uid, chunks)
@@ -114,18 +122,19 @@ class Transfers:
         await self.uploads.stage.drop(by.principal.uid, chunks=[*chunks, arriving.version, commit.manifest, *arriving.ancestry])
         yield landed  # last: whoever has it may hang up
 
-    async def _records(self, digests: Sequence[str], by: Caller) -> Sequence[bytes]:
-        """What was sent under these names. Raises NotFound, InvalidArgument for more than goes into memory."""
-        bodies, left = list[bytes](), MOST_RECORDS
-        for digest in digests:
-            body = bytearray()
-            async for data in self.uploads.stage.read(by.principal.uid, digest):
-                left -= len(data)
-                if left < 0:
-                    raise InvalidArgument(f"commits and lists of files may have {MOST_RECORDS} bytes, and {digest} has more", digest=digest)
-                body += data
-            bodies.append(bytes(body))
-        return bodies
+    async def _commits(self, kind: Kind, name: str, by: Caller) -> Collection[str]:
+        """Those of this model that are here, by their ids, for whoever may read it."""
+        model = await self.reader.store.model(kind, name)
+        return (await self.reader.graph(model)).nodes.keys() if model is not None and permits.role_of(model, by) >= ModelRole.READER else ()
+
+    async def _record(self, digest: str, by: Caller) -> bytes:
+        """What was sent under this name. Raises NotFound, InvalidArgument for more than goes into memory."""
+        body = bytearray()
+        async for data in self.uploads.stage.read(by.principal.uid, digest):
+            body += data
+            if len(body) > MOST_RECORDS:
+                raise InvalidArgument(f"a commit or list of files may have {MOST_RECORDS} bytes, and {digest} has more", digest=digest)
+        return bytes(body)
 
     async def _feed(self, digests: Sequence[str], by: Caller) -> AsyncIterator[tuple[str, bytes]]:
         for digest in digests:
@@ -152,8 +161,8 @@ class Transfers:
         models = [model for model in await self.reader.store.models(ModelQuery(kind)) if permits.role_of(model, by) >= ModelRole.READER]
         found: dict[str, None] = {}
         for model in sorted(models, key=lambda one: one.name != name):
-            nodes = (await self.reader.graph(model)).nodes.values()
-            found |= dict.fromkeys(node.manifest for node in sorted(nodes, key=lambda node: -node.number))
+            nodes, absent = (await self.reader.graph(model)).nodes.values(), await self.reader.store.absent(model.kind, model.name)
+            found |= dict.fromkeys(node.manifest for node in sorted(nodes, key=lambda node: -node.number) if node.id not in absent)
             if len(found) >= MOST_COMPARED:
                 break
         return list(found)[:MOST_COMPARED]

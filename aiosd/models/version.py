@@ -23,6 +23,7 @@ class VersionState(StrEnum):
     FLAGGED = "flagged"  # it may run code when it is loaded: a checkout takes who has the right to say so
     ALLOWED = "allowed"  # it was flagged, and somebody with the right has looked
     DAMAGED = "damaged"  # a chunk of it does not read back
+    ABSENT = "absent"  # only its commit is here, as part of a history: nothing is handed out, and no reference leads to it
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from aiosd.models.draft import Draft
 from aiosd.models.manifest import FileEntry, check_path
 from aiosd.models.model import DamagedModel, Move, Reference, RefKind, Signature
 from aiosd.models.move_service import Wish
+from aiosd.models.parcel import MOST_VERSIONS
 from aiosd.models.permits import role_named, visibility_named
 from aiosd.models.ports import ModelQuery
 from aiosd.models.read_service import ModelView, VersionView
@@ -27,7 +28,6 @@ from aiosd.rpc.limits import CHOICES, NAME, PATH, REASON, TEXT
 
 KINDS: dict[int, Kind] = {pb.STORE_KIND_UNSPECIFIED: Kind.MODEL, pb.MODEL: Kind.MODEL, pb.DATASET: Kind.DATASET}
 MOST_PACKAGES = 20_000
-MOST_ANCESTRY = 10_000
 _METRIC = re.compile(r"\s*([^<>=!]+?)\s*(>=|<=|!=|>|<|==?)\s*(\S+)\s*")
 
 # Requests
@@ -96,7 +96,7 @@ def from_receive(wire: pb.ReceiveRequest) -> Arriving:
         version=version,
         branch=text(wire.branch, "", "branch", TEXT) or MAIN,
         tags=texts(wire.tags, "", "tags", CHOICES),
-        ancestry=texts(wire.ancestry, "", "ancestry", MOST_ANCESTRY),
+        ancestry=texts(wire.ancestry, "", "ancestry", MOST_VERSIONS),
         flags=texts(wire.flags, "", "flags", CHOICES),
         signatures=tuple(
             Signature(version, text(one.key_id, "", "key_id", NAME), text(one.format, "", "format", NAME), one.signature, one.signed_at_s, "")
@@ -155,6 +155,7 @@ def from_move(wire: pb.MoveReferenceRequest) -> Wish:
         expected=text(wire.expected, "", "expected", NAME) if wire.HasField("expected") else None,
         why=text(wire.why, "", "why", REASON),
         force=wire.force,
+        job_id=text(wire.job_id, "", "job_id", NAME),
     )
 
 

@@ -141,13 +141,15 @@ class ModelsServicer(CarryCalls, OptimizeCalls, SafetyCalls, TransferCalls):
         kind, model = convert.kind_of(request.kind), _ref(request.model, "model")
         into, source = text(request.into, "", "into", TEXT), needed(getattr(request, "from"), "", "from", TEXT)
         message, expected = text(request.message, "", "message"), text(request.expected, "", "expected", NAME)
-        merged = await self._services.moves.merge(kind, model, into, source, strategy_of(request.strategy), message, expected, self._services.by())
+        by, job_id = self._services.by(), text(request.job_id, "", "job_id", NAME)
+        merged = await self._services.moves.merge(kind, model, into, source, strategy_of(request.strategy), message, expected, by, job_id)
         return pb.MergeResponse(version=convert.plain_version(merged.version), how=merged.how)
 
     async def Revert(self, request: pb.RevertRequest, context: Context) -> pb.Version:
         kind, ref, onto = convert.kind_of(request.kind), _ref(request.ref), text(request.branch, "", "branch", TEXT)
         message, expected = text(request.message, "", "message"), text(request.expected, "", "expected", NAME)
-        return convert.plain_version(await self._services.moves.revert(kind, ref, onto, message, expected, self._services.by()))
+        by, job_id = self._services.by(), text(request.job_id, "", "job_id", NAME)
+        return convert.plain_version(await self._services.moves.revert(kind, ref, onto, message, expected, by, job_id))
 
     # Models
 

@@ -13,8 +13,8 @@ from aiosd.models.vault_ports import Progress
 from aiosd.rpc import convert_models as convert
 from aiosd.rpc.auth import current
 from aiosd.rpc.context import Context
-from aiosd.rpc.fields import amount, few, needed
-from aiosd.rpc.limits import TEXT
+from aiosd.rpc.fields import amount, few, needed, text
+from aiosd.rpc.limits import NAME, TEXT
 from aiosd.rpc.streams import closing
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class TransferCalls(Wire):
         few(request.chunks, "", "chunks", MOST_PIECES)
         kind, ref = convert.kind_of(request.kind), needed(request.ref, "", "ref", TEXT)
         wanted = [(one.digest, amount(one.offset, "chunks.", "offset")) for one in request.chunks]
-        async with closing(self._services.transfers.fetch(kind, ref, wanted, self._services.by(), allow_flagged=request.allow_flagged)) as pieces:
+        by, job_id = self._services.by(), text(request.job_id, "", "job_id", NAME)
+        async with closing(self._services.transfers.fetch(kind, ref, wanted, by, allow_flagged=request.allow_flagged, job_id=job_id)) as pieces:
             async for some in _together(pieces):
                 yield pb.FetchChunksResponse(pieces=[pb.Piece(name=one.name, offset=one.offset, data=one.data, size=one.size) for one in some])
 

@@ -41,12 +41,12 @@ def _unreadable(tx: Connection, table: Table, read: Callable[[RowMapping], objec
 
 def _leading_nowhere(tx: Connection) -> Iterator[Finding]:
     reference = schema.model_reference.c
-    there = select(_version.id).where(_version.kind == reference.kind, _version.model == reference.model, _version.id == reference.version)
+    there = select(_version.id).where(_version.kind == reference.kind, _version.model == reference.model, _version.id == reference.version, model_rows.IS_HERE)
     for row in _some(tx, select(reference.model, reference.name, reference.version).where(~there.exists())):
         yield Finding(f"reference {row.model}:{row.name}", f"leads to the version {row.version[:12]}, which is not there")
     yield from _elsewhere(tx)
     files = select(schema.manifest.c.digest).where(schema.manifest.c.digest == _version.manifest)
-    for row in _some(tx, select(_version.model, _version.id, _version.manifest).where(~files.exists())):
+    for row in _some(tx, select(_version.model, _version.id, _version.manifest).where(~files.exists(), model_rows.IS_HERE)):
         yield Finding(f"version {row.model}@{row.id[:12]}", f"has the list of files {row.manifest[:12]}, which is not there")
 
 

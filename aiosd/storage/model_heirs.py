@@ -19,7 +19,7 @@ def hand_over(tx: Connection, kind: Kind, model: str, version_id: str) -> None:
 
     Looking at all of them would take too long; of a history that is removed from its beginning on, each hands over to the next.
     """
-    gone = tx.execute(select(*_columns).where(_row.kind == kind, _row.model == model, _row.id == version_id)).first()
+    gone = tx.execute(select(*_columns).where(_row.kind == kind, _row.model == model, _row.id == version_id, model_rows.IS_HERE)).first()
     brought = _digests(tx, gone.manifest) if gone is not None and gone.stored_bytes else frozenset()
     if gone is None or not brought:
         return
@@ -32,7 +32,7 @@ def hand_over(tx: Connection, kind: Kind, model: str, version_id: str) -> None:
 
 
 def _neighbours(tx: Connection, kind: Kind, model: str, number: int) -> Iterator[Any]:
-    question = select(*_columns).where(_row.kind == kind, _row.model == model).limit(1)
+    question = select(*_columns).where(_row.kind == kind, _row.model == model, model_rows.IS_HERE).limit(1)
     for beside in (question.where(_row.number > number).order_by(_row.number), question.where(_row.number < number).order_by(_row.number.desc())):
         if (row := tx.execute(beside).first()) is not None:
             yield row

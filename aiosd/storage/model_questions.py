@@ -116,7 +116,11 @@ def versions(tx: Connection, kind: Kind, model: str, before: int, limit: int) ->
 
 
 def versions_with(tx: Connection, manifest: str) -> list[Version]:
-    return _readable(tx, _row.manifest == manifest)
+    return _readable(tx, (_row.manifest == manifest) & model_rows.IS_HERE)
+
+
+def absent(tx: Connection, kind: Kind, model: str) -> set[str]:
+    return set(tx.scalars(_of(select(_row.id).where(_row.state == VersionState.ABSENT), kind, model)))
 
 
 def in_state(tx: Connection, state: VersionState) -> list[Version]:

@@ -13,8 +13,10 @@ from aiosd.models.manifest import Manifest, decode_manifest, digest_of
 from aiosd.models.model import DamagedModel, Model, Move, Reference, RefKind, Signature
 from aiosd.models.ports import Node, RefChange, Registered, Use, UseRole
 from aiosd.models.version import Commit, Kind, Version, VersionState, decode_commit
+from aiosd.storage import schema
 
 ModelRow: TypeAlias = dict[str, object]
+IS_HERE = schema.model_version.c.state != VersionState.ABSENT  # with its bytes: of one that is not, a list of files may be there that is not its own
 _HINT = "restore a backup, or register or pull it again; `aiosctl model verify` says what else is damaged"
 _DAMAGED = (msgspec.DecodeError, msgspec.ValidationError, ValueError, TypeError)
 

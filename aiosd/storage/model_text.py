@@ -123,7 +123,7 @@ def _matching(tx: Connection, kind: str, level: Level, term: str) -> TextClause:
 def _models_with(lists: Sequence[str]) -> Select[tuple[str]]:
     tensors = schema.model_tensors.c
     joined = schema.model_tensors.join(schema.model_version, _version.manifest == tensors.manifest)
-    return select(_version.model).select_from(joined).where(tensors.names.in_(lists)).distinct()
+    return select(_version.model).select_from(joined).where(tensors.names.in_(lists), model_rows.IS_HERE).distinct()
 
 
 def with_tensor(tx: Connection, pattern: str) -> ColumnElement[bool]:
@@ -131,7 +131,7 @@ def with_tensor(tx: Connection, pattern: str) -> ColumnElement[bool]:
     fits = searching.tensor_matcher(pattern)
     rows = _readable(tx, schema.tensor_names, lambda row: (row["digest"], model_rows.tensor_names(row)), at_once=10)
     lists = [digest for digest, names in rows if fits(names)]
-    return _version.manifest.in_(select(schema.model_tensors.c.manifest).where(schema.model_tensors.c.names.in_(lists)))
+    return model_rows.IS_HERE & _version.manifest.in_(select(schema.model_tensors.c.manifest).where(schema.model_tensors.c.names.in_(lists)))
 
 
 # Looked after

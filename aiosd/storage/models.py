@@ -72,6 +72,9 @@ class SqlModels:
     async def in_state(self, state: VersionState) -> Sequence[Version]:
         return await self._connections.read(questions.in_state, state)
 
+    async def absent(self, kind: Kind, model: str) -> Collection[str]:
+        return await self._connections.read(questions.absent, kind, model)
+
     async def manifest_digests(self) -> Sequence[str]:
         return await self._connections.read(questions.manifest_digests)
 
@@ -159,11 +162,15 @@ def _save_versions(tx: Connection, changes: ModelChanges) -> None:
         numbers = [version.number for version, _ in changes.versions if (version.commit.kind, version.model) == (kind, model)]
         last = max(questions.last_number(tx, kind, model), *numbers)
         tx.execute(jobs.upsert(tx.dialect.name, schema.model_number), {"kind": kind, "model": model, "last": last})
+    if changes.filled:
+        sizes = ({"new_size": one.size, "new_files": one.files, "new_stored_bytes": one.stored_bytes} for one in changes.filled)
+        tx.execute(_FILL, [_state(one) | more for one, more in zip(changes.filled, sizes, strict=True)])
     if changes.states:
-        tx.execute(_SET_STATE, [
-            {"of_kind": one.commit.kind, "of_model": one.model, "of_id": one.id, "new_state": one.state, "new_reasons": json.dumps(one.reasons)}
-            for one in changes.states
-        ])  # fmt: skip
+        tx.execute(_SET_STATE, list(map(_state, changes.states)))
+
+
+def _state(one: Version) -> model_rows.ModelRow:
+    return {"of_kind": one.commit.kind, "of_model": one.model, "of_id": one.id, "new_state": one.state, "new_reasons": json.dumps(one.reasons)}
 
 
 _row = schema.model_version.c
@@ -171,6 +178,9 @@ _SET_STATE = (
     update(schema.model_version)
     .where(_row.kind == bindparam("of_kind"), _row.model == bindparam("of_model"), _row.id == bindparam("of_id"))
     .values(state=bindparam("new_state"), reasons=bindparam("new_reasons"))
+)
+_FILL = _SET_STATE.where(_row.state == VersionState.ABSENT).values(
+    size=bindparam("new_size"), files=bindparam("new_files"), stored_bytes=bindparam("new_stored_bytes")
 )
 
 
@@ -183,7 +193,7 @@ def _move(tx: Connection, change: RefChange) -> None:
         raise conflict(change.model, move.reference, expected=change.expected, there=there)
     if not move.target:
         tx.execute(delete(table).where(this))
-    elif not tx.scalar(select(exists().where(_row.id == move.target, _row.kind == change.kind, _row.model == change.model))):
+    elif not tx.scalar(select(exists().where(_row.id == move.target, _row.kind == change.kind, _row.model == change.model, model_rows.IS_HERE))):
         raise Conflict(f"{change.model}@{move.target[:12]} has been removed meanwhile", hint="choose another version", model=change.model, version=move.target)
     else:
         tx.execute(jobs.upsert(tx.dialect.name, table), model_rows.reference_row(change))
@@ -201,7 +211,7 @@ def _remove(tx: Connection, changes: ModelChanges) -> None:
         _remove_model(tx, kind, name)
     for start in range(0, len(changes.gone_manifests), _CHUNK):
         table, some = schema.manifest, changes.gone_manifests[start : start + _CHUNK]
-        tx.execute(delete(table).where(table.c.digest.in_(some), ~exists().where(_row.manifest == table.c.digest)))
+        tx.execute(delete(table).where(table.c.digest.in_(some), ~exists().where(_row.manifest == table.c.digest, model_rows.IS_HERE)))
     if changes.gone_manifests:
         model_text.drop_unused(tx)
 

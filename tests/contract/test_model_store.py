@@ -200,6 +200,36 @@ def test_a_reference_never_leads_to_what_is_not_there(bench: Bench) -> None:
     assert bench.do(bench.store.version(Kind.MODEL, DIGITS.name, first.id)) == first
 
 
+def absent(one: Version) -> Version:
+    return replace(one, state=VersionState.ABSENT, size=0, files=0, stored_bytes=10)
+
+
+def test_what_is_absent_has_its_commit_alone_until_its_bytes_come(bench: Bench) -> None:
+    """A list of files of that name may be there, and be somebody else's."""
+    first, second = chain(2)
+    other = replace(DIGITS, name="theirs")
+    theirs = replace(version(9, model="theirs"), stored_bytes=5)
+    bench.commit(changes(absent(first), second, models=(DIGITS, other)))
+    bench.commit(changes(theirs, models=(), tensors={MANIFEST.digest: ["encoder.weight"]}))
+    assert bench.do(bench.store.version(Kind.MODEL, DIGITS.name, first.id)) == absent(first)
+    assert bench.do(bench.store.absent(Kind.MODEL, DIGITS.name)) == {first.id}
+    assert {one.id for one in bench.do(bench.store.versions_with(MANIFEST.digest))} == {second.id, theirs.id}
+    with pytest.raises(Conflict):
+        bench.commit(ModelChanges(references=[to("main", first.id)]))
+    bench.commit(ModelChanges(gone_versions=[(Kind.MODEL, DIGITS.name, second.id)]))
+    assert bench.do(bench.store.version(Kind.MODEL, DIGITS.name, first.id)) == absent(first)  # it takes nothing over
+    for query in (ModelQuery(tensor="encoder*"), ModelQuery(text="encoder")):
+        assert [model.name for model in bench.do(bench.store.models(query))] == ["theirs"]
+    bench.commit(ModelChanges(gone_models=[(Kind.MODEL, "theirs")], gone_manifests=[MANIFEST.digest]))
+    assert bench.do(bench.store.manifest(MANIFEST.digest)) is None
+    flagged = replace(first, state=VersionState.FLAGGED, reasons=("why",))
+    bench.commit(ModelChanges(filled=[flagged], manifests={MANIFEST.digest: MANIFEST.encode()}, references=[to("main", first.id)]))
+    assert bench.do(bench.store.version(Kind.MODEL, DIGITS.name, first.id)) == flagged
+    bench.commit(ModelChanges(filled=[first]))  # it is there
+    assert bench.do(bench.store.version(Kind.MODEL, DIGITS.name, first.id)) == flagged
+    assert bench.do(bench.store.absent(Kind.MODEL, DIGITS.name)) == set()
+
+
 def test_every_move_is_kept_with_where_it_came_from(bench: Bench) -> None:
     first, second = chain(2)
     bench.commit(changes(first, second, references=[to("main", first.id, "")]))

@@ -101,6 +101,43 @@ def test_what_a_job_reads_stays_for_as_long_as_it_runs_also_across_a_restart(dae
     assert client.job(job.id).datasets_read == (f"two-moons@{data.id}",)  # it is known for good
 
 
+def test_what_a_job_downloads_stays_and_what_it_does_to_references_names_it(daemon: Daemon, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon.start()
+    client = daemon.client()
+    for content in ("1", "2"):
+        (work / "m").write_text(content)
+        client.models.register("digits", work / "m", branch="main" if content == "1" else "side", message=content)
+    read = client.models.register("base", work / "m")
+    (work / "steps.py").write_text(
+        "import os, pathlib, time, aios\n"
+        "models = aios.Client().models\n"
+        "assert pathlib.Path(models.checkout('base', download=True)).read_text() == '2'\n"
+        "models.merge('digits', 'side', strategy='theirs')\n"
+        "models.revert('digits')\n"
+        "models.alias('digits', 'prod', why='reviewed')\n"
+        "pathlib.Path('done').touch()\n"
+        "while pathlib.Path('wait').exists(): time.sleep(0.05)\n"
+    )
+    (work / "wait").touch()
+    job = client.submit([sys.executable, "steps.py"], cwd=work, env={"XDG_CACHE_HOME": str(work / "cache")})
+    eventually((work / "done").exists, "the job has done what it does")
+    with pytest.raises(FailedPrecondition, match=f"job {job.id}"):
+        client.models.remove("base", force=True)
+    (work / "wait").unlink()
+    assert client.wait(job.id).state is aios.State.SUCCEEDED
+    assert client.models.remove("base", force=True) == ("base",)
+    assert client.job(job.id).models_read == (f"base@{read.id}",)
+    reverted, merged, *_ = client.models.log("digits")
+    for version in (reverted, merged):
+        told = client.models.version(str(version)).lineage
+        assert (told.job_id, told.command[1:], told.models) == (job.id, ("steps.py",), (f"base@{read.id}",))
+    assert {*client.job(job.id).models_made} == {f"digits@{reverted.id}", f"digits@{merged.id}"}
+    moves = list(client.models.moves("digits"))
+    assert [(move.reference, move.why.partition(" ")[0]) for move in moves if move.who.endswith(f" (job {job.id})")] == [
+        ("prod", "reviewed"), ("main", "revert"), ("main", "merge"),
+    ]  # fmt: skip
+
+
 def test_it_reads_well_on_the_command_line(daemon: Daemon, work: Path, aiosctl: Aiosctl) -> None:
     daemon.start()
     assert aiosctl(daemon, "data", "register", "two-moons", "work/moons.npz").returncode == 0

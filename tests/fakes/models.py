@@ -67,6 +67,10 @@ class FakeModelStore:
         for use in changes.uses:
             self.used.setdefault((use.job_id, use.role, use.kind, use.model, use.version), use)
         self.signed.update({(one.version, one.key_id): one for one in changes.signatures})
+        for version in changes.filled:
+            there = self.all[version.commit.kind, version.model]
+            if there[version.id][0].state is VersionState.ABSENT:
+                there[version.id] = replace(version, number=there[version.id][0].number), there[version.id][1]
         for version in changes.states:
             there = self.all[version.commit.kind, version.model]
             there[version.id] = replace(there[version.id][0], state=version.state, reasons=version.reasons), there[version.id][1]
@@ -82,7 +86,7 @@ class FakeModelStore:
                 table.pop(named, None)
             self.log = [each for each in self.log if each[0] != named]
             self.requests = {key: one for key, one in self.requests.items() if (one.kind, one.model) != named}
-        used = {version.commit.manifest for versions in self.all.values() for version, _ in versions.values()}
+        used = {version.commit.manifest for versions in self.all.values() for version, _ in versions.values() if version.state is not VersionState.ABSENT}
         for digest in changes.gone_manifests:
             if digest not in used:
                 self.bodies.pop(digest, None)
@@ -97,7 +101,7 @@ class FakeModelStore:
             raise conflict(change.model, move.reference, expected=change.expected, there=there)
         if not move.target:
             refs.pop(move.reference, None)
-        elif move.target not in self.all.get(named, {}):
+        elif move.target not in self.all.get(named, {}) or self.all[named][move.target][0].state is VersionState.ABSENT:
             raise Conflict("that version has been removed")
         else:
             refs[move.reference] = Reference(move.reference, move.kind, move.target, move.at_s, move.who)
@@ -117,12 +121,15 @@ class FakeModelStore:
         if query.job_id:
             made = {use.version for use in self.used.values() if (use.job_id, use.role) == (query.job_id, UseRole.MADE)}
             versions = [version for version in versions if version.id in made]
-        return any(_fits(version, query) and (not query.tensor or like(self.tensors.get(version.commit.manifest, ()))) for version in versions)
+        return any(_fits(version, query) and (not query.tensor or like(self._tensors(version))) for version in versions)
+
+    def _tensors(self, version: Version) -> Sequence[str]:
+        return self.tensors.get(version.commit.manifest, ()) if version.state is not VersionState.ABSENT else ()
 
     def _rank(self, model: Model, wanted: Sequence[str]) -> int | None:
-        commits = [version.commit for version in self._versions(model.kind, model.name)]
-        texts = [searching.entry_of_model(model), *map(searching.entry_of_version, commits)]
-        texts += [searching.entry_of_tensors(self.tensors.get(commit.manifest, ())) for commit in commits]
+        versions = self._versions(model.kind, model.name)
+        texts = [searching.entry_of_model(model), *(searching.entry_of_version(version.commit) for version in versions)]
+        texts += [searching.entry_of_tensors(self._tensors(version)) for version in versions]
         words = {word for text in texts for word in text.split()}
         total = 0
         for term in wanted:
@@ -182,6 +189,9 @@ class FakeModelStore:
     async def in_state(self, state: VersionState) -> Sequence[Version]:
         return [version for versions in self.all.values() for version, _ in versions.values() if version.state is state]
 
+    async def absent(self, kind: Kind, model: str) -> Collection[str]:
+        return {version.id for version in self._versions(kind, model) if version.state is VersionState.ABSENT}
+
     async def manifest_digests(self) -> Sequence[str]:
         return list(self.bodies)
 
@@ -192,7 +202,8 @@ class FakeModelStore:
         return [version for version in self._versions(kind, model) if not before or version.number < before][:limit]
 
     async def versions_with(self, manifest: str) -> Sequence[Version]:
-        return [version for versions in self.all.values() for version, _ in versions.values() if version.commit.manifest == manifest]
+        every = (version for versions in self.all.values() for version, _ in versions.values())
+        return [version for version in every if version.commit.manifest == manifest and version.state is not VersionState.ABSENT]
 
     async def commit_bytes(self, version_id: str) -> bytes | None:
         found = (versions[version_id][1] for versions in self.all.values() if version_id in versions)

@@ -3,6 +3,7 @@
 import os
 import struct
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,46 @@ def test_a_history_comes_along_where_it_is_asked_for(tmp_path: Path) -> None:
         await there.import_(file, branch="theirs")
 
     between(tmp_path, story)
+
+
+def test_without_their_bytes_the_versions_before_come_along_anyway(tmp_path: Path) -> None:
+    path, file = tmp_path / "m", tmp_path / "h.aios"
+
+    async def story(here: Side, there: Side) -> None:
+        made = []
+        for at in range(4):
+            path.write_bytes(b"%d" % at * 1000)
+            made.append((await here.register(path, message=f"the {at}th")).id)
+        await here.export(file, f"digits@{made[1]}")
+        await there.import_(file)
+        await here.export(file, "digits", replace=True)
+        on_commit, there.care.reached = there.steps.append, killed_after("import.3-committed")
+        with pytest.raises(KeyboardInterrupt):
+            await there.import_(file)
+        there.care.reached = on_commit
+        assert (await there.checkout("digits")).read_bytes() == path.read_bytes()
+        assert not (await there.import_(file)).new  # the same once more, and the rest of the history is there
+        seen, before = list[tuple[str, str, int]](), 0
+        while True:
+            (view,), before = await there.reader.log(Kind.MODEL, "digits", ME, before, 1)
+            seen.append((view.version.id, view.version.state, view.version.number))
+            if not before:
+                break
+        assert seen == [(made[3], "registered", 4), (made[2], "absent", 5), (made[1], "registered", 2), (made[0], "absent", 1)]
+        await here.export(file, "digits", history=True, replace=True)
+        assert (await there.import_(file)).new == {made[0], made[2]}
+        views, _ = await there.reader.log(Kind.MODEL, "digits", ME, 0, 0)
+        assert [view.version.state for view in views] == ["registered"] * 4
+
+    between(tmp_path, story)
+
+
+def killed_after(step: str) -> Callable[[str], None]:
+    def reached(passed: str) -> None:
+        if passed == step:
+            raise KeyboardInterrupt
+
+    return reached
 
 
 def test_what_cannot_go_out(tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ def test_only_inside_a_job_of_that_daemon_it_is_said_which(
         claimed.append(given.job_id)
         return given
 
-    served.models.reader.reads, served.models.models.lineage = read, complete
+    served.models.reader.reads, served.models.models.lineage, served.models.moves.lineage = read, complete, complete
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("AIOS_JOB_ID", "AIOS_RUN_KEY", "AIOS_TARGET"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -131,4 +132,17 @@ def test_only_inside_a_job_of_that_daemon_it_is_said_which(
     with aios.Client(served.target, autostart=False) as client:
         client.models.register("digits", tmp_path / "m")
         client.models.checkout("digits")
-    assert claimed == ([said, said] if said else [""])
+        for _ in range(2):  # the second time it is in the cache
+            client.models.checkout("digits", download=True)
+        assert claimed == ([said] * 4 if said else [""])
+        claimed.clear()
+        client.models.alias("digits", "prod")
+        client.models.rollback("digits", to="main")
+        client.models.branch("digits", "side")
+        (tmp_path / "m").write_text("others")
+        client.models.register("digits", tmp_path / "m", branch="side")
+        client.models.merge("digits", "side", strategy="ours")
+        client.models.revert("digits:side", branch="side")
+        client.models.remove_reference("digits:prod")
+        assert claimed == [said] * 7
+        assert {move.who for move in client.models.moves("digits")} == {OWNER.name + f" (job {said})" * bool(said)}

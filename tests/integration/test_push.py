@@ -15,7 +15,7 @@ import pytest
 import aios
 from aios import errors
 from aios._model_calls import StoreCalls
-from aios.versions import Progress
+from aios.versions import Progress, Version
 from tests.e2e.daemon import Daemon, a_daemon
 
 MIB = 1 << 20
@@ -102,7 +102,7 @@ def test_a_version_is_the_same_on_both_sides(pair: Pair) -> None:
     assert more.version.parents == (made.id,)
     told = pair.here.aiosctl("model", "pull", "vision/digits", "--from", pair.there.target, "--as", "back")
     assert (told.returncode, told.stderr) == (0, b"")
-    assert told.stdout.decode() == f"back@{more.version.id[:12]} is version 1 here: 0 of 42 chunks sent, {told.stdout.decode().partition('sent, ')[2]}"
+    assert told.stdout.decode() == f"back@{more.version.id[:12]} is version 2 here: 0 of 42 chunks sent, {told.stdout.decode().partition('sent, ')[2]}"
     told = pair.here.aiosctl("model", "push", "back", "--to", pair.there.target, "--as", "vision/digits", "-q")
     assert (told.stdout.decode(), told.stderr) == (f"vision/digits@{more.version.id[:12]}\n", b"")
     assert same(pair.ours.checkout("back"), root)
@@ -126,7 +126,7 @@ def test_branches_go_forward_only_and_both_values_are_told(pair: Pair) -> None:
     pair.ours.push("ways", pair.other())
     for number in range(2):
         last = pair.ours.register("ways", pair.file(b"2%d" % number))
-    assert pair.ours.push("ways", pair.other()).version.id == last.id  # though those between are not sent
+    assert pair.ours.push("ways", pair.other()).version.id == last.id  # though of the one between only the commit is sent
     assert pair.ours.push(f"ways@{one.id}", pair.other()).version.id == one.id
     assert pair.theirs.version("ways").id == last.id  # further already
     theirs = pair.theirs.register("ways", pair.file(b"theirs"))
@@ -140,6 +140,69 @@ def test_branches_go_forward_only_and_both_values_are_told(pair: Pair) -> None:
     pair.ours.pull("ways", pair.other(), branch="from-there")
     pair.ours.merge("ways", "from-there", strategy="ours")
     assert pair.ours.push("ways", pair.other()).version.parents == (mine.id, theirs.id)
+
+
+def grown(pair: Pair, name: str) -> list[Version]:
+    """A model with a side branch that was merged, the newest first."""
+    for number, branch in enumerate(("main", "main", "side", "main")):
+        pair.ours.register(name, pair.file(b"%d" % number * 1000), branch=branch, message=f"the {number}th", metrics={"accuracy": number / 10})
+    pair.ours.merge(name, "side", strategy="ours")
+    return list(pair.ours.log(name))
+
+
+def test_a_push_brings_the_history_and_the_bytes_of_it_where_they_are_asked_for(pair: Pair) -> None:
+    ours = grown(pair, "old")
+    assert pair.ours.push("old", pair.other()).chunks_sent == 1
+    theirs = list(pair.theirs.log("old"))
+    assert [(one.id, one.message, one.metrics) for one in theirs] == [(one.id, one.message, one.metrics) for one in ours]
+    assert [(one.number, one.state, one.size) for one in theirs] == [(5, "registered", 1000), *((at, "absent", 0) for at in (4, 3, 2, 1))]
+    assert [(change.what, change.a) for change in pair.theirs.diff("old~2", "old").changes if change.what in ("metrics.accuracy", "files")] == [
+        ("metrics.accuracy", "0.1"), ("files", "not here"),
+    ]  # fmt: skip
+    shown = pair.theirs.version("old~2", listing=True)
+    assert (shown.message, shown.lineage.host, shown.listing) == ("the 1th", ours[2].lineage.host or shown.lineage.host, ())
+    for refused in (
+        lambda: pair.theirs.checkout("old~1"), lambda: pair.theirs.checkout("old~1", download=True), lambda: pair.theirs.alias("old~1", "prod"),
+        lambda: pair.theirs.rollback("old", to="main~1"), lambda: pair.theirs.revert("old~1"), lambda: pair.theirs.verify("old~1"),
+        lambda: pair.theirs.export("old~1", pair.directory / "x"), lambda: pair.theirs.push("old~1", pair.here.client(), name="x"),
+    ):  # fmt: skip
+        with pytest.raises(errors.FailedPrecondition, match="only what is said of it is here") as caught:
+            refused()
+        assert "aiosctl model pull old@" in caught.value.hint
+    again = pair.ours.push("old", pair.other())
+    assert (again.version.existed, again.bytes_sent) == (True, 0)
+    back = pair.ours.pull("old", pair.other(), name="back-again")  # what is absent there goes on as it is
+    assert [one.id for one in pair.ours.log("back-again")] == [one.id for one in ours]
+    assert back.version.number == 5
+    all_of_it = pair.ours.push("old", pair.other(), history=True)
+    assert (all_of_it.version.id, all_of_it.chunks_sent) == (ours[0].id, 3)
+    assert {one.state for one in pair.theirs.log("old")} == {"registered"}
+    assert [one.number for one in pair.theirs.log("old")] == [5, 4, 3, 2, 1]
+    assert len(list(pair.theirs.moves("old"))) == 1
+    for back_by in range(1, 3):
+        assert Path(pair.theirs.checkout(f"old~{back_by}")).read_bytes() == Path(pair.ours.checkout(f"old~{back_by}")).read_bytes()
+    assert pair.ours.push("old", pair.other(), history=True).bytes_sent < 1000
+    assert not staged(pair.there)
+
+
+def test_a_history_may_come_later_and_what_is_absent_heals_by_pulling_and_stays_out_of_the_way(pair: Pair) -> None:
+    ours = grown(pair, "later")
+    pair.ours.push(f"later@{ours[3].id}", pair.other())
+    pair.ours.push("later", pair.other())
+    assert [one.id for one in pair.theirs.log("later")] == [one.id for one in ours]
+    pulled = pair.here.aiosctl("model", "push", f"later@{ours[2].id}", "--to", pair.there.target)
+    assert (pulled.returncode, pulled.stderr) == (0, b"")
+    assert pair.theirs.version(f"later@{ours[2].id}").state == "registered"
+    assert pair.theirs.version("later").id == ours[0].id
+    told = pair.there.aiosctl("model", "log", "later").stdout.decode()
+    assert told.count("absent") == 2
+    pair.theirs.collect_garbage(grace=0)
+    assert pair.there.client().check().sound
+    assert pair.theirs.verify().sound
+    assert [one.state for one in pair.theirs.log("later")] == ["registered", "absent", "registered", "registered", "absent"]
+    pair.theirs.register("later", pair.file(b"on top"), parents=["later~1"])
+    assert pair.theirs.remove("later", force=True) == ("later",)
+    pair.theirs.collect_garbage(grace=0)
 
 
 class Road:

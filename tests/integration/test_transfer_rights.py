@@ -14,6 +14,7 @@ from aiosd.keeper.vault import BlobVault
 from aiosd.models.draft import Draft
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, digest_of
 from aiosd.models.model import ModelRole, Signature, Visibility
+from aiosd.models.parcel import Parcel, Sent
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelChanges
 from aiosd.models.receive_service import Landed
@@ -107,6 +108,71 @@ def test_a_digest_is_no_right_to_its_bytes(tmp_path: Path) -> None:
         assert await world.fetch("eves", digest, EVE) == SECRET
         with pytest.raises(NotFound, match="no model eves"):
             await world.fetch("eves", digest, BOB)
+
+    run(tmp_path, story)
+
+
+def test_a_history_is_no_right_to_its_bytes_either(tmp_path: Path) -> None:
+    """Whoever sends a commit that names somebody else's list of files has a commit, and can do nothing with it."""
+
+    async def story(world: World) -> None:
+        secret = (await world.own(SECRET, "secret")).version
+        there = await world.reader.manifest(secret)
+        stolen = Commit(kind=Kind.MODEL, manifest=there.digest, author="eve")
+        stray = Commit(kind=Kind.MODEL, manifest=there.digest, author="eve", message="comes before nothing")
+        mine, digest = listing(("m", b"of eve")), digest_of(SECRET)
+        made = commit(mine, parents=(stolen.id,))
+        await world.send(made.encode(), mine.encode(), b"of eve", stolen.encode(), stray.encode())
+        landed = await world.receive(made, ancestry=(stolen.id, stray.id))
+        assert landed.versions[0].number == 2
+        views, _ = await world.reader.log(Kind.MODEL, "eves", EVE, 0, 0, everything=True)
+        assert [(view.version.id, view.version.state) for view in views] == [(made.id, "registered"), (stolen.id, "absent")]
+        assert await world.transfers.missing(Kind.MODEL, "eves", [digest, stolen.id], EVE) == [(digest, 0)]
+        with pytest.raises(FailedPrecondition, match="only what is said of it"):
+            await world.fetch("eves~1", digest, EVE)
+        copied = listing(("copied", SECRET))
+        for attempt in (commit(copied, parents=(made.id, stolen.id)), commit(there, parents=(made.id,)), stolen):
+            await world.send(attempt.encode(), copied.encode(), there.encode())
+            with pytest.raises(NotFound, match="was not sent"):
+                await world.receive(attempt, ancestry=(made.id, stolen.id))
+        parcel = Parcel(model="eves", versions=(Sent(commit(copied, parents=(stolen.id,)).encode()),), manifests=(copied.encode(),))
+        assert await world.transfers.receiver.here(parcel, EVE) == []
+        with pytest.raises(FailedPrecondition, match="is not here"):
+            await world.transfers.receiver.here(replace(parcel, base=(stolen.id,)), EVE)
+        await world.care.mark([digest])  # damaged, and whole again
+        await world.care.heal([digest])
+        absent = await world.reader.find(Kind.MODEL, "eves~1", EVE)
+        assert (absent.version.state, absent.version.reasons) == (VersionState.ABSENT, ())
+        await world.moves.remove(Kind.MODEL, "secret", ADA, force=True)
+        await world.care.collect(0.0, dry_run=False)
+        assert await world.store.manifest(there.digest) is None  # nobody keeps it by a commit
+        await world.send(SECRET, there.encode())
+        filled = (await world.receive(stolen)).versions[0]
+        assert (filled.number, filled.state, filled.size) == (1, VersionState.REGISTERED, len(SECRET))
+        assert await world.fetch("eves~1", digest, EVE) == SECRET
+
+    run(tmp_path, story)
+
+
+def test_a_history_counts_for_the_quota_and_is_looked_at(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        mine = listing(("m", b"of eve"))
+        long = commit(mine, message="x" * 60_000)
+        made = commit(mine, parents=(long.id,))
+        await world.send(made.encode(), mine.encode(), b"of eve", long.encode())
+        world.limits["eve"] = 60_000
+        with pytest.raises(Exhausted, match="the models of eve may take"):
+            await world.receive(made, ancestry=(long.id,))
+        assert await world.store.model(Kind.MODEL, "eves") is None
+        world.limits["eve"] = 1 << 20
+        await world.receive(made, ancestry=(long.id,))
+        usage = await world.care.usage(EVE)
+        assert len(long.encode()) <= usage.users[0].holding.stored_bytes <= len(long.encode()) + 1000
+        for wrong in (commit(mine, message="x" * 70_000), commit(mine, metrics={"": 1.0}), Commit(kind=Kind.DATASET, manifest=mine.digest)):
+            after = commit(mine, parents=(wrong.id,), message="another")
+            await world.send(after.encode(), mine.encode(), wrong.encode())
+            with pytest.raises(InvalidArgument):
+                await world.receive(after, ancestry=(wrong.id,))
 
     run(tmp_path, story)
 

@@ -1,0 +1,117 @@
+"""The cache of downloads: what was used longest ago goes when there is no room, and never what a running process was handed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from aios import downloads
+from aios.errors import InvalidArgument
+from tests.arch.source import ROOT
+
+HOLDER = "import sys; from aios import downloads; print(downloads.hand_out(sys.argv[1]), flush=True); sys.stdin.read()"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("AIOS_CACHE_BYTES", "250")
+    return tmp_path / "aios" / "versions"
+
+
+def lay(cache: Path, name: str, used_at_s: float, single: bool = False) -> Path:
+    """A version of 100 bytes."""
+    made = cache / (f"{name}.file" if single else name)
+    made.mkdir(parents=True)
+    (made / "weights").write_bytes(bytes(100))
+    (made / "weights").chmod(0o444)
+    os.utime(made, (used_at_s, used_at_s))
+    return made
+
+
+@contextmanager
+def held_by_another(name: str) -> Iterator[str]:
+    """The path that a process was handed, which runs meanwhile."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", HOLDER, name]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.communicate()
+
+
+def names() -> set[str]:
+    return {one.path.name for one in downloads.cached()}
+
+
+def test_what_was_used_longest_ago_goes_first(cache: Path) -> None:
+    for number, name in enumerate("abc"):
+        lay(cache, name, 1000.0 + number, single=name == "b")
+    downloads.make_room(0)
+    assert names() == {"b.file", "c"}
+    downloads.make_room(100)
+    assert names() == {"c"}
+    downloads.make_room(10_000)  # one that is larger than all that may be there comes nevertheless
+    assert names() == set()
+
+
+def test_what_a_running_process_was_handed_stays_until_that_has_ended(cache: Path) -> None:
+    old, single, last = lay(cache, "old", 1000.0), lay(cache, "single", 1001.0, single=True), lay(cache, "last", 1002.0)
+    with held_by_another("old") as first, held_by_another("single") as second:
+        assert (first, second) == (str(old), str(single / "weights"))
+        for path in (old, single):
+            os.utime(path, (1000.0, 1000.0))
+        downloads.make_room(1)
+        assert {(one.path, one.in_use) for one in downloads.cached()} == {(old, True), (single, True)}
+        assert not last.exists()
+        assert downloads.clear() == 0
+    assert [one.in_use for one in downloads.cached()] == [False, False]
+    downloads.make_room(250)
+    assert names() == set()
+
+
+def test_what_this_process_was_handed_stays_also_when_its_note_was_removed(cache: Path) -> None:
+    path = lay(cache, "mine", 1000.0)
+    assert downloads.hand_out("other") == ""
+    assert downloads.hand_out("mine") == str(path)
+    shutil.rmtree(cache)
+    lay(cache, "mine", 1000.0)
+    assert downloads.hand_out("mine") == str(path)
+    assert downloads.clear() == 0
+    assert path.exists()
+
+
+def test_what_was_used_a_moment_ago_and_what_is_on_its_way_stay_and_clear_says_what_went(cache: Path) -> None:
+    for number, name in enumerate(("young", ".one.0123.part", ".two.0123.part")):
+        lay(cache, name, 1000.0 + number)
+    os.utime(cache / "young")
+    with downloads._taken(cache / ".two.0123.part") as ours:
+        assert ours
+        downloads.make_room(10_000)
+        assert names() == {"young", ".two.0123.part"}
+        assert downloads.clear() == 100
+    assert downloads.clear() == 100
+    assert names() == set()
+
+
+def test_the_bound_is_said_by_the_environment(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay(cache, "a", 1000.0)
+    monkeypatch.setenv("AIOS_CACHE_BYTES", "0")
+    downloads.make_room(1 << 40)
+    assert names() == {"a"}
+    monkeypatch.delenv("AIOS_CACHE_BYTES")
+    assert downloads.limit() == 50 << 30
+    monkeypatch.setenv("AIOS_CACHE_BYTES", "much")
+    with pytest.raises(InvalidArgument, match="AIOS_CACHE_BYTES"):
+        downloads.make_room(1)
+
+
+def test_nothing_is_there_before_anything_was_downloaded(cache: Path) -> None:
+    assert downloads.cached() == []
+    assert downloads.clear() == 0
+    assert not cache.exists()
