@@ -175,10 +175,12 @@ class StoreCalls(TransferCalls, SafetyCalls):
         """A name that moves at will, such as "prod"."""
         return self._moved(ref, name, "alias", force=False, expected=expected, why=why, timeout=timeout)
 
-    def remove_reference(self, ref: str, *, force: bool = False, expected: str | None = None, why: str = "", timeout: float | None = None) -> Reference:
-        """Remove the branch, tag or alias `ref`, "digits:try-3"; versions stay until nothing keeps them."""
+    def remove_reference(
+        self, ref: str, *, of: str = "", force: bool = False, expected: str | None = None, why: str = "", timeout: float | None = None
+    ) -> Reference:
+        """Remove the branch, tag or alias `ref`, "digits:try-3", whichever it is, or only if it is one `of` these; versions stay until nothing keeps them."""
         model, name = _reference_in(ref)
-        return self._move(model, name, "", "", force=force, expected=expected, why=why, timeout=timeout)
+        return self._move(model, name, of, "", force=force, expected=expected, why=why, timeout=timeout)
 
     def rollback(self, ref: str, *, to: str = "", expected: str | None = None, why: str = "", timeout: float | None = None) -> Reference:
         """Move a reference ("digits:prod"; "digits" is its main) back to where it was before, or `to`; the history stays."""

@@ -24,6 +24,7 @@ _MOST_BYTES = 1 << 16
 
 def sign(version: Version, key_file: "str | os.PathLike[str]") -> tuple[bytes, bytes]:
     """(public key, signature) of a version with its listing. Raises NotFound, Denied, InvalidArgument for what is no private key of Ed25519."""
+    _library()
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     key = _private_key(os.fspath(key_file))
@@ -81,7 +82,6 @@ def signed_bytes(version: Version) -> bytes:
 
 
 def _private_key(path: str) -> "Ed25519PrivateKey":
-    _library()
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

@@ -9,7 +9,7 @@ from aios.versions import Garbage, Settings, Usage, UserUsage, Verified
 from aiosctl.failures import FAILED, WrongUsage, leave
 from aiosctl.lazy import verb
 from aiosctl.model_describe import calls, many, progress_line, size
-from aiosctl.options import COUNT, PAIR, Value, output_options
+from aiosctl.options import COUNT, ROLE, Value, output_options
 from aiosctl.output import Column, Shape, escaped, print_lines, print_one, print_rows
 
 
@@ -44,7 +44,7 @@ PERCENT = Value("percent", _percent, "5%")
 @click.option("--description", metavar="TEXT", help="What it is.")
 @click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Who may read it.")
 @click.option("--group", metavar="GROUP", help="The Unix group of visibility group.")
-@click.option("--role", "roles", multiple=True, type=PAIR, help="USER=reader, @GROUP=writer, USER=owner; USER= takes it away.")
+@click.option("--role", "roles", multiple=True, type=ROLE, help="USER=reader, @GROUP=writer, USER=owner; USER= takes it away.")
 @click.option("--require-signature/--no-require-signature", default=None, help="Hand out only what is signed by a key that counts.")
 @click.option("--trust-key", "trust", multiple=True, type=click.Path(), metavar="FILE", help="A public key (PEM) whose signatures count; repeat it.")
 @click.option("--distrust-key", "distrust", multiple=True, metavar="ID", help="One that does not count any more; repeat it.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aios.units import format_bytes
 from aios.versions import Model, Progress, Schema, Tensor, Version
 from aiosctl import session
-from aiosctl.describe import moment, number
+from aiosctl.describe import number
 from aiosctl.output import is_terminal, truncated
 
 if TYPE_CHECKING:
@@ -66,7 +66,12 @@ def version_id(id: str) -> str:
 
 
 def age(at_s: float) -> str:
-    return moment(at_s)
+    """`3d ago`: how long, in one unit."""
+    passed_s = max(0.0, time.time() - at_s)
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if passed_s >= seconds:
+            return f"{int(passed_s // seconds)}{unit} ago"
+    return f"{int(passed_s)}s ago"
 
 
 def size(size_bytes: int) -> str:
@@ -92,7 +97,8 @@ def parameters(count: int) -> str:
 
 
 def format_of(schema: Schema) -> str:
-    return " ".join(word for word in (schema.format, schema.framework, f"opset {schema.opset}" if schema.opset else "") if word)
+    framework = "" if schema.framework == schema.format else schema.framework
+    return " ".join(word for word in (schema.format, framework, f"opset {schema.opset}" if schema.opset else "") if word)
 
 
 def latest(model: Model, cell: Callable[[Version], str]) -> str:

@@ -1,6 +1,7 @@
 """`model ls`, `show` and `log`: what there is, all about it, and how it came to be."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -26,14 +27,14 @@ def _state(model: Model) -> str:
 
 
 MODELS: list[Column[Model]] = [
-    Column("NAME", lambda m: m.name, cut=True),
-    Column("VERSIONS", lambda m: str(m.versions), right=True),
+    Column("NAME", lambda m: m.name),
+    Column("VERSIONS", lambda m: str(m.versions), right=True, spare=True),
     Column("LATEST", lambda m: latest(m, lambda v: version_id(v.id))),
     Column("FORMAT", lambda m: "damaged" if m.damaged else latest(m, _format), colour=lambda m: COLOURS.get(_state(m), "")),
     Column("METRICS", lambda m: latest(m, lambda v: metrics(v.metrics)), cut=True),
     Column("SIZE", lambda m: latest(m, lambda v: size(v.size)), right=True),
     Column("CHANGED", lambda m: latest(m, lambda v: age(v.created_at_s))),
-    Column("OWNER", lambda m: m.owner),
+    Column("OWNER", lambda m: m.owner, spare=True),
     Column("ALL", lambda m: size(m.size), right=True, wide=True),
     Column("STORED", lambda m: size(m.stored_bytes), right=True, wide=True),
     Column("VISIBILITY", lambda m: m.group if m.visibility == "group" else m.visibility, wide=True),
@@ -45,12 +46,12 @@ STORAGE = [column for column in MODELS if column.title in ("NAME", "VERSIONS", "
 ]
 VERSIONS: list[Column[Version]] = [
     Column("VERSION", lambda v: version_id(v.id)),
-    Column("NO", lambda v: str(v.number), right=True),
+    Column("NO", lambda v: str(v.number), right=True, spare=True),
     Column("REFERENCES", lambda v: " ".join(v.references)),
     Column("WHEN", lambda v: moment(v.created_at_s)),
-    Column("AUTHOR", lambda v: v.author),
+    Column("AUTHOR", lambda v: v.author, spare=True),
     Column("STATE", lambda v: v.state, colour=lambda v: COLOURS.get(v.state, "")),
-    Column("METRICS", lambda v: metrics(v.metrics), cut=True),
+    Column("METRICS", lambda v: metrics(v.metrics), cut=True, spare=True),
     Column("MESSAGE", lambda v: first_line(v.message), cut=True),
     Column("PARENTS", lambda v: " ".join(map(version_id, v.parents)), wide=True),
     Column("SIZE", lambda v: size(v.size), right=True, wide=True),
@@ -60,7 +61,7 @@ VERSIONS: list[Column[Version]] = [
 MOVES: list[Column[Move]] = [
     Column("WHEN", lambda m: moment(m.at_s)),
     Column("REFERENCE", lambda m: m.reference),
-    Column("KIND", lambda m: m.kind),
+    Column("KIND", lambda m: m.kind, spare=True),
     Column("FROM", lambda m: version_id(m.source) or "-"),
     Column("TO", lambda m: version_id(m.target) or "-"),
     Column("WHO", lambda m: m.who),
@@ -113,12 +114,12 @@ def show(ref: str, files: bool, shape: Shape, kind: str) -> None:
         named = store.get(ref) if bare else None
         shown = store.version(ref, listing=files) if named is None or named.latest is not None else None
     if named is not None:
-        print_one(named, lambda m, wide: _model_layout(m, shown), lambda m: m.name, shape)
+        print_one(replace(named, latest=shown), lambda m, wide: _model_layout(m), lambda m: m.name, shape)
     elif shown is not None:
         print_one(shown, lambda v, wide: _version_layout(v), str, shape)
 
 
-def _model_layout(model: Model, shown: Version | None) -> Iterator[str]:
+def _model_layout(model: Model) -> Iterator[str]:
     retention = ", ".join(
         text for text, on in ((f"the last {model.keep_last}", model.keep_last), (f"those of {model.keep_for_s / 86_400:g} days", model.keep_for_s)) if on
     )
@@ -131,8 +132,8 @@ def _model_layout(model: Model, shown: Version | None) -> Iterator[str]:
         ("kept without a reference", retention or "not at all"), ("since", moment(model.created_at_s)),
     ])  # fmt: skip
     yield from section("References", [(each.name, _reference(each)) for each in model.references])
-    if shown is not None:
-        yield from _version_layout(shown)
+    if model.latest is not None:
+        yield from _version_layout(model.latest)
 
 
 def _reference(reference: Reference) -> str:

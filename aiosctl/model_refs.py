@@ -13,7 +13,7 @@ from aiosctl.options import output_options
 from aiosctl.output import Column, Shape, print_one, print_rows
 
 REFERENCES: list[Column[Reference]] = [
-    Column("NAME", lambda r: r.name, cut=True),
+    Column("NAME", lambda r: r.name),
     Column("VERSION", lambda r: version_id(r.version)),
     Column("MOVED", lambda r: moment(r.moved_at_s)),
     Column("BY", lambda r: r.moved_by),
@@ -39,7 +39,7 @@ def _either(kind: str, of: str, ref: str, name: str, delete: bool, force: bool, 
         if delete:
             if name or ":" not in ref:
                 raise WrongUsage("--delete needs a reference", f"for example `aiosctl {'data' if kind == 'dataset' else kind} {of} --delete digits:try-3`")
-            gone = store.remove_reference(ref, force=force, expected=expected, why=why)
+            gone = store.remove_reference(ref, of=of, force=force, expected=expected, why=why)
             print_one(gone, lambda r, wide: [f"{_name(r)} is gone; it was at {version_id(r.version)}"], _name, shape)
         elif not name:
             print_rows(store.references(ref, of), REFERENCES, _name, shape, nothing=f"{ref} has none")

@@ -18,13 +18,14 @@ _NARROWEST = 8  # a column that may be cut keeps so much
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[T]):
-    """One column: what it shows of an item, where it shows it, and whether it may be cut on a narrow terminal."""
+    """One column: what it shows of an item, where it shows it, and whether a narrow terminal has it cut, or goes without it where that is not enough."""
 
     title: str
     cell: Callable[[T], str]
     right: bool = False
     wide: bool = False
     cut: bool = False
+    spare: bool = False
     colour: Callable[[T], str] | None = None
 
 
@@ -189,7 +190,26 @@ def rows_as_lines(items: Sequence[T], columns: Sequence[Column[T]], shape: Shape
     wide = shape.format == "wide"
     shown = [column for column in columns if wide or not column.wide]
     limit = None if wide else terminal_columns(sys.stdout)
+    if limit is not None:
+        shown = _without_spare(items, shown, limit)
     return table(items, shown, headers=shape.headers, limit=limit, colour=colourful(sys.stdout))
+
+
+def _without_spare(items: Sequence[T], columns: list[Column[T]], limit: int) -> list[Column[T]]:
+    """`columns` less those that are spare, the first ones first, until what is left can be made to fit."""
+
+    def least(column: Column[T]) -> int:
+        longest = max([width(column.title), *(width(escaped(column.cell(item))) for item in items)])
+        return min(longest, _NARROWEST) if column.cut else longest
+
+    excess = sum(len(_GAP) + least(column) for column in columns) - len(_GAP) - limit
+    kept = []
+    for column in columns:
+        if excess > 0 and column.spare:
+            excess -= len(_GAP) + least(column)
+        else:
+            kept.append(column)
+    return kept
 
 
 def print_one(item: T, layout: Callable[[T, bool], Iterable[str]], name: Callable[[T], str], shape: Shape) -> None:

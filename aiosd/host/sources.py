@@ -193,7 +193,11 @@ class Tree:
         mark = _settled(fd)
         found = os.fstat(fd)
         if found.st_size > _HOLLOW_FROM_BYTES and found.st_size > _HOLLOW * found.st_blocks * _BLOCK_BYTES:
-            raise self._refused(path, f"claims {found.st_size} bytes, of which the disk has {found.st_blocks * _BLOCK_BYTES}: it is nothing but a hole")
+            raise self._refused(
+                path,
+                f"claims {found.st_size} bytes, of which the disk has {found.st_blocks * _BLOCK_BYTES}: it is nothing but a hole",
+                "write what is to be in it first; if it is to be all zeros: cp --sparse=never FROM TO",
+            )
         self.steady = self.steady and self._tells(fd)
         yield Found(path, fd, found.st_size, bool(found.st_mode & 0o111 and found.st_nlink))  # what has no name is no program: a memfd has mode 0777
         if _mark(os.fstat(fd)) != mark:
@@ -219,8 +223,7 @@ class Tree:
         except UnicodeEncodeError:
             raise InvalidArgument(f"{self.path} has a file whose name is not UTF-8: {os.fsencode(path)!r}", hint="rename it", path=self.path) from None
 
-    def _refused(self, path: str, what: str) -> InvalidArgument:
-        hint = "copy what is meant to be kept into a directory of its own: cp -rL FROM TO"
+    def _refused(self, path: str, what: str, hint: str = "copy what is meant to be kept into a directory of its own: cp -rL FROM TO") -> InvalidArgument:
         return InvalidArgument(f"{self.path} cannot be kept: '{path}' {what}", hint=hint, path=self.path, file=path)
 
     def _changed(self, path: str) -> FailedPrecondition:

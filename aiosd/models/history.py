@@ -6,11 +6,12 @@ from enum import StrEnum
 from heapq import heappop, heappush
 
 from aiosd.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
-from aiosd.models.manifest import FileEntry, Manifest
+from aiosd.models.manifest import DIGEST_LETTERS, FileEntry, Manifest
 from aiosd.models.ports import Node
 
 SHORT = 12  # letters of an id for people
 LEAST_LETTERS = 4  # that name a version
+_HEX = frozenset("0123456789abcdef")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,16 @@ class Graph:
 
     def back(self, id_: str, steps: int) -> str:
         """The first parent, so many times. Raises NotFound, with how far the history goes."""
+        at = id_
         for taken in range(steps):
-            parents = self.nodes[id_].parents if id_ in self.nodes else ()
-            if not parents or parents[0] not in self.nodes:
-                only = f"only {taken}" if taken else "none"
-                raise NotFound(
-                    f"{self.model}@{id_[:SHORT]} has no parent here: there are {only} of the {steps} versions before it", model=self.model, asked=steps
-                )
-            id_ = parents[0]
-        return id_
+            parents = self.nodes[at].parents if at in self.nodes else ()
+            if not parents:
+                there = f"{taken} version{'s' if taken > 1 else ''} before it, not {steps}" if taken else "no version before it"
+                raise NotFound(f"{self.model}@{id_[:SHORT]} has {there}", model=self.model, asked=steps)
+            if parents[0] not in self.nodes:
+                raise NotFound(f"{self.model}@{at[:SHORT]} has no parent here: it came without its history", model=self.model, asked=steps)
+            at = parents[0]
+        return at
 
 
 def conflict(model: str, reference: str, *, expected: str, there: str) -> Conflict:
@@ -81,7 +83,7 @@ def conflict(model: str, reference: str, *, expected: str, there: str) -> Confli
 
     return Conflict(
         f"{model}:{reference} was expected to be {said(expected)}, and is {said(there)}: somebody else moved it",
-        hint=f"look at `aiosctl model log {model}:{reference}`, then try again: what is stored already is not stored again",
+        hint=f"look at `aiosctl model log --refs {model}:{reference}`, then try again: what is stored already is not stored again",
         model=model,
         reference=reference,
         expected=expected,
@@ -89,9 +91,18 @@ def conflict(model: str, reference: str, *, expected: str, there: str) -> Confli
     )
 
 
+def is_id(text: str) -> bool:
+    """Whether this is the id of a version, or enough of its beginning."""
+    return LEAST_LETTERS <= len(text) <= DIGEST_LETTERS and _HEX.issuperset(text)
+
+
 def same_version(given: str, there: str) -> bool:
-    """Whether an id, or at least four letters of one, is that of `there`."""
-    return given == there or (len(given) >= LEAST_LETTERS and there.startswith(given.removeprefix("@").lower()))
+    """Whether `3f2a9c`, `@3f2a9c` or `digits@3f2a9c` is that of `there`; "" is none. Raises InvalidArgument: a name moves, so it says nothing to compare."""
+    id_ = given.rpartition("@")[2].lower()
+    if given and not is_id(id_):
+        hint = f"give the {LEAST_LETTERS} to {DIGEST_LETTERS} hexadecimal digits that `aiosctl model log` shows"
+        raise InvalidArgument(f"expected is {given[:100]!r}, which is no id of a version", hint=hint, given=given[:100])
+    return there.startswith(id_) if id_ else not there
 
 
 class Strategy(StrEnum):

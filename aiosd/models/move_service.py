@@ -135,7 +135,11 @@ class ModelMoves:
         if there is None:
             raise NotFound(f"{model.name} has no branch, tag or alias {wish.name!r}", hint=f"`aiosctl model show {model.name}` lists them", model=model.name)
         if wish.of not in (None, there.kind):
-            raise InvalidArgument(f"{model.name}:{wish.name} is a {there.kind}, not a {wish.of}", hint=f"remove it as a {there.kind}", reference=wish.name)
+            raise InvalidArgument(
+                f"{model.name}:{wish.name} is no {wish.of}: its kind is {there.kind}",
+                hint=f"remove it with `{there.kind} --delete`",
+                reference=wish.name,
+            )
         if there.name == MAIN and not wish.force:
             raise FailedPrecondition(
                 f"{model.name}:{MAIN} is what the name {model.name} stands for", hint="remove it with --force if you must", model=model.name
@@ -281,5 +285,5 @@ def _kind_of(model: Model, wish: Wish, there: Reference | None) -> RefKind:
     if there is None:
         return wish.of or RefKind.BRANCH
     if wish.of not in (None, there.kind):
-        raise AlreadyExists(f"{model.name}:{wish.name} is a {there.kind} already", hint=f"choose another name for the {wish.of}", reference=wish.name)
+        raise AlreadyExists(f"{model.name}:{wish.name} is taken: its kind is {there.kind}", hint=f"choose another name for the {wish.of}", reference=wish.name)
     return there.kind

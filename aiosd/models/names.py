@@ -25,8 +25,8 @@ def check_reference_name(name: str) -> str:
 def _checked(name: str, what: str) -> str:
     problem = _problem(name)
     if problem:
-        shown = ascii(name[:60])[1:-1] + ("…" if len(name) > 60 else "")
-        raise InvalidArgument(f"'{shown}' cannot be {what}: {problem}", hint=f"allowed are {_ALLOWED}", given=name[:100])
+        shown = name if len(name) <= 60 else name[:60] + "…"
+        raise InvalidArgument(f"{shown!r} cannot be {what}: {problem}", hint=f"allowed are {_ALLOWED}", given=name[:100])
     return name
 
 
@@ -52,4 +52,4 @@ def _first_wrong(part: str) -> str:
     wrong = next((letter for letter in part if not re.match(r"[A-Za-z0-9_.-]", letter)), "")
     if not wrong:
         return f"a part of it begins with {part[0]!r}"
-    return "it has a space" if wrong == " " else f"it has the character {wrong!a}"
+    return "it has a space" if wrong == " " else f"it has the character {wrong!r}"

@@ -32,7 +32,7 @@ class ModelOptimizer:
         file = file_of(version, await self.reader.manifest(version), optimizer)
         there = {each.name: each for each in await self.reader.references(Kind.MODEL, version.model, by)}.get(wish.branch)
         if there is not None and there.kind is not RefKind.BRANCH:
-            raise FailedPrecondition(f"{version.model}:{wish.branch} is no branch: it is a {there.kind}", hint="name a branch", reference=wish.branch)
+            raise FailedPrecondition(f"{version.model}:{wish.branch} is no branch: its kind is {there.kind}", hint="name a branch", reference=wish.branch)
         words = wish.words(version, version.commit.schema.format, file, await self._data(wish.calibrate, by), there.version if there is not None else "")
         return (self.python, "-P", "-m", "aios.optimizing", *words)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from aiosd.errors import InvalidArgument, NotFound
-from aiosd.models.history import LEAST_LETTERS
+from aiosd.models.history import LEAST_LETTERS, is_id
 from aiosd.models.manifest import DIGEST_LETTERS
 from aiosd.models.model import Reference, RefKind
 from aiosd.models.names import check_model_name, check_reference_name
@@ -17,7 +17,6 @@ MOST_BACK = 1_000_000
 _MOST_SHOWN = 10
 
 _BACK = re.compile(r"((?:~\d{0,7})*)")
-_HEX = re.compile(r"[0-9a-f]+")
 FORMS = '"digits", "digits:prod", "digits@abc123", "digits:main~2" or "digits:^1.2"'
 
 
@@ -82,7 +81,7 @@ def _without_back(text: str) -> tuple[str, int]:
 
 def _checked_id(id_: str, text: str) -> str:
     lowered = id_.lower()
-    if not _HEX.fullmatch(lowered) or not LEAST_LETTERS <= len(lowered) <= DIGEST_LETTERS:
+    if not is_id(lowered):
         hint = f"give {LEAST_LETTERS} to {DIGEST_LETTERS} hexadecimal digits; a branch or tag comes after ':', not '@'"
         raise InvalidArgument(f"{text[:100]!r}: {id_[:70]!r} is no id of a version", hint=hint, given=text[:100])
     return lowered
@@ -116,7 +115,7 @@ def _named(ref: Ref, by_name: dict[str, Reference]) -> Reference:
         return found
     near = get_close_matches(ref.name, by_name, n=3)
     hint = f"did you mean {' or '.join(f'{ref.model}:{name}' for name in near)}?" if near else _known(sorted(by_name), "branches, tags and aliases")
-    if _HEX.fullmatch(ref.name) and len(ref.name) >= LEAST_LETTERS:
+    if is_id(ref.name):
         hint = f"an id comes after '@': {ref.model}@{ref.name}; {hint}"
     raise NotFound(f"{ref.model} has no branch, tag or alias {ref.name!r}", hint=hint, model=ref.model, reference=ref.name)
 

@@ -122,7 +122,7 @@ class ModelService:
                 raise AlreadyExists(f"{draft.model}:{tag} is there already", hint="choose another tag, or move it: aiosctl model tag --force", reference=tag)
         branch = references.get(draft.branch)
         if branch is not None and branch.kind is not RefKind.BRANCH:
-            raise FailedPrecondition(f"{draft.model}:{draft.branch} is no branch: it is a {branch.kind}", hint="name a branch", reference=draft.branch)
+            raise FailedPrecondition(f"{draft.model}:{draft.branch} is no branch: its kind is {branch.kind}", hint="name a branch", reference=draft.branch)
         return branch.version if branch is not None else ""
 
     async def _parents(self, draft: Draft, tip: str, model: Model) -> Sequence[Version]:

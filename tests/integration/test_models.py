@@ -256,6 +256,8 @@ def test_compare_and_set_is_in_the_api(daemon: Daemon, models: StoreCalls) -> No
     models.alias("digits", "prod", expected="")
     models.alias("digits~1", "prod", expected=second.id)
     assert models.version("digits:prod").id == first.id
+    with pytest.raises(errors.InvalidArgument, match="'main', which is no id"):
+        models.alias("digits", "prod", expected="main")
 
 
 def test_wrong_names_and_references_say_what_is_right(daemon: Daemon, models: StoreCalls) -> None:
@@ -266,7 +268,7 @@ def test_wrong_names_and_references_say_what_is_right(daemon: Daemon, models: St
     with pytest.raises(errors.NotFound, match="no branch, tag or alias 'mian'") as raised:
         models.version("digits:mian")
     assert "digits:main" in raised.value.hint
-    with pytest.raises(errors.NotFound, match="no parent"):
+    with pytest.raises(errors.NotFound, match="has no version before it"):
         models.version("digits~1")
     with pytest.raises(errors.NotFound, match="there is no model other"):
         models.version("other")
@@ -344,12 +346,15 @@ def test_the_command_line_does_it_all(daemon: Daemon, cli: Callable[..., Result]
     shown = cli("model", "show", "digits").out
     assert "References" in shown
     assert "accuracy  0.95" in shown
+    latest = json.loads(cli("model", "show", "digits", "--files", "-o", "json").out)["latest"]
+    assert (latest["references"], [each["path"] for each in latest["listing"]]) == (["main"], ["two.bin"])
     assert "digits:prod is at" in cli("model", "alias", "digits:v1.0", "prod").out
     cli("model", "alias", "digits", "prod")
     assert cli("model", "rollback", "digits:prod", "--why", "drifts").status == 0
     assert "drifts" in cli("model", "log", "--refs", "digits:prod").out
     assert Path(cli("model", "checkout", "digits:prod").out.strip()).read_text() == "1"
     assert cli("model", "tag", "digits", "v1.0").status == 1
+    assert "digits:prod is no tag: its kind is alias" in cli("model", "tag", "--delete", "digits:prod").err
     assert cli("model", "show", "digits:none").status == 3
     assert cli("model", "register", "a b", one).status == 1
     assert cli("model", "verify", "digits").out == "all is well: 1 chunk read back as stored\n"

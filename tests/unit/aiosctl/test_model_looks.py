@@ -1,8 +1,12 @@
 """How versions and what differs between them look, in a list and in Python: what is long is counted, what is wrong is seen."""
 
+import time
 from dataclasses import replace
 
+import pytest
+
 from aios.versions import Change, Diff, Lineage, Model, Schema, Version
+from aiosctl.model_describe import age, format_of
 from aiosctl.model_diff import PACKAGES_SHOWN, _layout
 from aiosctl.model_list import MODELS
 
@@ -35,6 +39,16 @@ def test_what_is_flagged_is_seen_in_the_list() -> None:
     assert next(each for each in MODELS if each.title == "DESCRIPTION").cell(unread) == unread.damaged
     sound = replace(model, latest=replace(VERSION, state="registered"))
     assert (column.cell(sound), column.colour and column.colour(sound)) == ("pickle", "")
+
+
+def test_a_list_says_how_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    assert [age(1e9 - passed_s) for passed_s in (-5, 7.5, 90, 7_300, 90_000, 4e7)] == ["0s ago", "7s ago", "1m ago", "2h ago", "1d ago", "462d ago"]
+
+
+def test_a_framework_of_the_same_name_is_said_once() -> None:
+    assert format_of(replace(VERSION.schema, format="pytorch", framework="pytorch")) == "pytorch"
+    assert format_of(replace(VERSION.schema, format="onnx", framework="pytorch", opset=17)) == "onnx pytorch opset 17"
 
 
 def test_in_python_a_version_is_a_line_not_a_page() -> None:

@@ -63,6 +63,20 @@ def test_only_columns_that_may_be_cut_are_cut() -> None:
     assert table(FRUITS, COLUMNS, limit=5)[1] == "apple      150   yes     sweet a…"  # what cannot be cut stays whole
 
 
+SPARE: list[Column[Fruit]] = [Column("NAME", lambda f: f.name), *(Column(title, lambda f: "1234567", spare=True) for title in ("A", "B")), COLUMNS[-1]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "titles"), [(40, "NAME A B NOTE"), (36, "NAME A B NOTE"), (35, "NAME B NOTE"), (26, "NAME B NOTE"), (25, "NAME NOTE"), (3, "NAME NOTE")]
+)
+def test_a_narrow_terminal_goes_without_spare_columns(monkeypatch: pytest.MonkeyPatch, columns: int, titles: str) -> None:
+    monkeypatch.setattr(output, "terminal_columns", lambda stream: columns)
+    lines = output.rows_as_lines(FRUITS, SPARE, Shape())
+    assert lines[0].split() == titles.split()
+    assert max(map(width, lines)) <= max(columns, 16)
+    assert len(output.rows_as_lines(FRUITS, SPARE, Shape("wide"))[0].split()) == 4
+
+
 def test_a_table_in_pieces_keeps_its_columns() -> None:
     floor: list[int] = []
     first = table([FRUITS[0]], COLUMNS, floor=floor)

@@ -155,8 +155,9 @@ def test_a_link_to_a_directory_is_refused_and_one_within_is_followed(model: Path
 
 def test_a_file_that_is_nothing_but_a_hole_is_refused_at_once(model: Path) -> None:
     os.truncate(model / "c", 1 << 40)
-    with pytest.raises(InvalidArgument, match="'c' claims 1099511627776 bytes"):
+    with pytest.raises(InvalidArgument, match="'c' claims 1099511627776 bytes") as raised:
         read(model, "", lambda: None)
+    assert "write what is to be in it" in raised.value.hint
     os.truncate(model / "c", len(CONTENT))
     with (model / "d").open("wb") as file:
         file.truncate(1 << 40)

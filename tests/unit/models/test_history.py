@@ -41,9 +41,11 @@ def test_ancestry() -> None:
 def test_back_follows_first_parents_and_says_where_it_ends() -> None:
     assert PARTED.back("f", 2) == "b"
     assert PARTED.back("f", 0) == "f"
-    with pytest.raises(NotFound, match="only 3 of the 4"):
+    with pytest.raises(NotFound, match="digits@f has 3 versions before it, not 4"):
         PARTED.back("f", 4)
-    with pytest.raises(NotFound, match="none of the 1"):
+    with pytest.raises(NotFound, match="digits@a has no version before it"):
+        PARTED.back("a", 2)
+    with pytest.raises(NotFound, match="digits@b has no parent here: it came without its history"):
         graph(b="gone").back("b", 1)
 
 
@@ -116,7 +118,14 @@ def test_what_was_before_it_was_removed_does_not_count() -> None:
 def test_ids_by_their_beginning() -> None:
     assert same_version("abcd", "abcdef")
     assert same_version("@ABCD", "abcdef")
+    assert same_version("digits@abcd", "abcdef")
     assert same_version("", "")
-    assert not same_version("abc", "abcdef")
+    assert not same_version("abcf", "abcdef")
     assert not same_version("", "abcdef")
     assert not same_version("abcd", "")
+
+
+@pytest.mark.parametrize("given", ["abc", "@", "v1.0", "digits:prod", "f" * 65])
+def test_what_is_expected_is_an_id_and_not_a_name(given: str) -> None:
+    with pytest.raises(InvalidArgument, match="is no id of a version"):
+        same_version(given, "abcdef")

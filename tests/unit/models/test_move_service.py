@@ -50,10 +50,10 @@ def test_a_branch_goes_back_only_on_purpose(world: ModelWorld) -> None:
 
 def test_a_name_is_of_one_kind(world: ModelWorld) -> None:
     made(world, "1")
-    with pytest.raises(AlreadyExists, match="digits:main is a branch already"):
+    with pytest.raises(AlreadyExists, match="digits:main is taken: its kind is branch"):
         run(world.move("main", "main", of=RefKind.TAG))
     run(world.move("prod", "main", of=RefKind.ALIAS))
-    with pytest.raises(InvalidArgument, match="is a alias"):
+    with pytest.raises(InvalidArgument, match="is no branch: its kind is alias"):
         run(world.move("prod", "", of=RefKind.BRANCH))
 
 

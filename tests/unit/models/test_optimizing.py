@@ -120,7 +120,7 @@ def test_who_may(world: ModelWorld) -> None:
 
 def test_what_is_flagged_or_no_branch(world: ModelWorld) -> None:
     run(world.register("1", tags=("v1",)))
-    assert "digits:v1 is no branch: it is a tag" in str(refused(world, OptimizeWish(ref="digits", quantize="int8", branch="v1")))
+    assert "digits:v1 is no branch: its kind is tag" in str(refused(world, OptimizeWish(ref="digits", quantize="int8", branch="v1")))
     world.vault.findings = ("os.system",)
     run(world.register("2"))
     assert "is flagged: os.system" in str(refused(world))

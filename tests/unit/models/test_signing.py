@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,14 @@ def test_an_encrypted_key_and_one_of_another_kind_are_refused(tmp_path: Path) ->
     for path, why in ((encrypted, "is encrypted"), (other, "has no private key of Ed25519")):
         with pytest.raises(aios.errors.InvalidArgument, match=why):
             signatures.sign(over_the_wire(), path)
+
+
+def test_without_the_library_it_says_what_to_install(keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "cryptography"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    version = over_the_wire()
+    calls: list[Callable[[], object]] = [lambda: signatures.sign(version, keys[0]), lambda: signatures.is_right(version, b"k" * 32, b"s" * 64)]
+    for call in calls:
+        with pytest.raises(aios.errors.InvalidArgument, match="need the package `cryptography`") as raised:
+            call()
+        assert "aiosd[tls]" in raised.value.hint
