@@ -19,7 +19,7 @@ MAIN = "main"
 ABSENT, DAMAGED = "absent", "damaged"
 MOST_ANCESTRY = 10_000
 _ASKED_AT_ONCE = 5000
-_PAGE = 500
+_PAGE = 200
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Way:
         from aios.v1 import models_pb2 as pb
 
         before = set(self.ancestry)
-        missing = list(self._missing([self.held.version.id, self.held.version.manifest, *self.ancestry, *sizes], deadline))
+        missing = list(self.missing([self.held.version.id, self.held.version.manifest, *self.ancestry, *sizes]))
         if self.there is not None and not any(digest in sizes or digest in before for digest, _ in missing):
             return _convert_models.version(self.there, existed=True)
         if missing:
@@ -68,7 +68,8 @@ class Way:
                 on_progress(_convert_models.progress(answer.progress))
         raise Unavailable(f"the daemon at {self.target.target} ended the stream", hint="it may be restarting; ask again")
 
-    def _missing(self, digests: list[str], deadline: float | None) -> Iterator[tuple[str, int]]:
+    def missing(self, digests: list[str]) -> Iterator[tuple[str, int]]:
+        """Those that are to be sent, and from where on."""
         from aios.v1 import models_pb2 as pb
 
         for at in range(0, len(digests), _ASKED_AT_ONCE):
@@ -100,15 +101,14 @@ def way(held: Held, target: Channel, ref: str, name: str, branch: str) -> Way:
     named = ref.partition(":")[2] if "~" not in ref and "@" not in ref else ""
     kinds = {one.name: one.kind for one in _references(held.channel, version.model, version.kind)}
     tags = (named,) if kinds.get(named) == "tag" else ()
-    before = list(islice(_log(held.channel, version.model, version.id, version.kind), 1, MOST_ANCESTRY))
-    ids = tuple(one.id for one in before)
-    made = Way(held, target, name or version.model, branch or (named if kinds.get(named) == "branch" else MAIN), tags, ancestry=ids)
+    made = Way(held, target, name or version.model, branch or (named if kinds.get(named) == "branch" else MAIN), tags)
     tip = next((one.version for one in _references(target, made.model, version.kind) if one.name == made.branch), "")
+    made.ancestry, led = _before(made, tip)
     if tip == version.id and not tags:
         made.there = _found(target, made.model, version)
-    elif tip and not any(tip == one.id or tip in one.parents for one in (version, *before)):
+    elif tip and not led:
         newer = _between(held, tip)
-        made.ancestry = (*newer, *ids)[:MOST_ANCESTRY]
+        made.ancestry = (*newer, *made.ancestry)[:MOST_ANCESTRY]
         if not newer and _found(target, made.model, version) is None:
             raise Conflict(
                 f"{made.model}:{made.branch} is at {tip[:12]} over there, and {version.model}@{version.id[:12]} does not come after that",
@@ -126,6 +126,19 @@ def history(done: Way) -> Iterator[Way]:
             found = _found(done.held.channel, version.model, one)
             if found is not None:
                 yield Way(replace(done.held, version=found), done.target, done.model, done.branch)
+
+
+def _before(made: Way, tip: str) -> tuple[tuple[str, ...], bool]:
+    """The ids of what comes before it, the newest first, as far as any may be new over there; and whether `tip` is among them, or it is that."""
+    version, found, led = made.held.version, list[str](), not tip
+    log = _log(made.held.channel, version.model, version.id, version.kind)
+    while len(found) < MOST_ANCESTRY and (page := list(islice(log, _PAGE))):
+        found += (one.id for one in page)
+        led = led or any(tip == one.id or tip in one.parents for one in page)
+        known = led and not any(made.missing([one.id for one in page if one.id != version.id])) and _found(made.target, made.model, page[-1]) is not None
+        if known:  # all of these, and the last of them came with what is before it
+            break
+    return tuple(found[1:]), led
 
 
 def _between(held: Held, newer: str) -> tuple[str, ...]:

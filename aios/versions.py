@@ -71,7 +71,8 @@ class Signature:
 class Version:
     """An immutable version; `number` counts those of its model from 1, `references` lead here now. `state` changes with what is found out.
 
-    state  "registered"; "flagged": it may run code when it is loaded; "allowed": it was flagged, and somebody looked; "damaged"
+    state  "registered"; "flagged": it may run code when it is loaded; "allowed": it was flagged, and somebody looked; "damaged";
+           "absent": it came as part of a history, without its bytes
     """
 
     model: str

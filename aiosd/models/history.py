@@ -36,7 +36,7 @@ class Graph:
         return Graph.of(self.model, [*self.nodes.values(), *nodes])
 
     def ancestors(self, *tips: str) -> Iterator[Node]:
-        """Those versions and all before them, newest first: a version has a higher number than its parents."""
+        """Those versions and all before them, newest first: a version has a higher number than its parents, unless those came after it."""
         ahead: list[tuple[int, str]] = []
         seen: set[str] = set()
         for tip in tips:

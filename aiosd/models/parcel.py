@@ -15,7 +15,7 @@ from aiosd.models.vault_ports import Part
 from aiosd.models.version import Commit, Kind, decode_commit
 
 MOST_VERSIONS = 10_000  # in one parcel, and of those that come before them
-MOST_ANCESTRY = 16 << 20  # bytes of the commits that come before: what is more is left for another time
+MOST_ANCESTRY = 32 << 20  # bytes of the commits that come before: where there are more, the history ends earlier
 MOST_COMMIT = 4 << 20  # bytes
 MOST_PART, MOST_SIZE = 64 << 20, 1 << 60  # bytes of a piece of a file, and of a file
 _LATEST_S = 1e11  # since 1970: what a clock may say
@@ -157,6 +157,9 @@ def read_commit(body: bytes, kind: Kind) -> Commit:
     counts = (schema.opset, schema.parameters, schema.tensors, *(size for tensor in (*schema.inputs, *schema.outputs) for size in tensor.shape or ()))
     if len(body) > MOST_COMMIT or any(not -MOST_SIZE < count < MOST_SIZE for count in counts) or not 0 <= commit.created_at_s < _LATEST_S:
         _refuse(f"its version {commit.id[:SHORT]} is larger, or has larger numbers, than any version has")
+    asked = (commit.author, schema.format, commit.lineage.job_id, *commit.metrics, *commit.labels, *commit.labels.values())
+    if any("\0" in text for text in asked):  # PostgreSQL takes none
+        _refuse(f"its version {commit.id[:SHORT]} has a NUL character in what it is found by")
     if not all(map(is_digest, (commit.manifest, *commit.parents))):
         _refuse(f"its version {commit.id[:SHORT]} names what is no digest")
     return commit

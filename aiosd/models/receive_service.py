@@ -21,7 +21,7 @@ from aiosd.models.service import ModelService, closing
 from aiosd.models.vault_ports import Delivery, Examined, Progress, Received, Source, Stored, new_bytes
 from aiosd.models.version import Version, VersionState, decode_commit
 
-_AT_ONCE = 100  # commits in one transaction: some 30 ms
+_AT_ONCE = 50  # commits in one transaction: some 30 ms
 
 log = structlog.get_logger("models")
 
@@ -35,7 +35,7 @@ class Landed:
 
 
 async def ancestry(ids: Iterable[str], read: Callable[[str], Awaitable[bytes]]) -> tuple[bytes, ...]:
-    """The commits of these, the first ones first, as many as go along at once: what is more comes with another version, or the next time."""
+    """The commits of these, the first ones first, as many as go along."""
     bodies, left = list[bytes](), MOST_ANCESTRY
     for id_ in islice(ids, MOST_VERSIONS):
         body = await read(id_)

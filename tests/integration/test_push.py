@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import aios
-from aios import errors
+from aios import _sync, errors
 from aios._model_calls import StoreCalls
 from aios.versions import Progress, Version
 from tests.e2e.daemon import Daemon, a_daemon
@@ -185,7 +185,8 @@ def test_a_push_brings_the_history_and_the_bytes_of_it_where_they_are_asked_for(
     assert not staged(pair.there)
 
 
-def test_a_history_may_come_later_and_what_is_absent_heals_by_pulling_and_stays_out_of_the_way(pair: Pair) -> None:
+def test_a_history_may_come_later_and_what_is_absent_heals_by_pulling_and_stays_out_of_the_way(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_sync, "_PAGE", 2)  # it is asked for in several
     ours = grown(pair, "later")
     pair.ours.push(f"later@{ours[3].id}", pair.other())
     pair.ours.push("later", pair.other())

@@ -168,7 +168,12 @@ def test_a_history_counts_for_the_quota_and_is_looked_at(tmp_path: Path) -> None
         await world.receive(made, ancestry=(long.id,))
         usage = await world.care.usage(EVE)
         assert len(long.encode()) <= usage.users[0].holding.stored_bytes <= len(long.encode()) + 1000
-        for wrong in (commit(mine, message="x" * 70_000), commit(mine, metrics={"": 1.0}), Commit(kind=Kind.DATASET, manifest=mine.digest)):
+        for wrong in (
+            commit(mine, message="x" * 70_000),
+            commit(mine, metrics={"": 1.0}),
+            commit(mine, labels={"a": "\0"}),
+            Commit(kind=Kind.DATASET, manifest=mine.digest),
+        ):
             after = commit(mine, parents=(wrong.id,), message="another")
             await world.send(after.encode(), mine.encode(), wrong.encode())
             with pytest.raises(InvalidArgument):
