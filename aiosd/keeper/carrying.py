@@ -19,7 +19,7 @@ from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.parcel import chunks_of
 from aiosd.models.vault_ports import Examined, Received, Source, Stored
 from aiosd.storage.blobs import bundle as files
-from aiosd.storage.blobs.coding import ENCRYPTED, RAW, WIDTHS, Coder
+from aiosd.storage.blobs.coding import ENCRYPTED, FRAMES, RAW, WIDTHS, Coder
 from aiosd.storage.blobs.layout import PRIVATE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Reader
 from aiosd.storage.blobs.receiving import Origin, Receiver
@@ -57,7 +57,7 @@ def bundle(request: words.Bundle, line: Line) -> str:
 
 def _write(writer: files.Writer, reader: Reader, chunk: Chunk, known: Mapping[str, Stored], had: Set[str]) -> None:
     stored = known[chunk.digest]
-    if stored.place == place_of_whole(chunk.digest):
+    if stored.place == place_of_whole(chunk.digest) or stored.encoding == FRAMES:
         writer.begin(chunk.digest, chunk.size)
         for piece in reader.file(FileEntry("", chunk.size, chunk.digest, (chunk,))):
             writer.write(piece)

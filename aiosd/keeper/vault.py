@@ -26,6 +26,7 @@ from aiosd.models.manifest import Chunk, Manifest
 from aiosd.models.parcel import chunks_of
 from aiosd.models.vault_ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
 from aiosd.models.version import Version
+from aiosd.storage.blobs.disk import explained
 from aiosd.storage.blobs.giving import Asked, Giver
 from aiosd.storage.blobs.layout import WHOLE, Layout, is_whole, size_of
 from aiosd.storage.blobs.reading import Lookup, Reader
@@ -314,6 +315,8 @@ class BlobVault:
         is_quick = all(not entry.size or (entry.digest in known and is_whole(known[entry.digest])) for entry in manifest.files)
         try:
             return await to_its_end(giver.checkout if is_quick else giver.standing, manifest, asked)
+        except OSError as error:
+            raise explained(error, self.settings.directory) from None
         finally:
             reader.close()  # which has files open where one had been touched
 

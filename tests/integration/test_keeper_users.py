@@ -11,10 +11,15 @@ from pathlib import Path
 import pytest
 
 from aiosd.errors import AlreadyExists, Denied
+from aiosd.storage.blobs import disk
 from tests.integration.keeping import MIB, World
 
 pytestmark = pytest.mark.root
 ADA, BOB = 61001, 61002  # without entries: any machine has these numbers free
+FILLING = (  # the directory of a checkout, and of a user's checkouts, with what nobody counts
+    "open(sys.argv[1] + '/more', 'w')", "open(os.path.dirname(sys.argv[1]) + '/more', 'w')", "os.chmod(os.path.dirname(sys.argv[1]), 0o700)",
+    "os.setxattr(os.path.dirname(sys.argv[1]), 'user.more', b'x')", "os.removexattr(os.path.dirname(sys.argv[1]), 'system.posix_acl_access')",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -60,11 +65,40 @@ def test_a_checkout_is_for_one_user_who_cannot_change_it(world: World) -> None:
         assert "Permission" in as_user(BOB, read, str(given)).stderr
         for harm in ("open(sys.argv[1], 'ab')", "os.chmod(sys.argv[1], 0o666)", "os.unlink(sys.argv[1])", "os.rename(sys.argv[1], sys.argv[1] + 'x')"):
             assert "Permission" in as_user(ADA, harm, str(given)).stderr or "not permitted" in as_user(ADA, harm, str(given)).stderr
-        replace = "d = os.path.dirname(sys.argv[1]); os.chmod(os.path.dirname(d), 0o700); os.rename(d, d + '.away'); os.mkdir(d); open(sys.argv[1], 'w').write('evil')"
-        assert not as_user(ADA, replace, str(given)).stderr  # her own directory, which nobody else uses: it is put right when she asks again
+        for harm in (*FILLING, "os.rename(sys.argv[1], sys.argv[1] + '.away')", "os.rmdir(sys.argv[1])"):
+            assert "Permission" in as_user(ADA, harm, str(given.parent)).stderr or "not permitted" in as_user(ADA, harm, str(given.parent)).stderr, harm
         assert (await world.give(taken.manifest)).read_bytes() == path.read_bytes()
+        assert as_user(ADA, "print(os.listdir(os.path.dirname(sys.argv[1])))", str(given.parent)).stdout == f"['{taken.manifest.digest}']\n"
 
     asyncio.run(story())
+
+
+def test_what_a_user_had_put_into_a_directory_that_was_theirs_goes_when_it_is_taken_back(world: World) -> None:
+    """As it was before the daemon kept these directories for itself, and is where a file system keeps no lists of users."""
+    path = world.write("model", world.random(2 * MIB))
+
+    async def story(lists: bool) -> None:
+        taken = await world.take(path)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(disk, "let_in", lambda directory, uid: False)
+            given = await world.give(taken.manifest)
+            assert given.parent.parent.stat().st_uid == ADA
+            assert "Permission" in as_user(BOB, "open(sys.argv[1])", str(given)).stderr
+            replace = (
+                "d = os.path.dirname(sys.argv[1]); os.chmod(os.path.dirname(d), 0o700); os.rename(d, f'{d}.{os.getpid()}'); os.mkdir(d); "
+                "open(sys.argv[1], 'w').write('evil'); open(d + '.mine', 'w').write('x' * 1000)"
+            )
+            assert not as_user(ADA, replace, str(given)).stderr
+            if not lists:
+                assert (await world.give(taken.manifest)).read_bytes() == path.read_bytes()  # it is put right when she asks again
+                return
+        assert (await world.give(taken.manifest)).read_bytes() == path.read_bytes()
+        assert os.listdir(given.parent.parent) == [taken.manifest.digest]
+        for harm in FILLING:
+            assert "Permission" in as_user(ADA, harm, str(given.parent)).stderr or "not permitted" in as_user(ADA, harm, str(given.parent)).stderr, harm
+
+    for lists in (False, True):
+        asyncio.run(story(lists))
 
 
 def test_a_copy_is_the_users_own_and_made_as_the_user(world: World) -> None:

@@ -1,5 +1,6 @@
 """Versions that come from another store, chunk by chunk: they keep their ids, and nothing of what is wrong with them is kept."""
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ from aiosd.models.permits import Caller
 from aiosd.models.safety_service import ModelSafety
 from aiosd.models.settings import ModelChange
 from aiosd.models.version import Commit, Kind, VersionState
-from tests.integration.carrying import ME, Side, between, some_files
+from aiosd.storage.blobs.coding import FRAMES
+from aiosd.storage.blobs.cutting import Sizes
+from tests.integration.carrying import ME, MIB, Side, between, some_files
 
 
 async def sent(*pieces: tuple[str, bytes]) -> AsyncIterator[tuple[str, bytes]]:
@@ -182,6 +185,39 @@ def test_an_encrypted_store_takes_it_in_pieces(tmp_path: Path) -> None:
         assert (await there.checkout("digits") / "whole").read_bytes() == (path / "whole").read_bytes()
 
     between(tmp_path, story, key_file=str(key))
+
+
+def test_an_encrypted_store_takes_what_is_too_large_for_memory_and_gives_it_on(tmp_path: Path) -> None:
+    """From a bundle, from another daemon, and in a bundle of its own again; a second version differs in a part of it."""
+    path, key = some_files(tmp_path), tmp_path / "key"
+    key.write_text("ab" * 32)
+    key.chmod(0o600)
+    (path / "whole").write_bytes(os.urandom(9 * MIB))
+
+    async def story(here: Side, there: Side) -> None:
+        made = await here.register(path)
+        await here.export(tmp_path / "a.aios")
+        await there.import_(tmp_path / "a.aios")
+        await there.receive(await here.parcel(made, model="copy"), feed=here.pieces(made), had=())
+        rows = await there.vault.index.within(await there.places())
+        assert [one.size for one in rows if one.encoding == FRAMES] == [9 * MIB]
+        assert (await there.checkout("digits") / "whole").read_bytes() == (path / "whole").read_bytes()
+        with (path / "whole").open("r+b") as file:
+            file.seek(5 * MIB)
+            file.write(b"another")
+        second = await here.register(path)
+        await here.export(tmp_path / "b.aios", base="digits~1")
+        assert (tmp_path / "b.aios").stat().st_size < 4 * MIB
+        await there.import_(tmp_path / "b.aios")
+        assert (await there.checkout("digits") / "whole").read_bytes() == (path / "whole").read_bytes()
+        await there.care.collect(0.0, dry_run=False)
+        verified = [step async for step in there.care.verify(Kind.MODEL, "digits~1", 0, ME)][-1]
+        assert not verified.damaged  # type: ignore[union-attr]
+        await there.export(tmp_path / "c.aios", history=True)
+        assert (await here.import_(tmp_path / "c.aios", model="back")).versions[-1].id == second.id
+        assert not [step async for step in here.care.verify(Kind.MODEL, "back", 0, ME)][-1].damaged  # type: ignore[union-attr]
+
+    between(tmp_path, story, key_file=str(key), sizes=Sizes(framed=MIB))
 
 
 DATA = b"weights" * 100

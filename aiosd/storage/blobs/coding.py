@@ -2,6 +2,8 @@
 
 A difference is the XOR with the base, its bytes grouped by significance (all lowest bytes of the numbers, then all of the next),
 compressed: where weights have moved a little, the upper groups are zeros.
+
+What is too large for memory in a store that has a key is written in frames, each encrypted by itself and bound to its place in the chunk.
 """
 
 from collections.abc import Callable
@@ -15,9 +17,12 @@ if TYPE_CHECKING:
 
 RAW, ZSTD, DELTA = "raw", "zstd", "delta"
 ENCRYPTED = "+aes"
+FRAMES = "frames" + ENCRYPTED
+FRAME_BYTES = 4 << 20  # of each but the last, as it reads; part of the format
 WIDTHS = (1, 2, 4, 8)  # bytes of a number
 PAYS = 0.8  # what is not smaller than this part of the original is kept as it is
-_NONCE_BYTES, _KEY_BYTES = 12, 32
+_NONCE_BYTES, _TAG_BYTES, _KEY_BYTES = 12, 16, 32
+_SEAL_BYTES = _NONCE_BYTES + _TAG_BYTES
 _LEVEL = 1
 
 
@@ -65,6 +70,14 @@ class Coder:
             raise StorageCorrupt(f"chunk {digest} cannot be decompressed: {error}", digest=digest) from None
         raise StorageCorrupt(f"chunk {digest} cannot be decoded: it says that it is {encoding}", digest=digest)
 
+    def seal_frame(self, data: bytes | memoryview, digest: str, number: int) -> bytes:
+        """The frame `number`, from 0, of a chunk in FRAMES."""
+        return self._seal(data, digest, number.to_bytes(8, "little"))
+
+    def open_frame(self, payload: bytes, digest: str, number: int) -> bytes:
+        """Raises StorageCorrupt."""
+        return self._open(payload, digest, number.to_bytes(8, "little"))
+
     def opens(self, payload: bytes, plain: bytes) -> bool:
         """Whether `payload` is what this key has made of `plain`, under the digest that reads the same."""
         try:
@@ -98,18 +111,18 @@ class Coder:
         unpacked: bytes = self._unpacker.decompress(data)
         return unpacked
 
-    def _seal(self, payload: bytes | memoryview, digest: str) -> bytes:
+    def _seal(self, payload: bytes | memoryview, digest: str, place: bytes = b"") -> bytes:
         assert self.random is not None
         nonce = self.random(_NONCE_BYTES)
-        return nonce + self._aes().encrypt(nonce, bytes(payload), bytes.fromhex(digest))
+        return nonce + self._aes().encrypt(nonce, bytes(payload), bytes.fromhex(digest) + place)
 
-    def _open(self, payload: bytes, digest: str) -> bytes:
+    def _open(self, payload: bytes, digest: str, place: bytes = b"") -> bytes:
         if not self.key:
             raise StorageCorrupt(f"chunk {digest} is encrypted, and the store has no key", hint="set models.encryption_key_file", digest=digest)
         from cryptography.exceptions import InvalidTag
 
         try:
-            return self._aes().decrypt(payload[:_NONCE_BYTES], payload[_NONCE_BYTES:], bytes.fromhex(digest))
+            return self._aes().decrypt(payload[:_NONCE_BYTES], payload[_NONCE_BYTES:], bytes.fromhex(digest) + place)
         except (InvalidTag, ValueError):
             raise StorageCorrupt(
                 f"chunk {digest} is damaged, or encrypted with another key", hint="is models.encryption_key_file the right one?", digest=digest
@@ -123,6 +136,12 @@ class Coder:
                 raise ConfigError("models.encryption_key_file needs the package `cryptography`", hint="pip install 'aiosd[tls]'") from None
             self._cipher = AESGCM(self.key)
         return self._cipher
+
+
+def frames_of(size: int) -> list[tuple[int, int]]:
+    """Of a chunk of `size` bytes in FRAMES: where each lies within it, and how long it is there."""
+    lengths = [min(FRAME_BYTES, size - at) + _SEAL_BYTES for at in range(0, size, FRAME_BYTES)]
+    return [(number * (FRAME_BYTES + _SEAL_BYTES), length) for number, length in enumerate(lengths)]
 
 
 def read_key(text: bytes, path: str) -> bytes:

@@ -25,6 +25,7 @@ class Sizes:
     piece: int = 1 << 20
     small: int = 128 << 10
     whole: int = 1 << 20  # from here on a file may stay whole
+    framed: int = 32 << 20  # what is larger, and one chunk where it comes from, is written in frames where the store has a key
 
 
 def pieces_at(boundaries: Sequence[int], size: int, sizes: Sizes) -> list[int]:

@@ -57,6 +57,8 @@ class Giver:
     def standing(self, manifest: Manifest, asked: Asked) -> str | None:
         """The checkout that is there already, and has not been touched since."""
         path = self._checkout(manifest, asked)
+        if path.parent.exists():
+            self._let_in(path.parent, asked)
         try:
             found = os.lstat(path)
         except OSError:
@@ -65,7 +67,7 @@ class Giver:
             return None
         if asked.mine and not _untouched(path, manifest):
             return None
-        os.utime(path, follow_symlinks=False)  # its directory is the user's, who may have put anything else there since
+        os.utime(path, follow_symlinks=False)  # where its directory is the user's, anything else may have been put there since
         return self._handed(path, manifest)
 
     def _to_put_together(self, manifest: Manifest) -> int:
@@ -89,7 +91,7 @@ class Giver:
         try:
             self._fill(making, manifest, asked)
             self.reached("give.1-filled")
-            self._own_directory(final.parent, asked)
+            self._let_in(final.parent, asked)
             self.remove(str(final))
             os.rename(making, final)
         except BaseException:
@@ -224,12 +226,22 @@ class Giver:
     def _checkout(self, manifest: Manifest, asked: Asked) -> Path:
         return self.layout.checkouts / str(asked.uid) / manifest.digest
 
-    def _own_directory(self, path: Path, asked: Asked) -> None:
-        """Only this user comes through it."""
+    def _let_in(self, path: Path, asked: Asked) -> None:
+        """Only this user comes through it, and it stays ours: what is written there is in nobody's quota.
+
+        Where the file system keeps no lists of users it becomes the user's, who may then write to it.
+        """
         path.mkdir(mode=PRIVATE, exist_ok=True)
-        if not asked.mine:
+        if asked.mine:
+            return
+        if not disk.let_in(str(path), asked.uid):
             os.chown(path, asked.uid, asked.gid)
             path.chmod(_USERS)
+        elif path.lstat().st_uid != os.geteuid():  # it was the user's before there were these lists: nobody knows what has become of it
+            os.chown(path, os.geteuid(), os.getegid())
+            for each in path.iterdir():
+                if each.name not in self.pinned:
+                    self.remove(str(each))
 
     def _handed(self, path: Path, manifest: Manifest) -> str:
         return str(path / manifest.files[0].path) if manifest.single else str(path)

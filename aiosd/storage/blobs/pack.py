@@ -7,14 +7,14 @@ from pathlib import Path
 
 from aiosd.errors import StorageCorrupt
 from aiosd.models.vault_ports import Stored
-from aiosd.storage.blobs.coding import DELTA, ENCRYPTED, RAW, ZSTD
+from aiosd.storage.blobs.coding import DELTA, ENCRYPTED, FRAMES, RAW, ZSTD
 from aiosd.storage.blobs.disk import start_writing, write_all
 
 _FILE = b"aios pack 1\n\0\0\0\0"
 _RECORD = struct.Struct("<4sB3xQQ32s32s")
 OVERHEAD = _RECORD.size  # bytes of each chunk beside its own
 _MAGIC = b"chnk"
-_CODES = {RAW: 0, ZSTD: 1, DELTA: 2}
+_CODES = {RAW: 0, ZSTD: 1, DELTA: 2, FRAMES.removesuffix(ENCRYPTED): 3}
 _ENCRYPTED = 0x80
 _NAMES = {code | flag: name + (ENCRYPTED if flag else "") for name, code in _CODES.items() for flag in (0, _ENCRYPTED)}
 _BUFFER_BYTES = 1 << 20
@@ -31,15 +31,24 @@ class PackWriter:
 
     def add(self, digest: str, size: int, encoding: str, payload: bytes | memoryview, base: str = "") -> Stored:
         """raises    OSError (a full disk)"""
+        stored = self.begin(digest, size, encoding, len(payload), base)
+        self.write(payload)
+        return stored
+
+    def begin(self, digest: str, size: int, encoding: str, stored_size: int, base: str = "") -> Stored:
+        """A chunk whose bytes, `stored_size` of them, come next."""
         name, plus, _ = encoding.partition("+")
         code = _CODES[name] | (_ENCRYPTED if plus else 0)
-        self._buffer += _RECORD.pack(_MAGIC, code, size, len(payload), bytes.fromhex(digest), bytes.fromhex(base).ljust(32, b"\0"))
-        self._buffer += payload
-        stored = Stored(digest, size, self.place, self._at + _RECORD.size, len(payload), encoding, base)
-        self._at += _RECORD.size + len(payload)
+        self._buffer += _RECORD.pack(_MAGIC, code, size, stored_size, bytes.fromhex(digest), bytes.fromhex(base).ljust(32, b"\0"))
+        self._at += _RECORD.size
+        return Stored(digest, size, self.place, self._at, stored_size, encoding, base)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """raises    OSError (a full disk)"""
+        self._buffer += data
+        self._at += len(data)
         if len(self._buffer) >= _BUFFER_BYTES:
             self._flush()
-        return stored
 
     @property
     def bytes(self) -> int:

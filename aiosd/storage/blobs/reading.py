@@ -10,7 +10,7 @@ from blake3 import blake3
 from aiosd.errors import DataLoss, StorageCorrupt
 from aiosd.models.manifest import Chunk, FileEntry
 from aiosd.models.vault_ports import Stored
-from aiosd.storage.blobs.coding import RAW, Coder
+from aiosd.storage.blobs.coding import FRAME_BYTES, FRAMES, RAW, Coder, frames_of
 from aiosd.storage.blobs.layout import WHOLE, Layout
 
 Lookup = Callable[[Collection[str]], Mapping[str, Stored]]
@@ -34,6 +34,8 @@ class Reader:
 
     def chunk(self, stored: Stored, known: Mapping[str, Stored]) -> bytes:
         """`known` has its base, where it is a difference. Raises DataLoss."""
+        if stored.encoding == FRAMES:
+            return b"".join(self._framed(stored))
         base = b""
         if stored.base:
             base = self._base_of(stored, known)
@@ -42,8 +44,17 @@ class Reader:
             raise damaged(stored, "its bytes are not those that were stored")
         return data
 
+    def part(self, stored: Stored, known: Mapping[str, Stored], offset: int, size: int) -> bytes:
+        """Of a chunk; of one in frames, which may be larger than memory, compared with nothing but their seals. Raises DataLoss."""
+        if stored.encoding != FRAMES:
+            return self.chunk(stored, known)[offset : offset + size]
+        first = offset // FRAME_BYTES
+        frames = range(first, -(-min(offset + size, stored.size) // FRAME_BYTES))
+        data = b"".join(self._frame(stored, number, *frame) for number, frame in enumerate(frames_of(stored.size)) if number in frames)
+        return data[offset - first * FRAME_BYTES :][:size]
+
     def file(self, entry: FileEntry) -> Iterator[bytes]:
-        """All of it, in order. What a whole file has is compared at its end: its last block comes only then. Raises DataLoss."""
+        """All of it, in order. What is read in blocks is compared at its end: its last block comes only then. Raises DataLoss."""
         if len(entry.chunks) == 1 and entry.chunks[0].digest == entry.digest:
             stored = self.find(entry.chunks)[entry.digest]
             if stored.place.startswith(WHOLE) and stored.size > BLOCK_BYTES:
@@ -53,7 +64,11 @@ class Reader:
             batch = entry.chunks[at : at + _BATCH]
             known = self.find(batch)
             for chunk in batch:
-                yield self.chunk(known[chunk.digest], known)
+                stored = known[chunk.digest]
+                if stored.encoding == FRAMES:
+                    yield from self._framed(stored)
+                else:
+                    yield self.chunk(stored, known)
 
     def look_ahead(self, entries: Sequence[FileEntry]) -> None:
         """One question for many small files."""
@@ -92,6 +107,13 @@ class Reader:
         return self._base[1]
 
     def _decoded(self, stored: Stored, base: bytes) -> bytes:
+        payload = self._payload(stored)
+        try:
+            return self.coder.decode(stored.encoding, payload, stored.size, stored.digest, base)
+        except StorageCorrupt as error:
+            raise damaged(stored, str(error)) from None
+
+    def _payload(self, stored: Stored) -> bytes:
         try:
             if not 0 <= stored.offset <= stored.offset + stored.stored_size <= os.fstat(self._open(stored.place)).st_size:
                 raise damaged(stored, "the file there is too short")
@@ -104,19 +126,28 @@ class Reader:
             raise damaged(stored, f"the disk cannot read it: {error.strerror}") from None
         if len(payload) != stored.stored_size:
             raise damaged(stored, "the file there is too short")
+        return payload
+
+    def _whole(self, stored: Stored) -> Iterator[bytes]:
+        lengths = ((at, min(BLOCK_BYTES, stored.size - at)) for at in range(0, stored.size, BLOCK_BYTES))
+        return self._compared(stored, (self._payload(_within(stored, at, length)) for at, length in lengths))
+
+    def _framed(self, stored: Stored) -> Iterator[bytes]:
+        return self._compared(stored, (self._frame(stored, number, *frame) for number, frame in enumerate(frames_of(stored.size))))
+
+    def _frame(self, stored: Stored, number: int, at: int, length: int) -> bytes:
         try:
-            return self.coder.decode(stored.encoding, payload, stored.size, stored.digest, base)
+            return self.coder.open_frame(self._payload(_within(stored, at, length)), stored.digest, number)
         except StorageCorrupt as error:
             raise damaged(stored, str(error)) from None
 
-    def _whole(self, stored: Stored) -> Iterator[bytes]:
-        hasher, at, held = blake3(), 0, b""
-        while at < stored.size:
-            block = self._decoded(Stored(stored.digest, 0, stored.place, stored.offset + at, min(BLOCK_BYTES, stored.size - at), RAW), b"")
+    def _compared(self, stored: Stored, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        hasher, held = blake3(), b""
+        for block in blocks:
             if held:
                 yield held
             hasher.update(block)
-            held, at = block, at + len(block)
+            held = block
         if hasher.hexdigest() != stored.digest:
             raise damaged(stored, "its bytes are not those that were stored")
         yield held
@@ -130,6 +161,11 @@ class Reader:
         if len(self._files) > _OPEN_FILES:
             os.close(self._files.popitem(last=False)[1])
         return fd
+
+
+def _within(stored: Stored, at: int, length: int) -> Stored:
+    """A part of what lies there, as it does."""
+    return Stored(stored.digest, length, stored.place, stored.offset + at, length, RAW)
 
 
 HEALS = "register the same files again, or pull the version from where it still is: either heals it"

@@ -13,7 +13,7 @@ from aiosd.models.manifest import Manifest
 from aiosd.models.parcel import chunks_of
 from aiosd.models.vault_ports import Part, Stored
 from aiosd.storage.blobs import disk
-from aiosd.storage.blobs.coding import DELTA, RAW
+from aiosd.storage.blobs.coding import DELTA, FRAME_BYTES, FRAMES, RAW, frames_of
 from aiosd.storage.blobs.cutting import pieces_at, windows
 from aiosd.storage.blobs.layout import READ_ONLY, STAMP_NS, place_of_pack, place_of_whole, settle
 from aiosd.storage.blobs.pack import PackWriter
@@ -21,7 +21,7 @@ from aiosd.storage.blobs.reading import Reader
 from aiosd.storage.blobs.unnamed import laid_out, other_bytes
 from aiosd.storage.blobs.worksite import Worksite
 
-MOST_AT_ONCE = 256 << 20  # bytes of a chunk in memory; in a store that is encrypted, where nothing is whole, there is no larger one
+MOST_AT_ONCE = 256 << 20  # bytes of a chunk in memory; a larger one is a whole file here
 _ASKED_AT_ONCE = 2000
 
 
@@ -67,15 +67,9 @@ class Receiver:
         return (self._pack.bytes if self._pack else 0) + sum(one.size for one in self.new if one.place == place_of_whole(one.digest))
 
     def begin(self, parts: Sequence[Part] = ()) -> None:
-        """`parts`: of files that are `had`. Raises FailedPrecondition for what cannot be kept here, InvalidArgument for a part that is none."""
+        """`parts`: of files that are `had`. Raises InvalidArgument for a part that is none."""
         self.site.reached("receive.1-begun")
         self._there = self._found(self._awaited)
-        large = max((size for digest, size in self._awaited.items() if digest not in self._there), default=0)
-        if self.site.coder.key and large > MOST_AT_ONCE:
-            raise FailedPrecondition(
-                f"it has a file of {large} bytes in one piece, and this store is encrypted: it takes {MOST_AT_ONCE}", hint="check it out there, and register it"
-            )
-
         for part in parts:
             self._borrow(part, self.site.lookup([part.digest]).get(part.digest))
 
@@ -102,7 +96,7 @@ class Receiver:
             raise FailedPrecondition(f"the chunk {part.of}, which a version here has, is not in the store", hint="have all of it sent, without a base")
         if one.place == place_of_whole(part.of):
             return self._reader.bytes_at(one.place, part.offset, part.size)
-        return self._reader.chunk(one, stored)[part.offset : part.offset + part.size]
+        return self._reader.part(one, stored, part.offset, part.size)
 
     def base(self, digest: str, width: int) -> Origin:
         """What another is a difference to. Raises FailedPrecondition where that is not of what is had."""
@@ -129,6 +123,8 @@ class Receiver:
         size = self.expected(digest)
         if not self.site.coder.key and (size > MOST_AT_ONCE or (digest in self._names and size >= self.site.sizes.whole)):
             self._large(digest, size, pieces)
+        elif self.site.coder.key and size > self.site.sizes.framed:
+            self._framed(digest, size, pieces)
         else:
             data = b"".join(_exactly(digest, size, pieces))
             if blake3(data).hexdigest() != digest:
@@ -166,6 +162,20 @@ class Receiver:
         finally:
             os.close(fd)
 
+    def _framed(self, digest: str, size: int, pieces: Iterable[bytes | memoryview]) -> None:
+        """Where nothing is whole: encrypted as it comes, in what memory a frame takes."""
+        hasher, is_known, came = blake3(), digest in self._there, 0
+        if not is_known:
+            self._remember(self._opened_pack().begin(digest, size, FRAMES, sum(length for _, length in frames_of(size))))
+        for number, frame in enumerate(_in_frames(_exactly(digest, size, pieces))):
+            hasher.update(frame)
+            if not is_known:
+                self._opened_pack().write(self.site.coder.seal_frame(frame, digest, number))
+            came += len(frame)
+            self.site.report(self.done + came, self.stored)
+        if hasher.hexdigest() != digest:
+            raise other_bytes(digest)
+
     def _remember_parts(self, digest: str, size: int, fd: int) -> None:
         """So that what is registered next is compared with it piece by piece."""
         with open(fd, "rb", closefd=False) as file:
@@ -184,9 +194,12 @@ class Receiver:
 
     def _keep(self, digest: str, data: bytes, base: Origin) -> None:
         encoding, payload = self.site.coder.encode(data, digest, base.content if base.root else b"", base.width)
+        self._remember(self._opened_pack().add(digest, len(data), encoding, payload, base.digest if encoding.startswith(DELTA) else ""))
+
+    def _opened_pack(self) -> PackWriter:
         if self._pack is None:
             self._pack = PackWriter(self.site.scratch / "pack", place_of_pack(self.site.name))
-        self._remember(self._pack.add(digest, len(data), encoding, payload, base.digest if encoding.startswith(DELTA) else ""))
+        return self._pack
 
     def _remember(self, stored: Stored) -> None:
         self._mine[stored.digest] = stored
@@ -242,3 +255,15 @@ def _exactly(digest: str, size: int, pieces: Iterable[bytes | memoryview]) -> It
         yield piece
     if left:
         raise other_bytes(digest)
+
+
+def _in_frames(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    """The same bytes in pieces of FRAME_BYTES, but for the last."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        while len(held) >= FRAME_BYTES:
+            yield bytes(held[:FRAME_BYTES])
+            del held[:FRAME_BYTES]
+    if held:
+        yield bytes(held)

@@ -15,6 +15,7 @@ from aiosd.storage.blobs.reading import damaged
 
 _BITS = 1 << 27  # 16 MiB, whatever the store holds: with 4 million chunks, one dead one in 6,000 is taken for alive
 _PROBES = 4
+_BLOCK_BYTES = 4 << 20
 _REWRITE_FROM = 0.5  # the dead part of a pack for which it is written anew
 
 
@@ -87,10 +88,15 @@ def rewrite(layout: Layout, scratch: Path, name: str, rows: Sequence[Stored]) ->
     try:
         for one in sorted(rows, key=lambda row: (row.place, row.offset)):
             with layout.path(one.place).open("rb") as file:
-                payload = os.pread(file.fileno(), one.stored_size, one.offset)
-            if len(payload) != one.stored_size or not _is_it(layout, one, payload):
-                raise damaged(one, "what lies there is something else")
-            moved.append(writer.add(one.digest, one.size, one.encoding, payload, one.base))
+                if not _is_it(layout, one, file.fileno()):
+                    raise damaged(one, "what lies there is something else")
+                moved.append(writer.begin(one.digest, one.size, one.encoding, one.stored_size, one.base))
+                for at in range(0, one.stored_size, _BLOCK_BYTES):
+                    length = min(_BLOCK_BYTES, one.stored_size - at)
+                    payload = os.pread(file.fileno(), length, one.offset + at)
+                    if len(payload) != length:
+                        raise damaged(one, "the file there is too short")
+                    writer.write(payload)
         writer.close()
     finally:
         writer.abandon()
@@ -98,10 +104,10 @@ def rewrite(layout: Layout, scratch: Path, name: str, rows: Sequence[Stored]) ->
     return moved
 
 
-def _is_it(layout: Layout, one: Stored, payload: bytes) -> bool:
+def _is_it(layout: Layout, one: Stored, fd: int) -> bool:
     """By its record in a pack, or, as a part of a whole file, by itself: an index that is damaged must not be made true."""
     if one.place.startswith(WHOLE):
-        return blake3(payload).hexdigest() == one.digest
+        return blake3(os.pread(fd, one.stored_size, one.offset)).hexdigest() == one.digest
     return record_at(layout.path(one.place), one.place, one.offset) == one
 
 
