@@ -49,7 +49,7 @@ def test_what_was_answered_is_there_after_a_kill_and_who_changes_the_trail_is_fo
 def test_limits_hold_over_a_restart_and_say_why(daemon: Daemon) -> None:
     client = daemon.start().client()
     client.set_user(ME, max_running=1, max_queued=2, max_cpus=1)
-    jobs = [client.submit(["sleep", "60"], cpus=0.1, memory="16M") for _ in range(3)]
+    jobs = [client.submit(["sleep", "600"], cpus=0.1, memory="16M") for _ in range(3)]
     eventually(lambda: client.job(jobs[0].id).state is State.RUNNING, "the first runs")
     with pytest.raises(Exhausted, match="the limit of 2") as caught:
         client.submit(["true"], memory="16M")

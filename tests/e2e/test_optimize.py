@@ -61,7 +61,7 @@ def test_on_a_branch_with_other_versions_both_are_parents(shared: Daemon, client
     tip = client.models.register("digits", digits, branch="else", message="anything")
     job = client.models.optimize("digits:v1", quantize="fp16", gates="agreement>=0.9", branch="else", message="half", cpus=1, name="halve", time="5m")
     assert (job.name, job.time_limit_s) == ("halve", 300.0)
-    assert job.wait(60).state is aios.State.SUCCEEDED, list(job.logs())
+    assert job.wait(200).state is aios.State.SUCCEEDED, list(job.logs())
     made = client.models.version("digits:else")
     assert (made.lineage.job_id, made.lineage.models) == (job.id, (f"digits@{source.id}",))
     assert (made.parents, made.message) == ((tip.id, source.id), "half")
@@ -75,7 +75,7 @@ def test_a_branch_that_moved_meanwhile_stays_as_it_is(shared: Daemon, client: ai
     job = client.models.optimize("digits:v1", prune=0.1, branch="raced", hold=True)
     theirs = client.models.register("digits", digits, branch="raced")
     client.release(job.id)
-    assert job.wait(60).state is aios.State.FAILED
+    assert job.wait(200).state is aios.State.FAILED
     assert any("digits:raced" in line and theirs.id[:12] in line for line in job.logs()), list(job.logs())
     assert client.models.version("digits:raced").id == theirs.id
 

@@ -17,7 +17,7 @@ def test_jobs_run_and_the_operator_is_told(daemon: Daemon) -> None:
         assert "degraded" in daemon.aiosctl("node").stdout.decode()
         (kept,) = eventually(lambda: [file for file in (daemon.state / "faults").glob("policy-broken-*.json") if file.stat().st_size], "the evidence is there")
         assert load(kept.read_text()).lanes and kept.stat().st_mode & 0o077 == 0
-        assert any(entry.get("event") == "policy failed; fifo stands in" and entry.get("snapshot") == str(kept) for entry in daemon.logged())
+        eventually(lambda: any(e.get("event") == "policy failed; fifo stands in" and e.get("snapshot") == str(kept) for e in daemon.logged()), "it is logged")
         client.set_policy("fair")
         assert not [each for each in client.node().warnings if "policy" in each]
         assert client.submit(["true"]).wait(timeout=60).state == "succeeded"
