@@ -60,7 +60,7 @@ class StoreCalls(TransferCalls, SafetyCalls):
         card        Markdown
         parents     versions of it that it was made from ("digits:prod"), beside the one that the branch is at
         upload      send the bytes, or have the daemon read them; None: as it is on this machine or not
-        visibility  of a new model: "private" (the default), "group" or "everyone"
+        visibility  of a new model: "private" (the default) or "everyone"; a group is given by `update`
         allow_flagged  it may be used though the scanner flags it; takes an operator
         raises      NotFound, Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), FailedPrecondition
                     (it changed while it was read)
