@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from aios._job_calls import JobCalls
@@ -36,6 +37,7 @@ def calling(call: "Callable[Concatenate[C, P], R]", of: "Callable[[], C]") -> "C
 
     function.__name__ = function.__qualname__ = call.__name__
     function.__doc__ = call.__doc__
+    function.__wrapped__ = partial(call, None)  # type: ignore[attr-defined, arg-type]  # where help() and notebooks find its arguments, without `self`
     return function
 
 

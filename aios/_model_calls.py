@@ -60,7 +60,7 @@ class StoreCalls(TransferCalls, SafetyCalls):
         card        Markdown
         parents     versions of it that it was made from ("digits:prod"), beside the one that the branch is at
         upload      send the bytes, or have the daemon read them; None: as it is on this machine or not
-        visibility  of a new model: "private" (the default), "group" or "everyone"
+        visibility  of a new model: "private" (the default) or "everyone"; a group is given by `update`
         allow_flagged  it may be used though the scanner flags it; takes an operator
         raises      NotFound, Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), FailedPrecondition
                     (it changed while it was read)
@@ -74,9 +74,10 @@ class StoreCalls(TransferCalls, SafetyCalls):
 
         deadline = self._deadline(timeout)
         request = pb.RegisterRequest(
-            model=_text(name, "name"), kind=self._wire_kind, branch=branch, message=message, metrics=_metrics(metrics or {}), labels=labels,
-            licence=licence, card=card, description=description, tags=tags, expected=expected, parents=parents, visibility=visibility,
-            allow_flagged=allow_flagged, job_id=self._job_id, environment=environment(), idempotency_key=uuid4().hex,
+            model=_text(name, "name"), kind=self._wire_kind, branch=branch, message=message, metrics=_metrics(metrics or {}),
+            labels=_labels(labels), licence=licence, card=card, description=description, tags=_texts(tags, "tags"), expected=expected,
+            parents=_texts(parents, "parents"), visibility=visibility, allow_flagged=allow_flagged, job_id=self._job_id,
+            environment=environment(), idempotency_key=uuid4().hex,
         )  # fmt: skip
         _source.name_in(request, path, self._channel, on_progress, deadline, upload=self._is_remote if upload is None else upload)
         last = self._followed("Register", request, pb.RegisterResponse, on_progress, left_s(deadline), lambda answer: answer.HasField("version"))
@@ -246,7 +247,8 @@ class StoreCalls(TransferCalls, SafetyCalls):
 
         found: list[Model] = []
         request = pb.ListModelsRequest(
-            kind=self._wire_kind, text=text, format=format, metrics=metrics, labels=labels, author=author, job_id=job_id, tensor=tensor, page_size=_PAGE
+            kind=self._wire_kind, text=text, format=format, metrics=_texts(metrics, "metrics"), labels=_labels(labels), author=author,
+            job_id=job_id, tensor=tensor, page_size=_PAGE,
         )  # fmt: skip
         while True:
             answer = self._channel.unary("Models/List", request, pb.ListModelsResponse, timeout)
@@ -347,9 +349,24 @@ def _text(value: object, what: str) -> str:
     return value
 
 
+def _texts(given: Iterable[str], what: str) -> Iterable[str]:
+    """A text alone would be taken for its letters."""
+    if isinstance(given, str):
+        raise InvalidArgument(f"{what} is the text {given!r}", hint=f"give a list: [{given!r}]", facts={what: given})
+    return given
+
+
 def _metrics(given: Mapping[str, float]) -> dict[str, float]:
     """Numbers of numpy and torch count as what they are."""
     try:
         return {_text(name, "the name of a metric"): float(value) for name, value in given.items()}
-    except (TypeError, ValueError):
-        raise InvalidArgument(f"metrics are {dict(given)!r}", hint='give numbers by name: {"accuracy": 0.97}', facts={}) from None
+    except (AttributeError, TypeError, ValueError):
+        raise InvalidArgument(f"metrics are {given!r}", hint='give numbers by name: {"accuracy": 0.97}', facts={}) from None
+
+
+def _labels(given: Mapping[str, str] | None) -> dict[str, str]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise InvalidArgument(f"labels are {given!r}", hint='give texts by name: {"team": "vision"}', facts={})
+    return {_text(name, "the name of a label"): _text(value, f"the label {name!r}") for name, value in given.items()}

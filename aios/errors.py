@@ -11,6 +11,8 @@ class AiosError(Exception):
         super().__init__(message)
         self.hint = hint
         self.facts: dict[str, str] = dict(facts or {})
+        if hint:
+            self.add_note(f"hint: {hint}")  # a traceback, too, says what to do
         self.reason = reason or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).upper()
 
     def __reduce__(self) -> tuple[object, ...]:

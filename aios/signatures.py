@@ -85,11 +85,8 @@ def _private_key(path: str) -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    text = _read(path)
-    if os.stat(path).st_mode & 0o077:
-        raise Denied(f"others can read the private key {path}", hint=f"chmod 600 {path}; and make another, if anybody has", facts={"path": path})
     try:
-        key = load_pem_private_key(text, None)
+        key = load_pem_private_key(_read(path), None)
     except TypeError:
         raise InvalidArgument(
             f"the private key {path} is encrypted", hint="openssl pkey -in KEY -out PLAIN takes the password away", facts={"path": path}
@@ -98,6 +95,8 @@ def _private_key(path: str) -> "Ed25519PrivateKey":
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise InvalidArgument(f"{path} has no private key of Ed25519 in PEM", hint=_MAKE, facts={"path": path})
+    if os.stat(path).st_mode & 0o077:
+        raise Denied(f"others can read the private key {path}", hint=f"chmod 600 {path}; and make another, if anybody has", facts={"path": path})
     return key
 
 

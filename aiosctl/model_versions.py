@@ -46,7 +46,7 @@ METRIC = Value("name=number", _metric, "accuracy=0.97")
 @click.option("--description", default="", metavar="TEXT", help="Of a new name.")
 @click.option("--expected", default="", metavar="ID", help="Only if the branch is at this version.")
 @click.option("--parent", "parents", multiple=True, metavar="REF", help="A version it was made from, beside what the branch is at; repeat it.")
-@click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Of a new name; private where none is given.")
+@click.option("--visibility", type=click.Choice(["private", "everyone"]), help="Of a new name; private where none is given. A group: `set`.")
 @click.option("--allow-pickle", "allow_flagged", is_flag=True, help="It may be used though it is flagged; takes an operator.")
 @click.option("--upload/--by-path", default=None, help="Send the bytes, or have the daemon read them; as it is on this machine or not.")
 @output_options

@@ -72,6 +72,10 @@ def _few(given: int, what: str, most: int, unit: str) -> None:
 
 
 def new_model(draft: Draft, caller: Caller, now_s: float) -> Model:
+    """Raises InvalidArgument: a registration names no group, and of none nobody would be."""
+    if draft.visibility is Visibility.GROUP:
+        hint = f"register it as private, then: aiosctl {'data' if draft.kind is Kind.DATASET else 'model'} set {draft.model} --visibility group --group vision"
+        raise InvalidArgument("visibility group needs a group", hint=hint, field="visibility")
     return Model(
         kind=draft.kind,
         name=draft.model,

@@ -1,6 +1,7 @@
 """The SDK's errors mirror the daemon's, reason by reason."""
 
 import pickle
+import traceback
 from typing import TypeVar
 
 import pytest
@@ -30,7 +31,9 @@ def test_every_error_of_the_daemon_has_its_class() -> None:
 @pytest.mark.parametrize("cls", every(errors.AiosError))
 def test_errors_are_built_and_travel(cls: type[errors.AiosError]) -> None:
     error = cls("what is wrong", hint="what to do", facts={"a": "1"}, reason="NEW_ONE")
+    assert traceback.format_exception(error)[-1] == "hint: what to do\n"
     again = pickle.loads(pickle.dumps(error))
+    assert again.__notes__ == ["hint: what to do"]
     assert (type(again), str(again), again.hint, again.facts, again.reason) == (cls, "what is wrong", "what to do", {"a": "1"}, "NEW_ONE")
 
 

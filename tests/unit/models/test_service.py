@@ -114,6 +114,13 @@ def test_what_the_client_cannot_know_it_does_not_say(world: ModelWorld) -> None:
     assert commit.lineage == Lineage(git_commit="abc", python="3.13", packages={"numpy": "2"})
 
 
+def test_a_new_name_is_for_no_group_before_one_is_named(world: ModelWorld) -> None:
+    with pytest.raises(InvalidArgument, match="needs a group") as raised:
+        run(world.register("1", visibility=Visibility.GROUP))
+    assert "aiosctl model set digits --visibility group --group" in raised.value.hint
+    assert not world.vault.root.exists()  # nothing was read for it
+
+
 def test_who_may_register(world: ModelWorld) -> None:
     run(world.register("1"))
     with pytest.raises(AlreadyExists, match="the name digits is taken") as raised:

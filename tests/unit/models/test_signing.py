@@ -78,7 +78,7 @@ def test_keys_that_are_none_are_refused_with_a_word(keys: tuple[Path, Path], tmp
     private, public = keys
     with pytest.raises(aios.errors.NotFound, match="there is no key"):
         signatures.sign(over_the_wire(), tmp_path / "none")
-    public.chmod(0o600)
+    public.chmod(0o644)
     with pytest.raises(aios.errors.InvalidArgument, match="no private key of Ed25519"):
         signatures.sign(over_the_wire(), public)
     for wrong in (private, tmp_path / "empty", tmp_path / "rubbish"):
