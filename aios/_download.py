@@ -159,16 +159,26 @@ def _finish(files: Files, making: Path, target: Path, to: str) -> None:
 def _alone(making: Path) -> Iterator[None]:
     """`making` is there, and nobody else's meanwhile; whoever had it before may have put it in its place."""
     while True:
-        making.mkdir(exist_ok=True)
-        fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with suppress(FileExistsError):
+            making.mkdir()
+        try:
+            fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:  # put in its place since
+            continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(fd), making.stat()):
-                    yield
-                    return
+            if _is_at(making, fd):
+                yield
+                return
         finally:
             os.close(fd)
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

@@ -4,13 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from aios import downloads
+from aios import _download, downloads
 from aios.errors import InvalidArgument
 from tests.arch.source import ROOT
 
@@ -97,6 +98,25 @@ def test_what_was_used_a_moment_ago_and_what_is_on_its_way_stay_and_clear_says_w
         assert downloads.clear() == 100
     assert downloads.clear() == 100
     assert names() == set()
+
+
+def test_those_who_download_the_same_at_once_come_one_after_another(cache: Path) -> None:
+    """Whoever waited for one that was put in its place meanwhile begins anew, also where that happened just before it was opened."""
+    cache.mkdir(parents=True)
+    making, made = cache / ".same.0123.part", list[int]()
+
+    def download() -> None:
+        for at in range(200):
+            with _download._alone(making):
+                making.rename(cache / f"{threading.get_ident()}-{at}")
+                made.append(at)
+
+    threads = [threading.Thread(target=download) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(made) == sorted([*range(200)] * 4)
 
 
 def test_the_bound_is_said_by_the_environment(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
