@@ -6,16 +6,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from aiosd.access.principal import Principal, Role
 from aiosd.errors import Denied, FailedPrecondition, InvalidArgument, NotFound, StorageCorrupt
 from aiosd.models import diff, permits, references, signing
-from aiosd.models.history import SHORT, Graph
+from aiosd.models.history import SHORT, Graph, Unread
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
 from aiosd.models.model import Model, ModelRole, Move, Reference, RefKind, Signature
 from aiosd.models.permits import Caller
-from aiosd.models.ports import ModelQuery, ModelStore, Reads, Summary
+from aiosd.models.ports import ModelQuery, ModelStore, Node, Reads, Summary
 from aiosd.models.references import MAIN, Ref, parse_ref
 from aiosd.models.vault_ports import Progress, Source, TensorDiffs, Vault
 from aiosd.models.version import Kind, Version, VersionState
@@ -24,9 +24,11 @@ PAGE = 100
 MOST_A_PAGE = 10_000
 MOST_USED_BY = 100
 MOST_REMEMBERED = 100_000  # versions in the graphs that are kept in memory: some 50 MB
+NEWEST = 1000  # versions that are read first: they take some milliseconds
 
 Named: TypeAlias = Collection[tuple[str, str]]  # versions by model and whole id
 Picked: TypeAlias = Mapping[tuple[str, str], Version]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,8 @@ class ModelReader:
         newest = await self.store.versions(model.kind, model.name, 0, 1) if needs_newest else ()
         id_ = references.led_to(ref, refs, newest[0].id if newest else "")
         if ref.back:
-            graph = await self.graph(model)
-            id_ = graph.back(id_ if len(id_) == DIGEST_LETTERS else (await self._version(model, id_)).id, ref.back)
+            start = id_ if len(id_) == DIGEST_LETTERS else (await self._version(model, id_)).id
+            id_ = await self._of_history(model, lambda graph: graph.back(start, ref.back))
         return await self._version(model, id_)
 
     async def _version(self, model: Model, id_: str) -> Version:
@@ -113,6 +115,15 @@ class ModelReader:
                 f"{model.name} has no version {id_[:SHORT]}", hint=f"`aiosctl model log --all {model.name}` lists them", model=model.name, version=id_
             )
         return found
+
+    async def _of_history(self, model: Model, ask: Callable[[Graph], T]) -> T:
+        """The answer by the newest versions, where they say it and not all are in memory."""
+        last = await self.store.last_number(model.kind, model.name)
+        if last > NEWEST and (model.kind, model.name) not in self._graphs:
+            after = last - NEWEST
+            with suppress(Unread):
+                return ask(Graph.of(model.name, await self.store.graph(model.kind, model.name, after), after))
+        return ask(await self.graph(model))
 
     async def graph(self, model: Model) -> Graph:
         """From memory where it is as it was; what has come since is added to it."""
@@ -173,9 +184,14 @@ class ModelReader:
         """Newest first: a version and what came before it, or all of the model; and the number before which the next page begins, 0 at the end."""
         ref, limit = parse_ref(text, kind), min(limit or PAGE, MOST_A_PAGE)
         model = await self.model(kind, ref.model, by)
-        graph = await self.graph(model)
-        nodes = graph.ancestors(*graph.nodes) if everything else graph.ancestors((await self.version(model, ref)).id)
-        page = list(islice((node for node in nodes if not before or node.number < before), limit + 1))
+        page: Sequence[Node | Version]
+        if everything:
+            page = await self.store.versions(kind, model.name, before, limit + 1)
+        else:
+            tip = (await self.version(model, ref)).id
+            page = await self._of_history(
+                model, lambda graph: list(islice((node for node in graph.ancestors(tip) if not before or node.number < before), limit + 1))
+            )
         versions = await self.store.picked(kind, [(model.name, node.id) for node in page[:limit]])
         leading = _leading(await self.store.references(kind, model.name))
         views = [VersionView(versions[model.name, node.id], leading.get(node.id, ())) for node in page[:limit] if (model.name, node.id) in versions]
