@@ -63,7 +63,7 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The versions of one model in numbers; `newest` is the id of the last one."""
+    """The versions of one model in numbers; `newest` is the id of the last one whose bytes are here."""
 
     versions: int = 0
     size: int = 0

@@ -163,13 +163,14 @@ def _summaries(tx: Connection, kind: Kind, names: Sequence[str]) -> dict[str, Su
             references[row["model"]].append(model_rows.reference(row))
     columns = (_row.model, func.count(), func.sum(_row.size), func.sum(_row.stored_bytes))
     counted = tx.execute(select(*columns).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model)).all()
-    last = select(_row.model, func.max(_row.number).label("number")).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model).subquery()
+    here = select(_row.model, func.max(_row.number).label("number")).where(_row.kind == kind, _row.model.in_(names), model_rows.IS_HERE)
+    last = here.group_by(_row.model).subquery()
     is_last = (_row.model == last.c.model) & (_row.number == last.c.number) & (_row.kind == kind)
     ids: dict[str, str] = {row.model: row.id for row in tx.execute(select(_row.model, _row.id).join(last, is_last))}
     there = tx.scalars(select(schema.model.c.name).where(schema.model.c.kind == kind, schema.model.c.name.in_(names)))
     found = {name: Summary(references=references[name]) for name in there}
     for name, count, size, stored_bytes in counted:
-        found[name] = Summary(count, int(size), int(stored_bytes), ids[name], references[name])
+        found[name] = Summary(count, int(size), int(stored_bytes), ids.get(name, ""), references[name])
     return found
 
 

@@ -230,6 +230,14 @@ def test_what_is_absent_has_its_commit_alone_until_its_bytes_come(bench: Bench) 
     assert bench.do(bench.store.absent(Kind.MODEL, DIGITS.name)) == set()
 
 
+def test_the_newest_is_one_whose_bytes_are_here_though_its_history_came_after_it(bench: Bench) -> None:
+    first, second = chain(2)
+    bench.commit(changes(replace(second, number=1)))
+    bench.commit(changes(absent(replace(first, number=2)), models=()))
+    summary = bench.do(bench.store.summaries(Kind.MODEL, [DIGITS.name]))[DIGITS.name]
+    assert (summary.versions, summary.newest) == (2, second.id)
+
+
 def test_every_move_is_kept_with_where_it_came_from(bench: Bench) -> None:
     first, second = chain(2)
     bench.commit(changes(first, second, references=[to("main", first.id, "")]))
