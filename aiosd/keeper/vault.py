@@ -231,7 +231,10 @@ class BlobVault:
         rows = [known[digest] for digest in damaged if digest in known]
         async with self.gate:
             await self.index.commit((), {(one.digest, one.place) for one in rows})
-        await asyncio.to_thread(set_aside, self.layout, rows, damaged)
+        try:
+            await asyncio.to_thread(set_aside, self.layout, rows, damaged)
+        except OSError as error:
+            raise explained(error, self.settings.directory) from None
         for one in rows:
             log.error("a damaged chunk was set aside", chunk=one.digest, place=one.place, offset=one.offset, why=damaged[one.digest])
 
@@ -243,7 +246,10 @@ class BlobVault:
             async for word in self._verified({one.digest for one in rows}):
                 if isinstance(word, list):
                     damaged += word
-            await asyncio.to_thread(self._cursor.write_text, place)
+            try:
+                await asyncio.to_thread(self._cursor.write_text, place)
+            except OSError as error:  # as on a full disk: what was found is told all the same, and the next one begins where this one did
+                log.warning("where the reading back has come to could not be noted", error=error.strerror)
         return damaged
 
     async def _verified(self, digests: Collection[str]) -> AsyncGenerator[Progress | list[str], None]:
