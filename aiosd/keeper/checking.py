@@ -14,6 +14,7 @@ from aiosd.keeper.leases import Lease, Leases
 from aiosd.keeper.quarantine import set_aside
 from aiosd.models.manifest import Manifest
 from aiosd.models.vault_ports import Looked, Progress, Stored
+from aiosd.storage.blobs.disk import explained
 from aiosd.storage.blobs.layout import Layout, is_whole, size_of
 from aiosd.storage.blobs.settings import BlobSettings
 from aiosd.storage.blobs.verifying import to_read
@@ -58,7 +59,10 @@ class Checks:
             async for step in self._verified(digests, places):
                 if isinstance(step, Looked):
                     damaged += step.damaged
-            await asyncio.to_thread(self._cursor.write_text, places[-1])
+            try:
+                await asyncio.to_thread(self._cursor.write_text, places[-1])
+            except OSError as error:  # as on a full disk: what was found is told all the same, and the next one begins where this one did
+                log.warning("where the reading back has come to could not be noted", error=error.strerror)
         return damaged
 
     async def _batches(self, places: Sequence[str], permille: int = _PERMILLE) -> AsyncIterator[tuple[Sequence[str], Collection[str]]]:
@@ -110,7 +114,10 @@ class Checks:
         rows = [known[digest] for digest in damaged if digest in known]
         async with self.children.gate:
             await self.children.index.commit((), {(one.digest, one.place) for one in rows})
-        await asyncio.to_thread(set_aside, self.layout, rows, damaged)
+        try:
+            await asyncio.to_thread(set_aside, self.layout, rows, damaged)
+        except OSError as error:
+            raise explained(error, self.settings.directory) from None
         for one in rows:
             log.error("a damaged chunk was set aside", chunk=one.digest, place=one.place, offset=one.offset, why=damaged[one.digest])
 
