@@ -320,7 +320,7 @@ def killed_at(daemon: Daemon, done: int) -> Callable[[Progress], None]:
 def test_a_killed_receiver_has_nothing_half_and_a_second_run_sends_the_rest(pair: Pair) -> None:
     root = pair.tree(pieces=100)
     made = pair.ours.register("killed", root)
-    with aios.Client(pair.there.target, autostart=False, patience=0.2, timeout=60) as impatient:
+    with aios.Client(pair.there.target, autostart=False, patience=0.2, timeout=15) as impatient:
         with pytest.raises(errors.Unavailable):
             pair.ours.push("killed", impatient, on_progress=killed_at(pair.there, 8 * MIB))
         pair.there.start()
@@ -363,7 +363,7 @@ def test_a_download_that_was_broken_off_is_gone_on_with(pair: Pair) -> None:
     root = pair.tree()
     pair.theirs.register("down", root)
     to = pair.directory / "copy"
-    with aios.Client(pair.there.target, autostart=False, patience=0.2, timeout=60) as impatient, pytest.raises(errors.Unavailable):
+    with aios.Client(pair.there.target, autostart=False, patience=0.2, timeout=15) as impatient, pytest.raises(errors.Unavailable):
         impatient.models.checkout("down", to, download=True, on_progress=killed_at(pair.there, 5 * MIB))
     assert not to.exists()
     pair.there.start()

@@ -77,7 +77,7 @@ def test_what_another_version_shares_stays(world: ModelWorld) -> None:
 def test_of_many_long_lists_of_files_one_is_in_memory_at_a_time(world: ModelWorld) -> None:
     """A dataset of 100,000 files takes 50 MB as its list alone, and there may be hundreds of versions of it."""
     chunk = Chunk("c" * 64, 1)
-    lists = [Manifest(tuple(FileEntry(f"{number}/{at}", 1, "c" * 64, (chunk,)) for at in range(2000))) for number in range(30)]
+    lists = [Manifest(tuple(FileEntry(f"{number}/{at}", 1, "c" * 64, (chunk,)) for at in range(500))) for number in range(30)]
     place = world.vault._place("c" * 64)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(b"1")
