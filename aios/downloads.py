@@ -104,8 +104,8 @@ def _entry(cache: Path, name: str) -> Path:
 def _all(cache: Path) -> Iterator[Download]:
     used = _in_use(cache)
     for path in cache.iterdir():
-        if path.name.startswith(".") and not path.name.endswith(PART):
-            continue
+        if path.is_symlink() or not path.is_dir() or (path.name.startswith(".") and not path.name.endswith(PART)):
+            continue  # nothing that was downloaded
         with suppress(FileNotFoundError):  # a part that was put in its place meanwhile
             size = sum(each.lstat().st_size for each in path.rglob("*"))
             in_use = _is_held(path) if path.name.endswith(PART) else path.name.removesuffix(SINGLE) in used
@@ -138,13 +138,13 @@ def _note(cache: Path, name: str) -> None:
 
 def _remove(one: Download) -> int:
     """The bytes that went. Who is killed meanwhile leaves a part, which goes the next time."""
-    with _taken(one.path) as ours:
-        if not ours:  # somebody has just begun to go on with it
-            return 0
-        gone = one.path.with_name(f".gone-{time.time_ns()}{PART}")
-        one.path.rename(gone)
-        shutil.rmtree(gone)
-        return one.size
+    with suppress(FileNotFoundError), _taken(one.path) as ours:  # a part that was put in its place meanwhile
+        if ours:  # else somebody has just begun to go on with it
+            gone = one.path.with_name(f".gone-{time.time_ns()}{PART}")
+            one.path.rename(gone)
+            shutil.rmtree(gone)
+            return one.size
+    return 0
 
 
 @contextmanager

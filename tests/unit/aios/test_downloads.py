@@ -100,6 +100,28 @@ def test_what_was_used_a_moment_ago_and_what_is_on_its_way_stay_and_clear_says_w
     assert names() == set()
 
 
+def test_what_nobody_downloaded_is_left_alone_and_hides_nothing(cache: Path, tmp_path: Path) -> None:
+    lay(cache, "old", 1000.0)
+    (cache / "notes").write_text("mine")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").touch()
+    for name in ("elsewhere", ".elsewhere.part"):
+        (cache / name).symlink_to(tmp_path / "precious")
+    assert names() == {"old"}
+    downloads.make_room(10_000)
+    assert downloads.clear() == 0
+    assert {path.name for path in cache.iterdir()} == {".lock", "notes", "elsewhere", ".elsewhere.part"}
+    assert (tmp_path / "precious" / "file").exists()
+
+
+def test_a_part_that_is_finished_before_it_can_go_stays(cache: Path) -> None:
+    path = lay(cache, ".one.0123.part", 1000.0)
+    (found,) = downloads.cached()
+    path.rename(cache / "one")
+    assert downloads._remove(found) == 0
+    assert names() == {"one"}
+
+
 def test_those_who_download_the_same_at_once_come_one_after_another(cache: Path) -> None:
     """Whoever waited for one that was put in its place meanwhile begins anew, also where that happened just before it was opened."""
     cache.mkdir(parents=True)
