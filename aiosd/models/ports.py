@@ -63,7 +63,7 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The versions of one model in numbers; `newest` is the id of the last one."""
+    """The versions of one model in numbers; `newest` is the id of the last one that is not absent, or where all are, of the last."""
 
     versions: int = 0
     size: int = 0

@@ -102,8 +102,8 @@ class ModelReader:
         """Of the version, or at least how it begins; the record of that need not be sound."""
         refs = await self.store.references(model.kind, model.name)
         needs_newest = not (ref.name or ref.id or ref.range) and all(each.name != MAIN for each in refs)
-        _, newest = await self.store.tally(model.kind, model.name) if needs_newest else (0, "")
-        id_ = references.led_to(ref, refs, newest)
+        summaries = await self.store.summaries(model.kind, [model.name]) if needs_newest else {}
+        id_ = references.led_to(ref, refs, summaries.get(model.name, Summary()).newest)
         if not ref.back:
             return id_
         return (await self.graph(model)).back(id_ if len(id_) == DIGEST_LETTERS else (await self._version(model, id_)).id, ref.back)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, or_, select
 
 from aiosd.errors import InvalidArgument, StorageCorrupt
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
@@ -163,7 +163,8 @@ def _summaries(tx: Connection, kind: Kind, names: Sequence[str]) -> dict[str, Su
             references[row["model"]].append(model_rows.reference(row))
     columns = (_row.model, func.count(), func.sum(_row.size), func.sum(_row.stored_bytes))
     counted = tx.execute(select(*columns).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model)).all()
-    last = select(_row.model, func.max(_row.number).label("number")).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model).subquery()
+    here = func.coalesce(func.max(case((model_rows.IS_HERE, _row.number))), func.max(_row.number))  # what is absent may have come later, and be older
+    last = select(_row.model, here.label("number")).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model).subquery()
     is_last = (_row.model == last.c.model) & (_row.number == last.c.number) & (_row.kind == kind)
     ids: dict[str, str] = {row.model: row.id for row in tx.execute(select(_row.model, _row.id).join(last, is_last))}
     there = tx.scalars(select(schema.model.c.name).where(schema.model.c.kind == kind, schema.model.c.name.in_(names)))

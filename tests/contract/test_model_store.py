@@ -230,6 +230,16 @@ def test_what_is_absent_has_its_commit_alone_until_its_bytes_come(bench: Bench) 
     assert bench.do(bench.store.absent(Kind.MODEL, DIGITS.name)) == set()
 
 
+def test_the_newest_is_one_that_is_here_if_any_is(bench: Bench) -> None:
+    """A history that comes late has higher numbers than what it comes before."""
+    first, second = chain(2)
+    bench.commit(changes(first, absent(second)))
+    summary = bench.do(bench.store.summaries(Kind.MODEL, [DIGITS.name]))[DIGITS.name]
+    assert (summary.versions, summary.newest) == (2, first.id)
+    bench.commit(ModelChanges(gone_versions=[(Kind.MODEL, DIGITS.name, first.id)]))
+    assert bench.do(bench.store.summaries(Kind.MODEL, [DIGITS.name]))[DIGITS.name].newest == second.id
+
+
 def test_every_move_is_kept_with_where_it_came_from(bench: Bench) -> None:
     first, second = chain(2)
     bench.commit(changes(first, second, references=[to("main", first.id, "")]))
