@@ -162,7 +162,7 @@ def _alone(making: Path) -> Iterator[None]:
         with suppress(FileExistsError):
             making.mkdir()
         try:
-            fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:  # put in its place since
             continue
         try:

@@ -131,6 +131,7 @@ def _is_held(path: Path) -> bool:
 
 def _note(cache: Path, name: str) -> None:
     if cache not in _mine or not os.fstat(_mine[cache]).st_nlink:  # somebody has removed it
+        _in_use(cache)  # those of processes that have ended go, also where nothing is downloaded any more
         _mine[cache], _ = tempfile.mkstemp(prefix=_USING, dir=cache)
         fcntl.flock(_mine[cache], fcntl.LOCK_EX)
     os.write(_mine[cache], f"{name}\n".encode())

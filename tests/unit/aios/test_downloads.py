@@ -122,6 +122,22 @@ def test_a_part_that_is_finished_before_it_can_go_stays(cache: Path) -> None:
     assert names() == {"one"}
 
 
+def test_processes_that_have_ended_leave_nothing_that_grows(cache: Path) -> None:
+    path = lay(cache, "same", 1000.0)
+    for _ in range(2):
+        with held_by_another("same") as handed:
+            assert handed == str(path)
+    assert len(list(cache.glob(".using.*"))) == 1
+
+
+def test_a_link_in_the_place_of_a_part_is_refused(cache: Path) -> None:
+    cache.mkdir(parents=True)
+    making = cache / ".one.0123.part"
+    making.symlink_to(cache / "nowhere")
+    with pytest.raises(OSError, match=r"one\.0123"), _download._alone(making):
+        raise AssertionError
+
+
 def test_those_who_download_the_same_at_once_come_one_after_another(cache: Path) -> None:
     """Whoever waited for one that was put in its place meanwhile begins anew, also where that happened just before it was opened."""
     cache.mkdir(parents=True)
