@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aiosd.errors import AlreadyExists, Conflict, Denied, DiskFull, Exhausted, FailedPrecondition, InvalidArgument, NotFound
-from aiosd.models.draft import Draft
+from aiosd.models.draft import MOST_CARD, Draft
 from aiosd.models.model import ModelRole, RefKind, Visibility
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelQuery
@@ -44,6 +44,12 @@ def test_the_first_version_makes_the_model(world: ModelWorld) -> None:
     ]  # fmt: skip
     assert [move.why for _, move in run(world.store.moves(Kind.MODEL, "digits", "main", 0, 9))] == ["hello"]
     assert world.steps == ["register.1-before", "register.2-taken", "register.3-committed"]
+
+
+def test_what_is_said_of_a_version_is_what_other_stores_take(world: ModelWorld) -> None:
+    with pytest.raises(InvalidArgument, match=r"what is said of the version has .* bytes, and 4194304 are allowed"):
+        run(world.register("1", card="\x01" * MOST_CARD))
+    assert not store_of(world).named
 
 
 def test_the_same_again_is_no_version(world: ModelWorld) -> None:
