@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, or_, select
 
 from aiosd.errors import InvalidArgument, StorageCorrupt
-from aiosd.models.manifest import DIGEST_LETTERS, Manifest
+from aiosd.models.manifest import DIGEST_LETTERS, Manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.ports import Holding, ModelQuery, Node, Registered, Summary, Use, UseRole
 from aiosd.models.searching import terms
@@ -192,7 +192,12 @@ def registered(tx: Connection, uid: int, key: str) -> Registered | None:
 
 
 def commit_bytes(tx: Connection, version_id: str) -> bytes | None:
-    return tx.scalar(select(_row.commit_body).where(_row.id == version_id).limit(1))
+    """Of several models that have it one that is sound is enough."""
+    bodies = tx.scalars(select(_row.commit_body).where(_row.id == version_id)).all()
+    sound = next((body for body in bodies if digest_of(body) == version_id), None)
+    if bodies and sound is None:
+        raise StorageCorrupt(f"the commit of version {version_id[:12]} does not match its id: it was changed, or is damaged", version=version_id)
+    return sound
 
 
 def references(tx: Connection, kind: Kind, model: str) -> list[Reference]:

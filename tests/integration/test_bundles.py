@@ -1,6 +1,7 @@
 """Bundles: versions that leave one store in a file and are the same in another; what is wrong with a bundle keeps all of it out."""
 
 import os
+import sqlite3
 import struct
 import tempfile
 from collections.abc import Callable
@@ -162,6 +163,24 @@ def test_a_history_that_comes_late_is_not_what_the_bare_name_stands_for(tmp_path
         await there.store.commit(ModelChanges(gone_versions=[(Kind.MODEL, "digits", last.id)]))
         with pytest.raises(FailedPrecondition, match="only what is said of it is here"):
             await there.checkout("digits")
+
+    between(tmp_path, story)
+
+
+def test_a_commit_that_is_damaged_keeps_nothing_after_it_from_going(tmp_path: Path) -> None:
+    path, file = tmp_path / "m", tmp_path / "h.aios"
+
+    async def story(here: Side, there: Side) -> None:
+        made = []
+        for at in range(4):
+            path.write_bytes(b"%d" % at * 1000)
+            made.append((await here.register(path)).id)
+        with sqlite3.connect(here.directory / "aiosd.db") as database:
+            database.execute("UPDATE model_version SET commit_body = substr(commit_body, 2) WHERE id = ?", (made[1],))
+        await here.export(file)
+        await there.import_(file)
+        views, _ = await there.reader.log(Kind.MODEL, "digits", ME, 0, 0, everything=True)
+        assert [(view.version.id, view.version.state) for view in views] == [(made[3], "registered"), (made[2], "absent")]
 
     between(tmp_path, story)
 
