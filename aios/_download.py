@@ -167,18 +167,11 @@ def _alone(making: Path) -> Iterator[None]:
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            if _is_at(making, fd):
+            if downloads.is_at(making, fd):
                 yield
                 return
         finally:
             os.close(fd)
-
-
-def _is_at(path: Path, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 @contextmanager

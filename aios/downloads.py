@@ -21,7 +21,7 @@ USUALLY = "50GiB"
 JUST_S = 600.0  # what was handed out so lately stays: a script passes the path on to a program that begins only now
 SINGLE, PART = ".file", ".part"
 _LOCK, _USING = ".lock", ".using."
-_mine: dict[Path, int] = {}  # by cache: the file that says what this process was handed, open until it ends
+_mine: dict[Path, tuple[int, str]] = {}  # by cache: the file that says what this process was handed, open until it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,21 @@ def _is_held(path: Path) -> bool:
 
 
 def _note(cache: Path, name: str) -> None:
-    if cache not in _mine or not os.fstat(_mine[cache]).st_nlink:  # somebody has removed it
+    fd, path = _mine.get(cache, (-1, ""))
+    if not is_at(Path(path), fd):  # somebody has removed it, or closed it, as programs do that become daemons: the number may be another file's now
         _in_use(cache)  # those of processes that have ended go, also where nothing is downloaded any more
-        _mine[cache], _ = tempfile.mkstemp(prefix=_USING, dir=cache)
-        fcntl.flock(_mine[cache], fcntl.LOCK_EX)
-    os.write(_mine[cache], f"{name}\n".encode())
+        fd, path = _mine[cache] = tempfile.mkstemp(prefix=_USING, dir=cache)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    if name not in Path(path).read_text(encoding="ascii").split():
+        os.write(fd, f"{name}\n".encode())
+
+
+def is_at(path: Path, fd: int) -> bool:
+    """Whether this is what is open under this number."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except OSError:
+        return False
 
 
 def _remove(one: Download) -> int:

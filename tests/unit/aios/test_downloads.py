@@ -87,6 +87,21 @@ def test_what_this_process_was_handed_stays_also_when_its_note_was_removed(cache
     assert path.exists()
 
 
+def test_a_note_that_was_closed_is_made_anew_and_what_has_its_number_now_is_left_alone(cache: Path, tmp_path: Path) -> None:
+    """As when a program becomes a daemon: it closes all that is open, and opens files of its own."""
+    lay(cache, "mine", 1000.0)
+    for _ in range(3):
+        assert downloads.hand_out("mine")
+    number, path = downloads._mine[cache]
+    assert Path(path).read_text() == "mine\n"  # however often it was handed out
+    with (tmp_path / "own").open("w") as own:
+        os.dup2(own.fileno(), number)
+        assert downloads.hand_out("mine")
+    os.close(number)
+    assert not (tmp_path / "own").read_text()
+    assert downloads.clear() == 0
+
+
 def test_what_was_used_a_moment_ago_and_what_is_on_its_way_stay_and_clear_says_what_went(cache: Path) -> None:
     for number, name in enumerate(("young", ".one.0123.part", ".two.0123.part")):
         lay(cache, name, 1000.0 + number)
