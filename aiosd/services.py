@@ -148,7 +148,7 @@ async def _start_access(config: Config, doors: Doors, people: People, clock: Clo
 
 
 def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of: Callable[[str], int]) -> ModelServices:
-    store, settings = SqlModels(doors.journal), config.models
+    store, settings = SqlModels(doors.journal, faults.reached), config.models
     reader = ModelReader(store, doors.blobs, doors.blobs.tensor_diff)
     care = ModelCare(
         store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,

@@ -16,6 +16,7 @@ MODEL_STEPS = (
     "move.1-before", "move.2-committed",
     "gc.1-versions", "gc.2-manifests", "gc.3-swept",
     "import.1-before", "import.2-received", "import.3-committed",
+    "rows.1-some",  # of very many chunks, that came before the transaction of their version
 )  # fmt: skip
 
 BLOB_STEPS = (  # of the store of models' bytes, in the daemon (the sweep) and in its children

@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -14,34 +13,32 @@ from aiosd import logs
 from aiosd.errors import StorageUnwritable
 from aiosd.host.directories import remove_tree
 from aiosd.keeper import words
+from aiosd.keeper.checking import Checks
 from aiosd.keeper.children import Children, Feed
 from aiosd.keeper.handing import each, some, to_its_end
 from aiosd.keeper.leases import Lease, Leases
-from aiosd.keeper.quarantine import forget, noted, set_aside
+from aiosd.keeper.quarantine import forget, noted
 from aiosd.keeper.sweep import Sweep
 from aiosd.models.diff import TensorDiff
 from aiosd.models.findings import ScanFinding
 from aiosd.models.layouts import Form
 from aiosd.models.manifest import Chunk, Manifest
 from aiosd.models.parcel import chunks_of
-from aiosd.models.vault_ports import ChunkIndex, Delivery, Part, Progress, Received, Source, Stored, Swept, Taken
+from aiosd.models.vault_ports import ChunkIndex, Delivery, Looked, Part, Progress, Received, Source, Stored, Swept, Taken
 from aiosd.models.version import Version
 from aiosd.storage.blobs.disk import explained
 from aiosd.storage.blobs.giving import Asked, Giver
-from aiosd.storage.blobs.layout import WHOLE, Layout, is_whole, size_of
+from aiosd.storage.blobs.layout import WHOLE, Layout, is_whole
 from aiosd.storage.blobs.reading import Lookup, Reader
 from aiosd.storage.blobs.settings import BlobSettings, coder_of, remember_key
 from aiosd.storage.blobs.staging import Staging
-from aiosd.storage.blobs.verifying import to_read
 
 Came = TypeVar("Came", Taken, Received)
 
 log = logs.logger("aiosd.keeper")
 
 _QUICK_FILES = 200  # so many links are made in a thread of the daemon
-_PERMILLE = 1000
 _TOGETHER = 2000  # chunks in one question
-_PLACES = 1000  # that are asked for together
 
 
 @dataclass(slots=True)
@@ -62,11 +59,13 @@ class BlobVault:
     _looked_at: Collection[str] = ()
     _under_way: set[str] = field(default_factory=set)
     _children: Children = field(init=False)
+    _checks: Checks = field(init=False)
 
     def __post_init__(self) -> None:
         self.layout = Layout(Path(self.settings.directory))
         self._slots = asyncio.Semaphore(self.settings.at_once)
         self._children = Children(self.index, self.gate)
+        self._checks = Checks(self.settings, self.layout, self.leases, self._children, self._slots)
 
     def start(self, *, passable: bool) -> None:
         """Make the directories; remove what registrations that were cut off have left. Blocks. Raises StorageUnwritable, ConfigError (of the key)."""
@@ -114,7 +113,7 @@ class BlobVault:
                             finally:
                                 await self._healed(made.chunks)
                         else:
-                            yield _progress(word)
+                            yield words.progress_of(word)
 
     async def head(self, source: Source) -> bytes:
         with self.leases.held() as lease:
@@ -141,7 +140,7 @@ class BlobVault:
             with self.leases.held() as lease:
                 async with self._children.work(request, lease) as said:
                     async for word in said:
-                        yield word.path if isinstance(word, words.Gave) else _progress(word)
+                        yield word.path if isinstance(word, words.Gave) else words.progress_of(word)
 
     async def give(self, manifest: Manifest, to: Source) -> AsyncGenerator[Progress | str, None]:
         with self.leases.held() as lease:
@@ -154,7 +153,7 @@ class BlobVault:
                 await stack.enter_async_context(self._slots)
                 async with self._children.work(words.Give(self.settings, manifest, to, self._pinned()), lease) as said:
                     async for word in said:
-                        yield word.path if isinstance(word, words.Gave) else _progress(word)
+                        yield word.path if isinstance(word, words.Gave) else words.progress_of(word)
 
     async def tensor_diff(self, a: Manifest, b: Manifest) -> TensorDiff:
         """Implements TensorDiffs: both are read by a process with limits."""
@@ -198,11 +197,14 @@ class BlobVault:
         known = await self.index.stored(digests)
         return {digest: known[digest].place.removeprefix(f"{WHOLE}/") if known[digest].place.startswith(WHOLE) else "" for digest in digests if digest in known}
 
-    async def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
-        digests = {chunk.digest for manifest in manifests for chunk in manifest.chunks() if _sampled(chunk.digest, permille)}
-        async with aclosing(self._verified(digests)) as steps:
-            async for step in steps:
-                yield step
+    def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Looked]:
+        return self._checks.verify(manifests, permille)
+
+    def verify_all(self, permille: int) -> AsyncIterator[Progress | Looked]:
+        return self._checks.verify_all(permille)
+
+    async def scrub(self, share: float) -> Sequence[str]:
+        return await self._checks.scrub(share)
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[None]:
@@ -226,83 +228,11 @@ class BlobVault:
             await asyncio.to_thread(self._staging().tidy_all)
         return swept
 
-    async def _set_aside(self, damaged: Mapping[str, str], known: Mapping[str, Stored]) -> None:
-        """Forget where they lie, so that they are stored anew when they come again; what is known of each is kept."""
-        rows = [known[digest] for digest in damaged if digest in known]
-        async with self.gate:
-            await self.index.commit((), {(one.digest, one.place) for one in rows})
-        await asyncio.to_thread(set_aside, self.layout, rows, damaged)
-        for one in rows:
-            log.error("a damaged chunk was set aside", chunk=one.digest, place=one.place, offset=one.offset, why=damaged[one.digest])
-
-    async def scrub(self, share: float) -> Sequence[str]:
-        """Read back the next `share` of all that is stored, from where the last one ended. The digests that are damaged, which are set aside."""
-        damaged: list[str] = []
-        for place in await self._next_places(share):
-            rows = to_read(await self.index.within([place]))
-            async for word in self._verified({one.digest for one in rows}):
-                if isinstance(word, list):
-                    damaged += word
-            await asyncio.to_thread(self._cursor.write_text, place)
-        return damaged
-
-    async def _verified(self, digests: Collection[str]) -> AsyncGenerator[Progress | list[str], None]:
-        """Ends with those that are damaged, or not there."""
-        missing, damaged = set[str](), dict[str, str]()
-        async with self._slots:
-            with self.leases.held() as lease:
-                known = await self._children.stored(digests, lease)
-                missing = set(digests) - known.keys()
-                rows = sorted((known[digest] for digest in set(digests) & known.keys()), key=lambda one: (one.place, one.offset))
-                bases = [one for digest, one in known.items() if digest not in digests]
-                async with self._children.work(words.Verify(self.settings, rows, bases), lease) as said:
-                    async for word in said:
-                        if isinstance(word, words.Verified):
-                            damaged.update(word.damaged)
-                        else:
-                            yield _progress(word)
-                if damaged:
-                    broken, parts = await self._damaged_parts([known[digest] for digest in damaged], lease)
-                    damaged |= broken
-                    await self._set_aside(damaged, {**parts, **known})
-        yield sorted(missing | damaged.keys())
-
-    @property
-    def _cursor(self) -> Path:
-        return self.layout.root / "scrubbed"
-
-    async def _next_places(self, share: float) -> list[str]:
-        """From behind the last one that was read, and round: by the index, which knows of what is gone, too."""
-        known = list[str]()
-        while more := await self.index.places(known[-1] if known else "", _PLACES):
-            known += more
-        return await asyncio.to_thread(self._chosen, known, share)
-
-    def _chosen(self, known: Sequence[str], share: float) -> list[str]:
-        places = [(place, size_of(self.layout, place)) for place in known]
-        last = self._cursor.read_text() if self._cursor.exists() else ""
-        budget, chosen = share * sum(size for _, size in places), list[str]()
-        for place, size in sorted(places, key=lambda one: (one[0] <= last, one[0])):
-            if budget <= 0:
-                break
-            chosen.append(place)
-            budget -= size
-        return chosen
-
     async def _healed(self, chunks: Sequence[Stored]) -> None:
         """What was set aside, and has come again; the caller has committed it, or it is still missing."""
         came = {one.digest for one in chunks} & await asyncio.to_thread(noted, self.layout)
         if came:
             await asyncio.to_thread(forget, self.layout, (await self.index.stored(came)).keys())
-
-    async def _damaged_parts(self, rows: Sequence[Stored], lease: Lease) -> tuple[dict[str, str], Mapping[str, Stored]]:
-        """Of damaged whole files: which of the chunks that are parts of them are damaged, too."""
-        wholes = {one.place for one in rows if is_whole(one)}
-        parts = {one.digest: one for one in (await self.index.within(wholes) if wholes else ()) if not is_whole(one)}
-        if not parts:
-            return {}, {}
-        verified = await self._children.answer(words.Verify(self.settings, list(parts.values()), []), words.Verified, lease)
-        return dict(verified.damaged), parts
 
     async def _quick(self, manifest: Manifest, to: Source, lease: Lease) -> str | None:
         """Where it stands already, or links are all there is to do."""
@@ -334,16 +264,6 @@ class BlobVault:
         finally:
             self._under_way.discard(name)
             await asyncio.to_thread(remove_tree, str(self.layout.incoming / name))
-
-
-def _progress(word: words.Said) -> Progress:
-    assert isinstance(word, words.Advance)
-    return Progress(word.done, word.total, word.stored)
-
-
-def _sampled(digest: str, permille: int) -> bool:
-    """By another chance each hour, so that all have their turn."""
-    return permille >= _PERMILLE or hash((digest, int(time.time() / 3600))) % _PERMILLE < permille
 
 
 def _lookup(known: Mapping[str, Stored]) -> Lookup:

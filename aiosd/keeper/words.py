@@ -11,7 +11,7 @@ from aiosd.models.diff import TensorDiff
 from aiosd.models.findings import ScanFinding
 from aiosd.models.layouts import Form
 from aiosd.models.manifest import FileEntry, Manifest
-from aiosd.models.vault_ports import Part, Received, Source, Stored, Taken
+from aiosd.models.vault_ports import Part, Progress, Received, Source, Stored, Taken
 from aiosd.models.version import Commit
 from aiosd.storage.blobs.settings import BlobSettings
 
@@ -224,6 +224,11 @@ def together(batches: Sequence[Batch], last: Took | Got) -> Taken | Received:
         return replace(last.received, chunks=chunks)
     manifest = replace(last.taken.manifest, files=tuple(file for batch in batches for file in batch.files))
     return replace(last.taken, manifest=manifest, chunks=chunks)
+
+
+def progress_of(word: Said) -> Progress:
+    assert isinstance(word, Advance)
+    return Progress(word.done, word.total, word.stored)
 
 
 def failed(error: AiosError) -> Failed:

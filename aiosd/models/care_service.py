@@ -17,7 +17,7 @@ from aiosd.models.model import Model, ModelRole
 from aiosd.models.permits import Caller
 from aiosd.models.ports import Holding, ModelChanges, ModelQuery, ModelStore, Pin, Pins
 from aiosd.models.read_service import ModelReader
-from aiosd.models.vault_ports import Progress, Vault
+from aiosd.models.vault_ports import Looked, Progress, Vault
 from aiosd.models.version import Kind, Version, VersionState
 
 GRACE_S = 14 * 86_400.0  # what is younger is not swept
@@ -137,7 +137,7 @@ class ModelCare:
     async def _live(self, survivors: Collection[str] | None) -> AsyncIterator[Collection[str]]:
         """The chunks of all manifests there are when the sweep has begun to read; or of these only."""
         digests = await self.store.manifest_digests() if survivors is None else sorted(survivors)
-        known = {digest for version in await self.store.in_state(VersionState.DAMAGED) for digest in damage.chunks_in(version.reasons)}
+        known = await self._suspects()
         for digest in digests:  # one at a time: that of 100,000 files takes 50 MB
             manifest = await self.store.manifest(digest)
             if manifest is None:
@@ -155,23 +155,39 @@ class ModelCare:
         """Read one version back, or all there is; so many of a thousand chunks, 0: all. Ends with what is damaged, and what is whole again."""
         if everything and by.principal.role < Role.OPERATOR:
             raise Denied("verifying everything takes the role operator", hint="name a version", user=by.name)
+        permille, chunks, suspects = permille or ALL, 0, await self._suspects()
         if everything:
-            listed = {digest: manifest async for digest, manifest in self._manifests(await self.store.manifest_digests())}
+            found, bad = await self._lost()
+            steps = self.vault.verify_all(permille)
         else:
-            version = (await self.reader.find(kind, ref, by)).version
-            listed = {version.commit.manifest: await self.reader.manifest(version)}
-        manifests = [manifest for manifest in listed.values() if manifest is not None]
-        bad: Sequence[str] = ()
-        async for step in self.vault.verify(manifests, permille or ALL):
-            if isinstance(step, Progress):
-                yield step
+            found, bad = list[Damage](), set[str]()
+            manifest = await self.reader.manifest((await self.reader.find(kind, ref, by)).version)
+            suspects &= await asyncio.to_thread(manifest.digests)
+            steps = self.vault.verify([manifest], permille)
+        async for step in steps:
+            if isinstance(step, Looked):
+                chunks += step.chunks
+                bad.update(step.damaged)
             else:
-                bad = step
-        found = [*await self._unlisted([digest for digest, manifest in listed.items() if manifest is None]), *await self.mark(bad)]
-        chunks = {chunk.digest for manifest in manifests for chunk in manifest.chunks()}
-        if permille in (0, ALL):
-            found += await self.heal(chunks - set(bad))
-        yield Verified(await self._told(found, by), len(chunks) * (permille or ALL) // ALL)
+                yield step
+        found += await self.mark(bad)
+        if permille == ALL:
+            found += await self.heal((await self.vault.there(suspects)).keys() - bad)
+        yield Verified(await self._told(found, by), chunks)
+
+    async def _suspects(self) -> set[str]:
+        """The chunks by which versions are damaged at present."""
+        return {digest for version in await self.store.in_state(VersionState.DAMAGED) for digest in damage.chunks_in(version.reasons)}
+
+    async def _lost(self) -> tuple[list[Damage], set[str]]:
+        """What is damaged without a look at the bytes: lists of files, and the chunks that others have and the store has not."""
+        damaged, lost = list[str](), set[str]()
+        async for digest, manifest in self._manifests(await self.store.manifest_digests()):
+            if manifest is None:
+                damaged.append(digest)
+            else:
+                lost.update(await self.vault.missing(manifest))
+        return await self._unlisted(damaged), lost
 
     async def _told(self, found: Sequence[Damage], by: Caller) -> Sequence[Damage]:
         """Without the names of what the caller may not read, which may have the same chunks."""

@@ -14,18 +14,26 @@ LEAST_LETTERS = 4  # that name a version
 _HEX = frozenset("0123456789abcdef")
 
 
+class Unread(Exception):
+    """What is asked leads out of the part of the history that was read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The versions of one model by id; a parent that is not there (any more) is where its history ends."""
+    """The versions of one model by id; a parent that is not there (any more) is where its history ends.
+
+    after  only those with a higher number were read, and whatever leads to another raises Unread
+    """
 
     model: str
     nodes: Mapping[str, Node]
     last: Node | None  # the newest
+    after: int = 0
 
     @classmethod
-    def of(cls, model: str, nodes: Iterable[Node]) -> "Graph":
+    def of(cls, model: str, nodes: Iterable[Node], after: int = 0) -> "Graph":
         by_id = {node.id: node for node in nodes}
-        return cls(model, by_id, max(by_id.values(), key=lambda node: node.number, default=None))
+        return cls(model, by_id, max(by_id.values(), key=lambda node: node.number, default=None), after)
 
     @property
     def newest(self) -> str:
@@ -34,6 +42,12 @@ class Graph:
 
     def with_newer(self, nodes: Iterable[Node]) -> "Graph":
         return Graph.of(self.model, [*self.nodes.values(), *nodes])
+
+    def everything(self) -> Iterator[Node]:
+        """All versions, newest first. Raises Unread behind the last that was read: there may be others that nothing leads to from here."""
+        yield from self.ancestors(*self.nodes)
+        if self.after:
+            raise Unread
 
     def ancestors(self, *tips: str) -> Iterator[Node]:
         """Those versions and all before them, newest first: a version has a higher number than its parents, unless those came after it."""
@@ -48,9 +62,14 @@ class Graph:
                 self._meet(parent, seen, ahead)
 
     def _meet(self, id_: str, seen: set[str], ahead: list[tuple[int, str]]) -> None:
-        if id_ in self.nodes and id_ not in seen:
+        if self._has(id_) and id_ not in seen:
             seen.add(id_)
             heappush(ahead, (-self.nodes[id_].number, id_))
+
+    def _has(self, id_: str) -> bool:
+        if id_ not in self.nodes and self.after:
+            raise Unread
+        return id_ in self.nodes
 
     def is_ancestor(self, of: str, id_: str) -> bool:
         """Whether `id_` is `of` or comes before it."""
@@ -65,11 +84,11 @@ class Graph:
         """The first parent, so many times. Raises NotFound, with how far the history goes."""
         at = id_
         for taken in range(steps):
-            parents = self.nodes[at].parents if at in self.nodes else ()
+            parents = self.nodes[at].parents if self._has(at) else ()
             if not parents:
                 there = f"{taken} version{'s' if taken > 1 else ''} before it, not {steps}" if taken else "no version before it"
                 raise NotFound(f"{self.model}@{id_[:SHORT]} has {there}", model=self.model, asked=steps)
-            if parents[0] not in self.nodes:
+            if not self._has(parents[0]):
                 raise NotFound(f"{self.model}@{at[:SHORT]} has no parent here: it came without its history", model=self.model, asked=steps)
             at = parents[0]
         return at

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from aiosd.access.principal import Principal, Role
 from aiosd.errors import Denied, FailedPrecondition, InvalidArgument, NotFound, StorageCorrupt
 from aiosd.models import diff, permits, references, signing
-from aiosd.models.history import SHORT, Graph
+from aiosd.models.history import SHORT, Graph, Unread
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest
 from aiosd.models.model import Model, ModelRole, Move, Reference, RefKind, Signature
 from aiosd.models.permits import Caller
@@ -23,9 +23,11 @@ PAGE = 100
 MOST_A_PAGE = 10_000
 MOST_USED_BY = 100
 MOST_REMEMBERED = 100_000  # versions in the graphs that are kept in memory: some 50 MB
+NEWEST = 1000  # versions that are read first: they take some milliseconds
 
 Named: TypeAlias = Collection[tuple[str, str]]  # versions by model and whole id
 Picked: TypeAlias = Mapping[tuple[str, str], Version]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class ModelReader:
         id_ = references.led_to(ref, refs, summaries.get(model.name, Summary()).newest)
         if not ref.back:
             return id_
-        return (await self.graph(model)).back(id_ if len(id_) == DIGEST_LETTERS else (await self._version(model, id_)).id, ref.back)
+        start = id_ if len(id_) == DIGEST_LETTERS else (await self._version(model, id_)).id
+        return await self._of_history(model, lambda graph: graph.back(start, ref.back))
 
     async def _version(self, model: Model, id_: str) -> Version:
         found = await self.store.version(model.kind, model.name, id_)
@@ -115,6 +118,15 @@ class ModelReader:
                 f"{model.name} has no version {id_[:SHORT]}", hint=f"`aiosctl model log --all {model.name}` lists them", model=model.name, version=id_
             )
         return found
+
+    async def _of_history(self, model: Model, ask: Callable[[Graph], T]) -> T:
+        """The answer by the newest versions, where they say it and not all are in memory."""
+        last = await self.store.last_number(model.kind, model.name)
+        if last > NEWEST and (model.kind, model.name) not in self._graphs:
+            after = last - NEWEST
+            with suppress(Unread):
+                return ask(Graph.of(model.name, await self.store.graph(model.kind, model.name, after), after))
+        return ask(await self.graph(model))
 
     async def graph(self, model: Model) -> Graph:
         """From memory where it is as it was; what has come since is added to it."""
@@ -180,18 +192,26 @@ class ModelReader:
         """Newest first: a version and what came before it, or all of the model; and the number before which the next page begins, 0 at the end."""
         ref, limit = parse_ref(text, kind), min(limit or PAGE, MOST_A_PAGE)
         model = await self.model(kind, ref.model, by)
-        graph = await self.graph(model)
-        nodes = graph.ancestors(*graph.nodes) if everything else graph.ancestors(await self._known(model, ref, graph))
-        page = list(islice(_after(nodes, before), limit + 1))
+        tips = () if everything else (await self._known(model, ref),)
+
+        def listed(graph: Graph) -> Sequence[Node]:
+            return list(islice(_after(graph.everything() if everything else graph.ancestors(*tips), before), limit + 1))
+
+        page = await self._of_history(model, listed)
         versions = await self._readable(kind, [(model.name, node.id) for node in page[:limit]])
         leading = _leading(await self.store.references(kind, model.name))
         views = [VersionView(versions[model.name, node.id], leading.get(node.id, ())) for node in page[:limit] if (model.name, node.id) in versions]
         return views, page[limit - 1].number if len(page) > limit else 0
 
-    async def _known(self, model: Model, ref: Ref, graph: Graph) -> str:
-        """The whole id of a version that is in the graph, or else NotFound is raised."""
+    async def _known(self, model: Model, ref: Ref) -> str:
+        """The whole id of a version, whose record need not be sound. Raises NotFound."""
         id_ = await self._id_of(model, ref)
-        return id_ if id_ in graph.nodes else (await self._version(model, id_)).id
+        try:
+            return (await self._version(model, id_)).id
+        except StorageCorrupt:
+            if len(id_) < DIGEST_LETTERS:
+                raise
+            return id_
 
     async def _readable(self, kind: Kind, wanted: Named) -> Picked:
         """As ModelStore.picked; one whose record is damaged says so."""

@@ -142,6 +142,14 @@ class Swept:
     strays: int = 0  # files that no row of the index knows, as of registrations that were cut off
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How many chunks were read back, and the digests of those that are damaged or not there; what is damaged was set aside."""
+
+    chunks: int
+    damaged: Sequence[str]
+
+
 class ChunkIndex(Protocol):
     """The memory of where chunks lie. Raises DiskFull, StorageUnwritable, StorageCorrupt and Unavailable."""
 
@@ -199,8 +207,11 @@ class Vault(Protocol):
     def chunks(self, wanted: Sequence[tuple[Chunk, int]]) -> AsyncIterator[tuple[Chunk, int, bytes]]:
         """These chunks one after another, each from its offset: pieces of them with where they begin, verified. Raises DataLoss."""
 
-    def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
-        """Read back and compare, so many of a thousand chunks. Ends with the digests that are damaged, which are set aside."""
+    def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Looked]:
+        """Read back and compare, so many of a thousand chunks. Ends with Looked."""
+
+    def verify_all(self, permille: int) -> AsyncIterator[Progress | Looked]:
+        """All that is stored, whoever needs it: some of it at a time, each with what was seen of it."""
 
     async def scrub(self, share: float) -> Sequence[str]:
         """Read back the next part (0 to 1) of all that is stored, for a background task. The digests that are damaged, which are set aside."""

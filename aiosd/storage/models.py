@@ -1,7 +1,7 @@
 """The memory of models in the database: one transaction a change, in which references are compared before they are set."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -20,23 +20,24 @@ from aiosd.storage.chunks import Connections
 
 REQUESTS_S = 2 * 86_400.0  # how long the key of a registration is remembered
 _CHUNK = 500  # values in one statement
-_AT_ONCE = 1000  # chunks in one transaction: some 30 ms
+_AT_ONCE = 250  # chunks in one transaction: some 6 ms
 
 
 class SqlModels:
-    """The port ModelStore."""
+    """The port ModelStore. `at_once`: chunks in one transaction."""
 
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
+    def __init__(self, connections: Connections, reached: Callable[[str], None] = lambda step: None, at_once: int = _AT_ONCE) -> None:
+        self._connections, self._reached, self._at_once = connections, reached, at_once
 
     async def commit(self, changes: ModelChanges) -> None:
         """One transaction. Of very many new chunks most come before it, a few at a time, for the transactions of the scheduler wait behind it.
 
         Rows that are left when somebody is killed between are of what no version has: the sweep finds them as it finds the bytes.
         """
-        early, rest = changes.chunks[:-_AT_ONCE], changes.chunks[-_AT_ONCE:]
-        for start in range(0, len(early), _AT_ONCE):
-            await self._connections.write(chunks.save, early[start : start + _AT_ONCE])
+        early, rest = changes.chunks[: -self._at_once], changes.chunks[-self._at_once :]
+        for start in range(0, len(early), self._at_once):
+            await self._connections.write(chunks.save, early[start : start + self._at_once])
+            self._reached("rows.1-some")
         await self._connections.write(save, replace(changes, chunks=rest))
 
     async def models(self, query: ModelQuery) -> Sequence[Model]:

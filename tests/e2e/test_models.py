@@ -76,6 +76,35 @@ def test_killed_at_a_step_it_goes_on_whole(daemon: Daemon, step: str) -> None:
     assert daemon.client().check().sound
 
 
+def test_killed_between_two_batches_of_rows_it_goes_on_whole(daemon: Daemon) -> None:
+    """So many chunks that their rows do not come in one transaction."""
+    many = daemon.root / "many"
+    many.mkdir()
+    for at in range(1100):
+        (many / str(at)).write_bytes(b"%d" % at)
+    daemon.start(fault="rows.1-some")
+    daemon.client().models.register("digits", written(daemon, "m", b"1" * 5000))
+
+    def try_it() -> None:
+        with aios.Client(daemon.target, timeout=PATIENCE_S, autostart=False, patience=0.1) as client, suppress(errors.AiosError):
+            client.models.register("digits", many, timeout=PATIENCE_S)
+
+    thread = threading.Thread(target=try_it)
+    thread.start()
+    daemon.running.wait(PATIENCE_S)
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    daemon.start()
+    models = daemon.client().models
+    assert Path(models.checkout("digits")).read_bytes() == b"1" * 5000
+    assert len(list(models.log("digits", all=True))) == 1
+    assert models.verify("", timeout=PATIENCE_S).sound
+    models.register("digits", many, timeout=PATIENCE_S)
+    given = Path(models.checkout("digits"))
+    assert all((given / str(at)).read_bytes() == b"%d" % at for at in range(1100))
+    assert daemon.client().check().sound
+
+
 def test_what_nobody_asks_for_is_done_damage_found_and_told_of_and_garbage_removed(daemon: Daemon) -> None:
     """A bit flips on the disk, and a branch is given up: the daemon finds both by itself, and registering again heals."""
     daemon.settings |= {"AIOSD_MODELS__SCRUB_DAYS": "0.00001", "AIOSD_MODELS__GC_EVERY_S": "1", "AIOSD_MODELS__GC_GRACE_S": "0"}

@@ -12,7 +12,7 @@ from aiosd.models.history import conflict
 from aiosd.models.manifest import Chunk, FileEntry, Manifest, decode_manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.ports import Holding, ModelChanges, ModelQuery, Node, RefChange, Registered, Summary, Use, UseRole
-from aiosd.models.vault_ports import Progress, Source, Stored, Swept, Taken
+from aiosd.models.vault_ports import Looked, Progress, Source, Stored, Swept, Taken
 from aiosd.models.version import Kind, Schema, Version, VersionState, decode_commit
 
 Named = tuple[Kind, str]
@@ -327,7 +327,10 @@ class FakeVault:
     async def there(self, digests: Collection[str]) -> Mapping[str, str]:
         return {digest: "" for digest in digests if self._place(digest).exists()}
 
-    async def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Sequence[str]]:
+    async def verify_all(self, permille: int) -> AsyncIterator[Progress | Looked]:
+        yield Looked(len([path for path in self.root.glob("*") if path.is_file()]), await self.scrub(1.0))
+
+    async def verify(self, manifests: Sequence[Manifest], permille: int) -> AsyncIterator[Progress | Looked]:
         bad: set[str] = set()
         for manifest in manifests:
             for entry in manifest.files:
@@ -336,7 +339,7 @@ class FakeVault:
                 except DataLoss:
                     bad.add(entry.digest)
             yield Progress(manifest.size, manifest.size)
-        yield sorted(bad)
+        yield Looked(len({chunk.digest for manifest in manifests for chunk in manifest.chunks()}), sorted(bad))
 
     async def examine(self, manifest: Manifest) -> Sequence[ScanFinding]:
         return self.scanned

@@ -32,12 +32,14 @@ ME = Caller(Principal(os.getuid(), os.getgid(), "me", Role.USER), frozenset)
 
 
 class Side:
-    """A store in a directory of its own. `limits`: bytes by user; `steps`: what the services passed."""
+    """A store in a directory of its own. `limits`: bytes by user; `steps`: what the services passed; `at_once`: rows of chunks in one transaction."""
 
-    def __init__(self, directory: Path, journal: SqlJournal, **settings: Any) -> None:
+    def __init__(
+        self, directory: Path, journal: SqlJournal, *, reached: Callable[[str], None] = lambda step: None, at_once: int = 1000, **settings: Any
+    ) -> None:  # fmt: skip
         self.directory, self.limits, self.steps = directory, dict[str, int](), list[str]()
         self.now_s = 1_700_000_000.0
-        self.store = SqlModels(journal)
+        self.store = SqlModels(journal, reached, at_once)
         self.vault = BlobVault(BlobSettings(directory=str(directory / "models"), **settings), SqlChunks(journal))
         self.vault.start(passable=True)
         self.reader = ModelReader(self.store, self.vault)

@@ -4,14 +4,14 @@ import json
 import os
 import random
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aiosd.keeper.vault import BlobVault
 from aiosd.models.manifest import Manifest
-from aiosd.models.vault_ports import Source, Taken, Vault
+from aiosd.models.vault_ports import Looked, Source, Taken, Vault
 from aiosd.storage.blobs.settings import BlobSettings
 from tests.fakes.chunks import FakeChunks
 
@@ -61,10 +61,10 @@ class World:
     async def read(self, manifest: Manifest, file: str) -> bytes:
         return await read_file(self.vault, manifest, file)
 
-    async def verify(self, *manifests: Manifest) -> list[str]:
+    async def verify(self, *manifests: Manifest) -> Sequence[str]:
         last = [word async for word in self.vault.verify(manifests, 1000)][-1]
-        assert isinstance(last, list)
-        return last
+        assert isinstance(last, Looked)
+        return last.damaged
 
     async def sweep(self, *alive: Manifest, grace_s: float = 0.0, dry_run: bool = False) -> tuple[int, int, int]:
         async def live() -> AsyncIterator[Collection[str]]:

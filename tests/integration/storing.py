@@ -85,7 +85,7 @@ class Place:
 async def opened(config: Config, reached: Callable[[str], None]) -> AsyncIterator[Store]:
     journal = await SqlJournal.open(config.database_url)
     try:
-        store, vault = SqlModels(journal), BlobVault(blob_settings(config), SqlChunks(journal), reached=reached)
+        store, vault = SqlModels(journal, reached, at_once=10), BlobVault(blob_settings(config), SqlChunks(journal), reached=reached)
         vault.start(passable=False)
         reader = ModelReader(store, vault)
         clock = asyncio.get_running_loop().time

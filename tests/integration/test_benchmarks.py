@@ -151,7 +151,7 @@ def test_models_are_measured_beside_their_floors(capsys: pytest.CaptureFixture[s
     models.main(["--mib", "8", "--files", "20", "-k", "1"])
     results = found(capsys, "models")
     versions = {f"register {name}" for name in models.variants(8 << 20)}
-    assert {"cp", "BLAKE3", *versions, "again new", "give new", "small", "turn alone", "turn 0", "turn 1", "memory"} <= results.keys()
+    assert {"cp", "BLAKE3", *versions, "again new", "give new", "small", "turn 0 alone", "turn 0 copy", "turn 0", "turn 1", "memory"} <= results.keys()
     assert results["again new"]["stored_bytes"] == 0
     assert results["register frozen"]["stored_bytes"] < 0.55 * (8 << 20)
 

@@ -130,3 +130,67 @@ def test_a_full_disk_keeps_nothing_of_an_export(tmp_path: Path) -> None:
             assert kept.read_bytes() == b"before"
 
     between(tmp_path, story)
+
+
+# Between two batches of the rows of very many chunks
+
+BATCHES = (1, 4, 9) if LONG else (9,)  # of those that come before the transaction of a version: of 95 chunks 85, ten at a time
+
+
+def many_files(directory: Path) -> Path:
+    path = directory / "many"
+    path.mkdir()
+    for at in range(95):
+        (path / f"{at:02}").write_bytes(os.urandom(1000))
+    return path
+
+
+async def check_rows(store: Side, files: Path, count: int) -> None:
+    """All rows that there are lead to what is there, and none of them counts; what was there before is as it was."""
+    rows = await store.vault.index.within(await store.vault.index.places("", 1000))
+    assert len(rows) == count
+    assert not await store.vault.scrub(1.0)
+    assert [model.name for model in await store.care._all_models()] == ["digits"]
+    for name in ("whole", "text"):
+        assert (await store.checkout("digits") / name).read_bytes() == (files / name).read_bytes()
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+def test_killed_between_two_batches_of_rows_nothing_is_lost_and_no_row_leads_nowhere(tmp_path: Path, bundled: bool) -> None:
+    files, many, counts = some_files(tmp_path), many_files(tmp_path), list[int]()
+    path = tmp_path / "many.aios" if bundled else many
+
+    async def begin(here: Side, there: Side) -> None:
+        await here.register(many, "many")
+        await here.export(tmp_path / "many.aios", "many")
+        await there.register(files)
+        counts.append(len(await there.vault.index.within(await there.vault.index.places("", 1000))))
+
+    async def swept(at: int) -> None:
+        async with side(tmp_path / "there") as there:
+            await check_rows(there, files, counts[0] + min(10 * at, 85))
+            await there.care.collect(0.0, dry_run=False)
+            await check_rows(there, files, counts[0])  # as if it had never begun
+            await check_whole(there)
+
+    async def again() -> None:
+        async with side(tmp_path / "there") as there:
+            await check_rows(there, files, counts[0] + 40)
+            made = await there.register(many, "many")
+            assert made.state is VersionState.REGISTERED
+            await check_whole(there)
+            for at in range(95):
+                assert (await there.checkout("many") / f"{at:02}").read_bytes() == (many / f"{at:02}").read_bytes()
+
+    def die(at: int) -> None:
+        command = [sys.executable, "-m", "tests.integration.batches_story", str(tmp_path / "there"), str(path)]
+        done = subprocess.run(command, env=os.environ | {faults.VARIABLE: f"rows.1-some:{at}"}, capture_output=True, text=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    between(tmp_path, begin)
+    with tidied(tmp_path):
+        for at in BATCHES:
+            die(at)
+            asyncio.run(swept(at))
+        die(4)  # and this time the same comes again before anything is swept
+        asyncio.run(again())

@@ -139,6 +139,41 @@ def test_full_at_a_step_of_a_change(place: Place, disk: Disk, filled: Path, step
     place.use(go_on)
 
 
+@pytest.mark.parametrize("batch", [1, 9])
+def test_full_between_two_batches_of_rows(place: Place, disk: Disk, tmp_path: Path, batch: int) -> None:
+    """Of a version with 95 chunks, ten rows at a time: it is whole or not there, and no row leads to what is not there."""
+    many, left = tmp_path / "many", batch
+    many.mkdir()
+    for at in range(95):
+        (many / f"{at:02}").write_bytes(os.urandom(1000))
+    fill = disk.filling("rows.1-some")
+
+    def reached(step: str) -> None:
+        nonlocal left
+        left -= step == "rows.1-some"
+        if left <= 0:
+            fill(step)
+
+    async def attempt(store: Store) -> None:
+        with suppress(DiskFull):
+            await store.register(many, "many")
+        assert not await store.vault.scrub(1.0)
+        assert await check_whole(store) == {"main"}
+
+    place.use(attempt, reached)
+    assert "rows.1-some" in disk.came
+    disk.free()
+
+    async def go_on(store: Store) -> None:
+        await store.register(many, "many")
+        await store.collect()
+        assert not (await store.verify()).damaged
+        for at in range(95):
+            assert (await store.checkout("many") / f"{at:02}").read_bytes() == (many / f"{at:02}").read_bytes()
+
+    place.use(go_on)
+
+
 @pytest.mark.parametrize("step", TAKE)
 def test_full_at_a_step_of_taking(disk: Disk, tmp_path: Path, step: str) -> None:
     """In this process, as the child does it, so that the disk can be filled at its steps; the name it gives the error is the next test's."""

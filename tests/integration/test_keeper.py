@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 
 from aiosd.errors import AlreadyExists, ConfigError, DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from aiosd.models.manifest import Manifest, digest_of
-from aiosd.models.vault_ports import Taken
+from aiosd.models.vault_ports import Looked, Progress, Stored, Taken
 from aiosd.storage.blobs.layout import STAMP_NS
 from tests.e2e.daemon import LONG
 from tests.integration.keeping import MIB, World, opened, safetensors, stored_bytes
@@ -359,6 +359,36 @@ def test_an_encrypted_store_keeps_nothing_that_can_be_read(tmp_path: Path) -> No
     key.chmod(0o644)
     with pytest.raises(ConfigError, match="others can read"):
         secret.vault.start(passable=False)
+
+
+def test_all_is_verified_some_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packs of 100,000 files, of which there may be hundreds: what is known of the chunks of one is 30 MB."""
+    monkeypatch.setattr("aiosd.keeper.checking._TOGETHER", 50)
+    for number in range(160):
+        world.write(f"{number // 40}/{number}", world.random(100))
+
+    async def story() -> None:
+        packs = [await world.take(world.files / str(number)) for number in range(4)]
+        steps = [step async for step in world.vault.verify_all(1000)]
+        assert [step for step in steps if isinstance(step, Looked)] == [Looked(80, [])] * 2
+        done = [step.done / step.total for step in steps if isinstance(step, Progress)]
+        assert sorted(done) == done
+        assert all(part <= 1 for part in done)
+        lost = sorted(chunk.digest for chunk in packs[3].manifest.chunks())
+        world.vault.layout.path(world.index.rows[lost[0]].place).unlink()
+        found = [step.damaged async for step in world.vault.verify_all(1000) if isinstance(step, Looked)]
+        assert [digest for some in found for digest in some] == lost
+        within = world.index.within
+
+        async def swept(places: Collection[str]) -> Sequence[Stored]:
+            rows = await within(places)
+            await world.index.commit((), {(one.digest, one.place) for one in rows})
+            return rows
+
+        monkeypatch.setattr(world.index, "within", swept)
+        assert [step.damaged async for step in world.vault.verify_all(1000) if isinstance(step, Looked)] == [[], []]
+
+    asyncio.run(story())
 
 
 def test_the_scrub_goes_round_all_that_is_stored(world: World) -> None:

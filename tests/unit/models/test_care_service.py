@@ -97,6 +97,7 @@ def test_of_many_long_lists_of_files_one_is_in_memory_at_a_time(world: ModelWorl
         return [len(digests) async for digests in world.care._live([each.digest for each in lists])]
 
     assert peak_of(lambda: run(live())) < 5 * one
+    assert peak_of(lambda: verify(world, "", ROOT, everything=True)) < 5 * one
 
 
 def test_jobs_keep_what_they_use(world: ModelWorld) -> None:

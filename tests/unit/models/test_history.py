@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiosd.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound
-from aiosd.models.history import Graph, How, Strategy, merged, previous, reverted, same_version, strategy_of
+from aiosd.models.history import Graph, How, Strategy, Unread, merged, previous, reverted, same_version, strategy_of
 from aiosd.models.manifest import FileEntry, Manifest
 from aiosd.models.ports import Node
 
@@ -129,3 +129,16 @@ def test_ids_by_their_beginning() -> None:
 def test_what_is_expected_is_an_id_and_not_a_name(given: str) -> None:
     with pytest.raises(InvalidArgument, match="is no id of a version"):
         same_version(given, "abcdef")
+
+
+def test_what_leads_out_of_the_part_that_was_read_is_not_the_end() -> None:
+    part = Graph.of("digits", [node for node in PARTED.nodes.values() if node.number > 2], after=2)
+    walk = part.ancestors("f")
+    assert [next(walk).id for _ in range(2)] == ["f", "e"]
+    with pytest.raises(Unread):
+        list(part.ancestors("f"))
+    with pytest.raises(Unread):
+        list(part.ancestors("a"))
+    assert part.back("f", 1) == "d"
+    with pytest.raises(Unread):
+        part.back("f", 2)

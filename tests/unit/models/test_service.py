@@ -1,7 +1,7 @@
 """Registrations: what is made, what is not made twice, who may, how much, and what a failure leaves."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from aiosd.errors import AlreadyExists, Conflict, Denied, DiskFull, Exhausted, F
 from aiosd.models.draft import MOST_CARD, Draft
 from aiosd.models.model import ModelRole, RefKind, Visibility
 from aiosd.models.permits import Caller
-from aiosd.models.ports import ModelQuery
+from aiosd.models.ports import ModelQuery, Node
 from aiosd.models.settings import ModelChange
 from aiosd.models.vault_ports import Progress
 from aiosd.models.version import Kind, Lineage, VersionState
@@ -268,6 +268,44 @@ def test_lists_and_logs_have_pages(world: ModelWorld) -> None:
     assert ([view.version.number for view in views], rest) == ([5, 4], 4)
     views, rest = run(world.reader.log(Kind.MODEL, "a", ADA, rest, 9))
     assert ([view.version.number for view in views], rest) == ([3, 2, 1], 0)
+
+
+def test_all_of_a_model_is_listed_though_nothing_leads_from_its_newest_versions_to_the_older(world: ModelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiosd.models.read_service.NEWEST", 6)
+    for at in range(10):
+        run(world.register(str(at), branch=f"try-{at}"))
+    for limit in (4, 10):
+        world.reader._graphs.clear()
+        views, before = run(world.reader.log(Kind.MODEL, "digits", ADA, 0, limit, everything=True))
+        while before:
+            world.reader._graphs.clear()  # as after a start, or where others were asked for since
+            more, before = run(world.reader.log(Kind.MODEL, "digits", ADA, before, limit, everything=True))
+            views = [*views, *more]
+        assert [view.version.number for view in views] == list(range(10, 0, -1))
+
+
+def test_of_a_long_history_the_newest_part_is_read_where_it_is_enough(world: ModelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiosd.models.read_service.NEWEST", 6)
+    ids = [run(world.register(str(n), branch="main" if n % 2 else "other")).version.id for n in range(1, 21)]
+    store, read = store_of(world), list[int]()
+    graph = store.graph
+
+    async def counted(kind: Kind, model: str, after: int = 0) -> Sequence[Node]:
+        found = await graph(kind, model, after)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(store, "graph", counted)
+    views, rest = run(world.reader.log(Kind.MODEL, "digits", ADA, 0, 2))
+    assert ([view.version.number for view in views], rest, read) == ([19, 17], 17, [6])
+    views, rest = run(world.reader.log(Kind.MODEL, "digits", ADA, 0, 3, everything=True))
+    assert ([view.version.number for view in views], rest, read) == ([20, 19, 18], 18, [6, 6])
+    assert run(world.reader.diff(Kind.MODEL, "digits~1", "digits", ADA)).a.number == 17
+    assert read == [6, 6, 6]
+    views, rest = run(world.reader.log(Kind.MODEL, "digits", ADA, 6, 9))
+    assert ([view.version.number for view in views], rest, read) == ([5, 3, 1], 0, [6, 6, 6, 6, 20])
+    assert run(world.reader.show(Kind.MODEL, "digits:other~9", ADA)).version.id == ids[1]
+    assert len(read) == 5
 
 
 def test_a_search_has_pages_of_what_may_be_seen_and_no_others(world: ModelWorld) -> None:
