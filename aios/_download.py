@@ -162,23 +162,16 @@ def _alone(making: Path) -> Iterator[None]:
         with suppress(FileExistsError):
             making.mkdir()
         try:
-            fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:  # put in its place since
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            if _is_at(making, fd):
+            if downloads.is_at(making, fd):
                 yield
                 return
         finally:
             os.close(fd)
-
-
-def _is_at(path: Path, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 @contextmanager

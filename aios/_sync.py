@@ -132,10 +132,13 @@ def _before(made: Way, tip: str) -> tuple[tuple[str, ...], bool]:
     """The ids of what comes before it, the newest first, as far as any may be new over there; and whether `tip` is among them, or it is that."""
     version, found, led = made.held.version, list[str](), not tip
     log = _log(made.held.channel, version.model, version.id, version.kind)
-    while len(found) < MOST_ANCESTRY and (page := list(islice(log, _PAGE))):
-        found += (one.id for one in page)
+    for _ in range(0, MOST_ANCESTRY, _PAGE):
+        if not (page := list(islice(log, _PAGE))):
+            break
+        some = [one.id for one in page if one.state != DAMAGED or one.files]  # else its record is damaged, and there is no commit to send
+        found += some
         led = led or any(tip == one.id or tip in one.parents for one in page)
-        known = led and not any(made.missing([one.id for one in page if one.id != version.id])) and _found(made.target, made.model, page[-1]) is not None
+        known = led and not any(made.missing([each for each in some if each != version.id])) and _found(made.target, made.model, page[-1]) is not None
         if known:  # all of these, and the last of them came with what is before it
             break
     return tuple(found[1:]), led

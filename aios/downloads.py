@@ -21,7 +21,7 @@ USUALLY = "50GiB"
 JUST_S = 600.0  # what was handed out so lately stays: a script passes the path on to a program that begins only now
 SINGLE, PART = ".file", ".part"
 _LOCK, _USING = ".lock", ".using."
-_mine: dict[Path, int] = {}  # by cache: the file that says what this process was handed, open until it ends
+_mine: dict[Path, tuple[int, str]] = {}  # by cache: the file that says what this process was handed, open until it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ def _entry(cache: Path, name: str) -> Path:
 def _all(cache: Path) -> Iterator[Download]:
     used = _in_use(cache)
     for path in cache.iterdir():
-        if path.name.startswith(".") and not path.name.endswith(PART):
-            continue
+        if path.is_symlink() or not path.is_dir() or (path.name.startswith(".") and not path.name.endswith(PART)):
+            continue  # nothing that was downloaded
         with suppress(FileNotFoundError):  # a part that was put in its place meanwhile
             size = sum(each.lstat().st_size for each in path.rglob("*"))
             in_use = _is_held(path) if path.name.endswith(PART) else path.name.removesuffix(SINGLE) in used
@@ -130,21 +130,32 @@ def _is_held(path: Path) -> bool:
 
 
 def _note(cache: Path, name: str) -> None:
-    if cache not in _mine or not os.fstat(_mine[cache]).st_nlink:  # somebody has removed it
-        _mine[cache], _ = tempfile.mkstemp(prefix=_USING, dir=cache)
-        fcntl.flock(_mine[cache], fcntl.LOCK_EX)
-    os.write(_mine[cache], f"{name}\n".encode())
+    fd, path = _mine.get(cache, (-1, ""))
+    if not is_at(Path(path), fd):  # somebody has removed it, or closed it, as programs do that become daemons: the number may be another file's now
+        _in_use(cache)  # those of processes that have ended go, also where nothing is downloaded any more
+        fd, path = _mine[cache] = tempfile.mkstemp(prefix=_USING, dir=cache)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    if name not in Path(path).read_text(encoding="ascii").split():
+        os.write(fd, f"{name}\n".encode())
+
+
+def is_at(path: Path, fd: int) -> bool:
+    """Whether this is what is open under this number."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except OSError:
+        return False
 
 
 def _remove(one: Download) -> int:
     """The bytes that went. Who is killed meanwhile leaves a part, which goes the next time."""
-    with _taken(one.path) as ours:
-        if not ours:  # somebody has just begun to go on with it
-            return 0
-        gone = one.path.with_name(f".gone-{time.time_ns()}{PART}")
-        one.path.rename(gone)
-        shutil.rmtree(gone)
-        return one.size
+    with suppress(FileNotFoundError), _taken(one.path) as ours:  # a part that was put in its place meanwhile
+        if ours:  # else somebody has just begun to go on with it
+            gone = one.path.with_name(f".gone-{time.time_ns()}{PART}")
+            one.path.rename(gone)
+            shutil.rmtree(gone)
+            return one.size
+    return 0
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from aiosd.storage.blobs import bundle as files
 from aiosd.storage.blobs.coding import ENCRYPTED, FRAMES, RAW, WIDTHS, Coder
 from aiosd.storage.blobs.layout import PRIVATE, Layout, place_of_whole
 from aiosd.storage.blobs.reading import Reader
-from aiosd.storage.blobs.receiving import Origin, Receiver
+from aiosd.storage.blobs.receiving import MOST_AT_ONCE, Origin, Receiver
 from aiosd.storage.blobs.settings import coder_of
 from aiosd.storage.blobs.worksite import Worksite
 
@@ -128,11 +128,14 @@ def _receive_bundle(receiver: Receiver, request: words.Receive) -> None:
             if record.encoding == RAW:
                 receiver.receive(record.digest, pieces)
             else:
-                _receive_packed(receiver, record, b"".join(pieces))
+                _receive_packed(receiver, record, pieces)
 
 
-def _receive_packed(receiver: Receiver, record: files.Record, payload: bytes) -> None:
+def _receive_packed(receiver: Receiver, record: files.Record, pieces: Iterable[bytes]) -> None:
     """A difference is kept as one, where what it is one to is none."""
+    if max(record.size, record.stored_size) > MOST_AT_ONCE:
+        raise InvalidArgument(f"the chunk {record.digest} is packed, and larger than any that is", hint="it is made to do harm; nothing was kept of it")
+    payload = b"".join(pieces)
     base = receiver.base(record.base, payload[0] if payload and payload[0] in WIDTHS else 1) if record.base else Origin()
     try:
         data = Coder().decode(record.encoding, payload, record.size, record.digest, base.content)

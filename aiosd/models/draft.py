@@ -19,6 +19,7 @@ MOST_TAGS = 100
 MOST_PARENTS = 16
 MOST_MESSAGE = 64 << 10  # characters
 MOST_CARD = 1 << 20
+MOST_COMMIT = 4 << 20  # bytes of all that is said of a version
 MOST_HEADLINE = 200
 
 
@@ -103,6 +104,14 @@ def commit_of(draft: Draft, manifest: Manifest, schema: Schema, parents: tuple[s
         schema=schema,
         lineage=draft.lineage,
     )
+
+
+def encoded(commit: Commit) -> bytes:
+    """As it is kept. Raises InvalidArgument for what no other store would take, nor anything that comes after it."""
+    _few(len(commit.message), "message", MOST_MESSAGE, "characters")
+    body = commit.encode()
+    _few(len(body), "what is said of the version", MOST_COMMIT, "bytes")
+    return body
 
 
 def version_of(model: Model, last: int, commit: Commit, manifest: Manifest, stored_bytes: int = 0, findings: Sequence[str] = ()) -> Version:

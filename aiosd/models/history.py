@@ -43,6 +43,12 @@ class Graph:
     def with_newer(self, nodes: Iterable[Node]) -> "Graph":
         return Graph.of(self.model, [*self.nodes.values(), *nodes])
 
+    def everything(self) -> Iterator[Node]:
+        """All versions, newest first. Raises Unread behind the last that was read: there may be others that nothing leads to from here."""
+        yield from self.ancestors(*self.nodes)
+        if self.after:
+            raise Unread
+
     def ancestors(self, *tips: str) -> Iterator[Node]:
         """Those versions and all before them, newest first: a version has a higher number than its parents, unless those came after it."""
         ahead: list[tuple[int, str]] = []

@@ -8,7 +8,7 @@ import structlog
 from aiosd.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from aiosd.models import history, permits
 from aiosd.models.care_service import ModelCare
-from aiosd.models.draft import version_of
+from aiosd.models.draft import MOST_HEADLINE, encoded, version_of
 from aiosd.models.history import SHORT, How, Strategy, conflict, same_version
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, ModelRole, Move, Reference, RefKind
@@ -184,7 +184,7 @@ class ModelMoves:
             before = await self.reader.version(model, parse_ref(f"{model.name}@{undone.commit.parents[0]}", kind))
             manifests = [await self.reader.manifest(version) for version in (tip, undone, before)]
             content = history.reverted(manifests[0], manifests[1], manifests[2])
-            why = message or f'revert {undone.id[:SHORT]} "{undone.commit.message.partition(chr(10))[0]}"'
+            why = message or f'revert {undone.id[:SHORT]} "{undone.commit.message.partition(chr(10))[0][:MOST_HEADLINE]}"'
             if content == manifests[2]:
                 return await self._commit_like(model, branch, before, (tip.id,), why, by, lineage)
             mixed = Schema(format=tip.commit.schema.format, framework=tip.commit.schema.framework, notes=("files of several versions: not read again",))
@@ -215,7 +215,7 @@ class ModelMoves:
         move = Move(branch.name, branch.kind, branch.version, version.id, permits.mover(by, lineage.job_id), now_s, message)
         self.care.reached("move.1-before")
         await self.care.store.commit(ModelChanges(
-            versions=[(version, commit.encode())], manifests={manifest.digest: manifest.encode()},
+            versions=[(version, encoded(commit))], manifests={manifest.digest: manifest.encode()},
             references=[RefChange(model.kind, model.name, move, branch.version)], uses=made_by(lineage.job_id, version, now_s),
         ))  # fmt: skip
         self.care.reached("move.2-committed")

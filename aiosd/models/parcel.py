@@ -7,7 +7,7 @@ from typing import NoReturn
 import msgspec
 
 from aiosd.errors import InvalidArgument
-from aiosd.models.draft import Draft
+from aiosd.models.draft import MOST_COMMIT, Draft
 from aiosd.models.history import SHORT
 from aiosd.models.manifest import DIGEST_LETTERS, Chunk, FileEntry, Manifest, decode_manifest, digest_of, path_problem
 from aiosd.models.model import Signature
@@ -16,7 +16,6 @@ from aiosd.models.version import Commit, Kind, decode_commit
 
 MOST_VERSIONS = 10_000  # in one parcel, and of those that come before them
 MOST_ANCESTRY = 32 << 20  # bytes of the commits that come before: where there are more, the history ends earlier
-MOST_COMMIT = 4 << 20  # bytes
 MOST_PART, MOST_SIZE = 64 << 20, 1 << 60  # bytes of a piece of a file, and of a file
 _LATEST_S = 1e11  # since 1970: what a clock may say
 _HEX = frozenset("0123456789abcdef")

@@ -63,7 +63,7 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The versions of one model in numbers; `newest` is the id of the last one whose bytes are here."""
+    """The versions of one model in numbers; `newest` is the id of the last one that is not absent, or where all are, of the last."""
 
     versions: int = 0
     size: int = 0
@@ -189,7 +189,8 @@ class ModelStore(Protocol):
     async def versions_with(self, manifest: str) -> Sequence[Version]:
         """Of models and datasets alike, those that have this list of files, are not absent, and can be read."""
 
-    async def commit_bytes(self, version_id: str) -> bytes | None: ...
+    async def commit_bytes(self, version_id: str) -> bytes | None:
+        """Raises StorageCorrupt for one that is damaged."""
 
     async def references(self, kind: Kind, model: str) -> Sequence[Reference]: ...
 

@@ -105,7 +105,7 @@ class ModelReader:
         refs = await self.store.references(model.kind, model.name)
         needs_newest = not (ref.name or ref.id or ref.range) and all(each.name != MAIN for each in refs)
         summaries = await self.store.summaries(model.kind, [model.name]) if needs_newest else {}
-        id_ = references.led_to(ref, refs, summaries[model.name].newest if model.name in summaries else "")
+        id_ = references.led_to(ref, refs, summaries.get(model.name, Summary()).newest)
         if not ref.back:
             return id_
         start = id_ if len(id_) == DIGEST_LETTERS else (await self._version(model, id_)).id
@@ -195,7 +195,7 @@ class ModelReader:
         tips = () if everything else (await self._known(model, ref),)
 
         def listed(graph: Graph) -> Sequence[Node]:
-            return list(islice(_after(graph.ancestors(*(graph.nodes if everything else tips)), before), limit + 1))
+            return list(islice(_after(graph.everything() if everything else graph.ancestors(*tips), before), limit + 1))
 
         page = await self._of_history(model, listed)
         versions = await self._readable(kind, [(model.name, node.id) for node in page[:limit]])

@@ -7,7 +7,7 @@ from itertools import islice
 
 import structlog
 
-from aiosd.errors import Conflict, FailedPrecondition
+from aiosd.errors import Conflict, FailedPrecondition, StorageCorrupt
 from aiosd.models.care_service import ModelCare
 from aiosd.models.draft import version_of
 from aiosd.models.history import SHORT
@@ -35,10 +35,13 @@ class Landed:
 
 
 async def ancestry(ids: Iterable[str], read: Callable[[str], Awaitable[bytes]]) -> tuple[bytes, ...]:
-    """The commits of these, the first ones first, as many as go along."""
+    """The commits of these, the first ones first, as many as go along; without those that are damaged, which keep nothing else from going."""
     bodies, left = list[bytes](), MOST_ANCESTRY
     for id_ in islice(ids, MOST_VERSIONS):
-        body = await read(id_)
+        try:
+            body = await read(id_)
+        except StorageCorrupt:
+            continue
         left -= len(body)
         if left < 0:
             break

@@ -11,7 +11,7 @@ from aiosd.access.principal import Principal
 from aiosd.errors import AlreadyExists, Exhausted, FailedPrecondition, NotFound
 from aiosd.models import permits
 from aiosd.models.care_service import ModelCare
-from aiosd.models.draft import Draft, commit_of, headline, new_model, version_of
+from aiosd.models.draft import Draft, commit_of, encoded, headline, new_model, version_of
 from aiosd.models.history import SHORT, conflict, same_version
 from aiosd.models.layouts import completed
 from aiosd.models.manifest import Manifest, contents_of
@@ -175,7 +175,7 @@ class ModelService:
             moves = [RefChange(model.kind, model.name, Move(draft.branch, RefKind.BRANCH, tip, version.id, who, now_s, headline(draft.message)), tip)]
             moves += _tags(draft, version, by, now_s)
             await store.commit(ModelChanges(
-                models=[model] if not await store.model(model.kind, model.name) else [], versions=[(version, commit.encode())], chunks=taken.chunks,
+                models=[model] if not await store.model(model.kind, model.name) else [], versions=[(version, encoded(commit))], chunks=taken.chunks,
                 manifests={commit.manifest: taken.manifest.encode()}, tensors={commit.manifest: taken.tensors}, references=moves,
                 requests=self._request(draft, version, by, now_s), uses=made_by(draft.lineage.job_id, version, now_s),
             ))  # fmt: skip

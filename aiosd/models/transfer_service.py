@@ -101,11 +101,10 @@ class Transfers:
     async def receive(self, arriving: Arriving, by: Caller) -> AsyncIterator[Progress | Landed]:
         """Make a version of what was sent, and lead the branch forward to it; see ModelReceiver.receive."""
         there = await self._commits(arriving.kind, arriving.model, by)
-        kept = await self.reader.store.commit_bytes(arriving.version) if arriving.version in there else None
-        body = kept if kept is not None else await self._record(arriving.version, by)
+        body = await self._commit_sent(arriving, arriving.version, by)
         commit = await asyncio.to_thread(read_commit, body, arriving.kind)
         listed = await self._record(commit.manifest, by)
-        before = await ancestry((id_ for id_ in arriving.ancestry if id_ not in there), lambda id_: self._record(id_, by))
+        before = await ancestry((id_ for id_ in arriving.ancestry if id_ not in there), lambda id_: self._commit_sent(arriving, id_, by))
         chunks = chunks_of([await asyncio.to_thread(read_manifest, listed)])
         parcel = Parcel(
             model=arriving.model, kind=arriving.kind, manifests=(listed,), ancestry=before,
@@ -126,6 +125,16 @@ class Transfers:
         """Those of this model that are here, by their ids, for whoever may read it."""
         model = await self.reader.store.model(kind, name)
         return (await self.reader.graph(model)).nodes.keys() if model is not None and permits.role_of(model, by) >= ModelRole.READER else ()
+
+    async def _commit_sent(self, arriving: Arriving, id_: str, by: Caller) -> bytes:
+        """Or the one that is here, since before, or because another push of the same history was faster. Raises NotFound."""
+        try:
+            return await self._record(id_, by)
+        except NotFound:
+            here = id_ in await self._commits(arriving.kind, arriving.model, by)
+            if here and (body := await self.reader.store.commit_bytes(id_)) is not None:
+                return body
+            raise
 
     async def _record(self, digest: str, by: Caller) -> bytes:
         """What was sent under this name. Raises NotFound, InvalidArgument for more than goes into memory."""

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, or_, select
 
 from aiosd.errors import InvalidArgument, StorageCorrupt
-from aiosd.models.manifest import DIGEST_LETTERS, Manifest
+from aiosd.models.manifest import DIGEST_LETTERS, Manifest, digest_of
 from aiosd.models.model import Model, Move, Reference, Signature
 from aiosd.models.ports import Holding, ModelQuery, Node, Registered, Summary, Use, UseRole
 from aiosd.models.searching import terms
@@ -163,14 +163,14 @@ def _summaries(tx: Connection, kind: Kind, names: Sequence[str]) -> dict[str, Su
             references[row["model"]].append(model_rows.reference(row))
     columns = (_row.model, func.count(), func.sum(_row.size), func.sum(_row.stored_bytes))
     counted = tx.execute(select(*columns).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model)).all()
-    here = select(_row.model, func.max(_row.number).label("number")).where(_row.kind == kind, _row.model.in_(names), model_rows.IS_HERE)
-    last = here.group_by(_row.model).subquery()
+    here = func.coalesce(func.max(case((model_rows.IS_HERE, _row.number))), func.max(_row.number))  # what is absent may have come later, and be older
+    last = select(_row.model, here.label("number")).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model).subquery()
     is_last = (_row.model == last.c.model) & (_row.number == last.c.number) & (_row.kind == kind)
     ids: dict[str, str] = {row.model: row.id for row in tx.execute(select(_row.model, _row.id).join(last, is_last))}
     there = tx.scalars(select(schema.model.c.name).where(schema.model.c.kind == kind, schema.model.c.name.in_(names)))
     found = {name: Summary(references=references[name]) for name in there}
     for name, count, size, stored_bytes in counted:
-        found[name] = Summary(count, int(size), int(stored_bytes), ids.get(name, ""), references[name])
+        found[name] = Summary(count, int(size), int(stored_bytes), ids[name], references[name])
     return found
 
 
@@ -192,7 +192,12 @@ def registered(tx: Connection, uid: int, key: str) -> Registered | None:
 
 
 def commit_bytes(tx: Connection, version_id: str) -> bytes | None:
-    return tx.scalar(select(_row.commit_body).where(_row.id == version_id).limit(1))
+    """Of several models that have it one that is sound is enough."""
+    bodies = tx.scalars(select(_row.commit_body).where(_row.id == version_id)).all()
+    sound = next((body for body in bodies if digest_of(body) == version_id), None)
+    if bodies and sound is None:
+        raise StorageCorrupt(f"the commit of version {version_id[:12]} does not match its id: it was changed, or is damaged", version=version_id)
+    return sound
 
 
 def references(tx: Connection, kind: Kind, model: str) -> list[Reference]:

@@ -172,8 +172,8 @@ class FakeModelStore:
     async def _summary(self, kind: Kind, name: str) -> Summary:
         versions = self._versions(kind, name)
         sizes = sum(one.size for one in versions), sum(one.stored_bytes for one in versions)
-        newest = next((one.id for one in versions if one.state is not VersionState.ABSENT), "")
-        return Summary(len(versions), *sizes, newest, await self.references(kind, name))
+        newest = max(versions, key=lambda one: (one.state is not VersionState.ABSENT, one.number), default=None)
+        return Summary(len(versions), *sizes, newest.id if newest else "", await self.references(kind, name))
 
     async def holdings(self) -> Mapping[int, Holding]:
         found: dict[int, Holding] = {}

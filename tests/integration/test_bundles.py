@@ -1,6 +1,7 @@
 """Bundles: versions that leave one store in a file and are the same in another; what is wrong with a bundle keeps all of it out."""
 
 import os
+import sqlite3
 import struct
 import tempfile
 from collections.abc import Callable
@@ -10,8 +11,10 @@ import pytest
 
 from aiosd.access.principal import Principal, Role
 from aiosd.errors import AlreadyExists, Conflict, DataLoss, Denied, FailedPrecondition, InvalidArgument, NotFound
+from aiosd.models.move_service import Wish
 from aiosd.models.parcel import packed, unpacked
 from aiosd.models.permits import Caller
+from aiosd.models.ports import ModelChanges
 from aiosd.models.version import Kind, VersionState
 from aiosd.storage.blobs import bundle
 from tests.integration.carrying import ME, MIB, Side, between, some_files
@@ -135,6 +138,49 @@ def test_without_their_bytes_the_versions_before_come_along_anyway(tmp_path: Pat
         assert (await there.import_(file)).new == {made[0], made[2]}
         views, _ = await there.reader.log(Kind.MODEL, "digits", ME, 0, 0)
         assert [view.version.state for view in views] == ["registered"] * 4
+
+    between(tmp_path, story)
+
+
+def test_a_history_that_comes_late_is_not_what_the_bare_name_stands_for(tmp_path: Path) -> None:
+    """What comes before has higher numbers then, and there is no main."""
+    path, file = tmp_path / "m", tmp_path / "h.aios"
+
+    async def story(here: Side, there: Side) -> None:
+        for at in range(3):
+            path.write_bytes(b"%d" % at * 1000)
+            last = await here.register(path)
+        await here.export(file)
+        on_commit, there.care.reached = there.steps.append, killed_after("import.3-committed")
+        with pytest.raises(KeyboardInterrupt):
+            await there.import_(file, branch="try")
+        there.care.reached = on_commit
+        await there.import_(file, branch="try")
+        view = await there.reader.view(Kind.MODEL, "digits", ME)
+        assert (view.summary.versions, view.latest and view.latest.id) == (3, last.id)
+        assert (await there.checkout("digits")).read_bytes() == path.read_bytes()
+        await there.moves.move(Wish(kind=Kind.MODEL, model="digits", name="try", to=""), ME)
+        await there.store.commit(ModelChanges(gone_versions=[(Kind.MODEL, "digits", last.id)]))
+        with pytest.raises(FailedPrecondition, match="only what is said of it is here"):
+            await there.checkout("digits")
+
+    between(tmp_path, story)
+
+
+def test_a_commit_that_is_damaged_keeps_nothing_after_it_from_going(tmp_path: Path) -> None:
+    path, file = tmp_path / "m", tmp_path / "h.aios"
+
+    async def story(here: Side, there: Side) -> None:
+        made = []
+        for at in range(4):
+            path.write_bytes(b"%d" % at * 1000)
+            made.append((await here.register(path)).id)
+        with sqlite3.connect(here.directory / "aiosd.db") as database:
+            database.execute("UPDATE model_version SET commit_body = substr(commit_body, 2) WHERE id = ?", (made[1],))
+        await here.export(file)
+        await there.import_(file)
+        views, _ = await there.reader.log(Kind.MODEL, "digits", ME, 0, 0, everything=True)
+        assert [(view.version.id, view.version.state) for view in views] == [(made[3], "registered"), (made[2], "absent")]
 
     between(tmp_path, story)
 

@@ -3,11 +3,12 @@
 import random
 import shutil
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,15 @@ def test_a_history_may_come_later_and_what_is_absent_heals_by_pulling_and_stays_
     pair.theirs.register("later", pair.file(b"on top"), parents=["later~1"])
     assert pair.theirs.remove("later", force=True) == ("later",)
     pair.theirs.collect_garbage(grace=0)
+
+
+def test_a_record_that_is_damaged_here_keeps_nothing_after_it_from_going(pair: Pair) -> None:
+    ours = [pair.ours.register("spoilt", pair.file(b"%d" % number)) for number in range(4)]
+    with closing(sqlite3.connect(pair.here.state / "aiosd.db", timeout=30)) as database, database:
+        database.execute("UPDATE model_version SET author = 'else' WHERE id = ?", (ours[1].id,))
+    assert pair.ours.push("spoilt", pair.other()).version.id == ours[3].id
+    assert [(one.id, one.state) for one in pair.theirs.log("spoilt")] == [(ours[3].id, "registered"), (ours[2].id, "absent")]
+    pair.ours.remove("spoilt", force=True)
 
 
 class Road:

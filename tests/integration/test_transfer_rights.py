@@ -58,7 +58,7 @@ class World(ModelWorld):
         await self.transfers.send(pieces(), by)
 
     async def receive(self, commit: Commit, by: Caller = EVE, model: str = "eves", **arriving: object) -> Landed:
-        wish = Arriving(kind=Kind.MODEL, model=model, version=commit.id, branch="main", **arriving)  # type: ignore[arg-type]
+        wish = Arriving(kind=Kind.MODEL, model=model, version=commit.id, **({"branch": "main"} | arriving))  # type: ignore[arg-type]
         last = [step async for step in self.transfers.receive(wish, by)][-1]
         assert isinstance(last, Landed)
         return last
@@ -178,6 +178,35 @@ def test_a_history_counts_for_the_quota_and_is_looked_at(tmp_path: Path) -> None
             await world.send(after.encode(), mine.encode(), wrong.encode())
             with pytest.raises(InvalidArgument):
                 await world.receive(after, ancestry=(wrong.id,))
+
+    run(tmp_path, story)
+
+
+def test_of_two_versions_with_one_history_that_come_at_once_both_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is first takes what was sent of it, and the other has begun to read that."""
+    mine = listing(("m", b"of eve"))
+    first = commit(mine)
+    second, third = (commit(mine, parents=(first.id,), message=message) for message in ("second", "third"))
+    read, landed = BlobStage.read, list[Landed]()
+
+    async def story(world: World) -> None:
+        await world.send(*(one.encode() for one in (first, second, third)), mine.encode(), b"of eve")
+
+        async def overtaken(stage: BlobStage, uid: int, digest: str) -> AsyncIterator[bytes]:
+            if digest == first.id and not landed:
+                monkeypatch.setattr(BlobStage, "read", read)
+                landed.append(await world.receive(second, ancestry=(first.id,)))
+                await world.send(mine.encode())
+            async for data in read(stage, uid, digest):
+                yield data
+
+        monkeypatch.setattr(BlobStage, "read", overtaken)
+        landed.append(await world.receive(third, branch="other", ancestry=(first.id,)))
+        assert [one.versions[0].id for one in landed] == [second.id, third.id]
+        views, _ = await world.reader.log(Kind.MODEL, "eves", EVE, 0, 0, everything=True)
+        assert {(view.version.id, view.version.number, view.version.state) for view in views} == {
+            (first.id, 1, "absent"), (second.id, 2, "registered"), (third.id, 3, "registered"),
+        }  # fmt: skip
 
     run(tmp_path, story)
 

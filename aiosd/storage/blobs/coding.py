@@ -138,10 +138,18 @@ class Coder:
         return self._cipher
 
 
-def frames_of(size: int) -> list[tuple[int, int]]:
-    """Of a chunk of `size` bytes in FRAMES: where each lies within it, and how long it is there."""
-    lengths = [min(FRAME_BYTES, size - at) + _SEAL_BYTES for at in range(0, size, FRAME_BYTES)]
-    return [(number * (FRAME_BYTES + _SEAL_BYTES), length) for number, length in enumerate(lengths)]
+def frames_in(size: int) -> int:
+    """How many a chunk of `size` bytes has in FRAMES. What claims to be endless must not be listed: sizes come from elsewhere."""
+    return -(-size // FRAME_BYTES)
+
+
+def framed_size(size: int) -> int:
+    return size + frames_in(size) * _SEAL_BYTES
+
+
+def frame_at(size: int, number: int) -> tuple[int, int]:
+    """Where a frame of such a chunk lies within it, and how long it is there."""
+    return number * (FRAME_BYTES + _SEAL_BYTES), min(FRAME_BYTES, size - number * FRAME_BYTES) + _SEAL_BYTES
 
 
 def read_key(text: bytes, path: str) -> bytes:

@@ -10,7 +10,7 @@ from blake3 import blake3
 from aiosd.errors import DataLoss, StorageCorrupt
 from aiosd.models.manifest import Chunk, FileEntry
 from aiosd.models.vault_ports import Stored
-from aiosd.storage.blobs.coding import FRAME_BYTES, FRAMES, RAW, Coder, frames_of
+from aiosd.storage.blobs.coding import FRAME_BYTES, FRAMES, RAW, Coder, frame_at, frames_in
 from aiosd.storage.blobs.layout import WHOLE, Layout
 
 Lookup = Callable[[Collection[str]], Mapping[str, Stored]]
@@ -49,8 +49,7 @@ class Reader:
         if stored.encoding != FRAMES:
             return self.chunk(stored, known)[offset : offset + size]
         first = offset // FRAME_BYTES
-        frames = range(first, -(-min(offset + size, stored.size) // FRAME_BYTES))
-        data = b"".join(self._frame(stored, number, *frame) for number, frame in enumerate(frames_of(stored.size)) if number in frames)
+        data = b"".join(self._frame(stored, number) for number in range(first, frames_in(min(offset + size, stored.size))))
         return data[offset - first * FRAME_BYTES :][:size]
 
     def file(self, entry: FileEntry) -> Iterator[bytes]:
@@ -133,11 +132,11 @@ class Reader:
         return self._compared(stored, (self._payload(_within(stored, at, length)) for at, length in lengths))
 
     def _framed(self, stored: Stored) -> Iterator[bytes]:
-        return self._compared(stored, (self._frame(stored, number, *frame) for number, frame in enumerate(frames_of(stored.size))))
+        return self._compared(stored, (self._frame(stored, number) for number in range(frames_in(stored.size))))
 
-    def _frame(self, stored: Stored, number: int, at: int, length: int) -> bytes:
+    def _frame(self, stored: Stored, number: int) -> bytes:
         try:
-            return self.coder.open_frame(self._payload(_within(stored, at, length)), stored.digest, number)
+            return self.coder.open_frame(self._payload(_within(stored, *frame_at(stored.size, number))), stored.digest, number)
         except StorageCorrupt as error:
             raise damaged(stored, str(error)) from None
 

@@ -13,7 +13,7 @@ from aiosd.models.manifest import Manifest
 from aiosd.models.parcel import chunks_of
 from aiosd.models.vault_ports import Part, Stored
 from aiosd.storage.blobs import disk
-from aiosd.storage.blobs.coding import DELTA, FRAME_BYTES, FRAMES, RAW, frames_of
+from aiosd.storage.blobs.coding import DELTA, FRAME_BYTES, FRAMES, RAW, framed_size
 from aiosd.storage.blobs.cutting import pieces_at, windows
 from aiosd.storage.blobs.layout import READ_ONLY, STAMP_NS, place_of_pack, place_of_whole, settle
 from aiosd.storage.blobs.pack import PackWriter
@@ -99,10 +99,12 @@ class Receiver:
         return self._reader.part(one, stored, part.offset, part.size)
 
     def base(self, digest: str, width: int) -> Origin:
-        """What another is a difference to. Raises FailedPrecondition where that is not of what is had."""
+        """What another is a difference to. Raises FailedPrecondition where that is not of what is had, or too large for memory."""
         known = self._lookup([digest])
         if digest not in known or digest not in self.had | self._borrowed:
             raise FailedPrecondition(f"something of it is a difference to the chunk {digest}, which no version here has", hint="have all of it sent")
+        if known[digest].size > MOST_AT_ONCE:
+            raise FailedPrecondition(f"something of it is a difference to the chunk {digest}, which is too large for that", hint="have all of it sent")
         return Origin(digest, self._reader.chunk(known[digest], known), width, root=not known[digest].base and digest not in self._mine)
 
     def _found(self, digests: Collection[str]) -> set[str]:
@@ -166,7 +168,7 @@ class Receiver:
         """Where nothing is whole: encrypted as it comes, in what memory a frame takes."""
         hasher, is_known, came = blake3(), digest in self._there, 0
         if not is_known:
-            self._remember(self._opened_pack().begin(digest, size, FRAMES, sum(length for _, length in frames_of(size))))
+            self._remember(self._opened_pack().begin(digest, size, FRAMES, framed_size(size)))
         for number, frame in enumerate(_in_frames(_exactly(digest, size, pieces))):
             hasher.update(frame)
             if not is_known:

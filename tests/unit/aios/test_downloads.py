@@ -87,6 +87,21 @@ def test_what_this_process_was_handed_stays_also_when_its_note_was_removed(cache
     assert path.exists()
 
 
+def test_a_note_that_was_closed_is_made_anew_and_what_has_its_number_now_is_left_alone(cache: Path, tmp_path: Path) -> None:
+    """As when a program becomes a daemon: it closes all that is open, and opens files of its own."""
+    lay(cache, "mine", 1000.0)
+    for _ in range(3):
+        assert downloads.hand_out("mine")
+    number, path = downloads._mine[cache]
+    assert Path(path).read_text() == "mine\n"  # however often it was handed out
+    with (tmp_path / "own").open("w") as own:
+        os.dup2(own.fileno(), number)
+        assert downloads.hand_out("mine")
+    os.close(number)
+    assert not (tmp_path / "own").read_text()
+    assert downloads.clear() == 0
+
+
 def test_what_was_used_a_moment_ago_and_what_is_on_its_way_stay_and_clear_says_what_went(cache: Path) -> None:
     for number, name in enumerate(("young", ".one.0123.part", ".two.0123.part")):
         lay(cache, name, 1000.0 + number)
@@ -98,6 +113,44 @@ def test_what_was_used_a_moment_ago_and_what_is_on_its_way_stay_and_clear_says_w
         assert downloads.clear() == 100
     assert downloads.clear() == 100
     assert names() == set()
+
+
+def test_what_nobody_downloaded_is_left_alone_and_hides_nothing(cache: Path, tmp_path: Path) -> None:
+    lay(cache, "old", 1000.0)
+    (cache / "notes").write_text("mine")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").touch()
+    for name in ("elsewhere", ".elsewhere.part"):
+        (cache / name).symlink_to(tmp_path / "precious")
+    assert names() == {"old"}
+    downloads.make_room(10_000)
+    assert downloads.clear() == 0
+    assert {path.name for path in cache.iterdir()} == {".lock", "notes", "elsewhere", ".elsewhere.part"}
+    assert (tmp_path / "precious" / "file").exists()
+
+
+def test_a_part_that_is_finished_before_it_can_go_stays(cache: Path) -> None:
+    path = lay(cache, ".one.0123.part", 1000.0)
+    (found,) = downloads.cached()
+    path.rename(cache / "one")
+    assert downloads._remove(found) == 0
+    assert names() == {"one"}
+
+
+def test_processes_that_have_ended_leave_nothing_that_grows(cache: Path) -> None:
+    path = lay(cache, "same", 1000.0)
+    for _ in range(2):
+        with held_by_another("same") as handed:
+            assert handed == str(path)
+    assert len(list(cache.glob(".using.*"))) == 1
+
+
+def test_a_link_in_the_place_of_a_part_is_refused(cache: Path) -> None:
+    cache.mkdir(parents=True)
+    making = cache / ".one.0123.part"
+    making.symlink_to(cache / "nowhere")
+    with pytest.raises(OSError, match=r"one\.0123"), _download._alone(making):
+        raise AssertionError
 
 
 def test_those_who_download_the_same_at_once_come_one_after_another(cache: Path) -> None:

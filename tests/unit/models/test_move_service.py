@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aiosd.errors import AlreadyExists, Conflict, Denied, DiskFull, FailedPrecondition, InvalidArgument, NotFound
+from aiosd.models.draft import MOST_MESSAGE
 from aiosd.models.history import How, Strategy
 from aiosd.models.model import ModelRole, RefKind, Visibility
 from aiosd.models.ports import Pin
@@ -152,6 +153,22 @@ def test_reverts(world: ModelWorld) -> None:
         run(world.moves.revert(Kind.MODEL, f"digits@{second.id}", "main", "", "", ADA))
     with pytest.raises(FailedPrecondition, match="is the first version"):
         run(world.moves.revert(Kind.MODEL, f"digits@{first.id}", "main", "", "", ADA))
+
+
+def test_what_merges_and_reverts_say_is_what_other_stores_take(world: ModelWorld) -> None:
+    """They refuse a version that says more, and with it all that comes after it."""
+    made(world, "1")
+    run(world.move("try", "main"))
+    made(world, "2", branch="try")
+    made(world, "3", message="x" * MOST_MESSAGE)
+    assert len(run(world.moves.revert(Kind.MODEL, "digits", "main", "", "", ADA)).commit.message) < 300
+    long = "x" * (MOST_MESSAGE + 1)
+    for refused in (
+        world.moves.merge(Kind.MODEL, "digits", "main", "try", Strategy.OURS, long, "", ADA),
+        world.moves.revert(Kind.MODEL, "digits", "main", long, "", ADA),
+    ):
+        with pytest.raises(InvalidArgument, match="message has 65537 characters, and 65536 are allowed"):
+            run(refused)
 
 
 def test_a_revert_of_one_file_of_several_says_nothing_of_what_was_measured(world: ModelWorld) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aiosd.errors import AlreadyExists, Conflict, Denied, DiskFull, Exhausted, FailedPrecondition, InvalidArgument, NotFound
-from aiosd.models.draft import Draft
+from aiosd.models.draft import MOST_CARD, Draft
 from aiosd.models.model import ModelRole, RefKind, Visibility
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelQuery, Node
@@ -44,6 +44,12 @@ def test_the_first_version_makes_the_model(world: ModelWorld) -> None:
     ]  # fmt: skip
     assert [move.why for _, move in run(world.store.moves(Kind.MODEL, "digits", "main", 0, 9))] == ["hello"]
     assert world.steps == ["register.1-before", "register.2-taken", "register.3-committed"]
+
+
+def test_what_is_said_of_a_version_is_what_other_stores_take(world: ModelWorld) -> None:
+    with pytest.raises(InvalidArgument, match=r"what is said of the version has .* bytes, and 4194304 are allowed"):
+        run(world.register("1", card="\x01" * MOST_CARD))
+    assert not store_of(world).named
 
 
 def test_the_same_again_is_no_version(world: ModelWorld) -> None:
@@ -262,6 +268,20 @@ def test_lists_and_logs_have_pages(world: ModelWorld) -> None:
     assert ([view.version.number for view in views], rest) == ([5, 4], 4)
     views, rest = run(world.reader.log(Kind.MODEL, "a", ADA, rest, 9))
     assert ([view.version.number for view in views], rest) == ([3, 2, 1], 0)
+
+
+def test_all_of_a_model_is_listed_though_nothing_leads_from_its_newest_versions_to_the_older(world: ModelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiosd.models.read_service.NEWEST", 6)
+    for at in range(10):
+        run(world.register(str(at), branch=f"try-{at}"))
+    for limit in (4, 10):
+        world.reader._graphs.clear()
+        views, before = run(world.reader.log(Kind.MODEL, "digits", ADA, 0, limit, everything=True))
+        while before:
+            world.reader._graphs.clear()  # as after a start, or where others were asked for since
+            more, before = run(world.reader.log(Kind.MODEL, "digits", ADA, before, limit, everything=True))
+            views = [*views, *more]
+        assert [view.version.number for view in views] == list(range(10, 0, -1))
 
 
 def test_of_a_long_history_the_newest_part_is_read_where_it_is_enough(world: ModelWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Chunks that come from another store: what is told while they come, and what stays of what was put together to look at it."""
 
 import os
+import tracemalloc
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -9,14 +10,17 @@ from types import MappingProxyType
 
 import pytest
 from blake3 import blake3
+from msgspec import structs
+from zstandard import ZstdCompressor
 
-from aiosd.errors import DataLoss, DiskFull, InvalidArgument
+from aiosd.errors import DataLoss, DiskFull, FailedPrecondition, InvalidArgument
 from aiosd.keeper import carrying, words
 from aiosd.models.manifest import Chunk, FileEntry, Manifest
 from aiosd.models.vault_ports import Examined, Source, Stored
 from aiosd.models.version import Schema
 from aiosd.storage.blobs import budget
-from aiosd.storage.blobs.coding import FRAME_BYTES, FRAMES, Coder
+from aiosd.storage.blobs.bundle import Record
+from aiosd.storage.blobs.coding import FRAME_BYTES, FRAMES, RAW, ZSTD, Coder
 from aiosd.storage.blobs.cutting import Sizes
 from aiosd.storage.blobs.layout import Layout
 from aiosd.storage.blobs.pack import scan
@@ -122,6 +126,28 @@ def test_what_is_laid_out_leaves_room_on_the_disk(layout: Layout, monkeypatch: p
     assert path.stat().st_size < MIB
 
 
+def test_what_is_packed_is_not_unpacked_into_more_than_memory(layout: Layout) -> None:
+    """Zeros take a thousandth, and one page of a bundle would be all there is."""
+    size = carrying.MOST_AT_ONCE + MIB
+    packer = ZstdCompressor().compressobj(size=size)
+    packed = [*(packer.compress(bytes(MIB)) for _ in range(size // MIB)), packer.flush()]
+    entry = FileEntry("a", size, "0" * 64, (Chunk("0" * 64, size),))
+    receiver = Receiver(site(layout), [Manifest((entry,), single=True)])
+    receiver.begin()
+    record = Record(entry.digest, size, ZSTD, sum(map(len, packed)), "")
+    with pytest.raises(InvalidArgument, match="is packed, and larger than any that is"):
+        carrying._receive_packed(receiver, record, packed)
+    receiver.close()
+
+
+def test_nothing_is_a_difference_to_what_is_too_large_for_memory(layout: Layout) -> None:
+    large = Stored("1" * 64, carrying.MOST_AT_ONCE + 1, "whole/" + "1" * 64, 0, carrying.MOST_AT_ONCE + 1, RAW)
+    receiver = Receiver(site(layout, known={large.digest: large}), [], {large.digest})
+    with pytest.raises(FailedPrecondition, match="is too large for that"):
+        receiver.base(large.digest, 1)
+    receiver.close()
+
+
 # In a store that has a key
 
 
@@ -215,6 +241,26 @@ def test_frames_that_are_changed_moved_or_left_out_are_damage(kept: Kept) -> Non
             kept.read()
         kept.change(lambda data: data.__setitem__(slice(None), sound))
     assert kept.read() == kept.data
+
+
+def test_a_size_that_is_not_true_takes_no_memory(kept: Kept, layout: Layout) -> None:
+    """One that a bit has flipped in, and one that somebody claims: a list of the frames would be longer than memory."""
+    endless = 1 << 42
+    kept.stored = structs.replace(kept.stored, size=endless)
+    os.rename(layout.incoming / "x", layout.incoming / "before")
+    entry = FileEntry("a", endless, "0" * 64, (Chunk("0" * 64, endless),))
+    receiver = Receiver(site(layout, coder=Sealing()), [Manifest((entry,), single=True)])
+    receiver.begin()
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataLoss):
+            kept.read()
+        with pytest.raises(InvalidArgument, match="are not those that its name stands for"):
+            receiver.receive(entry.digest, [b"not so many"])
+        assert tracemalloc.get_traced_memory()[1] < 64 * MIB
+    finally:
+        tracemalloc.stop()
+        receiver.close()
 
 
 def test_frames_are_moved_to_another_pack_as_they_are(kept: Kept) -> None:
