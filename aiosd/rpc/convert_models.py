@@ -55,6 +55,7 @@ def from_register(wire: pb.RegisterRequest) -> Draft:
         expected=text(wire.expected, "", "expected", NAME),
         parents=texts(wire.parents, "", "parents", CHOICES),
         visibility=visibility_named(wire.visibility),
+        group=text(wire.group, "", "group", NAME),
         lineage=_from_lineage(wire.environment, wire.job_id),
         key=text(wire.idempotency_key, "", "idempotency_key", NAME),
         allow_flagged=wire.allow_flagged,

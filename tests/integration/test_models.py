@@ -283,6 +283,10 @@ def test_permissions_are_set_over_the_wire(daemon: Daemon, models: StoreCalls) -
     assert models.update("digits", Settings(roles={"bob": ""})).roles == {}
     with pytest.raises(errors.InvalidArgument):
         models.update("digits", Settings(visibility="sometimes"))
+    with pytest.raises(errors.InvalidArgument, match="no user 'bbo'"):
+        models.update("digits", Settings(roles={"bbo": "writer"}))
+    models.register("shared", daemon.file("1"), visibility="group", group="vision")
+    assert (models.get("shared").visibility, models.get("shared").group) == ("group", "vision")
 
 
 def test_damage_is_found_told_and_healed(daemon: Daemon, models: StoreCalls) -> None:
