@@ -294,6 +294,7 @@ def to_model(view: ModelView) -> pb.Model:
         versions=summary.versions,
         references=[to_reference(model.name, each) for each in summary.references],
         latest=plain_version(view.latest) if view.latest is not None else None,
+        found=plain_version(view.found) if view.found is not None else None,
         size=summary.size,
         stored_bytes=summary.stored_bytes,
         created_at_s=model.created_at_s,

@@ -343,6 +343,11 @@ def test_the_command_line_does_it_all(daemon: Daemon, cli: Callable[..., Result]
     assert cli("model", "ls", "-q").out == "digits\n"
     assert "accuracy=0.95" in cli("model", "ls", "--metric", "accuracy>0.9").out
     assert cli("model", "ls", "--metric", "accuracy>0.99").err == "no models\n"
+    older = cli("model", "ls", "--metric", "accuracy<0.95").out
+    assert "accuracy=0.9 " in older
+    assert "FOUND" in older
+    (seen,) = json.loads(cli("model", "ls", "--metric", "accuracy<0.95", "-o", "json").out)
+    assert (seen["found"]["number"], seen["latest"]["number"]) == (1, 2)
     assert "0.9 -> 0.95 (+0.05)" in cli("model", "diff", "digits").out
     log = cli("model", "log", "digits", "--no-headers").out.splitlines()
     assert [line.split()[1] for line in log] == ["2", "1"]
