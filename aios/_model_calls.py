@@ -235,9 +235,10 @@ class StoreCalls(TransferCalls, SafetyCalls):
         author: str = "",
         job_id: str = "",
         tensor: str = "",
+        limit: int = 0,
         timeout: float | None = None,
     ) -> list[Model]:
-        """Those that may be read, by name; with a text by how well it fits. What is asked of versions is of one and the same, but the text.
+        """Those that may be read, at most `limit`, by name; with a text by how well it fits. What is asked of versions is of one and the same, but the text.
 
         text     words, each of which begins a word of the name, the description, or anything that is said of any version
         metrics  such as "accuracy>0.9"
@@ -249,14 +250,14 @@ class StoreCalls(TransferCalls, SafetyCalls):
         found: list[Model] = []
         request = pb.ListModelsRequest(
             kind=self._wire_kind, text=text, format=format, metrics=_texts(metrics, "metrics"), labels=_labels(labels), author=author,
-            job_id=job_id, tensor=tensor, page_size=_PAGE,
+            job_id=job_id, tensor=tensor, page_size=min(limit or _PAGE, _PAGE),
         )  # fmt: skip
         while True:
             answer = self._channel.unary("Models/List", request, pb.ListModelsResponse, timeout)
             found += map(_convert_models.model, answer.models)
             request.page_token = answer.next_page_token
-            if not request.page_token:
-                return found
+            if not request.page_token or 0 < limit <= len(found):
+                return found[: limit or None]
 
     def get(self, name: str, *, timeout: float | None = None) -> Model:
         """What is set for a name, its references, and its latest version."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from aios.versions import Change, Diff, TensorChange
+from aiosctl.completing import REF
 from aiosctl.describe import number
 from aiosctl.lazy import verb
 from aiosctl.model_describe import calls, size, version_id
@@ -17,8 +18,8 @@ _PACKAGE = "lineage.packages."
 
 
 @verb("aiosctl model diff digits:prod digits:main", "aiosctl model diff digits~1 digits", "aiosctl model diff digits:prod @3f2a9c --tensors")
-@click.argument("a")
-@click.argument("b", default="")
+@click.argument("a", type=REF)
+@click.argument("b", default="", type=REF)
 @click.option("--tensors", is_flag=True, help="Tensor by tensor, too, where the format has them.")
 @output_options
 def diff(a: str, b: str, tensors: bool, shape: Shape, kind: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from aios.versions import Model, Move, Reference, Signature, Version
+from aiosctl.completing import REF
 from aiosctl.describe import moment, versions
 from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb
@@ -107,7 +108,7 @@ def ls(
 
 
 @verb("aiosctl model show digits:prod", "aiosctl model show digits@3f2a9c -o json", "aiosctl model show digits --files")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("--files", is_flag=True, help="With the list of its files.")
 @output_options
 def show(ref: str, files: bool, shape: Shape, kind: str) -> None:
@@ -176,7 +177,7 @@ def _version_layout(version: Version) -> Iterator[str]:
 
 
 @verb("aiosctl model log digits", "aiosctl model log digits:prod -n 5", "aiosctl model log --all digits", "aiosctl model log --refs digits:prod")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("-n", "--number", "limit", type=COUNT, default=0, metavar="N", help="At most so many; 0: all.")
 @click.option("--all", "everything", is_flag=True, help="Every version, also those that no reference reaches.")
 @click.option("--refs", is_flag=True, help="The moves of the references: who, when, why, from and to.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from aiosctl.completing import REF
 from aiosctl.lazy import verb
 from aiosctl.model_describe import calls, progress_line, size, version_id
 from aiosctl.options import output_options
@@ -26,7 +27,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @verb("aiosctl model push digits:prod --to gpu2.lab:7443", "aiosctl model push digits@3f2a9c --to unix:/run/other/aiosd.sock --branch from-lab")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("--to", "other", required=True, metavar="TARGET", help="The other daemon: host:port or unix:PATH.")
 @_options
 def push(ref: str, **given: Any) -> None:
@@ -39,7 +40,7 @@ def push(ref: str, **given: Any) -> None:
 
 
 @verb("aiosctl model pull digits:prod --from gpu2.lab:7443", "aiosctl model pull digits --from unix:/run/other/aiosd.sock --as lab/digits")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("--from", "other", required=True, metavar="TARGET", help="The other daemon: host:port or unix:PATH.")
 @_options
 def pull(ref: str, **given: Any) -> None:

@@ -8,6 +8,7 @@ import click
 from aios import downloads
 from aios.downloads import Download
 from aiosctl import session
+from aiosctl.completing import JOB, NAME, REF
 from aiosctl.describe import moment
 from aiosctl.failures import FAILED, leave, tell
 from aiosctl.lazy import verb
@@ -34,7 +35,7 @@ METRIC = Value("name=number", _metric, "accuracy=0.97")
     "aiosctl model register vision/digits ./saved --branch try-3 --label team=vision",
     "aiosctl model register digits model.onnx --tag v1.2 --expected @3f2a9c --card README.md",
 )
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.argument("path", type=click.Path(resolve_path=False))
 @click.option("-b", "--branch", default="main", show_default=True, metavar="NAME", help="Made where it is new.")
 @click.option("-m", "--message", default="", help="What is new about it.")
@@ -77,7 +78,7 @@ def _told(made: Any, branch: str) -> str:
 
 
 @verb("aiosctl model checkout digits:prod", "aiosctl model checkout digits:main~1 ./old.onnx", "cp $(aiosctl model checkout digits) /tmp")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.argument("to", default="", type=click.Path(resolve_path=False))
 @click.option("--allow-pickle", "allow_flagged", is_flag=True, help="Also what is flagged, because loading it may run code; takes its owner or an operator.")
 @click.option("--download/--in-place", default=None, help="Fetch the bytes, or have the daemon put them there; as it is on this machine or not.")
@@ -115,7 +116,7 @@ def cache(clear: bool, shape: Shape, kind: str) -> None:
 
 
 @verb("aiosctl model outputs 42")
-@click.argument("job")
+@click.argument("job", type=JOB)
 def outputs(job: str, kind: str) -> None:
     """Try again to register what JOB was to leave as models (--model-output), where that failed when it had succeeded."""
     with session.connect() as client:

@@ -17,6 +17,7 @@ from aios import errors
 from aios._model_calls import StoreCalls
 from aios.versions import Settings
 from aiosctl.cli import root
+from aiosctl.completion import ASKED, BashWords
 from aiosctl.failures import guarded
 from aiosd.models.care_service import ModelCare
 from aiosd.models.diff import TensorChange, TensorDiff
@@ -330,6 +331,27 @@ def test_datasets_have_names_of_their_own(daemon: Daemon) -> None:
         with pytest.raises(errors.NotFound, match="no dataset digits"):
             client.datasets.get("digits")
         assert client.models.get("digits").versions == 1
+
+
+def test_a_shell_is_told_names_and_references(daemon: Daemon, models: StoreCalls, monkeypatch: pytest.MonkeyPatch) -> None:
+    models.register("digits", daemon.file("1"), tags=["v1.0"])
+    models.register("vision/digits", daemon.file("1"))
+    models.register("net", daemon.file("1"))
+    with aios.Client(daemon.target) as client:
+        client.datasets.register("mnist", daemon.file("2"))
+
+    def completed(words: str, breaks: str = ":=@") -> list[str]:
+        monkeypatch.setenv("COMP_LINE", f"aiosctl --target {daemon.target} {words}")
+        monkeypatch.setenv("COMP_BREAKS", breaks)
+        return [line.removeprefix("plain,") for line in BashWords(root, {}, "aiosctl", ASKED).complete().splitlines()]
+
+    assert completed("model set ") == ["digits", "net", "vision/digits"]
+    assert completed("model show d") == ["digits", "digits:main", "digits:v1.0"]  # one name: so what may come after it is said, too
+    assert completed("model checkout digits:") == ["main", "v1.0"]  # bash has "digits:" already
+    assert completed("model checkout digits:v", breaks="") == ["digits:v1.0"]
+    assert completed("model diff digits:v1.0 :m") == ["main"]
+    assert completed("data show m") == ["mnist", "mnist:main"]
+    assert completed("model show nosuch:") == []
 
 
 def test_the_command_line_does_it_all(daemon: Daemon, cli: Callable[..., Result]) -> None:
