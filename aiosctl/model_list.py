@@ -50,7 +50,7 @@ VERSIONS: list[Column[Version]] = [
     Column("VERSION", lambda v: version_id(v.id)),
     Column("NO", lambda v: str(v.number), right=True, spare=True),
     Column("REFERENCES", lambda v: " ".join(v.references)),
-    Column("WHEN", lambda v: moment(v.created_at_s)),
+    Column("WHEN", lambda v: moment(v.created_at_s)[:-3]),  # without seconds there is room for METRICS at 80 columns
     Column("AUTHOR", lambda v: v.author, spare=True),
     Column("STATE", lambda v: v.state, colour=lambda v: COLOURS.get(v.state, "")),
     Column("METRICS", lambda v: metrics(v.metrics), cut=True, spare=True),

@@ -54,13 +54,13 @@ def _brought(how: str, ref: str, other: str, token_file: str | None, shape: Shap
     token = Path(token_file).read_text(encoding="ascii").strip() if token_file else ""
     with calls(kind) as store, Client(other, autostart=False, token=token) as there, progress_line(f"{how}ing") as on_progress:
         done = getattr(store, how)(ref, there, on_progress=on_progress, **given)
-    where = "there" if how == "push" else "here"
-    print_one(done, lambda one, wide: [_told(one, where)], lambda one: str(one.version), shape)
+    where, came = ("there", "sent") if how == "push" else ("here", "fetched")
+    print_one(done, lambda one, wide: [_told(one, where, came)], lambda one: str(one.version), shape)
 
 
-def _told(done: Any, where: str) -> str:
+def _told(done: Any, where: str, came: str) -> str:
     """`digits@3f2a9c… is version 3 there: 10 of 783 chunks sent, 3.4 MiB`"""
     version = done.version
     what = f"was {where} already, as version {version.number}" if version.existed else f"is version {version.number} {where}"
-    sent = f"{done.chunks_sent} of {done.chunks_sent + done.chunks_had} chunks sent, {size(done.bytes_sent)}"
-    return f"{version.model}@{version_id(version.id)} {what}: {sent}"
+    much = f"{done.chunks_sent} of {done.chunks_sent + done.chunks_had} chunks {came}, {size(done.bytes_sent)}"
+    return f"{version.model}@{version_id(version.id)} {what}: {much}"

@@ -269,7 +269,7 @@ def test_wrong_names_and_references_say_what_is_right(daemon: Daemon, models: St
     with pytest.raises(errors.NotFound, match="no branch, tag or alias 'mian'") as raised:
         models.version("digits:mian")
     assert "digits:main" in raised.value.hint
-    with pytest.raises(errors.NotFound, match="has no version before it"):
+    with pytest.raises(errors.NotFound, match="is the first version"):
         models.version("digits~1")
     with pytest.raises(errors.NotFound, match="there is no model other"):
         models.version("other")
