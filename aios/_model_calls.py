@@ -48,6 +48,7 @@ class StoreCalls(TransferCalls, SafetyCalls):
         group: str = "",
         allow_flagged: bool = False,
         upload: bool | None = None,
+        python: str | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> Version:
@@ -62,6 +63,7 @@ class StoreCalls(TransferCalls, SafetyCalls):
         parents     versions of it that it was made from ("digits:prod"), beside the one that the branch is at
         upload      send the bytes, or have the daemon read them; None: as it is on this machine or not
         visibility  of a new model: "private" (the default), "everyone" or "group", which needs a `group` that the caller is in
+        python      the interpreter whose version and packages it is to know, "": of none; None: of the one that runs this
         allow_flagged  it may be used though the scanner flags it; takes an operator
         raises      NotFound, Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), FailedPrecondition
                     (it changed while it was read)
@@ -78,7 +80,7 @@ class StoreCalls(TransferCalls, SafetyCalls):
             model=_text(name, "name"), kind=self._wire_kind, branch=branch, message=message, metrics=_metrics(metrics or {}),
             labels=_labels(labels), licence=licence, card=card, description=description, tags=_texts(tags, "tags"), expected=expected,
             parents=_texts(parents, "parents"), visibility=visibility, group=group, allow_flagged=allow_flagged, job_id=self._job_id,
-            environment=environment(), idempotency_key=uuid4().hex,
+            environment=environment(python), idempotency_key=uuid4().hex,
         )  # fmt: skip
         _source.name_in(request, path, self._channel, on_progress, deadline, upload=self._is_remote if upload is None else upload)
         last = self._followed("Register", request, pb.RegisterResponse, on_progress, left_s(deadline), lambda answer: answer.HasField("version"))

@@ -1,5 +1,6 @@
 """`model register` and `model checkout`: into the store, and out of it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,25 @@ def register(
     """Register the file or directory PATH as the next version of the model NAME.
 
     A daemon of this machine reads it itself, as you; to one elsewhere it is uploaded, and after a break the same command goes on
-    where it was. Only what is not there yet is stored. Where the branch is at just this already, nothing is made.
+    where it was. Only what is not there yet is stored. Where the branch is at just this already, nothing is made. The version knows of the
+    git checkout you are in, and of the packages of the `python` that you would start.
     """
     text = Path(card).read_text(encoding="utf-8") if card is not None else ""
     with calls(kind) as store, progress_line("registering") as on_progress:
         made = store.register(
-            name, path, metrics=dict(metric), labels=dict(label), card=text, visibility=visibility or "", on_progress=on_progress, **given
+            name, path, metrics=dict(metric), labels=dict(label), card=text, visibility=visibility or "", python=_python_here(), on_progress=on_progress,
+            **given,
         )  # fmt: skip
     print_one(made, lambda v, wide: [_told(v, given["branch"])], str, shape)
+
+
+def _python_here() -> str:
+    """The interpreter that `python` starts in this shell, whose packages may have made the model; ours are those of aiosctl. "": there is none."""
+    import shutil
+
+    environment = os.environ.get("VIRTUAL_ENV", "")
+    path = os.pathsep.join(([f"{environment}/bin"] if environment else []) + [os.environ.get("PATH", os.defpath)])
+    return shutil.which("python", path=path) or shutil.which("python3", path=path) or ""
 
 
 def _told(made: Any, branch: str) -> str:

@@ -333,6 +333,20 @@ def test_datasets_have_names_of_their_own(daemon: Daemon) -> None:
         assert client.models.get("digits").versions == 1
 
 
+def test_the_command_line_asks_the_python_of_its_shell(daemon: Daemon, models: StoreCalls, cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    python = Path(daemon.file('#!/bin/sh\necho \'["3.99.0", {"theirs": "1.5"}]\'\n', "env/bin/python"))
+    python.chmod(0o755)
+    monkeypatch.setenv("VIRTUAL_ENV", str(python.parent.parent))
+    assert cli("model", "register", "digits", daemon.file("1")).status == 0
+    lineage = models.version("digits").lineage
+    assert (lineage.python, lineage.packages) == ("3.99.0", {"theirs": "1.5"})
+    monkeypatch.delenv("VIRTUAL_ENV")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert cli("model", "register", "digits", daemon.file("2")).status == 0
+    lineage = models.version("digits").lineage
+    assert (lineage.python, lineage.packages) == ("", {})  # none, rather than those of aiosctl
+
+
 def test_a_shell_is_told_names_and_references(daemon: Daemon, models: StoreCalls, monkeypatch: pytest.MonkeyPatch) -> None:
     models.register("digits", daemon.file("1"), tags=["v1.0"])
     models.register("vision/digits", daemon.file("1"))
