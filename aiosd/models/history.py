@@ -67,7 +67,7 @@ class Graph:
         for taken in range(steps):
             parents = self.nodes[at].parents if at in self.nodes else ()
             if not parents:
-                many = f"has {taken} version{'s' if taken > 1 else ''} before it, not {steps}"
+                many = f"has {taken} version{'s' if taken > 1 else ''} before it, not {steps}: {at[:SHORT]} is the first"
                 said = many if taken else "is the first version: there is nothing before it"
                 raise NotFound(f"{self.model}@{id_[:SHORT]} {said}", model=self.model, asked=steps)
             if parents[0] not in self.nodes:

@@ -32,6 +32,12 @@ def test_many_packages_are_counted_a_few_are_named() -> None:
     assert "  p10  1 -> 2" in list(_layout(many, True))
 
 
+def test_of_a_long_text_the_beginning_is_shown() -> None:
+    differing = Diff(VERSION, VERSION, (Change("card", "", "# Digits\n\nlong\n"), Change("message", "a\n", "b")), (), (), 0, 0, ())
+    assert list(_layout(differing, False))[1:] == ["Said of it", "  card     - -> # Digits … (3 lines)", "  message  a\\n -> b"]
+    assert "  card     - -> # Digits\\n\\nlong\\n" in list(_layout(differing, True))
+
+
 def test_what_is_flagged_is_seen_in_the_list() -> None:
     model = Model("digits", "model", "ada", "", "private", "", {}, False, 0, 0.0, 1, (), VERSION, 1, 1, 0.0)
     column = next(each for each in MODELS if each.title == "FORMAT")
