@@ -17,7 +17,7 @@ from pathlib import Path
 from aios._target import Origin, Target, answers, own_socket, private_directory, python_path, runtime_directory, state_directory
 from aios.errors import DaemonUnreachable, FailedPrecondition
 
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 60.0  # imports are 2 s of computing, 20 s on a machine that is busy five times over; one that has died is noticed at once
 _PROBE_PERIOD_S = 0.008
 _started: list[subprocess.Popen[bytes]] = []  # kept, so that a daemon this process started is reaped and never warned about
 

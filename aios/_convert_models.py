@@ -85,6 +85,7 @@ def model(wire: pb.Model) -> models.Model:
         created_at_s=wire.created_at_s,
         trusted_keys=tuple(wire.trusted_keys),
         damaged=wire.damaged,
+        found=version(wire.found) if wire.HasField("found") else None,
     )
 
 

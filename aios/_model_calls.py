@@ -45,8 +45,10 @@ class StoreCalls(TransferCalls, SafetyCalls):
         expected: str = "",
         parents: Sequence[str] = (),
         visibility: str = "",
+        group: str = "",
         allow_flagged: bool = False,
         upload: bool | None = None,
+        python: str | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> Version:
@@ -60,7 +62,8 @@ class StoreCalls(TransferCalls, SafetyCalls):
         card        Markdown
         parents     versions of it that it was made from ("digits:prod"), beside the one that the branch is at
         upload      send the bytes, or have the daemon read them; None: as it is on this machine or not
-        visibility  of a new model: "private" (the default) or "everyone"; a group is given by `update`
+        visibility  of a new model: "private" (the default), "everyone" or "group", which needs a `group` that the caller is in
+        python      the interpreter whose version and packages it is to know, "": of none; None: of the one that runs this
         allow_flagged  it may be used though the scanner flags it; takes an operator
         raises      NotFound, Denied, Conflict (somebody else moved the branch meanwhile), Exhausted (quota), AlreadyExists (a tag), FailedPrecondition
                     (it changed while it was read)
@@ -76,8 +79,8 @@ class StoreCalls(TransferCalls, SafetyCalls):
         request = pb.RegisterRequest(
             model=_text(name, "name"), kind=self._wire_kind, branch=branch, message=message, metrics=_metrics(metrics or {}),
             labels=_labels(labels), licence=licence, card=card, description=description, tags=_texts(tags, "tags"), expected=expected,
-            parents=_texts(parents, "parents"), visibility=visibility, allow_flagged=allow_flagged, job_id=self._job_id,
-            environment=environment(), idempotency_key=uuid4().hex,
+            parents=_texts(parents, "parents"), visibility=visibility, group=group, allow_flagged=allow_flagged, job_id=self._job_id,
+            environment=environment(python), idempotency_key=uuid4().hex,
         )  # fmt: skip
         _source.name_in(request, path, self._channel, on_progress, deadline, upload=self._is_remote if upload is None else upload)
         last = self._followed("Register", request, pb.RegisterResponse, on_progress, left_s(deadline), lambda answer: answer.HasField("version"))
@@ -234,9 +237,10 @@ class StoreCalls(TransferCalls, SafetyCalls):
         author: str = "",
         job_id: str = "",
         tensor: str = "",
+        limit: int = 0,
         timeout: float | None = None,
     ) -> list[Model]:
-        """Those that may be read, by name; with a text by how well it fits. What is asked of versions is of one and the same, but the text.
+        """Those that may be read, at most `limit`, by name; with a text by how well it fits. What is asked of versions is of one and the same, but the text.
 
         text     words, each of which begins a word of the name, the description, or anything that is said of any version
         metrics  such as "accuracy>0.9"
@@ -248,14 +252,14 @@ class StoreCalls(TransferCalls, SafetyCalls):
         found: list[Model] = []
         request = pb.ListModelsRequest(
             kind=self._wire_kind, text=text, format=format, metrics=_texts(metrics, "metrics"), labels=_labels(labels), author=author,
-            job_id=job_id, tensor=tensor, page_size=_PAGE,
+            job_id=job_id, tensor=tensor, page_size=min(limit or _PAGE, _PAGE),
         )  # fmt: skip
         while True:
             answer = self._channel.unary("Models/List", request, pb.ListModelsResponse, timeout)
             found += map(_convert_models.model, answer.models)
             request.page_token = answer.next_page_token
-            if not request.page_token:
-                return found
+            if not request.page_token or 0 < limit <= len(found):
+                return found[: limit or None]
 
     def get(self, name: str, *, timeout: float | None = None) -> Model:
         """What is set for a name, its references, and its latest version."""

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from aios._carry_calls import CarryCalls
+from aios.errors import NotFound
 from aios.versions import OnProgress, Transfer
 
 if TYPE_CHECKING:
@@ -40,7 +41,11 @@ class TransferCalls(CarryCalls):
     ) -> Transfer:  # fmt: skip
         """Bring a version from another daemon here, as `push` does; what is damaged here is whole again afterwards."""
         with _channel_of(source, self._channel.timeout_s) as other:
-            held = TransferCalls(other, self._kind)._held(ref, allow_flagged, timeout)
+            try:
+                held = TransferCalls(other, self._kind)._held(ref, allow_flagged, timeout)
+            except NotFound as error:  # what it says to do is to be done there
+                hint = error.hint.replace("`aiosctl ", f"`aiosctl --target {other.target} ")
+                raise NotFound(f"{error} at {other.target}", hint=hint, facts=error.facts) from None
             return self._bring(held, self._channel, ref, name, branch, history, on_progress, timeout)
 
     def _bring(

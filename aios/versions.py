@@ -161,6 +161,7 @@ class Move:
 class Model:
     """`latest` is the version that the bare name stands for: that of main, else the newest. Rules of retention: 0 is none.
 
+    found    of a search that asks for versions of a kind: the one it has found, `latest` where that is such a one, else the newest that is
     damaged  why its record in the daemon's database cannot be read; then little else is known of it
     """
 
@@ -182,6 +183,7 @@ class Model:
     created_at_s: float
     trusted_keys: tuple[str, ...] = ()  # ids of those whose signatures count
     damaged: str = ""
+    found: Version | None = None
 
 
 @dataclass(frozen=True, slots=True)

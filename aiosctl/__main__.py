@@ -14,6 +14,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if "_AIOSCTL_COMPLETE" in os.environ:
+        from aiosctl import completion  # noqa: F401 - which knows more of bash than click does
+
     sys.exit(guarded(lambda: root.main(prog_name="aiosctl", standalone_mode=False)))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aiosctl import session
+from aiosctl.completing import LIVE_JOB
 from aiosctl.failures import FAILED, Refused, leave
 from aiosctl.lazy import verb
 from aiosctl.output import is_terminal
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @verb("aiosctl attach 42", "aiosctl attach 42 -- nvidia-smi", context_settings={"allow_interspersed_args": False})
-@click.argument("job")
+@click.argument("job", type=LIVE_JOB)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[--] [CMD]...")
 def attach(job: str, command: tuple[str, ...]) -> None:
     """Open a shell (or CMD) beside a running job: its directory, environment, processors and devices.

@@ -4,6 +4,7 @@ import click
 
 from aios.records import Output
 from aiosctl import session, stream
+from aiosctl.completing import JOB
 from aiosctl.failures import WrongUsage, leave
 from aiosctl.lazy import verb
 from aiosctl.options import patience_option
@@ -11,7 +12,7 @@ from aiosctl.status import STATUSES, job_status
 
 
 @verb("aiosctl logs 42", "aiosctl logs -f --tail 20 42.7", "aiosctl logs -f --exit-status train > out.txt 2> err.txt", epilog=f"With --exit-status: {STATUSES}")
-@click.argument("job")
+@click.argument("job", type=JOB)
 @click.option("-f", "--follow", is_flag=True, help="Until the job has ended and all is printed.")
 @click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Begin N lines before the end.")
 @click.option("--stdout", "only", flag_value="stdout", help="Only its stdout.")

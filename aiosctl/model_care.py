@@ -6,6 +6,7 @@ import click
 
 from aios.units import format_bytes
 from aios.versions import Garbage, Settings, Usage, UserUsage, Verified
+from aiosctl.completing import NAME, REF
 from aiosctl.failures import FAILED, WrongUsage, leave
 from aiosctl.lazy import verb
 from aiosctl.model_describe import calls, many, progress_line, size
@@ -40,7 +41,7 @@ PERCENT = Value("percent", _percent, "5%")
     "aiosctl model set digits --trust-key key.pub --require-signature",
     name="set",
 )
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.option("--description", metavar="TEXT", help="What it is.")
 @click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Who may read it.")
 @click.option("--group", metavar="GROUP", help="The Unix group of visibility group.")
@@ -67,7 +68,7 @@ def set_model(
 
 
 @verb("aiosctl model verify digits:prod", "aiosctl model verify --all --sample 5%")
-@click.argument("ref", default="")
+@click.argument("ref", default="", type=REF)
 @click.option("--all", "everything", is_flag=True, help="All that is stored; takes an operator.")
 @click.option("--sample", type=PERCENT, default=1.0, help="A part of it, by chance, such as 5%.")
 @output_options
@@ -146,7 +147,7 @@ def print_usage(found: Usage, shape: Shape) -> None:
 
 
 @verb("aiosctl model rm digits@3f2a9c", "aiosctl model rm --force digits")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("-f", "--force", is_flag=True, help="Also a whole name with its versions, or a version within a history.")
 def rm(ref: str, force: bool, kind: str) -> None:
     """Remove a version of a model that nothing leads to, or with --force all of a name.

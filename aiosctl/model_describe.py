@@ -101,8 +101,10 @@ def format_of(schema: Schema) -> str:
     return " ".join(word for word in (schema.format, framework, f"opset {schema.opset}" if schema.opset else "") if word)
 
 
-def latest(model: Model, cell: Callable[[Version], str]) -> str:
-    return cell(model.latest) if model.latest is not None else "-"
+def shown(model: Model, cell: Callable[[Version], str]) -> str:
+    """Of the version that was asked for, else of the latest."""
+    version = model.found or model.latest
+    return cell(version) if version is not None else "-"
 
 
 @contextmanager

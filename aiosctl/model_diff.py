@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import click
 
 from aios.versions import Change, Diff, TensorChange
+from aiosctl.completing import REF
 from aiosctl.describe import number
 from aiosctl.lazy import verb
-from aiosctl.model_describe import calls, size, version_id
+from aiosctl.model_describe import calls, first_line, many, size, version_id
 from aiosctl.options import output_options
 from aiosctl.output import Column, Shape, escaped, heading, print_one, section, table
 
@@ -17,8 +18,8 @@ _PACKAGE = "lineage.packages."
 
 
 @verb("aiosctl model diff digits:prod digits:main", "aiosctl model diff digits~1 digits", "aiosctl model diff digits:prod @3f2a9c --tensors")
-@click.argument("a")
-@click.argument("b", default="")
+@click.argument("a", type=REF)
+@click.argument("b", default="", type=REF)
 @click.option("--tensors", is_flag=True, help="Tensor by tensor, too, where the format has them.")
 @output_options
 def diff(a: str, b: str, tensors: bool, shape: Shape, kind: str) -> None:
@@ -43,20 +44,21 @@ def _layout(diff: Diff, wide: bool) -> Iterator[str]:
         if head == _PACKAGE and len(shown) > PACKAGES_SHOWN and not wide:
             yield from section(title, [("in all", f"{len(shown)} differ; -o wide lists them")])
         else:
-            yield from section(title, [(change.what.removeprefix(head), _values(change)) for change in shown])
+            yield from section(title, [(change.what.removeprefix(head), _values(change, wide)) for change in shown])
     yield from section("Files", [(one.path, f"{one.change}  {_sizes(one.size_a, one.size_b)}") for one in diff.files])
     yield from _tensors(diff, len(diff.tensors) if wide else SHOWN)
     if not (diff.changes or diff.files):
         yield f"{version_id(diff.a.id)} and {version_id(diff.b.id)} have the same content and say the same"
 
 
-def _values(change: Change) -> str:
-    """`0.95 -> 0.97 (+0.02)`"""
+def _values(change: Change, wide: bool) -> str:
+    """`0.95 -> 0.97 (+0.02)`; of a text in several lines, such as a card, how it begins."""
     step = ""
     if change.what.startswith("metrics.") and change.a and change.b:
         by = float(change.b) - float(change.a)
         step = f" ({'+' if by >= 0 else ''}{number(by)})"
-    return f"{change.a or '-'} -> {change.b or '-'}{step}"
+    a, b = (text if wide or "\n" not in text.strip() else f"{first_line(text)} … ({many(len(text.splitlines()), 'line')})" for text in (change.a, change.b))
+    return f"{a or '-'} -> {b or '-'}{step}"
 
 
 def _sizes(a: int, b: int) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from aios.versions import Model, Move, Reference, Signature, Version
+from aiosctl.completing import REF
 from aiosctl.describe import moment, versions
 from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb
 from aiosctl.model_care import print_usage
-from aiosctl.model_describe import COLOURS, age, calls, first_line, format_of, labels, latest, many, metric_rows, metrics, parameters, size, tensors, version_id
+from aiosctl.model_describe import COLOURS, age, calls, first_line, format_of, labels, many, metric_rows, metrics, parameters, shown, size, tensors, version_id
 from aiosctl.options import COUNT, PAIR, output_options
 from aiosctl.output import Column, Shape, print_lines, print_one, print_rows, section
 
@@ -23,23 +24,24 @@ def _format(version: Version) -> str:
 
 
 def _state(model: Model) -> str:
-    return "damaged" if model.damaged else latest(model, lambda version: version.state)
+    return "damaged" if model.damaged else shown(model, lambda version: version.state)
 
 
 MODELS: list[Column[Model]] = [
     Column("NAME", lambda m: m.name),
     Column("VERSIONS", lambda m: str(m.versions), right=True, spare=True),
-    Column("LATEST", lambda m: latest(m, lambda v: version_id(v.id))),
-    Column("FORMAT", lambda m: "damaged" if m.damaged else latest(m, _format), colour=lambda m: COLOURS.get(_state(m), "")),
-    Column("METRICS", lambda m: latest(m, lambda v: metrics(v.metrics)), cut=True),
-    Column("SIZE", lambda m: latest(m, lambda v: size(v.size)), right=True),
-    Column("CHANGED", lambda m: latest(m, lambda v: age(v.created_at_s))),
+    Column("LATEST", lambda m: shown(m, lambda v: version_id(v.id))),
+    Column("FORMAT", lambda m: "damaged" if m.damaged else shown(m, _format), colour=lambda m: COLOURS.get(_state(m), "")),
+    Column("METRICS", lambda m: shown(m, lambda v: metrics(v.metrics)), cut=True),
+    Column("SIZE", lambda m: shown(m, lambda v: size(v.size)), right=True),
+    Column("CHANGED", lambda m: shown(m, lambda v: age(v.created_at_s))),
     Column("OWNER", lambda m: m.owner, spare=True),
     Column("ALL", lambda m: size(m.size), right=True, wide=True),
     Column("STORED", lambda m: size(m.stored_bytes), right=True, wide=True),
     Column("VISIBILITY", lambda m: m.group if m.visibility == "group" else m.visibility, wide=True),
     Column("DESCRIPTION", lambda m: first_line(m.damaged or m.description), wide=True),
 ]
+FOUND = [replace(column, title="FOUND") if column.title == "LATEST" else column for column in MODELS]
 STORAGE = [column for column in MODELS if column.title in ("NAME", "VERSIONS", "OWNER")] + [
     Column("SIZE", lambda m: size(m.size), right=True),
     Column("STORED", lambda m: size(m.stored_bytes), right=True),
@@ -48,7 +50,7 @@ VERSIONS: list[Column[Version]] = [
     Column("VERSION", lambda v: version_id(v.id)),
     Column("NO", lambda v: str(v.number), right=True, spare=True),
     Column("REFERENCES", lambda v: " ".join(v.references)),
-    Column("WHEN", lambda v: moment(v.created_at_s)),
+    Column("WHEN", lambda v: moment(v.created_at_s)[:-3]),  # without seconds there is room for METRICS at 80 columns
     Column("AUTHOR", lambda v: v.author, spare=True),
     Column("STATE", lambda v: v.state, colour=lambda v: COLOURS.get(v.state, "")),
     Column("METRICS", lambda v: metrics(v.metrics), cut=True, spare=True),
@@ -92,19 +94,21 @@ def ls(
     """List the models you may read; with TEXT those in which each of its words begins a word, those that fit best first.
 
     The words may stand in the name, the description, or what is said of any version: its message, card, labels and tensors.
-    What else is asked of versions (format, metrics, labels, author, job, tensor) is asked of one and the same.
+    What else is asked of versions (format, metrics, labels, author, job, tensor) is asked of one and the same: the one that is FOUND,
+    which is the latest where that fits, else the newest that does.
     """
     with calls(kind) as store:
         found = store.search(text=text, format=format_, metrics=metric, labels=dict(label), author=author, job_id=job, tensor=tensor)
+        of_versions = any((format_, metric, label, author, job, tensor))
         used = store.usage() if storage and shape.format in ("table", "wide") else None
-    print_rows(found, STORAGE if storage else MODELS, lambda m: m.name, shape, nothing=f"no {kind}s")
+    print_rows(found, STORAGE if storage else FOUND if of_versions else MODELS, lambda m: m.name, shape, nothing=f"no {kind}s")
     if used is not None:
         print_lines([""])
         print_usage(used, shape)
 
 
 @verb("aiosctl model show digits:prod", "aiosctl model show digits@3f2a9c -o json", "aiosctl model show digits --files")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("--files", is_flag=True, help="With the list of its files.")
 @output_options
 def show(ref: str, files: bool, shape: Shape, kind: str) -> None:
@@ -173,7 +177,7 @@ def _version_layout(version: Version) -> Iterator[str]:
 
 
 @verb("aiosctl model log digits", "aiosctl model log digits:prod -n 5", "aiosctl model log --all digits", "aiosctl model log --refs digits:prod")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("-n", "--number", "limit", type=COUNT, default=0, metavar="N", help="At most so many; 0: all.")
 @click.option("--all", "everything", is_flag=True, help="Every version, also those that no reference reaches.")
 @click.option("--refs", is_flag=True, help="The moves of the references: who, when, why, from and to.")

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from aiosctl import session
+from aiosctl.completing import REF
 from aiosctl.failures import hint_about, leave
 from aiosctl.lazy import verb
 from aiosctl.status import STATUSES
@@ -17,7 +18,7 @@ from aiosctl.submission import job_options, submit_options
     "aiosctl model optimize digits@3f2a9c --prune 0.5 --quantize int8 --calibrate samples.npz --cpus 4 -d",
     epilog=f"Exit status: 3 when a gate failed; else {STATUSES}",
 )
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("--quantize", type=click.Choice(["int8", "int8-dynamic", "fp16"]), help="int8 is calibrated where there are samples.")
 @click.option("--prune", type=float, default=0.0, metavar="PART", help="Make so many of the weights 0, the smallest: 0.5.")
 @click.option("--calibrate", default="", metavar="DATA", help="Samples: a dataset such as mnist:clean, or a file samples.npz.")

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from aios.versions import Reference
+from aiosctl.completing import NAME, REF
 from aiosctl.describe import moment
 from aiosctl.failures import WrongUsage
 from aiosctl.lazy import verb
@@ -56,7 +57,7 @@ def _reference_options(function: Any) -> Any:
         click.option("--expected", metavar="ID", help="Only if it is at this version now; '': only if it is not there."),
         click.option("-d", "--delete", is_flag=True, help="Remove it; versions stay until nothing keeps them."),
         click.argument("name", default=""),
-        click.argument("ref"),
+        click.argument("ref", type=REF),
     ):
         function = option(function)
     return output_options(function)
@@ -86,8 +87,8 @@ def alias(ref: str, name: str, delete: bool, expected: str | None, why: str, sha
 
 
 @verb("aiosctl model rollback digits:prod --why 'drifts'", "aiosctl model rollback digits", "aiosctl model rollback digits:prod --to v1.1")
-@click.argument("ref")
-@click.option("--to", default="", metavar="REF", help="Any version of it; where it was before where none is named.")
+@click.argument("ref", type=REF)
+@click.option("--to", default="", type=REF, metavar="REF", help="Any version of it; where it was before where none is named.")
 @click.option("--expected", metavar="ID", help="Only if it is at this version now.")
 @click.option("--why", default="", metavar="TEXT", help="Kept with the move.")
 @output_options
@@ -98,8 +99,8 @@ def rollback(ref: str, to: str, expected: str | None, why: str, shape: Shape, ki
 
 
 @verb("aiosctl model merge digits try-3", "aiosctl model merge digits try-3 --into prod-line --theirs -m 'take the larger one'")
-@click.argument("name")
-@click.argument("source")
+@click.argument("name", type=NAME)
+@click.argument("source", type=REF)
 @click.option("--into", default="main", show_default=True, metavar="BRANCH", help="The branch that moves.")
 @click.option("--ours", is_flag=True, help="Where both went on: keep the content of the branch.")
 @click.option("--theirs", is_flag=True, help="Where both went on: take the content of SOURCE.")
@@ -117,7 +118,7 @@ def merge(name: str, source: str, into: str, ours: bool, theirs: bool, message: 
 
 
 @verb("aiosctl model revert digits", "aiosctl model revert digits@3f2a9c --branch try-3")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("-b", "--branch", "onto", default="main", show_default=True, metavar="NAME", help="The branch that the new version is on.")
 @click.option("-m", "--message", default="", help="Why.")
 @click.option("--expected", default="", metavar="ID", help="Only if the branch is at this version now.")

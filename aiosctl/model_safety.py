@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from aios.versions import Scan, ScanFinding, Signature, SignatureCheck
+from aiosctl.completing import REF
 from aiosctl.failures import FAILED, leave
 from aiosctl.lazy import verb
 from aiosctl.model_describe import COLOURS, calls, version_id
@@ -20,7 +21,7 @@ FINDINGS: list[Column[ScanFinding]] = [
 
 
 @verb("aiosctl model scan digits:prod", "aiosctl model scan digits@3f2a9c -o json")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @output_options
 def scan(ref: str, shape: Shape, kind: str) -> None:
     """Look through the version REF of a model for what it would do when it is loaded. Exit status: 0 nothing was found, or it is allowed; 1 it is flagged.
@@ -51,7 +52,7 @@ def _said(ref: str, found: Scan) -> Iterator[str]:
 
 
 @verb("aiosctl model allow digits@3f2a9c --why 'our own classes, reviewed in #42'")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("--why", required=True, metavar="TEXT", help="Who has looked at it, or where it comes from; kept with it.")
 @output_options
 def allow(ref: str, why: str, shape: Shape, kind: str) -> None:
@@ -62,7 +63,7 @@ def allow(ref: str, why: str, shape: Shape, kind: str) -> None:
 
 
 @verb("aiosctl model sign digits:prod --key key.pem")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("--key", required=True, metavar="FILE", type=click.Path(), help="A private key of Ed25519 in PEM; it is used here, and sent nowhere.")
 @output_options
 def sign(ref: str, key: str, shape: Shape, kind: str) -> None:
@@ -77,7 +78,7 @@ def _signed(ref: str, made: Signature) -> str:
 
 
 @verb("aiosctl model verify-signature digits:prod --key key.pub", name="verify-signature")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("--key", required=True, metavar="FILE", type=click.Path(), help="The public key, in PEM.")
 @output_options
 def verify_signature(ref: str, key: str, shape: Shape, kind: str) -> None:

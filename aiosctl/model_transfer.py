@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from aiosctl.completing import REF
 from aiosctl.lazy import verb
 from aiosctl.model_describe import calls, progress_line, size, version_id
 from aiosctl.options import output_options
@@ -26,7 +27,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @verb("aiosctl model push digits:prod --to gpu2.lab:7443", "aiosctl model push digits@3f2a9c --to unix:/run/other/aiosd.sock --branch from-lab")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("--to", "other", required=True, metavar="TARGET", help="The other daemon: host:port or unix:PATH.")
 @_options
 def push(ref: str, **given: Any) -> None:
@@ -39,7 +40,7 @@ def push(ref: str, **given: Any) -> None:
 
 
 @verb("aiosctl model pull digits:prod --from gpu2.lab:7443", "aiosctl model pull digits --from unix:/run/other/aiosd.sock --as lab/digits")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.option("--from", "other", required=True, metavar="TARGET", help="The other daemon: host:port or unix:PATH.")
 @_options
 def pull(ref: str, **given: Any) -> None:
@@ -53,13 +54,13 @@ def _brought(how: str, ref: str, other: str, token_file: str | None, shape: Shap
     token = Path(token_file).read_text(encoding="ascii").strip() if token_file else ""
     with calls(kind) as store, Client(other, autostart=False, token=token) as there, progress_line(f"{how}ing") as on_progress:
         done = getattr(store, how)(ref, there, on_progress=on_progress, **given)
-    where = "there" if how == "push" else "here"
-    print_one(done, lambda one, wide: [_told(one, where)], lambda one: str(one.version), shape)
+    where, came = ("there", "sent") if how == "push" else ("here", "fetched")
+    print_one(done, lambda one, wide: [_told(one, where, came)], lambda one: str(one.version), shape)
 
 
-def _told(done: Any, where: str) -> str:
+def _told(done: Any, where: str, came: str) -> str:
     """`digits@3f2a9c… is version 3 there: 10 of 783 chunks sent, 3.4 MiB`"""
     version = done.version
     what = f"was {where} already, as version {version.number}" if version.existed else f"is version {version.number} {where}"
-    sent = f"{done.chunks_sent} of {done.chunks_sent + done.chunks_had} chunks sent, {size(done.bytes_sent)}"
-    return f"{version.model}@{version_id(version.id)} {what}: {sent}"
+    much = f"{done.chunks_sent} of {done.chunks_sent + done.chunks_had} chunks {came}, {size(done.bytes_sent)}"
+    return f"{version.model}@{version_id(version.id)} {what}: {much}"

@@ -1,5 +1,6 @@
 """`model register` and `model checkout`: into the store, and out of it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 from aios import downloads
 from aios.downloads import Download
 from aiosctl import session
+from aiosctl.completing import JOB, NAME, REF
 from aiosctl.describe import moment
 from aiosctl.failures import FAILED, leave, tell
 from aiosctl.lazy import verb
@@ -34,7 +36,7 @@ METRIC = Value("name=number", _metric, "accuracy=0.97")
     "aiosctl model register vision/digits ./saved --branch try-3 --label team=vision",
     "aiosctl model register digits model.onnx --tag v1.2 --expected @3f2a9c --card README.md",
 )
-@click.argument("name")
+@click.argument("name", type=NAME)
 @click.argument("path", type=click.Path(resolve_path=False))
 @click.option("-b", "--branch", default="main", show_default=True, metavar="NAME", help="Made where it is new.")
 @click.option("-m", "--message", default="", help="What is new about it.")
@@ -46,7 +48,8 @@ METRIC = Value("name=number", _metric, "accuracy=0.97")
 @click.option("--description", default="", metavar="TEXT", help="Of a new name.")
 @click.option("--expected", default="", metavar="ID", help="Only if the branch is at this version.")
 @click.option("--parent", "parents", multiple=True, metavar="REF", help="A version it was made from, beside what the branch is at; repeat it.")
-@click.option("--visibility", type=click.Choice(["private", "everyone"]), help="Of a new name; private where none is given. A group: `set`.")
+@click.option("--visibility", type=click.Choice(["private", "group", "everyone"]), help="Of a new name; private where none is given.")
+@click.option("--group", default="", metavar="GROUP", help="The Unix group of visibility group, one of yours.")
 @click.option("--allow-pickle", "allow_flagged", is_flag=True, help="It may be used though it is flagged; takes an operator.")
 @click.option("--upload/--by-path", default=None, help="Send the bytes, or have the daemon read them; as it is on this machine or not.")
 @output_options
@@ -57,14 +60,25 @@ def register(
     """Register the file or directory PATH as the next version of the model NAME.
 
     A daemon of this machine reads it itself, as you; to one elsewhere it is uploaded, and after a break the same command goes on
-    where it was. Only what is not there yet is stored. Where the branch is at just this already, nothing is made.
+    where it was. Only what is not there yet is stored. Where the branch is at just this already, nothing is made. The version knows of the
+    git checkout you are in, and of the packages of the `python` that you would start.
     """
     text = Path(card).read_text(encoding="utf-8") if card is not None else ""
     with calls(kind) as store, progress_line("registering") as on_progress:
         made = store.register(
-            name, path, metrics=dict(metric), labels=dict(label), card=text, visibility=visibility or "", on_progress=on_progress, **given
+            name, path, metrics=dict(metric), labels=dict(label), card=text, visibility=visibility or "", python=_python_here(), on_progress=on_progress,
+            **given,
         )  # fmt: skip
     print_one(made, lambda v, wide: [_told(v, given["branch"])], str, shape)
+
+
+def _python_here() -> str:
+    """The interpreter that `python` starts in this shell, whose packages may have made the model; ours are those of aiosctl. "": there is none."""
+    import shutil
+
+    environment = os.environ.get("VIRTUAL_ENV", "")
+    path = os.pathsep.join(([f"{environment}/bin"] if environment else []) + [os.environ.get("PATH", os.defpath)])
+    return shutil.which("python", path=path) or shutil.which("python3", path=path) or ""
 
 
 def _told(made: Any, branch: str) -> str:
@@ -76,7 +90,7 @@ def _told(made: Any, branch: str) -> str:
 
 
 @verb("aiosctl model checkout digits:prod", "aiosctl model checkout digits:main~1 ./old.onnx", "cp $(aiosctl model checkout digits) /tmp")
-@click.argument("ref")
+@click.argument("ref", type=REF)
 @click.argument("to", default="", type=click.Path(resolve_path=False))
 @click.option("--allow-pickle", "allow_flagged", is_flag=True, help="Also what is flagged, because loading it may run code; takes its owner or an operator.")
 @click.option("--download/--in-place", default=None, help="Fetch the bytes, or have the daemon put them there; as it is on this machine or not.")
@@ -114,7 +128,7 @@ def cache(clear: bool, shape: Shape, kind: str) -> None:
 
 
 @verb("aiosctl model outputs 42")
-@click.argument("job")
+@click.argument("job", type=JOB)
 def outputs(job: str, kind: str) -> None:
     """Try again to register what JOB was to leave as models (--model-output), where that failed when it had succeeded."""
     with session.connect() as client:

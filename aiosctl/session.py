@@ -17,14 +17,15 @@ def target() -> str | None:
     return given
 
 
-def connect(*, autostart: bool = True, patience: float | None = None) -> "Client":
+def connect(*, autostart: bool = True, timeout: float = 30.0, patience: float | None = None) -> "Client":
     """A client of the daemon; with `autostart` the user's own daemon is started when there is none.
 
+    timeout   seconds that a call may take
     patience  seconds that a follower waits for a daemon that went away; None: as the SDK has it
     """
     from aios import Client
 
-    return Client(target(), autostart=autostart, patience=patience, on_away=_tell_absence)
+    return Client(target(), autostart=autostart, timeout=timeout, patience=patience, on_away=_tell_absence)
 
 
 def _tell_absence(error: "AiosError") -> None:

@@ -9,6 +9,7 @@ from aios.errors import AiosError
 from aios.records import JobRecord
 from aios.units import format_seconds
 from aiosctl import describe, session
+from aiosctl.completing import JOB
 from aiosctl.failures import leave, status_of, tell
 from aiosctl.lazy import verb
 from aiosctl.options import output_options
@@ -17,7 +18,7 @@ from aiosctl.status import worst
 
 
 @verb("aiosctl show 42", "aiosctl show 42 -o json", "aiosctl show 42.7 -o wide")
-@click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
+@click.argument("jobs", nargs=-1, required=True, type=JOB, metavar="JOB...")
 @click.option("--env", "with_environment", is_flag=True, help="The environment too; -o wide has it in any case.")
 @output_options
 def show(jobs: tuple[str, ...], with_environment: bool, shape: Shape) -> None:

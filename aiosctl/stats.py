@@ -10,6 +10,7 @@ from aios.jobs import Job
 from aios.records import Sample, State, Stats
 from aios.units import format_bytes, format_millis, format_seconds
 from aiosctl import describe, session
+from aiosctl.completing import JOB
 from aiosctl.lazy import verb
 from aiosctl.options import output_options
 from aiosctl.output import Shape, coloured, colourful, escaped, print_one, section
@@ -19,7 +20,7 @@ _CELLS = 40
 
 
 @verb("aiosctl stats 42", "aiosctl stats 42 -o json")
-@click.argument("job")
+@click.argument("job", type=JOB)
 @output_options
 def stats(job: str, shape: Shape) -> None:
     """Show what a job used over time, and how much of what it asked for. -o json has every sample."""

@@ -4,12 +4,13 @@ import click
 
 from aios.jobs import Steer
 from aiosctl import session
+from aiosctl.completing import LIVE_JOB
 from aiosctl.failures import leave, status_of, tell
 from aiosctl.lazy import verb
 from aiosctl.output import escaped
 from aiosctl.status import worst
 
-_jobs = click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
+_jobs = click.argument("jobs", nargs=-1, required=True, type=LIVE_JOB, metavar="JOB...")
 _reason = click.option("--reason", default="", metavar="TEXT", help="Kept with the job, for whoever looks.")
 _quiet = click.option("-q", "--quiet", is_flag=True, help="Only ids.")
 

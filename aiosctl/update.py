@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aiosctl import session
+from aiosctl.completing import LIVE_JOB
 from aiosctl.failures import WrongUsage, hint_about, leave, status_of, tell
 from aiosctl.lazy import verb
 from aiosctl.options import COUNT, CPUS, DURATION, MOMENT, NICE, PAIR, PRIORITY, SIZE
@@ -20,7 +21,7 @@ def _no_gpus(ctx: click.Context, option: click.Parameter, value: str | None) -> 
 
 
 @verb("aiosctl update 42 --memory 8G --priority 10", "aiosctl update 42 --array-limit 4 --label stage=two")
-@click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
+@click.argument("jobs", nargs=-1, required=True, type=LIVE_JOB, metavar="JOB...")
 @click.option("--name", help="Its name.")
 @click.option("--cpus", type=CPUS, help="Processors; of a job that runs, too.")
 @click.option("--memory", type=SIZE, help="Memory; of a job that runs, too.")

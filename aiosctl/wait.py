@@ -6,6 +6,7 @@ import click
 
 from aios.errors import AiosError
 from aiosctl import describe, session
+from aiosctl.completing import JOB
 from aiosctl.failures import leave, status_of, tell
 from aiosctl.lazy import verb
 from aiosctl.options import DURATION
@@ -14,7 +15,7 @@ from aiosctl.status import STATUSES, job_status, worst
 
 
 @verb("aiosctl wait 42", "aiosctl wait --timeout 10m 42 43", epilog=f"Exit status: {STATUSES} Of several jobs: the largest.")
-@click.argument("jobs", nargs=-1, required=True, metavar="JOB...")
+@click.argument("jobs", nargs=-1, required=True, type=JOB, metavar="JOB...")
 @click.option("--timeout", type=DURATION, help="Give up after so long; the jobs go on.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 def wait(jobs: tuple[str, ...], timeout: float | None, quiet: bool) -> None:

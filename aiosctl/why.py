@@ -8,6 +8,7 @@ import click
 from aios.records import AheadJob, PriorityFactor, Why
 from aios.units import format_seconds
 from aiosctl import describe, session
+from aiosctl.completing import JOB
 from aiosctl.lazy import verb
 from aiosctl.options import output_options
 from aiosctl.output import Column, Shape, coloured, escaped, print_one, section, table
@@ -17,7 +18,7 @@ NEAREST = 5  # of those ahead; wide has all that the daemon tells
 
 
 @verb("aiosctl why 42", "aiosctl why 42 -o json")
-@click.argument("job")
+@click.argument("job", type=JOB)
 @output_options
 def why(job: str, shape: Shape) -> None:
     """Say why a job waits, who is ahead, when it may start, and what would make it start sooner."""

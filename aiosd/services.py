@@ -152,7 +152,7 @@ def _models(config: Config, clock: Clock, doors: Doors, people: People, limit_of
     reader = ModelReader(store, doors.blobs, doors.blobs.tensor_diff)
     care = ModelCare(
         store, doors.blobs, reader, lambda: clock.now().wall_s, limit_of, lambda: disk.free_bytes(config.models_directory), faults.reached,
-        settings.gc_grace_s,
+        settings.gc_grace_s, people.strange,
     )  # fmt: skip
     models = ModelService(care)
     receiver = ModelReceiver(models)

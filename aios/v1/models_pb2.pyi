@@ -205,7 +205,7 @@ class Move(_message.Message):
     def __init__(self, reference: _Optional[str] = ..., kind: _Optional[str] = ..., to: _Optional[str] = ..., who: _Optional[str] = ..., at_s: _Optional[float] = ..., why: _Optional[str] = ..., **kwargs) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "kind", "owner", "description", "visibility", "group", "roles", "require_signature", "keep_last", "keep_for_s", "versions", "references", "latest", "size", "stored_bytes", "created_at_s", "trusted_keys", "damaged")
+    __slots__ = ("name", "kind", "owner", "description", "visibility", "group", "roles", "require_signature", "keep_last", "keep_for_s", "versions", "references", "latest", "size", "stored_bytes", "created_at_s", "trusted_keys", "damaged", "found")
     class RolesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -231,6 +231,7 @@ class Model(_message.Message):
     CREATED_AT_S_FIELD_NUMBER: _ClassVar[int]
     TRUSTED_KEYS_FIELD_NUMBER: _ClassVar[int]
     DAMAGED_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: StoreKind
     owner: str
@@ -249,10 +250,11 @@ class Model(_message.Message):
     created_at_s: float
     trusted_keys: _containers.RepeatedScalarFieldContainer[str]
     damaged: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., owner: _Optional[str] = ..., description: _Optional[str] = ..., visibility: _Optional[str] = ..., group: _Optional[str] = ..., roles: _Optional[_Mapping[str, str]] = ..., require_signature: _Optional[bool] = ..., keep_last: _Optional[int] = ..., keep_for_s: _Optional[float] = ..., versions: _Optional[int] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., latest: _Optional[_Union[Version, _Mapping]] = ..., size: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., created_at_s: _Optional[float] = ..., trusted_keys: _Optional[_Iterable[str]] = ..., damaged: _Optional[str] = ...) -> None: ...
+    found: Version
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., owner: _Optional[str] = ..., description: _Optional[str] = ..., visibility: _Optional[str] = ..., group: _Optional[str] = ..., roles: _Optional[_Mapping[str, str]] = ..., require_signature: _Optional[bool] = ..., keep_last: _Optional[int] = ..., keep_for_s: _Optional[float] = ..., versions: _Optional[int] = ..., references: _Optional[_Iterable[_Union[Reference, _Mapping]]] = ..., latest: _Optional[_Union[Version, _Mapping]] = ..., size: _Optional[int] = ..., stored_bytes: _Optional[int] = ..., created_at_s: _Optional[float] = ..., trusted_keys: _Optional[_Iterable[str]] = ..., damaged: _Optional[str] = ..., found: _Optional[_Union[Version, _Mapping]] = ...) -> None: ...
 
 class RegisterRequest(_message.Message):
-    __slots__ = ("model", "kind", "path", "upload_id", "branch", "message", "metrics", "labels", "licence", "card", "description", "tags", "expected", "job_id", "environment", "visibility", "idempotency_key", "parents", "allow_flagged", "contents", "descriptor")
+    __slots__ = ("model", "kind", "path", "upload_id", "branch", "message", "metrics", "labels", "licence", "card", "description", "tags", "expected", "job_id", "environment", "visibility", "idempotency_key", "parents", "allow_flagged", "contents", "descriptor", "group")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -288,6 +290,7 @@ class RegisterRequest(_message.Message):
     ALLOW_FLAGGED_FIELD_NUMBER: _ClassVar[int]
     CONTENTS_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTOR_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     model: str
     kind: StoreKind
     path: str
@@ -309,7 +312,8 @@ class RegisterRequest(_message.Message):
     allow_flagged: bool
     contents: str
     descriptor: int
-    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., upload_id: _Optional[str] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ..., environment: _Optional[_Union[Lineage, _Mapping]] = ..., visibility: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., parents: _Optional[_Iterable[str]] = ..., allow_flagged: _Optional[bool] = ..., contents: _Optional[str] = ..., descriptor: _Optional[int] = ...) -> None: ...
+    group: str
+    def __init__(self, model: _Optional[str] = ..., kind: _Optional[_Union[StoreKind, str]] = ..., path: _Optional[str] = ..., upload_id: _Optional[str] = ..., branch: _Optional[str] = ..., message: _Optional[str] = ..., metrics: _Optional[_Mapping[str, float]] = ..., labels: _Optional[_Mapping[str, str]] = ..., licence: _Optional[str] = ..., card: _Optional[str] = ..., description: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., expected: _Optional[str] = ..., job_id: _Optional[str] = ..., environment: _Optional[_Union[Lineage, _Mapping]] = ..., visibility: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., parents: _Optional[_Iterable[str]] = ..., allow_flagged: _Optional[bool] = ..., contents: _Optional[str] = ..., descriptor: _Optional[int] = ..., group: _Optional[str] = ...) -> None: ...
 
 class RegisterOutputsRequest(_message.Message):
     __slots__ = ("job_id",)

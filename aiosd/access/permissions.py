@@ -4,6 +4,7 @@ Methods are named as in the audit trail, "Jobs.Cancel". Where a thing has no own
 A test fails when an RPC of any service has no row here.
 """
 
+import re
 from dataclasses import dataclass
 
 from aiosd.access.principal import Principal, Role
@@ -155,8 +156,9 @@ def check(principal: Principal, method: str, owner_uid: int | None = None, thing
         return
     least = needed(method, own=owner_uid is None or owner_uid == principal.uid)
     others = f" on {thing}, which is another user's" if owner_uid not in (None, principal.uid) and thing else ""
+    doing = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", method.rpartition(".")[2]).lower()  # "Models.CollectGarbage" is "collect garbage"
     raise Denied(
-        f"{principal.name} may not call {method}{others}: that takes the role {least}, and {principal.name} has the role {principal.role}",
+        f"{principal.name} may not {doing} ({method}){others}: that takes the role {least}, and {principal.name} has the role {principal.role}",
         hint="`aiosctl whoami` shows your role; an admin gives another by `aiosctl admin user set`, or by a Unix group",
         user=principal.name,
         method=method,

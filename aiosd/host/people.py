@@ -4,7 +4,11 @@ import grp
 import os
 import pwd
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
 
 from aiosd.access.person import Person
 
@@ -43,6 +47,17 @@ class People:
             return None
         return self.remembered(entry.pw_uid) or self._keep(_of(entry))
 
+    def strange(self, who: str) -> Sequence[str] | None:
+        """What is spelt much like "bob", or like the group "@vision", where there is none of that name; None: there is. May block.
+
+        A user or group without a name is known by its number.
+        """
+        name = who.removeprefix("@")
+        by_name, by_number, file = (grp.getgrnam, grp.getgrgid, "group") if name != who else (pwd.getpwnam, pwd.getpwuid, "passwd")
+        if _found(by_name, name) or (name.isascii() and name.isdecimal() and len(name) < 10 and not _found(by_number, int(name))):
+            return None
+        return [who.removesuffix(name) + near for near in get_close_matches(name, _local_names(Path("/etc", file)), n=3)]
+
     def groups_of(self, name: str, gid: int) -> frozenset[str]:
         """The names of the groups of a user, `gid` being the one it has in any case."""
         at_s, groups = self._groups.get(name, (0.0, frozenset[str]()))
@@ -58,6 +73,20 @@ class People:
         self._found[person.uid] = (self._steady_s(), person)
         self._groups[person.name] = (self._steady_s(), person.groups)
         return person
+
+
+def _found(look: Callable[[Any], object], key: str | int) -> bool:
+    try:
+        return bool(look(key))
+    except (KeyError, ValueError):  # the latter: it has a zero byte
+        return False
+
+
+def _local_names(file: Path) -> list[str]:
+    """Without those of a directory service, which may be without number."""
+    with suppress(OSError):
+        return [line.partition(":")[0] for line in file.read_text("utf-8", "replace").splitlines()]
+    return []
 
 
 def _of(entry: pwd.struct_passwd) -> Person:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -75,9 +75,14 @@ class ModelCare:
     free_bytes: Callable[[], int]
     reached: Callable[[str], None]
     grace_s: float = GRACE_S
+    strange: permits.Strange = lambda who: None
     pins: list[Pins] = field(default_factory=list)
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by whoever reads what is there, and commits what follows from it
     _damaged: int = 0
+
+    async def check_people(self, names: Iterable[str], group: str, by: Caller) -> None:
+        """As permits.check_people, on a thread."""
+        await asyncio.to_thread(permits.check_people, names, group, by, self.strange)
 
     # Garbage
 

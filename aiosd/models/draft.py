@@ -43,6 +43,7 @@ class Draft:
     expected: str = ""
     parents: tuple[str, ...] = ()
     visibility: Visibility = Visibility.PRIVATE
+    group: str = ""
     lineage: Lineage = Lineage()
     key: str = ""
     allow_flagged: bool = False
@@ -56,6 +57,8 @@ class Draft:
             _few(len(value), what, most, "items")
         for text, what, most in ((self.message, "message", MOST_MESSAGE), (self.card, "card", MOST_CARD), (self.description, "description", MOST_MESSAGE)):
             _few(len(text), what, most, "characters")
+        if bool(self.group) != (self.visibility is Visibility.GROUP):
+            raise InvalidArgument("visibility group needs a group, and a group that visibility", hint="--visibility group --group vision", field="group")
         for name, number in self.metrics.items():
             if not name or not isfinite(number):
                 raise InvalidArgument(f"the metric {name!r} is {number}", hint="metrics have a name, and are finite numbers", field="metrics", given=number)
@@ -73,10 +76,6 @@ def _few(given: int, what: str, most: int, unit: str) -> None:
 
 
 def new_model(draft: Draft, caller: Caller, now_s: float) -> Model:
-    """Raises InvalidArgument: a registration names no group, and of none nobody would be."""
-    if draft.visibility is Visibility.GROUP:
-        hint = f"register it as private, then: aiosctl {'data' if draft.kind is Kind.DATASET else 'model'} set {draft.model} --visibility group --group vision"
-        raise InvalidArgument("visibility group needs a group", hint=hint, field="visibility")
     return Model(
         kind=draft.kind,
         name=draft.model,
@@ -85,6 +84,7 @@ def new_model(draft: Draft, caller: Caller, now_s: float) -> Model:
         created_at_s=now_s,
         description=draft.description,
         visibility=draft.visibility,
+        group=draft.group,
         keep_for_s=DEFAULT_KEEP_FOR_S,
     )
 

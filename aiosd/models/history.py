@@ -86,8 +86,9 @@ class Graph:
         for taken in range(steps):
             parents = self.nodes[at].parents if self._has(at) else ()
             if not parents:
-                there = f"{taken} version{'s' if taken > 1 else ''} before it, not {steps}" if taken else "no version before it"
-                raise NotFound(f"{self.model}@{id_[:SHORT]} has {there}", model=self.model, asked=steps)
+                many = f"has {taken} version{'s' if taken > 1 else ''} before it, not {steps}: {at[:SHORT]} is the first"
+                said = many if taken else "is the first version: there is nothing before it"
+                raise NotFound(f"{self.model}@{id_[:SHORT]} {said}", model=self.model, asked=steps)
             if not self._has(parents[0]):
                 raise NotFound(f"{self.model}@{at[:SHORT]} has no parent here: it came without its history", model=self.model, asked=steps)
             at = parents[0]

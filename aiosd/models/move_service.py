@@ -227,6 +227,7 @@ class ModelMoves:
     async def set(self, kind: Kind, name: str, change: ModelChange, by: Caller) -> Model:
         """Change what is named; whoever may write may describe, all else takes the owner."""
         least = ModelRole.WRITER if change.describes_only else ModelRole.OWNER
+        await self.care.check_people([who for who, role in change.roles.items() if role is not ModelRole.NONE], change.group or "", by)
         async with self.care.deciding:
             model = change.applied_to(await self.reader.model(kind, name, by, least, "change what is set for it"))
             await self.care.store.commit(ModelChanges(models=[model]))

@@ -1,6 +1,6 @@
 """Who may do what with one model: its owner, roles by user and group, its visibility, and operators."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from aiosd.access.principal import Principal, Role
@@ -10,6 +10,8 @@ from aiosd.models.model import Model, ModelRole, Visibility
 from aiosd.models.version import Version, VersionState
 
 MOST_ROLES = 1000
+
+Strange = Callable[[str], Sequence[str] | None]  # of a user or "@group" that this machine does not have: those spelt much like it; else None; may block
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,26 @@ def check(model: Model, caller: Caller, least: ModelRole, doing: str) -> None:
         hint=f"ask {model.owner}, its owner: aiosctl {_command(model.kind)} set {model.name} --role {caller.name}={least.name.lower()}",
         model=model.name, user=caller.name, role=role.name.lower(), needed=least.name.lower(),
     )  # fmt: skip
+
+
+def check_people(names: Iterable[str], group: str, by: Caller, strange: Strange) -> None:
+    """Whom a model is opened to: users and "@groups" by `names`, and its own `group`, of which `by` must be, or an operator. May block.
+
+    A name that nobody has yet would be somebody's one day. Raises InvalidArgument and Denied.
+    """
+    for who in (*names, *([f"@{group}"] if group else [])):
+        near = strange(who)
+        if near is not None:
+            what, file = ("group", "group") if who.startswith("@") else ("user", "passwd")
+            hint = f"did you mean {' or '.join(near)}?" if near else f"`getent {file}` lists those of the machine"
+            raise InvalidArgument(f"there is no {what} {who.removeprefix('@')[:80]!r} on the daemon's machine", hint=hint, given=who[:80])
+    if group and by.principal.role < Role.OPERATOR and group not in by.groups():
+        raise Denied(
+            f"{by.name} is not in the group {group}, and may not open models to it",
+            hint="`id` lists yours; or ask an operator",
+            user=by.name,
+            group=group,
+        )
 
 
 def check_allows(by: Caller) -> None:

@@ -124,6 +124,11 @@ class ModelQuery:
     job_id: str = ""
     tensor: str = ""
 
+    @property
+    def of_versions(self) -> bool:
+        """Whether it asks for a version of a kind, and so finds one."""
+        return bool(self.format or self.metrics or self.labels or self.author or self.job_id or self.tensor)
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
@@ -143,6 +148,9 @@ class ModelStore(Protocol):
 
     async def models(self, query: ModelQuery) -> Sequence[Model]:
         """By name, or where there is a text by how well it fits, then by name; all that match, whoever may see them, and DamagedModel for those that are."""
+
+    async def matching(self, query: ModelQuery, latest: Mapping[str, str]) -> Mapping[str, str]:
+        """Of each of these models the version that `query` finds: the one that is its latest, given by model, where that fits, else the newest that does."""
 
     async def model(self, kind: Kind, name: str) -> Model | None:
         """Raises StorageCorrupt for one that is damaged."""

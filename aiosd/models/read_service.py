@@ -32,11 +32,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """A model as it is listed; `latest`: of main, else the newest."""
+    """A model as it is listed; `latest`: of main, else the newest; `found`: what was asked for, where that was a version of a kind."""
 
     model: Model
     summary: Summary
     latest: Version | None
+    found: Version | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,21 +173,24 @@ class ModelReader:
         if after:
             seen = _behind(after, seen, by_name=not query.text)
         page = seen[: limit or PAGE]
-        return await self._views(query.kind, page, self._readable), page[-1].name if len(page) < len(seen) else ""
+        return await self._views(query.kind, page, self._readable, query), page[-1].name if len(page) < len(seen) else ""
 
     async def view(self, kind: Kind, name: str, by: Caller) -> ModelView:
         """Raises StorageCorrupt where it, or its latest version, cannot be read; in a list they say that they are damaged."""
         return (await self._views(kind, [await self.model(kind, name, by)], self.store.picked))[0]
 
-    async def _views(self, kind: Kind, models: Sequence[Model], pick: Callable[[Kind, Named], Awaitable[Picked]]) -> Sequence[ModelView]:
+    async def _views(
+        self, kind: Kind, models: Sequence[Model], pick: Callable[[Kind, Named], Awaitable[Picked]], query: ModelQuery | None = None
+    ) -> Sequence[ModelView]:
         summaries = await self.store.summaries(kind, [model.name for model in models])
-        latest = {(name, id_) for name, summary in summaries.items() if (id_ := _latest(summary))}
-        versions = await pick(kind, latest)
-        views = []
-        for model in models:
-            summary = summaries.get(model.name, Summary())
-            views.append(ModelView(model, summary, versions.get((model.name, _latest(summary)))))
-        return views
+        latest = {name: id_ for name, summary in summaries.items() if (id_ := _latest(summary))}
+        found = await self.store.matching(query, latest) if query is not None and query.of_versions else {}
+        versions = await pick(kind, {*latest.items(), *found.items()})
+
+        def picked(model: str, ids: Mapping[str, str]) -> Version | None:
+            return versions.get((model, ids.get(model, "")))
+
+        return [ModelView(one, summaries.get(one.name, Summary()), picked(one.name, latest), picked(one.name, found)) for one in models]
 
     async def log(self, kind: Kind, text: str, by: Caller, before: int, limit: int, *, everything: bool = False) -> tuple[Sequence[VersionView], int]:
         """Newest first: a version and what came before it, or all of the model; and the number before which the next page begins, 0 at the end."""

@@ -74,6 +74,7 @@ class ModelService:
             permits.check_allows(by)
         if not vouched:
             draft = replace(draft, lineage=await self.lineage(draft.lineage, by.principal))
+        await self.care.check_people((), draft.group, by)
         model = await self.model_for(draft, by)
         tip = await self._tip(draft)
         if not same_version(draft.expected or tip, tip):

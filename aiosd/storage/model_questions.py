@@ -1,7 +1,7 @@
 """What is asked of the models in the database; every answer is checked against the digest that it goes by."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +36,22 @@ def models(tx: Connection, query: ModelQuery) -> list[Model]:
     parts = (names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK))
     found = [model_rows.model_or_damage(row) for part in parts for row in tx.execute(question.where(table.name.in_(part))).mappings()]
     return sorted(found, key=lambda model: (ranks[model.name], model.name))
+
+
+def matching(tx: Connection, query: ModelQuery, latest: Mapping[str, str]) -> dict[str, str]:
+    names, found = sorted(latest), dict[str, str]()
+    for start in range(0, len(names), _CHUNK):
+        found |= _matching(tx, query, {name: latest[name] for name in names[start : start + _CHUNK]})
+    return found
+
+
+def _matching(tx: Connection, query: ModelQuery, latest: Mapping[str, str]) -> dict[str, str]:
+    fits = [_row.kind == query.kind, _row.model.in_(list(latest)), *_of_version(tx, query)]
+    rows = tx.execute(select(_row.model, _row.id).where(*fits, _row.id.in_(list(latest.values()))))
+    found: dict[str, str] = {row.model: row.id for row in rows if latest[row.model] == row.id}  # others may have it too, as an older one
+    place = func.row_number().over(partition_by=_row.model, order_by=_row.number.desc()).label("place")
+    ranked = select(_row.model, _row.id, place).where(*fits, _row.model.not_in(list(found))).subquery()
+    return found | {row.model: row.id for row in tx.execute(select(ranked).where(ranked.c.place == 1))}
 
 
 def _of_version(tx: Connection, query: ModelQuery) -> Iterator[ColumnElement[bool]]:

@@ -43,6 +43,9 @@ class SqlModels:
     async def models(self, query: ModelQuery) -> Sequence[Model]:
         return await self._connections.read(questions.models, query)
 
+    async def matching(self, query: ModelQuery, latest: Mapping[str, str]) -> Mapping[str, str]:
+        return await self._connections.read(questions.matching, query, latest)
+
     async def model(self, kind: Kind, name: str) -> Model | None:
         return await self._connections.read(questions.model, kind, name)
 

@@ -308,6 +308,20 @@ def test_a_question_is_about_one_and_the_same_version(bench: Bench) -> None:
     assert names(job_id="3") == []
 
 
+def test_the_version_that_is_found_is_the_latest_where_it_fits(bench: Bench) -> None:
+    one, two, three = (version(n, metrics={"accuracy": accuracy}, labels={}) for n, accuracy in ((1, 0.95), (2, 0.97), (3, 0.5)))
+    bench.commit(changes(one, two, three))
+
+    def found(latest: Version, bound: float) -> str:
+        query = ModelQuery(metrics=(("accuracy", ">", bound),))
+        return bench.do(bench.store.matching(query, {DIGITS.name: latest.id, "none": one.id})).get(DIGITS.name, "")
+
+    assert found(three, 0.1) == three.id
+    assert found(three, 0.9) == two.id  # the newest of two that fit
+    assert found(one, 0.9) == one.id
+    assert found(three, 0.99) == ""
+
+
 def test_states_change_and_are_found(bench: Bench) -> None:
     one, two = chain(2)
     bench.commit(changes(one, two))

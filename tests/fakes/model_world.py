@@ -1,8 +1,9 @@
 """The models domain over fakes: services, callers, and a server that answers their calls."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ def groups_of(name: str, gid: int) -> frozenset[str]:
     return GROUPS.get(name, frozenset())
 
 
+def strange(who: str) -> Sequence[str] | None:
+    known = [*UIDS, "@vision", "@labs"]
+    return None if who in known else get_close_matches(who, known)
+
+
 def caller(name: str = "ada", role: Role = Role.USER) -> Caller:
     return Caller(Principal(UIDS[name], UIDS[name], name, role), lambda: groups_of(name, 0))
 
@@ -57,7 +63,9 @@ class ModelWorld:
     def __post_init__(self) -> None:
         self.vault = FakeVault(self.directory / "vault")
         self.reader = ModelReader(self.store, self.vault)
-        self.care = ModelCare(self.store, self.vault, self.reader, self._tick, lambda user: self.limits.get(user, 0), lambda: 1 << 40, self.steps.append)
+        self.care = ModelCare(
+            self.store, self.vault, self.reader, self._tick, lambda user: self.limits.get(user, 0), lambda: 1 << 40, self.steps.append, strange=strange
+        )
         self.models, self.moves, self.safety = ModelService(self.care), ModelMoves(self.care), ModelSafety(self.care)
         receiver = ModelReceiver(self.models)
         self.sender = ModelSender(self.reader, receiver)

@@ -113,15 +113,20 @@ class FakeModelStore:
         ranked = [(self._rank(model, wanted) if query.text else 0, model.name, model) for model in found]
         return [model for rank, _, model in sorted(ranked, key=lambda one: (one[0] or 0, one[1])) if rank is not None]
 
+    async def matching(self, query: ModelQuery, latest: Mapping[str, str]) -> Mapping[str, str]:
+        found = {name: self._matching(query, name) for name in latest}
+        return {name: latest[name] if latest[name] in ids else ids[0] for name, ids in found.items() if ids}
+
     def _matches(self, model: Model, query: ModelQuery) -> bool:
-        if not (query.format or query.author or query.job_id or query.labels or query.metrics or query.tensor):
-            return True
-        versions = [version for version, _ in self.all.get((model.kind, model.name), {}).values()]
+        return not query.of_versions or bool(self._matching(query, model.name))
+
+    def _matching(self, query: ModelQuery, model: str) -> list[str]:
+        versions = self._versions(query.kind, model)
         like = searching.tensor_matcher(query.tensor)
         if query.job_id:
             made = {use.version for use in self.used.values() if (use.job_id, use.role) == (query.job_id, UseRole.MADE)}
             versions = [version for version in versions if version.id in made]
-        return any(_fits(version, query) and (not query.tensor or like(self._tensors(version))) for version in versions)
+        return [version.id for version in versions if _fits(version, query) and (not query.tensor or like(self._tensors(version)))]
 
     def _tensors(self, version: Version) -> Sequence[str]:
         return self.tensors.get(version.commit.manifest, ()) if version.state is not VersionState.ABSENT else ()

@@ -17,6 +17,7 @@ from aios import errors
 from aios._model_calls import StoreCalls
 from aios.versions import Settings
 from aiosctl.cli import root
+from aiosctl.completion import ASKED, BashWords
 from aiosctl.failures import guarded
 from aiosd.models.care_service import ModelCare
 from aiosd.models.diff import TensorChange, TensorDiff
@@ -268,7 +269,7 @@ def test_wrong_names_and_references_say_what_is_right(daemon: Daemon, models: St
     with pytest.raises(errors.NotFound, match="no branch, tag or alias 'mian'") as raised:
         models.version("digits:mian")
     assert "digits:main" in raised.value.hint
-    with pytest.raises(errors.NotFound, match="has no version before it"):
+    with pytest.raises(errors.NotFound, match="is the first version"):
         models.version("digits~1")
     with pytest.raises(errors.NotFound, match="there is no model other"):
         models.version("other")
@@ -283,6 +284,10 @@ def test_permissions_are_set_over_the_wire(daemon: Daemon, models: StoreCalls) -
     assert models.update("digits", Settings(roles={"bob": ""})).roles == {}
     with pytest.raises(errors.InvalidArgument):
         models.update("digits", Settings(visibility="sometimes"))
+    with pytest.raises(errors.InvalidArgument, match="no user 'bbo'"):
+        models.update("digits", Settings(roles={"bbo": "writer"}))
+    models.register("shared", daemon.file("1"), visibility="group", group="vision")
+    assert (models.get("shared").visibility, models.get("shared").group) == ("group", "vision")
 
 
 def test_damage_is_found_told_and_healed(daemon: Daemon, models: StoreCalls) -> None:
@@ -328,6 +333,41 @@ def test_datasets_have_names_of_their_own(daemon: Daemon) -> None:
         assert client.models.get("digits").versions == 1
 
 
+def test_the_command_line_asks_the_python_of_its_shell(daemon: Daemon, models: StoreCalls, cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    python = Path(daemon.file('#!/bin/sh\necho \'["3.99.0", {"theirs": "1.5"}]\'\n', "env/bin/python"))
+    python.chmod(0o755)
+    monkeypatch.setenv("VIRTUAL_ENV", str(python.parent.parent))
+    assert cli("model", "register", "digits", daemon.file("1")).status == 0
+    lineage = models.version("digits").lineage
+    assert (lineage.python, lineage.packages) == ("3.99.0", {"theirs": "1.5"})
+    monkeypatch.delenv("VIRTUAL_ENV")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert cli("model", "register", "digits", daemon.file("2")).status == 0
+    lineage = models.version("digits").lineage
+    assert (lineage.python, lineage.packages) == ("", {})  # none, rather than those of aiosctl
+
+
+def test_a_shell_is_told_names_and_references(daemon: Daemon, models: StoreCalls, monkeypatch: pytest.MonkeyPatch) -> None:
+    models.register("digits", daemon.file("1"), tags=["v1.0"])
+    models.register("vision/digits", daemon.file("1"))
+    models.register("net", daemon.file("1"))
+    with aios.Client(daemon.target) as client:
+        client.datasets.register("mnist", daemon.file("2"))
+
+    def completed(words: str, breaks: str = ":=@") -> list[str]:
+        monkeypatch.setenv("COMP_LINE", f"aiosctl --target {daemon.target} {words}")
+        monkeypatch.setenv("COMP_BREAKS", breaks)
+        return [line.removeprefix("plain,") for line in BashWords(root, {}, "aiosctl", ASKED).complete().splitlines()]
+
+    assert completed("model set ") == ["digits", "net", "vision/digits"]
+    assert completed("model show d") == ["digits", "digits:main", "digits:v1.0"]  # one name: so what may come after it is said, too
+    assert completed("model checkout digits:") == ["main", "v1.0"]  # bash has "digits:" already
+    assert completed("model checkout digits:v", breaks="") == ["digits:v1.0"]
+    assert completed("model diff digits:v1.0 :m") == ["main"]
+    assert completed("data show m") == ["mnist", "mnist:main"]
+    assert completed("model show nosuch:") == []
+
+
 def test_the_command_line_does_it_all(daemon: Daemon, cli: Callable[..., Result]) -> None:
     one, two = daemon.file("1", "one.bin"), daemon.file("2", "two.bin")
     done = cli("model", "register", "digits", one, "--metric", "accuracy=0.9", "-m", "first", "--tag", "v1.0")
@@ -339,6 +379,11 @@ def test_the_command_line_does_it_all(daemon: Daemon, cli: Callable[..., Result]
     assert cli("model", "ls", "-q").out == "digits\n"
     assert "accuracy=0.95" in cli("model", "ls", "--metric", "accuracy>0.9").out
     assert cli("model", "ls", "--metric", "accuracy>0.99").err == "no models\n"
+    older = cli("model", "ls", "--metric", "accuracy<0.95").out
+    assert "accuracy=0.9 " in older
+    assert "FOUND" in older
+    (seen,) = json.loads(cli("model", "ls", "--metric", "accuracy<0.95", "-o", "json").out)
+    assert (seen["found"]["number"], seen["latest"]["number"]) == (1, 2)
     assert "0.9 -> 0.95 (+0.05)" in cli("model", "diff", "digits").out
     log = cli("model", "log", "digits", "--no-headers").out.splitlines()
     assert [line.split()[1] for line in log] == ["2", "1"]

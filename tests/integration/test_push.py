@@ -103,7 +103,7 @@ def test_a_version_is_the_same_on_both_sides(pair: Pair) -> None:
     assert more.version.parents == (made.id,)
     told = pair.here.aiosctl("model", "pull", "vision/digits", "--from", pair.there.target, "--as", "back")
     assert (told.returncode, told.stderr) == (0, b"")
-    assert told.stdout.decode() == f"back@{more.version.id[:12]} is version 2 here: 0 of 42 chunks sent, {told.stdout.decode().partition('sent, ')[2]}"
+    assert told.stdout.decode() == f"back@{more.version.id[:12]} is version 2 here: 0 of 42 chunks fetched, {told.stdout.decode().partition('fetched, ')[2]}"
     told = pair.here.aiosctl("model", "push", "back", "--to", pair.there.target, "--as", "vision/digits", "-q")
     assert (told.stdout.decode(), told.stderr) == (f"vision/digits@{more.version.id[:12]}\n", b"")
     assert same(pair.ours.checkout("back"), root)
@@ -407,6 +407,12 @@ def test_downloads_are_kept_once_in_the_cache(pair: Pair, monkeypatch: pytest.Mo
     told: list[Progress] = []
     pair.theirs.checkout("cached", download=True, on_progress=told.append)
     assert not told
+
+
+def test_what_is_not_there_is_looked_for_there(pair: Pair) -> None:
+    with pytest.raises(errors.NotFound, match="there is no model nosuch at ") as raised:
+        pair.ours.pull("nosuch", pair.other())
+    assert f"`aiosctl --target {pair.there.target} model ls`" in raised.value.hint
 
 
 def test_a_bit_that_flips_is_healed_by_pulling(pair: Pair) -> None:

@@ -76,6 +76,11 @@ def test_check_raises_exactly_where_it_may_not(principal: Principal, method: str
     assert "whoami" in caught.value.hint
 
 
+def test_a_denial_says_it_in_words() -> None:
+    with pytest.raises(Denied, match=r"^ada may not collect garbage \(Models\.CollectGarbage\): that takes the role operator"):
+        check(Principal(7, 7, "ada", Role.USER), "Models.CollectGarbage")
+
+
 def test_who_may_what_in_short() -> None:
     """The promises of the documents, by hand: the table's own text cannot prove itself."""
     viewer, user, operator, admin = (Principal(7, 7, "u", role) for role in Role)

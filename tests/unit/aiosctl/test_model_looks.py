@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from aios.versions import Change, Diff, Lineage, Model, Schema, Version
+from aiosctl import output
 from aiosctl.model_describe import age, format_of
 from aiosctl.model_diff import PACKAGES_SHOWN, _layout
-from aiosctl.model_list import MODELS
+from aiosctl.model_list import MODELS, VERSIONS
+from aiosctl.output import Shape, rows_as_lines, width
 
 LINEAGE = Lineage("", (), "/home/ada", "", "", "", False, "3.12", {"numpy": "2.4"}, (), (), 0.0, "lab")
 VERSION = Version(
@@ -30,6 +32,12 @@ def test_many_packages_are_counted_a_few_are_named() -> None:
     assert "  p10  1 -> 2" in list(_layout(many, True))
 
 
+def test_of_a_long_text_the_beginning_is_shown() -> None:
+    differing = Diff(VERSION, VERSION, (Change("card", "", "# Digits\n\nlong\n"), Change("message", "a\n", "b")), (), (), 0, 0, ())
+    assert list(_layout(differing, False))[1:] == ["Said of it", "  card     - -> # Digits … (3 lines)", "  message  a\\n -> b"]
+    assert "  card     - -> # Digits\\n\\nlong\\n" in list(_layout(differing, True))
+
+
 def test_what_is_flagged_is_seen_in_the_list() -> None:
     model = Model("digits", "model", "ada", "", "private", "", {}, False, 0, 0.0, 1, (), VERSION, 1, 1, 0.0)
     column = next(each for each in MODELS if each.title == "FORMAT")
@@ -39,6 +47,15 @@ def test_what_is_flagged_is_seen_in_the_list() -> None:
     assert next(each for each in MODELS if each.title == "DESCRIPTION").cell(unread) == unread.damaged
     sound = replace(model, latest=replace(VERSION, state="registered"))
     assert (column.cell(sound), column.colour and column.colour(sound)) == ("pickle", "")
+
+
+def test_a_history_fits_80_columns_with_its_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "terminal_columns", lambda stream: 80)
+    version = replace(VERSION, created_at_s=1e9, state="registered", references=("main",), metrics={"accuracy": 0.94}, message="more layers")
+    title, row = rows_as_lines([version], VERSIONS, Shape("table"))
+    assert "METRICS" in title
+    assert "accurac…" in row
+    assert width(row) <= 80
 
 
 def test_a_list_says_how_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:

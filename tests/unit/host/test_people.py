@@ -52,6 +52,25 @@ def test_the_database_is_asked_once_a_minute(monkeypatch: pytest.MonkeyPatch) ->
     assert asked == [1000, 1000]
 
 
+def test_who_is_not_there_is_told_with_those_spelt_alike() -> None:
+    root, group = pwd.getpwuid(0).pw_name, grp.getgrgid(0).gr_name
+    found = People()
+    assert (found.strange(root), found.strange(f"@{group}")) == (None, None)
+    assert root in (found.strange(f"{root}x") or ())
+    assert f"@{group}" in (found.strange(f"@{group}x") or ())
+    for nobody in ("no such user here", "@no such group here", "", "@", "a\0b", "0", "9" * 40):
+        assert found.strange(nobody) == []
+
+
+def test_a_number_that_has_no_name_is_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: object) -> None:
+        raise KeyError
+
+    for look in ("pwd.getpwuid", "grp.getgrgid"):
+        monkeypatch.setattr(f"aiosd.host.people.{look}", missing)
+    assert (People().strange("54321"), People().strange("@54321")) == (None, None)
+
+
 def _name_of_group(gid: int) -> str:
     try:
         return grp.getgrgid(gid).gr_name

@@ -43,7 +43,7 @@ def test_back_follows_first_parents_and_says_where_it_ends() -> None:
     assert PARTED.back("f", 0) == "f"
     with pytest.raises(NotFound, match="digits@f has 3 versions before it, not 4"):
         PARTED.back("f", 4)
-    with pytest.raises(NotFound, match="digits@a has no version before it"):
+    with pytest.raises(NotFound, match="digits@a is the first version: there is nothing before it"):
         PARTED.back("a", 2)
     with pytest.raises(NotFound, match="digits@b has no parent here: it came without its history"):
         graph(b="gone").back("b", 1)

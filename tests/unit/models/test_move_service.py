@@ -14,7 +14,7 @@ from aiosd.models.model import ModelRole, RefKind, Visibility
 from aiosd.models.ports import Pin
 from aiosd.models.settings import ModelChange
 from aiosd.models.version import Kind, Version
-from tests.fakes.model_world import ADA, BOB, ModelWorld
+from tests.fakes.model_world import ADA, BOB, ROOT, ModelWorld
 from tests.fakes.models import FakeModelStore
 
 
@@ -202,9 +202,30 @@ def test_what_is_set(world: ModelWorld) -> None:
         run(world.moves.set(Kind.MODEL, "digits", ModelChange(), ADA))
     with pytest.raises(InvalidArgument, match="needs a group"):
         run(world.moves.set(Kind.MODEL, "digits", ModelChange(visibility=Visibility.GROUP), ADA))
-    changed = run(world.moves.set(Kind.MODEL, "digits", ModelChange(roles={"bob": ModelRole.WRITER, "@x": ModelRole.READER}, keep_last=2), ADA))
-    assert (dict(changed.roles), changed.keep_last) == ({"bob": ModelRole.WRITER, "@x": ModelRole.READER}, 2)
-    assert dict(run(world.moves.set(Kind.MODEL, "digits", ModelChange(roles={"bob": ModelRole.NONE}), ADA)).roles) == {"@x": ModelRole.READER}
+    changed = run(world.moves.set(Kind.MODEL, "digits", ModelChange(roles={"bob": ModelRole.WRITER, "@labs": ModelRole.READER}, keep_last=2), ADA))
+    assert (dict(changed.roles), changed.keep_last) == ({"bob": ModelRole.WRITER, "@labs": ModelRole.READER}, 2)
+    assert dict(run(world.moves.set(Kind.MODEL, "digits", ModelChange(roles={"bob": ModelRole.NONE}), ADA)).roles) == {"@labs": ModelRole.READER}
+
+
+def test_a_model_is_opened_to_nobody_who_is_not_there(world: ModelWorld) -> None:
+    made(world, "1")
+    for change, said, hint in (
+        (ModelChange(roles={"bbo": ModelRole.READER}), "no user 'bbo'", "did you mean bob?"),
+        (ModelChange(roles={"@visoin": ModelRole.READER}), "no group 'visoin'", "did you mean @vision?"),
+        (ModelChange(group="nosuch"), "no group 'nosuch'", "getent group"),
+    ):
+        with pytest.raises(InvalidArgument, match=said) as refused:
+            run(world.moves.set(Kind.MODEL, "digits", change, ADA))
+        assert hint in refused.value.hint
+    assert not run(world.store.model(Kind.MODEL, "digits")).roles
+    run(world.moves.set(Kind.MODEL, "digits", ModelChange(roles={"gone": ModelRole.NONE}), ADA))  # whoever left is taken out
+
+
+def test_a_model_is_opened_only_to_a_group_of_ones_own(world: ModelWorld) -> None:
+    made(world, "1")
+    with pytest.raises(Denied, match="ada is not in the group labs"):
+        run(world.moves.set(Kind.MODEL, "digits", ModelChange(visibility=Visibility.GROUP, group="labs"), ADA))
+    assert run(world.moves.set(Kind.MODEL, "digits", ModelChange(visibility=Visibility.GROUP, group="labs"), ROOT)).group == "labs"
 
 
 def test_removal(world: ModelWorld) -> None:

@@ -120,11 +120,20 @@ def test_what_the_client_cannot_know_it_does_not_say(world: ModelWorld) -> None:
     assert commit.lineage == Lineage(git_commit="abc", python="3.13", packages={"numpy": "2"})
 
 
-def test_a_new_name_is_for_no_group_before_one_is_named(world: ModelWorld) -> None:
-    with pytest.raises(InvalidArgument, match="needs a group") as raised:
-        run(world.register("1", visibility=Visibility.GROUP))
-    assert "aiosctl model set digits --visibility group --group" in raised.value.hint
+def test_a_new_name_is_for_a_group_of_ones_own(world: ModelWorld) -> None:
+    for draft, error, said in (
+        ({"visibility": Visibility.GROUP}, InvalidArgument, "needs a group"),
+        ({"group": "vision"}, InvalidArgument, "needs a group"),
+        ({"visibility": Visibility.GROUP, "group": "visoin"}, InvalidArgument, "there is no group 'visoin'"),
+        ({"visibility": Visibility.GROUP, "group": "labs"}, Denied, "ada is not in the group labs"),
+    ):
+        with pytest.raises(error, match=said):
+            run(world.register("1", **draft))
     assert not world.vault.root.exists()  # nothing was read for it
+    run(world.register("1", visibility=Visibility.GROUP, group="vision"))
+    assert run(world.reader.view(Kind.MODEL, "digits", BOB)).model.group == "vision"
+    with pytest.raises(NotFound):
+        run(world.reader.view(Kind.MODEL, "digits", EVE))
 
 
 def test_who_may_register(world: ModelWorld) -> None:
