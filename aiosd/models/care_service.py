@@ -97,9 +97,8 @@ class ModelCare:
         survivors: set[str] = set()
         for model in await self._all_models():
             async with self.deciding:
-                graph, found = await self._kept(model)
+                graph, absent, found = await self._kept(model)
                 gone = set(found.dead) if dry_run or await self._remove(model, found.dead) else set[str]()
-                absent = await self.store.absent(model.kind, model.name)
             because += retention.summary(model, found)
             removed += [f"{model.name}@{id_[:SHORT]}" for id_ in found.dead if id_ in gone]
             survivors |= {node.manifest for node in graph.nodes.values() if node.id not in gone and node.id not in absent}
@@ -121,12 +120,13 @@ class ModelCare:
     async def pinned(self) -> Sequence[Pin]:
         return [pin for ask in self.pins for pin in await ask()]
 
-    async def _kept(self, model: Model) -> tuple[Graph, retention.Kept]:
+    async def _kept(self, model: Model) -> tuple[Graph, Collection[str], retention.Kept]:
         moves = [move for _, move in await self.store.moves(model.kind, model.name, "", 0, MOST_MOVES)]
         graph, references = await self.reader.graph(model), await self.store.references(model.kind, model.name)
         if {each.name: each.version for each in references} != retention.led_to(moves):
             raise _untrue(f"the references of {model.name} are not where their moves led them")
-        return graph, retention.kept(model, graph, references, moves, await self.pinned(), self.wall_s())
+        absent = await self.store.absent(model.kind, model.name)
+        return graph, absent, retention.kept(model, graph, references, moves, await self.pinned(), self.wall_s(), absent)
 
     async def _remove(self, model: Model, dead: Sequence[str]) -> bool:
         if not dead:

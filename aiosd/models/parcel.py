@@ -15,7 +15,7 @@ from aiosd.models.vault_ports import Part
 from aiosd.models.version import Commit, Kind, decode_commit
 
 MOST_VERSIONS = 10_000  # in one parcel, and of those that come before them
-MOST_ANCESTRY = 32 << 20  # bytes of the commits that come before: where there are more, the history ends earlier
+MOST_ANCESTRY_BYTES = 32 << 20  # of the commits that come before: where there are more, the history ends earlier
 MOST_PART, MOST_SIZE = 64 << 20, 1 << 60  # bytes of a piece of a file, and of a file
 _LATEST_S = 1e11  # since 1970: what a clock may say
 _HEX = frozenset("0123456789abcdef")

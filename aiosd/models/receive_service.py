@@ -13,7 +13,7 @@ from aiosd.models.draft import version_of
 from aiosd.models.history import SHORT
 from aiosd.models.manifest import Manifest
 from aiosd.models.model import Model, Move, Reference, RefKind, Signature
-from aiosd.models.parcel import MOST_ANCESTRY, MOST_VERSIONS, Opened, Parcel, chunks_of, opened
+from aiosd.models.parcel import MOST_ANCESTRY_BYTES, MOST_VERSIONS, Opened, Parcel, chunks_of, opened
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelChanges, RefChange
 from aiosd.models.references import MAIN
@@ -36,7 +36,7 @@ class Landed:
 
 async def ancestry(ids: Iterable[str], read: Callable[[str], Awaitable[bytes]]) -> tuple[bytes, ...]:
     """The commits of these, the first ones first, as many as go along; without those that are damaged, which keep nothing else from going."""
-    bodies, left = list[bytes](), MOST_ANCESTRY
+    bodies, left = list[bytes](), MOST_ANCESTRY_BYTES
     for id_ in islice(ids, MOST_VERSIONS):
         try:
             body = await read(id_)

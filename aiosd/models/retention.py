@@ -1,6 +1,6 @@
 """Which versions are kept, and why: references, jobs, deployments, the rules of their model; all others may go."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiosd.models.history import Graph
@@ -18,10 +18,13 @@ class Kept:
     dead: Sequence[str]
 
 
-def kept(model: Model, graph: Graph, references: Sequence[Reference], moves: Sequence[Move], pins: Iterable[Pin], now_s: float) -> Kept:
+def kept(
+    model: Model, graph: Graph, references: Sequence[Reference], moves: Sequence[Move], pins: Iterable[Pin], now_s: float, absent: Collection[str] = ()
+) -> Kept:
     """The first reason that applies to each version, in the order of the arguments; of a model whose rules cannot be read all stay.
 
-    moves  all of the model's: what no reference reaches is as old as its last reference's leaving it, or as itself
+    moves   all of the model's: what no reference reaches is as old as its last reference's leaving it, or as itself
+    absent  the ids of those whose bytes are not here: they are none of the last so many
     """
     because: dict[str, str] = {}
     for reference in references:
@@ -33,7 +36,7 @@ def kept(model: Model, graph: Graph, references: Sequence[Reference], moves: Seq
     if isinstance(model, DamagedModel):
         because = dict.fromkeys(graph.nodes, "what is damaged in the database, see aiosctl admin check")
     loose = sorted((node for node in graph.nodes.values() if node.id not in because), key=lambda node: -node.number)
-    for node in loose[: model.keep_last]:
+    for node in [node for node in loose if node.id not in absent][: model.keep_last]:
         because[node.id] = f"one of the last {model.keep_last}"
     if model.keep_for_s:
         left_at_s = _left(graph, moves)

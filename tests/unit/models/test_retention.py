@@ -35,6 +35,7 @@ def test_the_last_of_them_are_kept() -> None:
     found = kept(replace(MODEL, keep_last=2), GRAPH, [MAIN], [], [], 1e9)
     assert list(found.dead) == ["c"]
     assert found.because["y"] == "one of the last 2"
+    assert list(kept(replace(MODEL, keep_last=2), GRAPH, [MAIN], [], [], 1e9, absent={"y"}).dead) == ["y"]  # its bytes are not here: it takes nobody's place
 
 
 def test_young_ones_are_kept() -> None:
