@@ -17,7 +17,7 @@ import aios
 from aios import _sync, errors
 from aios._model_calls import StoreCalls
 from aios.versions import Progress, Version
-from tests.e2e.daemon import Daemon, a_daemon
+from tests.e2e.daemon import Daemon, a_daemon, eventually
 
 MIB = 1 << 20
 SIZES = {"AIOSD_MODELS__WHOLE_BYTES": str(4 * MIB)}
@@ -72,6 +72,14 @@ def pair(daemons: tuple[Daemon, Daemon], tmp_path: Path) -> Pair:
 
 def staged(daemon: Daemon) -> list[Path]:
     return [path for path in (daemon.state / "models" / "staged").rglob("*") if path.is_file()]
+
+
+def staged_bytes(daemon: Daemon) -> int:
+    found = 0
+    for path in staged(daemon):
+        with suppress(FileNotFoundError):  # it has its name now
+            found += path.stat().st_size
+    return found
 
 
 def same(path: str, root: Path) -> bool:
@@ -318,10 +326,11 @@ def test_what_is_changed_on_its_way_is_never_kept(pair: Pair, short: Path) -> No
 
 
 def killed_at(daemon: Daemon, done: int) -> Callable[[Progress], None]:
-    """Once so many bytes are on their way: `kill -9`, and it is away."""
+    """Once so many bytes are on their way, and some of them are there: `kill -9`, and it is away."""
 
     def look(progress: Progress) -> None:
         if progress.done >= done and progress.doing and daemon.running.poll() is None:
+            eventually(lambda: staged_bytes(daemon) > 2 * MIB, "some of it is there")
             daemon.kill()
 
     return look
@@ -339,14 +348,14 @@ def test_a_killed_receiver_has_nothing_half_and_a_second_run_sends_the_rest(pair
         rest = pair.ours.push("killed", pair.other())
         assert rest.version.id == made.id
         assert rest.chunks_had
-        assert rest.bytes_sent < made.size - MIB  # what was on its way when it died does not count, and on a busy machine that is some of it
+        assert rest.bytes_sent < made.size - MIB
         assert same(pair.theirs.checkout("killed"), root)
         with pytest.raises(errors.Unavailable):
             impatient.models.register("killed-upload", root, upload=True, on_progress=killed_at(pair.there, 8 * MIB))
     pair.there.start()
     told: list[int] = []
     again = pair.theirs.register("killed-upload", root, upload=True, on_progress=lambda progress: told.append(progress.done) if progress.doing else None)
-    assert told[0] > 3 * MIB
+    assert told[0] > MIB
     assert again.manifest == made.manifest
     assert pair.theirs.verify("").sound
     assert not staged(pair.there)
