@@ -10,7 +10,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 from grpc import HandlerCallDetails, StatusCode
-from grpc.aio import AbortError
+from grpc.aio import AbortError, InternalError
 
 from aiosd.access.permissions import name_of
 from aiosd.errors import AiosError, AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unauthenticated, Unavailable
@@ -165,7 +165,7 @@ async def _fail(method: str, context: Context, error: Exception) -> NoReturn:
         say = log.debug if isinstance(error, QUIET) else log.info
         say("call failed", method=method, code=code_of(error).name, reason=error.reason, error=str(error), **_prefixed(error.facts))
         await abort(context, error)
-    if context.cancelled() or context.done():
+    if context.cancelled() or context.done() or isinstance(error, InternalError):  # gRPC's, which may know later that nobody reads any more
         log.debug("call ended by its client", method=method, error=repr(error))
         raise asyncio.CancelledError from error
     if isinstance(error, NotImplementedError):  # what the generated class says where ours says nothing
