@@ -39,7 +39,9 @@ def stop(target: str | None = None, *, timeout: float = STOP_TIMEOUT_S) -> bool:
     try:
         with Client(found.address, timeout=timeout, autostart=False) as client:
             _ask_to_stop(client, gone)
-        if not select.select([gone], [], [], timeout)[0]:
+        ended = select.poll()  # an application may have descriptors that select() does not know
+        ended.register(gone, select.POLLIN)
+        if not ended.poll(timeout * 1000):
             raise Timeout(f"the daemon (pid {pid}) did not stop within {timeout:g} s", hint=f"look at {log_file()}; kill {pid} ends it, jobs go on")
     finally:
         os.close(gone)

@@ -21,6 +21,9 @@ VERBS = {
     "admin-backup": "back it up into FILE",
     "admin-restore": "put the backup FILE in place; no daemon may run",
 }
+# gRPC starts its threads anew in whatever a process forks, and there they sometimes crash, before another program has taken its place: so died one in a hundred
+# of those that ask a job's directory as the job's user. The daemon never forks to go on as itself. gRPC looks at this when it is imported, which comes later.
+FORKS = "GRPC_ENABLE_FORK_SUPPORT"
 EPILOG = """\
 environment: AIOSD_SECTION__KEY=value sets any setting, and wins over the file (AIOSD_SCHEDULER__POLICY=fifo)
 signals:     SIGTERM and SIGINT stop the daemon, running jobs go on; SIGHUP reloads the configuration
@@ -29,6 +32,7 @@ example:     aiosd --print-config > ~/.config/aios/aiosd.toml"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 no restart will help; the units of systemd know 2 and 3."""
+    os.environ.setdefault(FORKS, "0")
     words = list(sys.argv[1:] if argv is None else argv)
     options = None if words[:1] == ["admin-tls"] else _parser().parse_intermixed_args(words)
     try:

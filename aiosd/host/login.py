@@ -1,10 +1,10 @@
 """The variables of a login shell: the shell of the user is run as the user, and asked what it exports; imports next to nothing."""
 
 import os
-import select
 import time
 
 from aiosd.host.prepare import CannotStart
+from aiosd.host.waiting import readable
 
 PATIENCE_S = 20.0
 MOST_BYTES = 1 << 20
@@ -39,7 +39,7 @@ def variables(shell: str, base: dict[str, str]) -> dict[str, str]:
 def _read(fd: int, pid: int, shell: str) -> bytes:
     """Until all is told; what a profile leaves running in the background is not waited for, nor one that asks or hangs."""
     give_up_s, text = time.monotonic() + PATIENCE_S, b""
-    while select.select((fd,), (), (), max(0.0, give_up_s - time.monotonic()))[0]:
+    while readable((fd,), max(0.0, give_up_s - time.monotonic())):
         more = os.read(fd, 65536)
         text += more
         if not more or _END in text or len(text) > MOST_BYTES:

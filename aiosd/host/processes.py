@@ -1,7 +1,6 @@
 """The machine's processes as /proc shows them: trees, identities, signals that never hit a stranger, leftovers of a run."""
 
 import os
-import select
 import signal
 import time
 from collections.abc import Iterable, Mapping
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 
 from aiosd.host import cell, runfile
 from aiosd.host.records import RunRecord
+from aiosd.host.waiting import readable
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAUSE_S = 0.02
@@ -110,7 +110,7 @@ def read_in(directory: int, name: str) -> bytes:
 
 def ended(pidfd: int) -> bool:
     """Whether the process behind a pidfd has ended."""
-    return bool(select.select((pidfd,), (), (), 0)[0])
+    return bool(readable((pidfd,), 0.0))
 
 
 def kill_leftovers(scratch: str, record: RunRecord, patience_s: float = 10.0) -> bool:
@@ -148,7 +148,7 @@ def kill_tree(pidfd: int, root: int, patience_s: float = 10.0) -> bool:
             send(process, signal.SIGKILL)
         if time.monotonic() > give_up_s:
             return False
-        select.select((pidfd,), (), (), _PAUSE_S)
+        readable((pidfd,), _PAUSE_S)
     return True
 
 

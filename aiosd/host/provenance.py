@@ -7,7 +7,6 @@ import ctypes
 import json
 import os
 import posixpath
-import select
 import signal
 import subprocess
 import threading
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from aiosd.host.identities import Identity
+from aiosd.host.waiting import readable
 
 PATIENCE_S = 20.0
 MOST_BYTES = 4 << 20
@@ -95,7 +95,7 @@ def _said(words: list[str], environment: Mapping[str, str], owner: Identity | No
 def _read(fd: int) -> bytes:
     """Until all is told, or time is up: what somebody's configuration has started may keep it open for ever."""
     give_up_s, said = time.monotonic() + PATIENCE_S, b""
-    while len(said) < MOST_BYTES and select.select((fd,), (), (), max(0.0, give_up_s - time.monotonic()))[0]:
+    while len(said) < MOST_BYTES and readable((fd,), max(0.0, give_up_s - time.monotonic())):
         more = os.read(fd, 1 << 16)
         if not more:
             break

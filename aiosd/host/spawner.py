@@ -11,10 +11,10 @@ import _socket
 import gc
 import os
 import resource
-import select
 import sys
 
 from aiosd.host import faults, shim
+from aiosd.host.waiting import readable
 
 _RESET = range(1, 32)
 _READ_BYTES = 1 << 18
@@ -116,7 +116,7 @@ def _serve(daemon: _socket.socket) -> None:
     pool = _Pool(0 if faults.armed() else 2 * (os.cpu_count() or 1))
     while True:
         wanted = [daemon.fileno(), *pool.shims]
-        ready = select.select(wanted, (), (), _IDLE_S if pool.idle() else None)[0]
+        ready = readable(wanted, _IDLE_S if pool.idle() else None)
         if not ready:
             pool.drop_idle()
         for fd in ready:

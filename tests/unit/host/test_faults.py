@@ -34,5 +34,5 @@ def test_the_spawner_imports_next_to_nothing() -> None:
     assert "aiosd.host.shim" in loaded, done.stderr
     assert not loaded & {"asyncio", "typing", "dataclasses", "json", "re", "enum", "collections", "socket", "signal", "subprocess", "pathlib", "threading"}
     assert {name for name in loaded if name.startswith("aiosd.")} == {f"aiosd.{n}" for n in (
-        "host", "host.cell", "host.child", "host.directories", "host.faults", "host.prepare", "host.runfile", "host.shim", "host.spawner",
+        "host", "host.cell", "host.child", "host.directories", "host.faults", "host.prepare", "host.runfile", "host.shim", "host.spawner", "host.waiting",
     )}  # fmt: skip
