@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select
 
 from aiosd.errors import InvalidArgument, StorageCorrupt
 from aiosd.models.manifest import DIGEST_LETTERS, Manifest, digest_of
@@ -179,14 +179,14 @@ def _summaries(tx: Connection, kind: Kind, names: Sequence[str]) -> dict[str, Su
             references[row["model"]].append(model_rows.reference(row))
     columns = (_row.model, func.count(), func.sum(_row.size), func.sum(_row.stored_bytes))
     counted = tx.execute(select(*columns).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model)).all()
-    here = func.coalesce(func.max(case((model_rows.IS_HERE, _row.number))), func.max(_row.number))  # what is absent may have come later, and be older
-    last = select(_row.model, here.label("number")).where(_row.kind == kind, _row.model.in_(names)).group_by(_row.model).subquery()
-    is_last = (_row.model == last.c.model) & (_row.number == last.c.number) & (_row.kind == kind)
-    ids: dict[str, str] = {row.model: row.id for row in tx.execute(select(_row.model, _row.id).join(last, is_last))}
-    there = tx.scalars(select(schema.model.c.name).where(schema.model.c.kind == kind, schema.model.c.name.in_(names)))
-    found = {name: Summary(references=references[name]) for name in there}
+    one = schema.model.c
+    newest = select(_row.id).where(_row.kind == one.kind, _row.model == one.name).order_by(_row.number.desc()).limit(1)
+    of_those_here = newest.where(model_rows.IS_HERE).scalar_subquery()  # what is absent may have come later, and be older; mostly it is the first row
+    asked = select(one.name, func.coalesce(of_those_here, newest.scalar_subquery())).where(one.kind == kind, one.name.in_(names))
+    newest_of: dict[str, str] = {name: id_ for name, id_ in tx.execute(asked)}  # noqa: C416  rows are no pairs to mypy
+    found = {name: Summary(references=references[name]) for name in newest_of}
     for name, count, size, stored_bytes in counted:
-        found[name] = Summary(count, int(size), int(stored_bytes), ids[name], references[name])
+        found[name] = Summary(count, int(size), int(stored_bytes), newest_of[name], references[name])
     return found
 
 
