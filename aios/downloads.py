@@ -78,6 +78,7 @@ def hand_out(name: str) -> str:
 
 
 def lying(cached: Path) -> str:
+    """Where what the cache has under this name is handed out; "": it has nothing."""
     for file in cached.with_name(f"{cached.name}{SINGLE}").glob("*"):
         return str(file)
     return str(cached) if cached.exists() else ""

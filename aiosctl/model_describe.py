@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from aios.units import format_bytes
+from aios.units import format_bytes, format_seconds
 from aios.versions import Model, Progress, Schema, Tensor, Version
 from aiosctl import session
 from aiosctl.describe import number
@@ -67,11 +67,9 @@ def version_id(id: str) -> str:
 
 def age(at_s: float) -> str:
     """`3d ago`: how long, in one unit."""
-    passed_s = max(0.0, time.time() - at_s)
-    for unit, seconds in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if passed_s >= seconds:
-            return f"{int(passed_s // seconds)}{unit} ago"
-    return f"{int(passed_s)}s ago"
+    passed_s = max(0, int(time.time() - at_s))
+    unit_s = next((unit for unit in (86_400, 3_600, 60) if passed_s >= unit), 1)
+    return f"{format_seconds(passed_s - passed_s % unit_s)} ago"
 
 
 def size(size_bytes: int) -> str:

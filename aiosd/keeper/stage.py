@@ -54,7 +54,6 @@ class BlobStage:
     async def read(self, uid: int, digest: str) -> AsyncIterator[bytes]:
         path = self.staging.chunk(uid, digest)
         if not await self._done(path.exists):
-            await self._done(self.staging.drop_part, uid, digest)
             raise NotFound(f"the chunk {digest} was not sent, or it was so long ago that it is gone", hint="send it again", digest=digest)
         with await self._done(path.open, "rb", buffering=0) as file:
             while data := await self._done(file.read, _BLOCK):

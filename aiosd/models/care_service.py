@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -80,9 +80,10 @@ class ModelCare:
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by whoever reads what is there, and commits what follows from it
     _damaged: int = 0
 
-    async def check_people(self, names: Iterable[str], group: str, by: Caller) -> None:
+    async def check_people(self, names: Collection[str], group: str, by: Caller) -> None:
         """As permits.check_people, on a thread."""
-        await asyncio.to_thread(permits.check_people, names, group, by, self.strange)
+        if names or group:
+            await asyncio.to_thread(permits.check_people, names, group, by, self.strange)
 
     # Garbage
 

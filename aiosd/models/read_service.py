@@ -133,11 +133,12 @@ class ModelReader:
         """From memory where it is as it was; what has come since is added to it."""
         return await self._graph(model.kind, model.name)
 
-    async def _graph(self, *key: *tuple[Kind, str]) -> Graph:
-        count, newest = await self.store.tally(*key)
+    async def _graph(self, kind: Kind, model: str) -> Graph:
+        key = kind, model
+        count, newest = await self.store.tally(kind, model)
         known = self._graphs.pop(key, None)
         if known is None or known.newest != newest or len(known.nodes) != count:
-            known = await self._read_graph(*key, known, count)
+            known = await self._read_graph(kind, model, known, count)
         if count <= MOST_REMEMBERED:
             self._graphs[key] = known  # the last used is the last
         while sum(len(graph.nodes) for graph in self._graphs.values()) > MOST_REMEMBERED:

@@ -17,7 +17,7 @@ from aiosd.models.parcel import MOST_ANCESTRY_BYTES, MOST_VERSIONS, Opened, Parc
 from aiosd.models.permits import Caller
 from aiosd.models.ports import ModelChanges, RefChange
 from aiosd.models.references import MAIN
-from aiosd.models.service import ModelService, closing
+from aiosd.models.service import ModelService, closing, within
 from aiosd.models.vault_ports import Delivery, Examined, Progress, Received, Source, Stored, new_bytes
 from aiosd.models.version import Version, VersionState, decode_commit
 
@@ -84,7 +84,8 @@ class ModelReceiver:
         )  # fmt: skip
         source = Source(bundle, by.principal.uid, by.principal.gid, by.name)
         self.care.reached("import.1-before")
-        async with closing(self.models.within_quota(self.care.vault.receive(source, delivery), model, _size(before))) as steps:
+        quota = await self.models.quota(model)
+        async with closing(within(quota, self.care.vault.receive(source, delivery), _size(before))) as steps:
             async for step in steps:
                 if isinstance(step, Progress):
                     yield step

@@ -82,10 +82,9 @@ class ModelService:
         parents = await self._parents(draft, tip, model)
         base = await self.reader.manifest(parents[0]) if parents and parents[0].state is not VersionState.ABSENT else None
         source = what if isinstance(what, Source) else Source(what, by.principal.uid, by.principal.gid, by.name)
-        limit, used = await self._quota(model)
-        source = replace(source, room=max(0, limit - used) if limit else None)
+        quota = await self.quota(model)
         self.care.reached("register.1-before")
-        async with closing(self.within_quota(self.care.vault.take(source, base), model)) as steps:
+        async with closing(within(quota, self.care.vault.take(replace(source, room=quota.room), base))) as steps:
             async for step in steps:
                 if isinstance(step, Progress):
                     yield step
@@ -132,26 +131,10 @@ class ModelService:
         found += [await self.reader.version(model, parse_inside(text, model.name, model.kind)) for text in draft.parents]
         return list({version.id: version for version in found}.values())
 
-    async def within_quota(self, taking: AsyncIterator[Progress | Came], model: Model, beside: int = 0) -> AsyncIterator[Progress | Came]:
-        """Watches the quota of the model's owner, so that nobody fills the disk first and is told afterwards. `beside`: what it takes in the database."""
-        limit, used = await self._quota(model)
-        async with closing(taking) as steps:
-            async for step in steps:
-                new = beside + (step.stored if isinstance(step, Progress) else step.stored_bytes)
-                if limit and new and used + new > limit:
-                    raise Exhausted(
-                        f"the models of {model.owner} may take {format_bytes(limit)}, have {format_bytes(used)}, and this needs at least "
-                        f"{format_bytes(new)} more",
-                        hint="remove versions (aiosctl model rm, model gc), or ask an admin for more: aiosctl admin user set --max-model-bytes",
-                        user=model.owner, limit=limit, used=used, needed=new,
-                    )  # fmt: skip
-                yield step
-
-    async def _quota(self, model: Model) -> tuple[int, int]:
-        """The bytes that the models of its owner may take, 0 without limit, and those that they do."""
+    async def quota(self, model: Model) -> "Quota":
         limit = self.care.limit_of(model.owner)
         holding = (await self.care.store.holdings()).get(model.owner_uid) if limit else None
-        return limit, holding.stored_bytes if holding is not None else 0
+        return Quota(model.owner, limit, holding.stored_bytes if holding is not None else 0)
 
     async def _commit_taken(self, draft: Draft, taken: Taken, tip: str, parents: Sequence[str], by: Caller) -> Registration:
         store = self.care.store
@@ -203,6 +186,34 @@ class ModelService:
         if found is None:
             raise NotFound(f"{model} has no version {id_[:SHORT]}", hint=f"`aiosctl model log --all {model}` lists them", model=model, version=id_)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The bytes that the models of `owner` may take as stored, 0: without limit, and those that they do."""
+
+    owner: str
+    limit: int
+    used: int
+
+    @property
+    def room(self) -> int | None:
+        return max(0, self.limit - self.used) if self.limit else None
+
+
+async def within(quota: Quota, taking: AsyncIterator[Progress | Came], beside: int = 0) -> AsyncIterator[Progress | Came]:
+    """Watches the quota, so that nobody fills the disk first and is told afterwards. `beside`: what it takes in the database."""
+    async with closing(taking) as steps:
+        async for step in steps:
+            new = beside + (step.stored if isinstance(step, Progress) else step.stored_bytes)
+            if quota.room is not None and new > quota.room:
+                raise Exhausted(
+                    f"the models of {quota.owner} may take {format_bytes(quota.limit)}, have {format_bytes(quota.used)}, and this needs at least "
+                    f"{format_bytes(new)} more",
+                    hint="remove versions (aiosctl model rm, model gc), or ask an admin for more: aiosctl admin user set --max-model-bytes",
+                    user=quota.owner, limit=quota.limit, used=quota.used, needed=new,
+                )  # fmt: skip
+            yield step
 
 
 def _tags(draft: Draft, version: Version, by: Caller, now_s: float) -> list[RefChange]:

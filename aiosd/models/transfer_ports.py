@@ -32,7 +32,7 @@ class Stage(Protocol):
         """The same for chunks. Raises DataLoss for one that is not what its name says."""
 
     async def lengths(self, uid: int, digests: Collection[str]) -> Mapping[str, int]:
-        """How much of these chunks is there; -1: all of it."""
+        """From where on these chunks are to be sent, which may be a little before what is there; -1: all of it is."""
 
     def read(self, uid: int, digest: str) -> AsyncIterator[bytes]:
         """A chunk that came whole, in pieces. Raises NotFound."""

@@ -155,9 +155,11 @@ class Transfers:
         left, present = dict(await self.reader.vault.there(digests)), set[str]()
         manifests = await self._readable(kind, name, by) if left else ()
         for listed in manifests:  # one at a time: that of 100,000 files takes 50 MB
+            if not left:
+                break
             manifest = None
             with suppress(StorageCorrupt):  # then what it has is sent again
-                manifest = await self.reader.store.manifest(listed) if left else None
+                manifest = await self.reader.store.manifest(listed)
             if manifest is None:
                 continue
             found = await asyncio.to_thread(_found, manifest, left)

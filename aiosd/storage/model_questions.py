@@ -183,7 +183,7 @@ def _summaries(tx: Connection, kind: Kind, names: Sequence[str]) -> dict[str, Su
     newest = select(_row.id).where(_row.kind == one.kind, _row.model == one.name).order_by(_row.number.desc()).limit(1)
     of_those_here = newest.where(model_rows.IS_HERE).scalar_subquery()  # what is absent may have come later, and be older; mostly it is the first row
     asked = select(one.name, func.coalesce(of_those_here, newest.scalar_subquery())).where(one.kind == kind, one.name.in_(names))
-    newest_of: dict[str, str] = {name: id_ for name, id_ in tx.execute(asked)}  # noqa: C416  rows are no pairs to mypy
+    newest_of: dict[str, str] = {row[0]: row[1] for row in tx.execute(asked)}
     found = {name: Summary(references=references[name]) for name in newest_of}
     for name, count, size, stored_bytes in counted:
         found[name] = Summary(count, int(size), int(stored_bytes), newest_of[name], references[name])

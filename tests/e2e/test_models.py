@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,6 +42,21 @@ def change(models: StoreCalls, step: str, path: Path) -> None:
         models.collect_garbage(grace=0, timeout=PATIENCE_S)
 
 
+def killed_by(daemon: Daemon, work: Callable[[StoreCalls], object]) -> None:
+    """The daemon dies of this, and is started again."""
+
+    def try_it() -> None:
+        with aios.Client(daemon.target, timeout=PATIENCE_S, autostart=False, patience=0.1) as client, suppress(errors.AiosError):
+            work(client.models)
+
+    thread = threading.Thread(target=try_it)
+    thread.start()
+    daemon.running.wait(PATIENCE_S)
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    daemon.start()
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at_a_step_it_goes_on_whole(daemon: Daemon, step: str) -> None:
     first, second = written(daemon, "m", b"1" * 5000), written(daemon, "m2", b"2" * 5000)
@@ -54,16 +70,7 @@ def test_killed_at_a_step_it_goes_on_whole(daemon: Daemon, step: str) -> None:
         before.remove_reference("digits:v2")
         before.update("digits", Settings(keep_for=0))
 
-    def try_it() -> None:
-        with aios.Client(daemon.target, timeout=PATIENCE_S, autostart=False, patience=0.1) as client, suppress(errors.AiosError):
-            change(client.models, step, second)
-
-    thread = threading.Thread(target=try_it)
-    thread.start()
-    daemon.running.wait(PATIENCE_S)
-    thread.join(PATIENCE_S)
-    assert not thread.is_alive()
-    daemon.start()
+    killed_by(daemon, lambda models: change(models, step, second))
     models = daemon.client().models
     for reference in models.references("digits"):
         assert Path(models.checkout(f"digits:{reference.name}")).stat().st_size == 5000
@@ -85,16 +92,7 @@ def test_killed_between_two_batches_of_rows_it_goes_on_whole(daemon: Daemon) -> 
     daemon.start(fault="rows.1-some")
     daemon.client().models.register("digits", written(daemon, "m", b"1" * 5000))
 
-    def try_it() -> None:
-        with aios.Client(daemon.target, timeout=PATIENCE_S, autostart=False, patience=0.1) as client, suppress(errors.AiosError):
-            client.models.register("digits", many, timeout=PATIENCE_S)
-
-    thread = threading.Thread(target=try_it)
-    thread.start()
-    daemon.running.wait(PATIENCE_S)
-    thread.join(PATIENCE_S)
-    assert not thread.is_alive()
-    daemon.start()
+    killed_by(daemon, lambda models: models.register("digits", many, timeout=PATIENCE_S))
     models = daemon.client().models
     assert Path(models.checkout("digits")).read_bytes() == b"1" * 5000
     assert len(list(models.log("digits", all=True))) == 1

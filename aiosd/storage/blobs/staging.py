@@ -58,26 +58,23 @@ class Staging:
         return found
 
     def lengths(self, uid: int, digests: Iterable[str]) -> dict[str, int]:
-        """How much of these chunks is there; -1: all of it. One whose last byte came right before the daemon was killed has its name from here on."""
+        """How much of these chunks is there; -1: all of it.
+
+        Of one that has no name yet the last byte does not count: it may be that of the chunk, which came right before the daemon was killed,
+        and whoever goes on with it must send something, for the chunk to be compared and named.
+        """
         found: dict[str, int] = {}
         for digest in digests:
             path = self.chunk(uid, digest)
-            part = path.with_name(digest + _PART)
-            if not path.exists():
-                with suppress(FileNotFoundError):
-                    found[digest] = part.lstat().st_size
-                    if _hashed(part, found[digest]).hexdigest() == digest:
-                        part.rename(path)
             if path.exists():
                 found[digest] = -1
+            else:
+                with suppress(FileNotFoundError):
+                    found[digest] = max(0, path.with_name(digest + _PART).lstat().st_size - 1)
         return found
 
     def chunk(self, uid: int, digest: str) -> Path:
         return self.root / str(uid) / CHUNKS / digest
-
-    def drop_part(self, uid: int, digest: str) -> None:
-        """Of a chunk of which all has been sent, and which is not whole: it would be gone on with at its end for ever."""
-        self.chunk(uid, digest + _PART).unlink(missing_ok=True)
 
     def drop_upload(self, uid: int, upload: str) -> None:
         shutil.rmtree(self.upload(uid, upload), ignore_errors=True)

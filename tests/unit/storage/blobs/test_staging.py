@@ -1,12 +1,10 @@
 """What is on its way here from one user takes no more than it may, however many calls bring it, and whatever it consists of."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from aiosd.errors import Exhausted, InvalidArgument, NotFound
-from aiosd.keeper.stage import BlobStage
+from aiosd.errors import DataLoss, Exhausted, InvalidArgument
 from aiosd.models.manifest import digest_of
 from aiosd.models.transfer_ports import Piece
 from aiosd.storage.blobs.staging import FILE_COST, Staging
@@ -32,25 +30,20 @@ def test_several_calls_share_what_one_user_may_have(tmp_path: Path) -> None:
 
 
 def test_a_chunk_that_a_kill_has_left_without_its_name_is_gone_on_with(tmp_path: Path) -> None:
-    """Its last byte was written, and then nothing: whoever asks how much is there would send the rest, which is none."""
-    stage, data = BlobStage(Staging(tmp_path, 1000.0)), b"a" * 1000
+    """Its last byte was written, and then nothing: whoever asks how much is there must send something, or it stays as it is for ever."""
+    staging, data = Staging(tmp_path, 1000.0), b"a" * 1000
     whole, torn = digest_of(data), digest_of(b"b" * 1000)
-    staging = stage.staging
     staging.of(7, 1 << 20).chunks([Piece(whole, 0, data[:500], 1000), Piece(torn, 0, b"b" * 500, 1000)])
-    assert staging.lengths(7, [whole, torn, "c" * 64]) == {whole: 500, torn: 500}
     for digest, rest in ((whole, data[500:]), (torn, bytes(500))):  # and of one, a power cut kept the length alone
         with staging.chunk(7, f"{digest}.part").open("ab") as file:
             file.write(rest)
-    assert staging.lengths(7, [whole, torn]) == {whole: -1, torn: 1000}
+    assert staging.lengths(7, [whole, torn, "c" * 64]) == {whole: 999, torn: 999}
+    arrivals = staging.of(7, 1 << 20)
+    arrivals.chunks([Piece(whole, 999, b"a", 1000)])
     assert staging.chunk(7, whole).read_bytes() == data
-
-    async def read() -> None:
-        async for _ in stage.read(7, torn):
-            raise AssertionError
-
-    with pytest.raises(NotFound, match="was not sent"):
-        asyncio.run(read())
-    assert staging.lengths(7, [torn]) == {}  # from its beginning
+    with pytest.raises(DataLoss, match="not what its name says"):
+        arrivals.chunks([Piece(torn, 999, b"b", 1000)])
+    assert staging.lengths(7, [whole, torn]) == {whole: -1}  # the other from its beginning
 
 
 def test_directories_count_too(tmp_path: Path) -> None:
